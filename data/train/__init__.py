@@ -1,0 +1,1 @@
+"""How the shipped checkpoint was made: `prepare` collects and tokenises the text, `train` trains on one GPU."""

@@ -1,0 +1,134 @@
+"""When is a shard no data to learn from? A table: each row states its number, its threshold and its status.
+
+Source: data-facts.md, "Default alarms". Of the rows with one code the first that fires is reported.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+ShardStatus = Literal["ok", "suspect", "degenerate", "invalid"]
+SEVERITY: tuple[ShardStatus, ...] = ("ok", "suspect", "degenerate", "invalid")
+
+SMALL_VOCAB = 1000  # below it, low entropy is normal: characters or bytes are the tokens
+IMPLAUSIBLE_ID = 1 << 20  # four times the largest vocabulary in use
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the alarms look at. Shares are fractions of `tokens`; vocab_size and unk_id are None when not known."""
+
+    tokens: int
+    vocab_size: int | None
+    vocab_source: str
+    out_of_range: int
+    implausible: int
+    max_id: int
+    top_id: int
+    top_share: float
+    entropy_bits: float
+    unk_id: int | None
+    unk_share: float
+
+    @property
+    def entropy_limit_bits(self) -> float:
+        """log2 n: no estimate from n tokens can exceed it."""
+        return math.log2(self.tokens)
+
+
+@dataclass(frozen=True)
+class Reason:
+    """An alarm that fired: a stable code, and a sentence with its number, unit and threshold."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """A row. `fires(facts, threshold)` decides; `says` is formatted with the facts `f` and `threshold`."""
+
+    code: str
+    status: ShardStatus
+    threshold: float
+    fires: Callable[[Facts, float], bool]
+    says: str
+
+
+def _low_entropy(f: Facts, bits: float) -> bool:
+    # A sample of n tokens cannot show more than log2 n bits: below that, low entropy says nothing about the data.
+    return f.entropy_bits < bits < f.entropy_limit_bits and (f.vocab_size is None or f.vocab_size >= SMALL_VOCAB)
+
+
+def _wrapped(f: Facts, share: float) -> bool:
+    # Only when each id could have been met once; 65 535 is the row above this one.
+    power = f.max_id > 254 and f.max_id != 65_535 and (f.max_id + 1) & f.max_id == 0
+    large = f.vocab_size is not None and SMALL_VOCAB <= f.vocab_size <= f.tokens
+    return power and large and f.max_id < share * (f.vocab_size or 0)
+
+
+_OUT = (
+    "{f.out_of_range:,} of {f.tokens:,} ids (threshold {threshold:.0f}) are outside the vocabulary of {f.vocab_size:,} "
+    "entries ({f.vocab_source}); the largest is {f.max_id:,}. Check the type of the ids and the tokenizer."
+)
+_NEGATIVE = (
+    "{f.out_of_range:,} of {f.tokens:,} ids (threshold {threshold:.0f}) are negative. Check the type of the ids."
+)
+_TOP = "The id {f.top_id} makes up {f.top_share:.4%} of {f.tokens:,} tokens (threshold {threshold:.0%})."
+_ENTROPY = "The entropy of {f.tokens:,} tokens is {f.entropy_bits:.4f} bits a token (threshold {threshold:g} bits)."
+_UNK = (
+    "The unknown token, id {f.unk_id}, makes up {f.unk_share:.4%} of {f.tokens:,} tokens (threshold {threshold:.0%})."
+)
+_HUGE = (
+    "{f.implausible:,} of {f.tokens:,} ids (threshold {threshold:.0%}) are 1,048,576 or more, which no known "
+    "vocabulary reaches; the largest is {f.max_id:,}. Check the type of the ids."
+)
+
+ALARMS: tuple[Alarm, ...] = (
+    Alarm("out_of_range", "invalid", 0, lambda f, t: f.vocab_size is not None and f.out_of_range > t, _OUT),
+    Alarm("negative_ids", "invalid", 0, lambda f, t: f.vocab_size is None and f.out_of_range > t, _NEGATIVE),
+    Alarm(
+        "wrapped_16_bit",
+        "invalid",
+        65_535,
+        lambda f, t: f.max_id == t and (f.vocab_size or 0) > t + 1,
+        "The largest id is exactly {threshold:,.0f} (threshold: 2^16 - 1) and the vocabulary has {f.vocab_size:,} "
+        "entries: wider ids were cut to 16 bits when they were written.",
+    ),
+    Alarm("top_id", "degenerate", 0.50, lambda f, t: f.top_share > t, _TOP),
+    Alarm("top_id", "suspect", 0.20, lambda f, t: f.top_share > t, _TOP),
+    Alarm("low_entropy", "degenerate", 2.0, _low_entropy, _ENTROPY),
+    Alarm("low_entropy", "suspect", 5.0, _low_entropy, _ENTROPY),
+    Alarm("unk", "degenerate", 0.10, lambda f, t: f.unk_share > t, _UNK),
+    Alarm("unk", "suspect", 0.01, lambda f, t: f.unk_share > t, _UNK),
+    Alarm(
+        "implausible_ids",
+        "invalid",
+        0.01,
+        lambda f, t: f.vocab_size is None and f.implausible > t * f.tokens,
+        _HUGE,
+    ),
+    Alarm("implausible_ids", "suspect", 0, lambda f, t: f.vocab_size is None and f.implausible > t, _HUGE),
+    Alarm(
+        "wrapped_narrow",
+        "suspect",
+        0.5,
+        _wrapped,
+        "The largest id is {f.max_id:,}, one less than a power of two and below {threshold:.0%} of the vocabulary of "
+        "{f.vocab_size:,} entries: a narrower integer may have wrapped.",
+    ),
+)
+
+
+def judge(facts: Facts) -> tuple[ShardStatus, tuple[Reason, ...]]:
+    """The worst status of the alarms that fire, and their sentences in table order; ("ok", ()) if none does."""
+    fired: dict[str, Alarm] = {}
+    for alarm in ALARMS:
+        if alarm.code not in fired and alarm.fires(facts, alarm.threshold):
+            fired[alarm.code] = alarm
+    status = max((alarm.status for alarm in fired.values()), key=SEVERITY.index, default=SEVERITY[0])
+    reasons = (Reason(a.code, a.says.format(f=facts, threshold=a.threshold)) for a in fired.values())
+    return status, tuple(reasons)

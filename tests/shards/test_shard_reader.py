@@ -1,0 +1,189 @@
+"""Opening shards: what is read, what is refused and how it is named, and how little a manifest is believed."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from diag.errors import InputError
+from diag.shards import open_shard
+
+
+def test_a_folder_is_read_in_lexical_order_with_its_empty_last_file(write_shard):
+    shard = open_shard(write_shard([[1, 2, 3], [4], []]))
+    assert (shard.format, shard.dtype, shard.byte_order, shard.tokens) == ("pretokenize-bin-v1", "u32", "little", 4)
+    assert [shard.ids(i).tolist() for i in range(3)] == [[1, 2, 3], [4], []]
+
+
+def test_ids_cannot_be_written_to(write_shard):
+    shard = open_shard(write_shard([[1, 2], []]))
+    for index in range(2):
+        assert not shard.ids(index).flags.writeable
+
+
+@pytest.mark.parametrize(("dtype", "code"), [("u16", "<u2"), ("u32", "<u4"), ("i32", "<i4"), ("i64", "<i8")])
+def test_dtype_overrides_the_width(write_shard, dtype, code):
+    ids = [7, 65_535, 300] if dtype == "u16" else [7, 70_000, 300]
+    shard = open_shard(write_shard([ids], code) / "shard-00000.bin", dtype=dtype)
+    assert shard.ids(0).tolist() == ids
+
+
+def test_other_bin_files_are_left_out_and_said(write_shard):
+    folder = write_shard([[1, 2]])
+    (folder / "val.bin").write_bytes(b"\0" * 8)
+    shard = open_shard(folder)
+    assert shard.tokens == 2
+    assert "1 .bin files are not named shard-*.bin" in shard.notes[0]
+
+
+def test_a_single_file_finds_the_vocabulary_in_the_manifest_beside_it(write_shard):
+    # The counts are of the folder, so they are no lie about one file of it.
+    manifest = {"schema": "pretokenize-bin-v1", "vocab_size": 151_646, "total_tokens": 3, "shard_count": 2}
+    folder = write_shard([[1, 2], [3]], manifest=json.dumps(manifest))
+    shard = open_shard(folder / "shard-00001.bin")
+    assert (shard.vocab_size, shard.tokens, shard.notes) == (151_646, 1, ())
+
+
+def test_a_manifest_that_lies_about_counts_becomes_notes(write_shard):
+    manifest = {"schema": "pretokenize-bin-v1", "vocab_size": 10, "total_tokens": 1_241_692_519, "shard_count": 125}
+    shard = open_shard(write_shard([[1, 2], [3]], manifest=json.dumps(manifest)))
+    assert shard.tokens == 3
+    assert shard.notes == (
+        "manifest.json states total_tokens = 1241692519, but the folder holds 3 tokens.",
+        "manifest.json states shard_count = 125, but the folder holds 2 files.",
+    )
+
+
+@pytest.mark.parametrize("claim", ["4294967295", "-1", "true", '"151646"', "1.5", "0", "1e400", "[" * 50 + "]" * 50])
+def test_an_implausible_vocabulary_is_ignored_with_a_note(write_shard, claim):
+    text = f'{{"schema": "pretokenize-bin-v1", "vocab_size": {claim}}}'
+    shard = open_shard(write_shard([[1]], manifest=text))
+    assert shard.vocab_size is None
+    assert "which was ignored" in shard.notes[0]
+
+
+@pytest.mark.parametrize(
+    "text", ["{", "[1]", "null", "[" * 100_000, '{"vocab_size": ' + "9" * 10_000 + "}", " " * (16 << 20) + "{}"]
+)
+def test_an_unusable_manifest_is_ignored_with_a_note(write_shard, text):
+    shard = open_shard(write_shard([[1]], manifest=text))
+    assert shard.manifest is None
+    assert shard.vocab_size is None
+    assert len(shard.notes) == 1
+
+
+def test_a_truncated_file_is_refused(write_shard):
+    file = write_shard([[1, 2, 3]]) / "shard-00000.bin"
+    file.write_bytes(file.read_bytes()[:-1])
+    with pytest.raises(InputError, match="11 bytes are no whole number of 4-byte ids"):
+        open_shard(file.parent)
+
+
+def test_a_file_that_shrinks_after_opening_is_an_input_error(write_shard):
+    shard = open_shard(write_shard([[1, 2, 3]]))
+    os.truncate(shard.files[0].path, 4)
+    with pytest.raises(InputError, match="can no longer be read as 3 ids"):
+        shard.ids(0)
+
+
+def _llmc(magic: int) -> bytes:
+    return np.array([magic, 1, 2] + [0] * 253, dtype="<i4").tobytes() + b"\1\0\2\0"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("a.bin", _llmc(20240520), "llm.c token file .magic 20240520, 16-bit ids. is not read yet"),
+        ("a.bin", _llmc(20240801), "llm.c token file .magic 20240801, 32-bit ids. is not read yet"),
+        ("a.bin", _llmc(20240522), "llm.c evaluation file"),
+        ("a.bin", b"PK\3\4" + b"\0" * 60, "zip file is an archive"),
+        ("a.bin", b"def main():\n    return 0\n    ", "text, not token ids"),
+        ("a.npy", b"\x93NUMPY\1\0" + b"\0" * 64, "NumPy array .* is not read yet"),
+        ("a.npy", b"\0" * 64, "without a NumPy header .* is not read yet"),
+        ("a.parquet", b"PAR1" + b"\0" * 64, "Parquet file is not read yet"),
+        ("a.arrow", b"\xff\xff\xff\xff" + b"\0" * 64, "Arrow file is not read yet"),
+        ("a.idx", b"MMIDIDX\0\0" + b"\0" * 25, "Megatron index .* is not read yet"),
+        ("a.tar", b"\0" * 257 + b"ustar" + b"\0" * 250, "tar file is an archive"),
+        ("a.txt", b"hi", "text, not token ids"),
+        ("a.dat", b"\0" * 64, "suffix '.dat' belongs to no token format"),
+        ("a.safetensors", b"\0" * 64, "is a checkpoint, not a token shard"),
+        ("a.bin", b"", "The token file is empty"),
+    ],
+)
+def test_what_is_no_headerless_shard_is_named_and_refused(tmp_path, name, content, says):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(InputError, match=says) as caught:
+        open_shard(tmp_path / name)
+    assert "\n" not in str(caught.value)
+
+
+def test_llmc_is_refused_in_a_folder_and_under_a_dtype_too(tmp_path):
+    (tmp_path / "shard-00000.bin").write_bytes(_llmc(20240520))
+    with pytest.raises(InputError, match="20240520"):
+        open_shard(tmp_path, dtype="u16")
+
+
+def test_a_megatron_data_file_is_known_by_its_index_and_read_with_a_dtype(tmp_path):
+    (tmp_path / "corpus.idx").write_bytes(b"MMIDIDX\0\0" + b"\0" * 25)
+    np.array([1, 2], dtype="<u2").tofile(tmp_path / "corpus.bin")
+    with pytest.raises(InputError, match=r"Megatron index \(corpus.idx\)"):
+        open_shard(tmp_path / "corpus.bin")
+    assert open_shard(tmp_path / "corpus.bin", dtype="u16").ids(0).tolist() == [1, 2]
+
+
+def test_printable_16_bit_ids_are_not_taken_for_text(write_shard):
+    folder = write_shard([[0x4141] * 64], "<u2")
+    assert open_shard(folder, dtype="u16").tokens == 64
+    with pytest.raises(InputError, match="text"):
+        open_shard(folder)
+
+
+@pytest.mark.parametrize(
+    ("files", "says"),
+    [
+        ([], "holds no .bin token file"),
+        (["state.json", "dataset_info.json", "data-00000.arrow"], "Hugging Face data set .* is not read yet"),
+        (["index.json"], "MosaicML MDS data set is not read yet"),
+        (["README.md", "train.parquet"], "Parquet file is not read yet"),
+    ],
+)
+def test_folders_of_other_formats_are_named(tmp_path, files, says):
+    for name in files:
+        (tmp_path / name).write_text('{"version": 2, "shards": [{"format": "mds"}]}')
+    with pytest.raises(InputError, match=says):
+        open_shard(tmp_path)
+
+
+def test_missing_path_pipe_empty_files_and_unknown_dtype(tmp_path, write_shard):
+    with pytest.raises(InputError, match="No such file or folder"):
+        open_shard(tmp_path / "absent.bin")
+    os.mkfifo(tmp_path / "pipe.bin")
+    with pytest.raises(InputError, match="neither a regular file nor a folder"):
+        open_shard(tmp_path / "pipe.bin")
+    with pytest.raises(InputError, match="All 2 token files are empty"):
+        open_shard(write_shard([[], []]))
+    with pytest.raises(InputError, match="'f32' is no type of token ids"):
+        open_shard(write_shard([[1]]), dtype="f32")
+
+
+def test_the_fingerprint_survives_copies_and_sees_edits(write_shard, tmp_path):
+    folder = write_shard([list(range(1000)), [1]])
+    copy = Path(shutil.copytree(folder, tmp_path / "copy"))
+    (copy / "shard-00000.bin").rename(copy / "shard-00000b.bin")
+    assert open_shard(copy).fingerprint == open_shard(folder).fingerprint
+    with (copy / "shard-00000b.bin").open("r+b") as stream:
+        stream.write(b"\7")
+    assert open_shard(copy).fingerprint != open_shard(folder).fingerprint
+
+
+def test_the_package_imports_no_torch_no_streamlit_no_transformers():
+    code = "import sys, diag.shards; print(sorted({'torch', 'streamlit', 'transformers', 'pandas'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,137 @@
+"""The dimensions of a model, read from a Hugging Face config.json that nobody vouches for."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from diag.checkpoints.untrusted import is_text
+from diag.errors import InputError, one_line
+
+# Far above any model that exists; a number beyond is a broken or hostile file, and would cost memory.
+LIMITS = {
+    "hidden_size": 1 << 20,
+    "num_hidden_layers": 10_000,
+    "num_attention_heads": 1 << 16,
+    "num_key_value_heads": 1 << 16,
+    "head_dim": 1 << 16,
+    "intermediate_size": 1 << 22,
+    "vocab_size": 1 << 26,
+    "max_position_embeddings": 1 << 32,
+}
+FIX = "Compare config.json with the one published beside the weights."
+
+
+@dataclass(frozen=True)
+class Defaults:
+    """What a family means when config.json is silent (the defaults of its transformers configuration class)."""
+
+    rms_norm_eps: float = 1e-6
+    rope_theta: float = 10_000.0
+    tie_word_embeddings: bool = False
+    max_position_embeddings: int = 2048
+    head_dim: int | None = None  # None: hidden_size / num_heads
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Dimensions and constants of a decoder. Sizes are counts; eps is added to a mean square; theta is a base.
+
+    `tie_word_embeddings` and `attention_bias` are null when the file does not say. `rope_type` is "default" unless
+    the file asks for a scaled variant.
+    """
+
+    hidden_size: int
+    num_layers: int
+    num_heads: int
+    num_kv_heads: int
+    head_dim: int
+    intermediate_size: int
+    vocab_size: int
+    max_position_embeddings: int
+    rms_norm_eps: float
+    rope_theta: float
+    tie_word_embeddings: bool | None
+    declared_architecture: str | None
+    model_type: str | None
+    dtype: str | None
+    attention_bias: bool | None = None
+    rope_type: str = "default"
+    hidden_act: str = "silu"
+
+
+def declared(raw: dict[str, Any]) -> tuple[str | None, str | None]:
+    """The architecture and model type that config.json names, as printable text; null where it names none."""
+    named = raw.get("architectures")
+    first = named[0] if isinstance(named, list) and named else None
+    return _text(first), _text(raw.get("model_type"))
+
+
+def parse_config(raw: dict[str, Any], *, where: str, defaults: Defaults) -> ModelConfig:
+    """Read the keys of a Hugging Face config.json.
+
+    `rope_theta` may stand at the top, in `rope_parameters` (transformers 5) or in `rope_scaling`.
+    Errors: InputError naming the key, for a missing size, a wrong type, a number below 1, not finite or beyond LIMITS.
+    """
+
+    def size(key: str, default: int | None = None) -> int:
+        value = raw.get(key)
+        if value is None and default is not None:
+            return default
+        if isinstance(value, bool) or not isinstance(value, int):
+            says = "is missing" if value is None else f"is {value!r:.60}, not a whole number"
+            raise InputError(f"{key} {says}.", where=where, fix=FIX)
+        if not 1 <= value <= LIMITS[key]:
+            raise InputError(f"{key} is {str(value)[:40]}; possible is 1 to {LIMITS[key]:,}.", where=where, fix=FIX)
+        return value
+
+    hidden, heads = size("hidden_size"), size("num_attention_heads")
+    kv_heads = size("num_key_value_heads", heads)
+    if heads % kv_heads:
+        raise InputError(f"{heads} heads cannot share {kv_heads} key-value heads evenly.", where=where, fix=FIX)
+    if raw.get("head_dim") is None and defaults.head_dim is None and hidden % heads:
+        raise InputError(f"hidden_size {hidden} is no multiple of {heads} heads.", where=where, fix=FIX)
+    rope = next((r for r in (raw.get("rope_parameters"), raw.get("rope_scaling")) if isinstance(r, dict)), {})
+    theta = raw["rope_theta"] if raw.get("rope_theta") is not None else rope.get("rope_theta")
+    architecture, model_type = declared(raw)
+    return ModelConfig(
+        hidden_size=hidden,
+        num_layers=size("num_hidden_layers"),
+        num_heads=heads,
+        num_kv_heads=kv_heads,
+        head_dim=size("head_dim", defaults.head_dim or hidden // heads or 1),
+        intermediate_size=size("intermediate_size"),
+        vocab_size=size("vocab_size"),
+        max_position_embeddings=size("max_position_embeddings", defaults.max_position_embeddings),
+        rms_norm_eps=_real(raw.get("rms_norm_eps"), defaults.rms_norm_eps, "rms_norm_eps", where, positive=False),
+        rope_theta=_real(theta, defaults.rope_theta, "rope_theta", where, positive=True),
+        tie_word_embeddings=_flag(raw, "tie_word_embeddings", where),
+        declared_architecture=architecture,
+        model_type=model_type,
+        dtype=_text(raw.get("dtype", raw.get("torch_dtype"))),
+        attention_bias=_flag(raw, "attention_bias", where),
+        rope_type=_text(rope.get("rope_type", rope.get("type"))) or "default",
+        hidden_act=_text(raw.get("hidden_act")) or "silu",
+    )
+
+
+def _real(value: Any, default: float, key: str, where: str, *, positive: bool) -> float:
+    if value is None:
+        return default
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or abs(value) > 1e300 or not math.isfinite(value):
+        raise InputError(f"{key} is {str(value)[:40]}, not a finite number.", where=where, fix=FIX)
+    if value < 0 or (positive and value == 0):
+        raise InputError(f"{key} is {value:g}, below what is possible.", where=where, fix=FIX)
+    return float(value)
+
+
+def _flag(raw: dict[str, Any], key: str, where: str) -> bool | None:
+    value = raw.get(key)
+    if value is not None and not isinstance(value, bool):
+        raise InputError(f"{key} is {value!r:.60}, neither true nor false.", where=where, fix=FIX)
+    return value
+
+
+def _text(value: Any) -> str | None:
+    return one_line(value, 100) if is_text(value, 1000) else None

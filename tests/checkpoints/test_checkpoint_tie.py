@@ -1,0 +1,77 @@
+"""The tie status is read from bytes; the flag in config.json only says what was declared."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from checkpoint_samples import EMBEDDING, HEAD, Build, healthy_tensors
+
+from diag.checkpoints import random_looking, tie_status
+
+E = healthy_tensors()[EMBEDDING]
+OTHER = healthy_tensors(seed=1)[EMBEDDING]
+EMPTY = np.zeros((0, 64), np.float32)
+
+
+@pytest.mark.parametrize(
+    ("head", "declared", "status"),
+    [
+        (None, True, "tied_absent"),
+        (None, False, "missing"),
+        (E, True, "tied_copy"),
+        (E, False, "untied_copy"),
+        (OTHER, True, "tied_diverged"),
+        (OTHER, False, "untied"),
+        (EMPTY, True, "placeholder"),
+        (EMPTY, False, "placeholder"),
+        (np.ascontiguousarray(E.T).reshape(E.shape), True, "reinterpreted_copy"),
+        (np.ascontiguousarray(E.reshape(64, 150).T), True, "reinterpreted_copy"),
+        (np.ascontiguousarray(E.T).reshape(E.shape), False, "reinterpreted_copy"),
+        (np.ascontiguousarray(E.T), False, "reinterpreted_copy"),
+    ],
+)
+def test_status(build: Build, head: np.ndarray | None, declared: bool, status: str) -> None:
+    tie = tie_status(build({} if head is None else {HEAD: head}, tie_word_embeddings=declared))
+    assert (tie.status, tie.declared) == (status, declared)
+    assert tie.sentence.endswith(".")
+
+
+def test_no_embedding_at_all_is_not_applicable(build: Build) -> None:
+    assert tie_status(build(drop=(EMBEDDING,))).status == "not_applicable"
+
+
+def test_a_silent_config_means_the_family_default(build: Build) -> None:
+    tie = tie_status(build(tie_word_embeddings=None))
+    assert (tie.status, tie.declared) == ("missing", None)
+
+
+def test_numbers_of_a_diverged_head(build: Build) -> None:
+    head = E.copy()
+    head[0] *= -1
+    head[7, 3] += 0.5
+    tie = tie_status(build({HEAD: head}))
+    assert tie.max_abs_diff == pytest.approx(max(0.5, 2 * float(np.abs(E[0]).max())))
+    assert tie.equal_rows_share == pytest.approx(148 / 150)
+    cosine_7 = E[7] @ head[7] / np.linalg.norm(E[7]) / np.linalg.norm(head[7])
+    assert tie.cosine == pytest.approx((148 - 1 + cosine_7) / 150, abs=1e-6)
+
+
+def test_nan_in_both_copies_is_still_a_copy(build: Build) -> None:
+    odd = E.copy()
+    odd[0, 0] = np.nan
+    assert tie_status(build({EMBEDDING: odd, HEAD: odd.copy()})).status == "tied_copy"
+
+
+def test_a_head_of_another_shape_has_no_numbers(build: Build) -> None:
+    tie = tie_status(build({HEAD: OTHER[:10].copy()}))
+    assert (tie.status, tie.max_abs_diff, tie.cosine) == ("tied_diverged", None, None)
+
+
+def test_a_gaussian_matrix_looks_random_and_a_trained_one_does_not() -> None:
+    cv, expected = random_looking(np.random.default_rng(0).standard_normal((2000, 128)).astype(np.float32))
+    assert expected == pytest.approx(1 / 16)
+    assert cv == pytest.approx(expected, rel=0.1)
+    assert random_looking(E)[0] > 2 * random_looking(E)[1]
+    assert math.isnan(random_looking(np.zeros((4, 4)))[0])

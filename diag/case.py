@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from diag.errors import InputError
 from diag.units import Claim, LossUnit
@@ -108,7 +108,7 @@ def _number(query: Mapping[str, str], key: str) -> float | None:
         raise InputError(f"{key} is '{query[key]}'.", fix="Give a number in nats.") from None
 
 
-def _one_of(query: Mapping[str, str], key: str, words: object, default: str) -> str:
+def _one_of(query: Mapping[str, str], key: str, words: Any, default: str) -> Any:
     value = query.get(key) or default
     if value not in get_args(words):
         raise InputError(f"{key} is '{value}'.", fix=f"Use one of {', '.join(get_args(words))}.")

@@ -62,6 +62,7 @@ class Screened:
     loss_nats: float
     delta_nats: float | None
     sequences: int
+    localiser: bool = False
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,7 @@ class Joint:
     repairs: tuple[JointRepair, ...]
     loss_nats: float
     share: float | None
-    attribution: dict[str, float]
+    attribution: dict[str, float | None]
     stderr_nats: float | None = None
 
 
@@ -147,7 +148,38 @@ class Measurement:
     load_seconds: float = 0.0
     forward_seconds: float = 0.0
     peak_memory_bytes: int = 0
+    per_sequence_nats: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was checked beside the loss: a status word of its own vocabulary, and the sentence for people."""
+
+    status: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A case as loaded, nothing repaired: the loss on its ruler, the layers, and what the data and tie checks say.
+
+    measurement is null when no loss can be computed (ids beyond the embedding rows). null_models_nats: losses of
+    predictors without context on the same targets, which decide whether a gate means anything.
+    """
+
+    measurement: Measurement | None
+    reference: Measurement | None
+    chance_nats: float
+    unigram_nats: float | None
+    null_models_nats: tuple[float, ...]
+    zone: Zone | None
+    gate: GateResult | None
+    data: Check
+    tie: Check
+    tokens: int
+    sequences: int
     notes: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -171,3 +203,4 @@ class Diagnosis:
     seconds: float = 0.0
     forward_passes: int = 0
     notes: tuple[str, ...] = ()
+    reading: Reading | None = None

@@ -1,0 +1,121 @@
+"""What a hypothesis is: a claim, what can be seen without changing anything, and the repairs that would undo it.
+
+A hypothesis is one file that ends in `HYPOTHESIS = Hypothesis(...)` and one line in `registry.py`. It reads the
+checkpoint with numpy and describes its repairs as edits, which are data: no torch here, so a page can show the claim
+and the signature at once while the worker runs the repairs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from diag.checkpoints import Checkpoint, Family, Tie, tie_status
+from diag.checkpoints.families import projections
+from diag.checkpoints.layout import LayoutScore, layout_scores
+from diag.checkpoints.stats import TensorStats, tensor_stats
+from diag.findings import LayerProbe, Signature
+from diag.model.edits import Edit, borrows
+
+
+@dataclass(frozen=True)
+class Repair:
+    """An intervention that undoes one hypothesised defect. A localiser says where, and never confirms."""
+
+    name: str
+    edits: tuple[Edit, ...]
+    description: str
+    localiser: bool = False
+
+    @property
+    def borrows(self) -> int:
+        """How far its edits reach for their bytes; the lower of two equal cures is the more specific."""
+        return borrows(self.edits)
+
+
+@dataclass
+class Context:
+    """What signatures may look at. Everything but the two checkpoints is computed when first asked for.
+
+    layers and reference_layers are there once a forward pass has measured them; a signature must do without.
+    """
+
+    checkpoint: Checkpoint
+    reference: Checkpoint | None = None
+    layers: tuple[LayerProbe, ...] = ()
+    reference_layers: tuple[LayerProbe, ...] = ()
+
+    @property
+    def family(self) -> Family:
+        """The family, which `open_checkpoint` has made sure of."""
+        assert self.checkpoint.family is not None
+        return self.checkpoint.family
+
+    @property
+    def head(self) -> str:
+        """The name of the output head's matrix, whether or not the file holds one."""
+        return self.family.roles["head"].tensor()
+
+    @property
+    def embedding(self) -> str:
+        """The name of the token embedding."""
+        return self.family.roles["embedding"].tensor()
+
+    @cached_property
+    def projections(self) -> dict[str, tuple[str, ...]]:
+        """The blocks' matrices that hold data, by role (q, k, v, o, gate, up, down), in layer order."""
+        roles = {key: role for key, role in self.family.roles.items() if role.per_layer and role.kind == "matrix"}
+        found = {key: tuple(n for n in projections(self.checkpoint, key) if self._whole(n)) for key in roles}
+        return {key: names for key, names in found.items() if names}
+
+    @cached_property
+    def norms(self) -> tuple[str, ...]:
+        """Every norm weight that holds data."""
+        keys = [key for key, role in self.family.roles.items() if role.kind == "norm"]
+        return tuple(n for key in keys for n in projections(self.checkpoint, key) if self._whole(n))
+
+    def holds(self, name: str) -> bool:
+        """Whether the file holds this tensor, with data."""
+        return name in self.checkpoint.tensors and self._whole(name)
+
+    def _whole(self, name: str) -> bool:
+        return self.checkpoint.tensors[name].elements > 0
+
+    @cached_property
+    def tie(self) -> Tie:
+        """Tie status, from bytes. Reads the embedding and the head once."""
+        return tie_status(self.checkpoint)
+
+    @cached_property
+    def stats(self) -> dict[str, TensorStats]:
+        """Statistics of every tensor. Reads the file once."""
+        return {s.name: s for s in tensor_stats(self.checkpoint)}
+
+    @cached_property
+    def reference_stats(self) -> dict[str, TensorStats]:
+        """The same of the reference; empty without one."""
+        return {s.name: s for s in tensor_stats(self.reference)} if self.reference else {}
+
+    @cached_property
+    def layout(self) -> tuple[LayoutScore, ...]:
+        """Layout scores of every matrix, from norm profiles. Reads the file once."""
+        return layout_scores(self.checkpoint)
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """One row of the registry.
+
+    refuted_by says what would refute the claim; without_reference what a reference would add, or "" when none is
+    needed. `signature` costs at most one read of the file; `repairs` costs nothing: it returns data.
+    """
+
+    id: str
+    title: str
+    claim: str
+    refuted_by: str
+    signature: Callable[[Context], Signature]
+    repairs: Callable[[Context, Signature], Sequence[Repair]]
+    applies: Callable[[Context], bool] = lambda context: True
+    without_reference: str = ""

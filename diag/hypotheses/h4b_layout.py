@@ -1,0 +1,73 @@
+"""H4B: a matrix stored row by row is read column by column, or the reverse: same bytes, same shape, wrong matrix."""
+
+from __future__ import annotations
+
+from diag.findings import Signature
+from diag.hypotheses.base import Context, Hypothesis, Repair
+from diag.model.edits import Reading, Reorder
+
+# The reverse direction gives another matrix unless it is square, where both readings are the transpose.
+READINGS: dict[Reading, str] = {
+    "column_major": "read column-major",
+    "untranspose": "undo a column-major read",
+}
+
+
+def signature(context: Context) -> Signature:
+    """Matrices whose norm profile fits the others better in the other order, and a head that is a reread copy."""
+    suspicious = tuple(score.tensor for score in context.layout if score.suspicious)
+    if context.tie.status == "reinterpreted_copy":
+        head = context.head
+        also = f" {len(suspicious)} other matrices fit better in the other order." if suspicious else ""
+        return Signature(True, f"{head} holds the embedding's bytes in the other order.{also}", (head, *suspicious))
+    if suspicious:
+        return Signature(
+            True,
+            f"{len(suspicious)} of {len(context.layout)} matrices fit the others better when their buffer is read in "
+            f"the other order: {_short(suspicious)}.",
+            suspicious,
+        )
+    return Signature(False, f"All {len(context.layout)} matrices fit the others best as they are read.")
+
+
+def repairs(context: Context, signature: Signature) -> list[Repair]:
+    """Reread the head, the embedding, each kind of projection, all of them, and what the signature names."""
+    groups: dict[str, tuple[str, ...]] = {}
+    for words, name in (("head", context.head), ("embedding", context.embedding)):
+        if context.holds(name):
+            groups[words] = (name,)
+    groups |= context.projections
+    groups["every projection"] = tuple(name for names in context.projections.values() for name in names)
+    groups["every matrix"] = groups.get("head", ()) + groups.get("embedding", ()) + groups["every projection"]
+    if signature.tensors:
+        groups["matrices of the signature"] = signature.tensors
+    distinct = {frozenset(names): (words, names) for words, names in reversed(groups.items()) if names}
+    found = []
+    for words, names in distinct.values():
+        square = all(len(set(context.checkpoint.tensors[name].shape)) == 1 for name in names)
+        for reading, verb in READINGS.items():
+            if square and reading == "untranspose":
+                continue
+            found.append(
+                Repair(
+                    f"{words}: {verb}",
+                    (Reorder(names, reading),),
+                    f"{len(names)} buffer{'s' if len(names) > 1 else ''} of [out, in] taken in the other order; "
+                    "shape and bytes stay.",
+                )
+            )
+    return found
+
+
+def _short(names: tuple[str, ...], most: int = 3) -> str:
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+HYPOTHESIS = Hypothesis(
+    id="H4B",
+    title="Layout",
+    claim="A matrix stored row by row is read column by column (or the reverse): same bytes, same shape, wrong matrix.",
+    refuted_by="No buffer, read in the other order, lowers the loss, and every matrix fits the others as it is read.",
+    signature=signature,
+    repairs=repairs,
+)

@@ -1,0 +1,94 @@
+"""H4C: norm weights were not loaded, carry the wrong offset, or run with another epsilon than the checkpoint's."""
+
+from __future__ import annotations
+
+from diag.checkpoints.stats import TensorStats
+from diag.findings import Signature
+from diag.hypotheses.base import Context, Hypothesis, Repair
+from diag.model.edits import FromReference, SetEps, Shift
+
+# eps from 1e-12 to 1e-4 moved a trained model by less than 0.001 nats; 1e-3 by 0.015 (measured, 6.7 M Qwen2).
+EPS_SWEEP = (1e-8, 1e-6, 1e-5, 1e-3)
+PLAUSIBLE_EPS = (1e-8, 1e-4)
+# A norm's mean this far from the reference's, relative to the reference's own size, is no fine-tuning.
+REFERENCE_SHIFT = 0.25
+
+
+def signature(context: Context) -> Signature:
+    """Norms that are constant, not finite or unlike the reference's, and an epsilon that differs or is implausible."""
+    carriers: list[str] = []
+    sentences: list[str] = []
+    for words, test in _WEIGHT_TESTS.items():
+        names = [name for name in context.norms if test(context.stats[name], context.reference_stats.get(name))]
+        if names:
+            sentences.append(f"{len(names)} of {len(context.norms)} norm weights {words}: {names[0]}")
+            carriers += [name for name in names if name not in carriers]
+    eps = context.checkpoint.config.rms_norm_eps
+    theirs = context.reference.config.rms_norm_eps if context.reference else None
+    if theirs is not None and eps != theirs:
+        sentences.append(f"eps is {eps:g} here and {theirs:g} in the reference")
+    elif not PLAUSIBLE_EPS[0] <= eps <= PLAUSIBLE_EPS[1]:
+        sentences.append(f"eps is {eps:g}, outside {PLAUSIBLE_EPS[0]:g} to {PLAUSIBLE_EPS[1]:g}")
+    if sentences:
+        return Signature(True, "; ".join(sentences) + ".", tuple(carriers))
+    against = " and like the reference's" if context.reference else ""
+    return Signature(False, f"All {len(context.norms)} norm weights vary, are finite{against}; eps is {eps:g}.")
+
+
+def repairs(context: Context, signature: Signature) -> list[Repair]:
+    """Epsilon from the reference, the family and a sweep; every norm weight ± 1; the signature's norms from outside."""
+    own = context.checkpoint.config.rms_norm_eps
+    candidates = {f"eps {eps:g}": eps for eps in EPS_SWEEP}
+    candidates[f"eps {context.family.defaults.rms_norm_eps:g} (family default)"] = context.family.defaults.rms_norm_eps
+    if context.reference:
+        theirs = context.reference.config.rms_norm_eps
+        candidates[f"eps {theirs:g} (reference)"] = theirs
+    by_value = {eps: words for words, eps in candidates.items() if eps != own}
+    found = [
+        Repair(words, (SetEps(eps),), f"Run every norm with eps {eps:g}; the checkpoint says {own}.")
+        for eps, words in by_value.items()
+    ]
+    norms = context.norms
+    for by, words in ((-1.0, "norm weights − 1"), (1.0, "norm weights + 1")):
+        found.append(Repair(words, (Shift(norms, by),), f"Add {by:+g} to all {len(norms)} norm weights."))
+    if context.reference and signature.tensors:
+        found.append(
+            Repair(
+                "norm weights from reference",
+                (FromReference(signature.tensors),),
+                f"Take the {len(signature.tensors)} norm weights of the signature from the reference.",
+            )
+        )
+    return found
+
+
+def _constant(stats: TensorStats, theirs: TensorStats | None) -> bool:
+    """Exactly one value everywhere: never written; unless the reference says the same."""
+    return stats.min == stats.max is not None and not (theirs and theirs.min == theirs.max == stats.min)
+
+
+def _not_finite(stats: TensorStats, theirs: TensorStats | None) -> bool:
+    return stats.nonfinite > 0
+
+
+def _shifted(stats: TensorStats, theirs: TensorStats | None) -> bool:
+    if theirs is None or stats.mean is None or theirs.mean is None or theirs.rms is None:
+        return False
+    return abs(stats.mean - theirs.mean) > REFERENCE_SHIFT * max(theirs.rms, 1e-6)
+
+
+_WEIGHT_TESTS = {
+    "hold one value everywhere": _constant,
+    "are not finite": _not_finite,
+    "are far from the reference's": _shifted,
+}
+
+HYPOTHESIS = Hypothesis(
+    id="H4C",
+    title="Norm scale",
+    claim="RMSNorm weights were not loaded or carry the wrong offset, or the epsilon is not the checkpoint's.",
+    refuted_by="Norm weights vary and are finite, and neither another epsilon nor an offset of ± 1 lowers the loss.",
+    signature=signature,
+    repairs=repairs,
+    without_reference="A reference gives norm weights to replace ones that were never loaded.",
+)

@@ -1,0 +1,294 @@
+"""Run hypotheses on a case: measure, screen, repair, stack, prune, judge. Needs torch; what it returns is data."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from diag.findings import (
+    Diagnosis,
+    Finding,
+    GateResult,
+    Joint,
+    JointRepair,
+    Measurement,
+    RepairResult,
+    Screened,
+    Signature,
+)
+from diag.hypotheses.base import Context, Hypothesis
+from diag.hypotheses.gain import Gain, gain, share
+from diag.hypotheses.search import Candidate, Search, combined, targets
+from diag.hypotheses.thresholds import EXPLAIN_SHARE
+from diag.hypotheses.verdict import MASKING, Outcome, Summary, Trial, conclude, judge
+from diag.model.evaluate import Evaluator
+from diag.units import Claim, Ruler, Zone, gate_word, zone
+
+Say = Callable[[float, str], None]  # fraction done (0 to 1) and what is being done; may raise Cancelled
+
+
+@dataclass(frozen=True)
+class Setup:
+    """A case, loaded: what the suite needs beside the hypotheses.
+
+    evaluator: the checkpoint on the window, able to copy from the reference. measured, reference: both as loaded.
+    reference_losses: per-sequence, nats [n]. null_models: losses of predictors without context, for the gate.
+    """
+
+    evaluator: Evaluator
+    context: Context
+    measured: Measurement
+    ruler: Ruler
+    null_models: tuple[float, ...]
+    reference: Measurement | None = None
+    reference_losses: np.ndarray | None = None
+    claim: Claim | None = None
+    gate_below: float | None = None
+    notes: tuple[str, ...] = ()
+
+
+def run(setup: Setup, hypotheses: Sequence[Hypothesis], say: Say, before: tuple[Finding, ...] = ()) -> Diagnosis:
+    """Test `hypotheses` and conclude. `before` are findings already made (the data's), kept at the head of the list.
+
+    Cost: about one window pass for each repair that looks promising, a quarter of one for each that does not, and as
+    many again for every repair that is accepted. The loaded model is the same, bit for bit, when this returns.
+    """
+    started = time.perf_counter()
+    suite = _Suite(setup, hypotheses, say)
+    return suite.diagnose(before, started)
+
+
+class _Suite:
+    """The state of one run; every method but `diagnose` is one step of it."""
+
+    def __init__(self, setup: Setup, hypotheses: Sequence[Hypothesis], say: Say) -> None:
+        self.setup, self.say, self.fraction = setup, say, 0.1
+        self.hypotheses = [h for h in hypotheses if h.applies(setup.context)]
+        self.not_applicable = [h for h in hypotheses if h not in self.hypotheses]
+        self.seconds: dict[str, float] = dict.fromkeys((h.id for h in hypotheses), 0.0)
+        self.signatures: dict[str, Signature] = {}
+        self.candidates: list[Candidate] = []
+        for h in self.hypotheses:
+            say(0.05, f"{h.id}: looking for its signature")
+            clock = time.perf_counter()
+            signature = self.signatures[h.id] = h.signature(setup.context)
+            self.candidates += [
+                Candidate(h.id, repair, signed=_backed(signature, repair.edits))
+                for repair in h.repairs(setup.context, signature)
+            ]
+            self.seconds[h.id] += time.perf_counter() - clock
+        own = [c for c in self.candidates if not c.repair.localiser]
+        self.search = Search(setup.evaluator, own, setup.ruler.chance_nats, self._tell)
+        self.base = setup.evaluator.losses()
+
+    def _tell(self, text: str) -> None:
+        """Progress through a search of unknown length: each step covers a part of what is left."""
+        self.say(self.fraction, text)
+        self.fraction += 0.3 * (0.95 - self.fraction)
+
+    def diagnose(self, before: tuple[Finding, ...], started: float) -> Diagnosis:
+        setup, alone = self.setup, {h.id: self._alone(h) for h in self.hypotheses}
+        joint = self.search.joint(self._good_enough)
+        excess, material = self._excess(joint)
+        joint = self._credible(joint) if material else []
+        if not joint and setup.reference is None:
+            excess, material = None, False  # nothing credible was found to measure an excess against
+        final = float(self.search.full(joint).mean())
+        joint_share = share(self._delta(joint), excess) if joint and material else None
+        ids = tuple(dict.fromkeys(c.hypothesis for c in joint))
+        outcome = Outcome(
+            excess_material=material,
+            loss_finite=bool(np.isfinite(self.base).all()),
+            joint_ids=ids,
+            joint_share=joint_share,
+            final_zone=zone(final, self.setup.ruler),
+            has_reference=self.setup.reference is not None,
+        )
+        findings = [*before]
+        for h in self.hypotheses:
+            self._tell(f"{h.id}: verdict")
+            findings.append(self._finding(h, alone[h.id], joint, excess if material else None, outcome))
+        findings += [
+            Finding(h.id, "not_applicable", Signature(False, "This architecture has no such part."))
+            for h in self.not_applicable
+        ]
+        findings.sort(key=lambda finding: finding.id)
+        return self._diagnosis(findings, joint, final, outcome, started)
+
+    def _alone(self, h: Hypothesis) -> tuple[list[Candidate], list[Screened]]:
+        """Screen every repair of `h` on the loaded checkpoint: (own repairs for the full window, the others)."""
+        clock = time.perf_counter()
+        self._tell(f"{h.id}: trying its repairs")
+        mine = [c for c in self.candidates if c.hypothesis == h.id]
+        own = [c for c in mine if not c.repair.localiser]
+        chosen = self.search.promising([], own)
+        if not chosen and own:  # nothing helps: the best of them is still evaluated in full, for the record
+            chosen = [min(own, key=lambda c: float(np.nan_to_num(self.search.screen([c]).mean(), nan=np.inf)))]
+        base = self.base[list(self.search.subset)]
+        screened = []
+        for c in mine:
+            if c not in chosen:
+                losses = self.search.screen([c])
+                delta = gain(base, losses, self.setup.ruler.chance_nats).delta
+                screened.append(Screened(c.repair.name, float(losses.mean()), delta, len(base), c.repair.localiser))
+        self.seconds[h.id] += time.perf_counter() - clock
+        return chosen, screened
+
+    def _good_enough(self, joint: Sequence[Candidate]) -> bool:
+        """Nothing material is left to find: the loss is the reference's, or plausible where there is none."""
+        losses = self.search.full(joint)
+        theirs = self.setup.reference_losses
+        if theirs is None or not np.isfinite(theirs).all():
+            return zone(float(losses.mean()), self.setup.ruler) in ("plausible", "too_good")
+        if not gain(losses, theirs, self.setup.ruler.chance_nats).material:
+            return True
+        excess = float((self.base - theirs).mean())
+        return float((self.base - losses).mean()) >= EXPLAIN_SHARE.value * excess
+
+    def _credible(self, joint: list[Candidate]) -> list[Candidate]:
+        """Drop accidents. Without a reference the best loss found is the yardstick, so whatever lowers a hopeless loss
+        a little would "explain" all of it: while what remains is no better than counts, only signed repairs stay."""
+        if self.setup.reference or zone(float(self.search.full(joint).mean()), self.setup.ruler) not in MASKING:
+            return joint
+        return self.search.prune([c for c in joint if self.signatures[c.hypothesis].present])
+
+    def _excess(self, joint: Sequence[Candidate]) -> tuple[float | None, bool]:
+        """(excess in nats, is it material). Against the reference, or the lowest loss that anything reached."""
+        target = self.setup.reference_losses
+        if target is None:
+            tried = [self.search.full([c]) for c in self.search.pool if self._was_full(c)]
+            finite = [losses for losses in (*tried, self.search.full(joint)) if np.isfinite(losses).all()]
+            target = min(finite, key=lambda losses: float(losses.mean()), default=self.base)
+        over = gain(self.base, target, self.setup.ruler.chance_nats)
+        return over.delta, over.material
+
+    def _was_full(self, c: Candidate) -> bool:
+        return self.setup.evaluator.known(combined([c]))
+
+    def _delta(self, chosen: Sequence[Candidate]) -> float | None:
+        return self._gain([], chosen).delta
+
+    def _gain(self, before: Sequence[Candidate], after: Sequence[Candidate]) -> Gain:
+        return self.search.gain(before, after)
+
+    def _finding(
+        self,
+        h: Hypothesis,
+        alone: tuple[list[Candidate], list[Screened]],
+        joint: Sequence[Candidate],
+        excess: float | None,
+        outcome: Outcome,
+    ) -> Finding:
+        clock = time.perf_counter()
+        chosen, screened = alone
+        members = [c for c in joint if c.hypothesis == h.id]
+        others = [c for c in joint if c.hypothesis != h.id]
+        shown = [*members, *(c for c in chosen if c not in members)]
+        results = [self._result(c, others, excess) for c in shown]
+        names = {result.name for result in results}
+        gains = [(self._gain([], [c]), c) for c in shown]
+        best = max(gains, key=lambda pair: _rank(pair[0]), default=None)
+        tops = [self._gain(others, [*others, c]) for c in self._on_top(h, others, shown)] if others else []
+        trial = Trial(
+            alone=best[0] if best else None,
+            alone_share=share(best[0].delta, excess) if best else None,
+            on_top=max(tops, key=_rank, default=None),
+            removal=self._gain(others, joint) if members else None,
+        )
+        status, reason, decider = judge(h, self.signatures[h.id], trial, outcome)
+        best_name = members[0].repair.name if members else (best[1].repair.name if best else None)
+        return Finding(
+            id=h.id,
+            status=status,
+            signature=self.signatures[h.id],
+            repairs=tuple(results),
+            best_repair=best_name,
+            seconds=self.seconds[h.id] + time.perf_counter() - clock,
+            reason=reason,
+            would_decide=decider,
+            screened=tuple(s for s in screened if s.name not in names),
+        )
+
+    def _on_top(self, h: Hypothesis, others: Sequence[Candidate], shown: Sequence[Candidate]) -> list[Candidate]:
+        """Repairs of `h` worth a full evaluation on top of the others': what screens well there, and what is shown."""
+        mine = [c for c in self.search.pool if c.hypothesis == h.id]
+        clear = [c for c in shown if not c.repair.localiser]
+        return list(dict.fromkeys([*self.search.promising(others, mine), *clear]))
+
+    def _result(self, c: Candidate, others: Sequence[Candidate], excess: float | None) -> RepairResult:
+        losses = self.search.full([c])
+        over = self._gain([], [c])
+        top = self._gain(others, [*others, c]) if others else None
+        return RepairResult(
+            name=c.repair.name,
+            loss_nats=float(losses.mean()),
+            delta_nats=over.delta,
+            stderr_nats=over.stderr,
+            share=share(over.delta, excess),
+            localiser=c.repair.localiser,
+            on_top_delta_nats=top.delta if top else None,
+            on_top_stderr_nats=top.stderr if top else None,
+            description=c.repair.description,
+        )
+
+    def _diagnosis(
+        self, findings: list[Finding], joint: Sequence[Candidate], final: float, outcome: Outcome, started: float
+    ) -> Diagnosis:
+        setup, loss = self.setup, float(self.base.mean())
+        at: Zone = zone(loss, setup.ruler)
+        open_ones = [f for f in findings if f.status == "inconclusive"]
+        summary = Summary(
+            loss=loss,
+            stderr=setup.measured.stderr_nats,
+            zone=at,
+            reference=setup.reference.loss_nats if setup.reference else None,
+            excess_material=outcome.excess_material,
+            joint_ids=outcome.joint_ids,
+            joint_loss=final if joint else None,
+            joint_share=outcome.joint_share,
+            final_zone=outcome.final_zone,
+            tested=tuple(h.id for h in self.hypotheses),
+            undecided=tuple(f.id for f in open_ones),
+            suspects=tuple(f.id for f in open_ones if f.signature.present),
+        )
+        below = setup.gate_below
+        return Diagnosis(
+            loss_nats=loss,
+            stderr_nats=setup.measured.stderr_nats,
+            reference_nats=summary.reference,
+            unigram_nats=setup.ruler.unigram_nats,
+            chance_nats=setup.ruler.chance_nats,
+            zone=at,
+            findings=tuple(findings),
+            gate=None if below is None else GateResult(below, gate_word(below, loss, setup.null_models)),
+            joint=Joint(
+                repairs=tuple(JointRepair(c.hypothesis, c.repair.name) for c in joint),
+                loss_nats=final,
+                share=outcome.joint_share,
+                attribution=self.search.attribution(joint),
+                stderr_nats=self._gain([], joint).stderr,
+            )
+            if joint
+            else None,
+            conclusion=conclude(summary, setup.claim),
+            device=setup.measured.device,
+            dtype=setup.measured.dtype,
+            tokens=setup.measured.tokens,
+            sequences=setup.measured.sequences,
+            seconds=time.perf_counter() - started,
+            forward_passes=setup.evaluator.forward_passes,
+            notes=setup.notes,
+        )
+
+
+def _backed(signature: Signature, edits: Sequence[object]) -> bool:
+    """A repair is backed by a signature when it changes nothing but tensors that carry it."""
+    changed = {name for edit in edits for name in targets(edit)}  # type: ignore[arg-type]
+    return signature.present and bool(changed) and changed <= set(signature.tensors)
+
+
+def _rank(g: Gain) -> tuple[bool, float]:
+    return g.material, g.delta if g.delta is not None else -np.inf

@@ -1,0 +1,33 @@
+"""Every number that a verdict depends on, with where it comes from. Records carry this table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """A number a rule compares with, its unit, and why it is this number."""
+
+    value: float
+    unit: str
+    source: str
+
+
+MATERIAL_SE = Threshold(3.0, "standard errors", "product definition: Δ > 3 SE, paired per sequence")
+MATERIAL_NATS = Threshold(0.02, "nats", "product definition: an eps mismatch of 10× costs 0.012 (llama.cpp #2373)")
+CONFIRM_SHARE = Threshold(0.5, "of the excess", "product definition: an own repair recovers at least half")
+EXPLAIN_SHARE = Threshold(0.9, "of the excess", "product definition: the joint set recovers at least 90 %")
+SCREEN_NATS = Threshold(0.01, "nats", "half of the material floor: what screens below it is not evaluated in full")
+SCREEN_SEQUENCES = Threshold(4, "sequences", "smallest screening subset; a quarter of the window where that is more")
+JOINT_SIZE = Threshold(6, "repairs", "largest joint set that is searched")
+FULL_PER_ROUND = Threshold(6, "repairs", "most promising repairs that a round evaluates on the full window")
+
+
+def table() -> dict[str, dict[str, float | str]]:
+    """The thresholds as plain data, for records and reports."""
+    return {
+        name.lower(): {"value": t.value, "unit": t.unit, "source": t.source}
+        for name, t in globals().items()
+        if isinstance(t, Threshold)
+    }

@@ -1,0 +1,153 @@
+"""A case's names turned into open inputs: shard, window, checkpoint, reference. No torch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+from diag.case import Case
+from diag.checkpoints import Checkpoint, open_checkpoint
+from diag.errors import InputError
+from diag.findings import Check, GateResult
+from diag.shards import (
+    Baseline,
+    ShardAudit,
+    TokenShard,
+    TokenText,
+    WindowTokens,
+    audit_shard,
+    max_id,
+    open_shard,
+    read_window,
+    unigram_baseline,
+)
+from diag.units import Ruler, gate_word
+
+# A name is a catalogue id in the dashboard and a path on the command line: whoever asks says how to find it.
+Resolve = Callable[[Literal["shard", "checkpoint"], str], Path]
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a case names, opened. Audit and baseline are computed when first asked for, from one count of the shard."""
+
+    case: Case
+    shard: TokenShard
+    window: WindowTokens
+    checkpoint: Checkpoint
+    reference: Checkpoint | None
+
+    @property
+    def rows(self) -> int:
+        """Embedding rows of the checkpoint: ids from there on have no vector."""
+        return embedding_rows(self.checkpoint)
+
+    @property
+    def chance_nats(self) -> float:
+        """ln(rows): what a model that knows nothing scores."""
+        return math.log(self.rows)
+
+    @cached_property
+    def audit(self) -> ShardAudit:
+        """The whole shard against this checkpoint's rows. Costs one pass over the shard."""
+        return audit_shard(self.shard, vocab_size=self.rows, text=tokenizer_of(self.checkpoint))
+
+    @property
+    def readable(self) -> bool:
+        """Whether every id of the window has an embedding row; without that there is no loss."""
+        return int(self.window.ids.min()) >= 0 and max_id(self.window) < self.rows
+
+    @cached_property
+    def baseline(self) -> Baseline:
+        """What word counts alone get on the window's targets."""
+        return unigram_baseline(self.shard, self.window, self.rows, counts=self.audit.counts)
+
+    @property
+    def null_models_nats(self) -> tuple[float, float]:
+        """Word counts, and the most frequent id alone, on the window's targets."""
+        return self.baseline.nats, self.baseline.top_id_nats
+
+    def ruler(self, reference_nats: float | None) -> Ruler:
+        """The marks for this case."""
+        return Ruler(self.chance_nats, self.baseline.nats, reference_nats)
+
+    def gate(self, loss_nats: float | None) -> GateResult | None:
+        """The case's gate, judged with this loss."""
+        below = self.case.gate_below
+        if below is None:
+            return None
+        nulls = self.null_models_nats if self.readable else ()
+        return GateResult(below, gate_word(below, loss_nats, nulls))
+
+    @property
+    def data_check(self) -> Check:
+        """The audit in a word and a sentence."""
+        reasons = " ".join(reason.message for reason in self.audit.reasons)
+        return Check(
+            self.audit.status, reasons or f"{self.audit.tokens:,} ids, {self.audit.entropy_bits:.2f} bits each."
+        )
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader of the numbers should know, one sentence each."""
+        note = self.baseline.note if self.readable else ""
+        return (*self.shard.notes, *self.window.notes, *self.checkpoint.notes, *((note,) if note else ()))
+
+    def described(self) -> dict[str, Any]:
+        """The inputs as a record names them: by content, so that anyone can tell whether theirs are the same."""
+        return {
+            "shard": {
+                "name": self.case.shard,
+                "fingerprint": self.shard.fingerprint,
+                "tokens": self.shard.tokens,
+                "window_digest": self.window.digest,
+            },
+            "checkpoint": _described(self.case.checkpoint, self.checkpoint),
+            "reference": _described(self.case.reference or "", self.reference) if self.reference else None,
+        }
+
+
+def open_inputs(case: Case, resolve: Resolve) -> Inputs:
+    """Open everything a case names. Raises InputError for the first thing that cannot be used; reads headers only."""
+    checkpoint = open_checkpoint(resolve("checkpoint", case.checkpoint))
+    reference = open_checkpoint(resolve("checkpoint", case.reference)) if case.reference else None
+    shard = open_shard(resolve("shard", case.shard))
+    longest = checkpoint.config.max_position_embeddings
+    if case.window.seq_len > longest:
+        raise InputError(
+            f"The window asks for {case.window.seq_len} positions, and the model has {longest}.",
+            where=case.checkpoint,
+            fix=f"Use --seq-len {longest} or less.",
+        )
+    return Inputs(case, shard, read_window(shard, case.window), checkpoint, reference)
+
+
+def embedding_rows(checkpoint: Checkpoint) -> int:
+    """Rows of the embedding as stored; the config's vocabulary where the file holds none."""
+    family = checkpoint.family
+    info = checkpoint.tensors.get(family.roles["embedding"].tensor()) if family else None
+    return info.shape[0] if info and info.shape else checkpoint.config.vocab_size
+
+
+def tokenizer_of(checkpoint: Checkpoint) -> TokenText | None:
+    """The tokenizer beside the weights; None when there is none, or none that can be used."""
+    if checkpoint.tokenizer_dir is None:
+        return None
+    try:
+        return TokenText.open(checkpoint.tokenizer_dir)
+    except InputError:
+        return None
+
+
+def _described(name: str, checkpoint: Checkpoint) -> dict[str, Any]:
+    return {
+        "name": name,
+        "fingerprint": checkpoint.fingerprint,
+        "format": checkpoint.format,
+        "family": checkpoint.family.name if checkpoint.family else None,
+        "parameters": checkpoint.parameters,
+    }

@@ -1,0 +1,236 @@
+"""The two long tasks, measure and test, as the worker and the command line run them. Imports torch.
+
+names → Inputs (files) → LoadedModel (device) → Reading → Diagnosis → Record
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+import numpy as np
+import torch
+import transformers
+
+import diag
+from diag.checkpoints import Checkpoint, tie_status
+from diag.evidence.records import Record, make_record
+from diag.findings import Check, Conclusion, Diagnosis, Finding, Measurement, Reading, Signature
+from diag.hypotheses import h0_data, suite
+from diag.hypotheses.base import Context
+from diag.hypotheses.registry import DATA, select
+from diag.hypotheses.thresholds import table
+from diag.jobs.inputs import Inputs
+from diag.model.build import CheckpointTensors, LoadedModel, build
+from diag.model.evaluate import Evaluator
+from diag.model.probe import measure
+from diag.units import zone
+
+# Fraction done (0 to 1; None for "no news, but you may stop me here") and what is being done. May raise Cancelled.
+Say = Callable[[float | None, str], None]
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A case on the device, measured as loaded."""
+
+    inputs: Inputs
+    model: LoadedModel | None
+    reading: Reading
+
+
+def read(inputs: Inputs, say: Say, *, lens: bool = True) -> Loaded:
+    """Measure the checkpoint, and the reference if there is one, as loaded. Two loads and two passes at most.
+
+    The reference is measured with the same window, device and dtype and its model is let go before this returns.
+    """
+    say(0.0, "Counting the shard's ids")
+    tie = tie_status(inputs.checkpoint)
+    model = measured = theirs = None
+    if inputs.readable:
+        say(0.02, "Loading the checkpoint")
+        model = _build(inputs, inputs.checkpoint)
+        measured = _measure(inputs, model, "the checkpoint", _part(say, 0.1, 0.5), lens)
+        if inputs.reference:
+            say(0.5, "Loading the reference")
+            other = _build(inputs, inputs.reference)
+            theirs = _measure(inputs, other, "the reference", _part(say, 0.55, 0.95), lens)
+    loss = measured.loss_nats if measured else None
+    unigram = inputs.baseline.nats if inputs.readable else None
+    reading = Reading(
+        measurement=measured,
+        reference=theirs,
+        chance_nats=inputs.chance_nats,
+        unigram_nats=unigram,
+        null_models_nats=inputs.null_models_nats if inputs.readable else (),
+        zone=zone(loss, inputs.ruler(theirs.loss_nats if theirs else None)) if loss is not None else None,
+        gate=inputs.gate(loss),
+        data=inputs.data_check,
+        tie=Check(tie.status, tie.sentence),
+        tokens=inputs.window.tokens,
+        sequences=inputs.window.sequences,
+        notes=(*inputs.notes, *_load_notes(model)),
+        missing=model.missing if model else (),
+    )
+    return Loaded(inputs, model, reading)
+
+
+def test(inputs: Inputs, ids: tuple[str, ...], say: Say) -> Diagnosis:
+    """Test the hypotheses named, or all, on a case. Data first: while it is bad, everything else waits."""
+    hypotheses = select(ids)
+    loaded = read(inputs, _part(say, 0.0, 0.25), lens=False)
+    about_data = h0_data.finding(inputs.audit)
+    before = (about_data,) if not ids or DATA in ids else ()
+    if about_data.status == "confirmed" or loaded.model is None:
+        return _waits(loaded, about_data, before, tuple(h.id for h in hypotheses))
+    context = Context(inputs.checkpoint, inputs.reference)
+    measured, theirs = loaded.reading.measurement, loaded.reading.reference
+    assert measured is not None
+    context.layers = measured.layers
+    evaluator = Evaluator(
+        loaded.model,
+        inputs.window.ids,
+        batch_size=inputs.case.window.batch_size,
+        reference=CheckpointTensors(inputs.reference) if inputs.reference else None,
+        tick=lambda n: say(None, ""),
+    )
+    setup = suite.Setup(
+        evaluator=evaluator,
+        context=context,
+        measured=measured,
+        ruler=inputs.ruler(theirs.loss_nats if theirs else None),
+        null_models=inputs.null_models_nats,
+        reference=theirs,
+        reference_losses=np.array(theirs.per_sequence_nats) if theirs else None,
+        claim=inputs.case.claim,
+        gate_below=inputs.case.gate_below,
+        notes=loaded.reading.notes,
+    )
+    diagnosis = suite.run(setup, hypotheses, _part(say, 0.25, 1.0), before)
+    return replace(diagnosis, reading=loaded.reading)
+
+
+def _waits(loaded: Loaded, data: Finding, before: tuple[Finding, ...], ids: tuple[str, ...]) -> Diagnosis:
+    """The diagnosis of a case whose data is bad: the loss if there is one, and no verdict on the checkpoint."""
+    reading, inputs = loaded.reading, loaded.inputs
+    text = data.signature.detail
+    if loaded.model is None:
+        text = (
+            f"The window holds ids outside the {inputs.rows:,} embedding rows, so there is no loss: the shard was made "
+            f"with another tokenizer, or is damaged. {text}"
+        )
+    waiting = tuple(
+        Finding(
+            i,
+            "inconclusive",
+            Signature(False, "Not looked at: the data comes first."),
+            reason="The data is bad, and while it is no loss tells anything about the checkpoint.",
+            would_decide="Repair the shard, then test again.",
+        )
+        for i in ids
+    )
+    measured, theirs = reading.measurement, reading.reference
+    return Diagnosis(
+        loss_nats=measured.loss_nats if measured else None,
+        stderr_nats=measured.stderr_nats if measured else None,
+        reference_nats=theirs.loss_nats if theirs else None,
+        unigram_nats=reading.unigram_nats,
+        chance_nats=reading.chance_nats,
+        zone=reading.zone,
+        findings=(*before, *waiting),
+        gate=reading.gate,
+        joint=None,
+        conclusion=Conclusion("data", (DATA,), text),
+        device=measured.device if measured else "",
+        dtype=measured.dtype if measured else "",
+        tokens=reading.tokens,
+        sequences=reading.sequences,
+        seconds=measured.load_seconds + measured.forward_seconds if measured else 0.0,
+        notes=reading.notes,
+        reading=reading,
+    )
+
+
+def record(inputs: Inputs, result: Reading | Diagnosis) -> Record:
+    """The result as a record: with the inputs' fingerprints, the machine, the versions and every threshold."""
+    reading = result if isinstance(result, Reading) else result.reading
+    measured = reading.measurement if reading else None
+    return make_record(
+        "measure" if isinstance(result, Reading) else "test",
+        inputs.case,
+        inputs.described(),
+        result,
+        environment={
+            "device": measured.device if measured else "none",
+            "dtype": measured.dtype if measured else "none",
+            "versions": versions(),
+        },
+        thresholds=table(),
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        cost={
+            "seconds": _seconds(result),
+            "forward_passes": result.forward_passes if isinstance(result, Diagnosis) else reading_passes(reading),
+            "peak_memory_bytes": measured.peak_memory_bytes if measured else 0,
+        },
+    )
+
+
+def versions() -> dict[str, str]:
+    """What the numbers depend on beside the inputs."""
+    return {
+        "subrandom": diag.__version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "transformers": transformers.__version__,
+    }
+
+
+def reading_passes(reading: Reading | None) -> int:
+    """Forward passes of one sequence each."""
+    return reading.sequences * sum(m is not None for m in (reading.measurement, reading.reference)) if reading else 0
+
+
+def _seconds(result: Reading | Diagnosis) -> float:
+    if isinstance(result, Diagnosis):
+        return result.seconds
+    return sum(m.load_seconds + m.forward_seconds for m in (result.measurement, result.reference) if m)
+
+
+def _part(say: Say, start: float, end: float) -> Say:
+    """Report a sub-task's fractions as the part from `start` to `end` of the whole."""
+    return lambda fraction, text: say(None if fraction is None else start + (end - start) * fraction, text)
+
+
+def _build(inputs: Inputs, checkpoint: Checkpoint) -> LoadedModel:
+    return build(checkpoint, device=inputs.case.device, dtype=inputs.case.dtype)
+
+
+def _measure(inputs: Inputs, model: LoadedModel, what: str, say: Say, lens: bool) -> Measurement:
+    done, n = 0, inputs.window.sequences
+
+    def tick(count: int) -> None:
+        nonlocal done
+        done += count
+        say(done / n, f"Measuring {what} on {model.device.type}: {done} of {n} sequences")
+
+    say(0.0, f"Measuring {what} on {model.device.type}, {model.dtype}")
+    return measure(model, inputs.window.ids, batch_size=inputs.case.window.batch_size, lens=lens, tick=tick)
+
+
+def _load_notes(model: LoadedModel | None) -> tuple[str, ...]:
+    if model is None:
+        return ()
+    notes = []
+    if model.missing:
+        notes.append(
+            f"{len(model.missing)} tensors are not in the file and were initialised at random with seed 0: "
+            f"{', '.join(model.missing[:3])}{' …' if len(model.missing) > 3 else ''}."
+        )
+    if model.unexpected:
+        notes.append(
+            f"{len(model.unexpected)} tensors of the file have no place in this architecture and were ignored: "
+            f"{', '.join(model.unexpected[:3])}{' …' if len(model.unexpected) > 3 else ''}."
+        )
+    return tuple(notes)

@@ -1,0 +1,189 @@
+"""Checkpoint → live module: transformers' own architecture on the meta device, filled with the file's tensors.
+
+What the file holds is what runs. A head that is in the file is used even where the config ties it; a tensor that is
+missing is initialised by the family's own rule with seed 0 and named in `missing`.
+"""
+
+from __future__ import annotations
+
+import time
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from transformers import AutoModelForCausalLM, PreTrainedModel
+from transformers.models.auto.configuration_auto import CONFIG_MAPPING
+
+from diag.checkpoints import Checkpoint
+from diag.checkpoints.families import is_tied
+from diag.errors import InputError
+from diag.model.loss import TokenLoss
+
+TORCH_DTYPES = {
+    "F64": torch.float64,
+    "F32": torch.float32,
+    "F16": torch.float16,
+    "BF16": torch.bfloat16,
+}
+COMPUTE_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
+# Keys of a config that must not reach the constructor: remote code, quantisers that need other packages, and the dtype
+# that we choose ourselves.
+_NOT_FOR_BUILDING = ("auto_map", "quantization_config", "torch_dtype", "dtype", "architectures", "model_type")
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A checkpoint on a device. `tensors` maps Hugging Face names to the live parameters; nobody writes to them."""
+
+    loss: TokenLoss
+    tensors: dict[str, Tensor]
+    device: torch.device
+    dtype: str
+    missing: tuple[str, ...]
+    unexpected: tuple[str, ...]
+    seconds: float
+
+    @property
+    def module(self) -> nn.Module:
+        """The causal language model itself."""
+        return self.loss.model
+
+    @property
+    def rows(self) -> int:
+        """Embedding rows: the number of ids that the model can read, and chance is ln of it."""
+        return self.module.get_input_embeddings().weight.shape[0]  # type: ignore[operator]
+
+    @property
+    def positions(self) -> int | None:
+        """The longest sequence the config allows, or None where it sets none."""
+        return getattr(self.module.config, "max_position_embeddings", None)
+
+
+class CheckpointTensors:
+    """A checkpoint's tensors by name, read from the file when asked for: what reference repairs copy from."""
+
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        self.checkpoint = checkpoint
+
+    def tensor(self, name: str) -> Tensor:
+        """The stored tensor on the CPU. A head that is not in the file is the embedding, as in every tied model."""
+        roles = self.checkpoint.family.roles if self.checkpoint.family else {}
+        if name not in self.checkpoint.tensors and roles and name == roles["head"].tensor():
+            name = roles["embedding"].tensor()
+        if name not in self.checkpoint.tensors:
+            raise InputError("The reference has no such tensor.", where=name, fix="Pick one of the same family.")
+        return stored_tensor(self.checkpoint, name)
+
+
+def stored_tensor(checkpoint: Checkpoint, name: str) -> Tensor:
+    """One tensor in its stored dtype, copied out of the file. Costs its size in memory."""
+    info = checkpoint.tensors[name]
+    if info.dtype not in TORCH_DTYPES:
+        raise InputError(f"The tensor is stored as {info.dtype}.", where=name, fix="A float dtype is needed to run it.")
+    raw = np.array(checkpoint.raw(name))  # a copy: torch must not alias the read-only file
+    return torch.from_numpy(raw).view(TORCH_DTYPES[info.dtype]).reshape(info.shape)
+
+
+def pick_device(device: str) -> torch.device:
+    """`auto` is CUDA where there is one."""
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise InputError("This machine has no CUDA device.", where="device", fix="Use --device cpu or auto.")
+    return torch.device(device)
+
+
+def pick_dtype(dtype: str, device: torch.device) -> str:
+    """`auto` is bf16 on a GPU and fp32 on the CPU, where bf16 would be slow and no more faithful."""
+    return ("bf16" if device.type == "cuda" else "fp32") if dtype == "auto" else dtype
+
+
+def build(checkpoint: Checkpoint, *, device: str = "auto", dtype: str = "auto") -> LoadedModel:
+    """Load a checkpoint. Costs its parameters once in the compute dtype, plus one stored tensor at a time.
+
+    Raises InputError when a tensor does not have the shape that the family and the config call for.
+    """
+    started = time.perf_counter()
+    on = pick_device(device)
+    kind = pick_dtype(dtype, on)
+    model = _skeleton(checkpoint)
+    missing, unexpected = _fill(model, checkpoint, on, COMPUTE_DTYPES[kind])
+    model.eval().requires_grad_(False)
+    return LoadedModel(
+        loss=TokenLoss(model),
+        tensors=dict(model.named_parameters(remove_duplicate=False)),
+        device=on,
+        dtype=kind,
+        missing=missing,
+        unexpected=unexpected,
+        seconds=time.perf_counter() - started,
+    )
+
+
+def _skeleton(checkpoint: Checkpoint) -> PreTrainedModel:
+    """The architecture without weights, as the family says, which the tensor names have confirmed."""
+    family = checkpoint.family
+    assert family is not None, "open_checkpoint refuses an unknown family"
+    raw = {k: v for k, v in checkpoint.raw_config.items() if k not in _NOT_FOR_BUILDING}
+    # A head in the file is a head of its own, even where the config ties it: that difference is what we look for.
+    raw["tie_word_embeddings"] = (
+        is_tied(family, checkpoint.config) and family.roles["head"].tensor() not in checkpoint.tensors
+    )
+    try:
+        config = CONFIG_MAPPING[family.name](**raw)
+        with torch.device("meta"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return AutoModelForCausalLM.from_config(config, dtype=torch.float32, attn_implementation="sdpa")
+    except (TypeError, ValueError, KeyError, AttributeError, ZeroDivisionError, RuntimeError) as error:
+        raise InputError(
+            f"transformers cannot build a {family.name} from this config: {error}",
+            where=str(checkpoint.path),
+            fix="Compare config.json with that of a checkpoint of the same family.",
+        ) from error
+
+
+def _fill(
+    model: PreTrainedModel, checkpoint: Checkpoint, device: torch.device, dtype: torch.dtype
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Put the file's tensors in, initialise what is missing; returns (missing, unexpected) names."""
+    wanted = dict(model.named_parameters())  # tied duplicates appear once, under the embedding's name
+    every_name = set(dict(model.named_parameters(remove_duplicate=False)))
+    missing = []
+    for name, parameter in wanted.items():
+        info = checkpoint.tensors.get(name)
+        if info is None or info.elements == 0:
+            value, stored = torch.empty(parameter.shape, dtype=torch.float32), False
+            missing.append(name)
+        elif info.shape != tuple(parameter.shape):
+            raise InputError(
+                f"The tensor is {list(info.shape)} in the file, and the config calls for {list(parameter.shape)}.",
+                where=name,
+                fix="Correct config.json, or convert the checkpoint again.",
+            )
+        else:
+            value, stored = stored_tensor(checkpoint, name).to(device=device, dtype=dtype), True
+        _assign(model, name, nn.Parameter(value, requires_grad=False), stored)
+    for name, buffer in list(model.named_non_persistent_buffers()):
+        # Meta buffers hold nothing: a rotary table left that way predicts at chance (torchtitan #3775).
+        _assign(model, name, torch.empty_like(buffer, device="cpu"), stored=False)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model.initialize_weights()  # transformers' own rule; skips everything flagged as stored
+    model.tie_weights()
+    for name in missing:
+        _assign(model, name, nn.Parameter(model.get_parameter(name).to(device, dtype), requires_grad=False), True)
+    model.tie_weights()
+    nn.Module.to(model, device)  # the buffers; parameters are there already
+    return tuple(missing), tuple(sorted(set(checkpoint.tensors) - every_name))
+
+
+def _assign(model: nn.Module, name: str, value: Tensor, stored: bool) -> None:
+    owner_name, _, leaf = name.rpartition(".")
+    owner = model.get_submodule(owner_name)
+    setattr(value, "_is_hf_initialized", stored)  # noqa: B010  transformers reads this flag off the tensor
+    if isinstance(value, nn.Parameter):
+        setattr(owner, leaf, value)
+    else:
+        owner.register_buffer(leaf, value, persistent=False)

@@ -113,6 +113,14 @@ def load_tokenizer(directory: Path) -> Tokenizer:
     return tokenizer
 
 
+def special_id(tokenizer: Tokenizer, text: str) -> int:
+    """The id of a special string; ValueError when the tokenizer has none, which the shipped one has."""
+    found = tokenizer.token_to_id(text)
+    if found is None:
+        raise ValueError(f"the tokenizer has no entry {text}")
+    return found
+
+
 def encode(tokenizer: Tokenizer, texts: list[str], progress: Progress | None = None) -> list[np.ndarray]:
     """Token ids, one u32 array per text. About 4 MB of source a second on two cores."""
     documents: list[np.ndarray] = []

@@ -175,9 +175,9 @@ def _build_corpus(directory: Path, scratch: Path, progress: Progress) -> None:
     ids = corpus.encode(
         tokenizer, list(corpus.read_documents(source)), lambda f: progress("tokenising the corpus", 0.05 + 0.75 * f)
     )
-    separator = tokenizer.token_to_id(corpus.SEPARATOR)
+    separator = corpus.special_id(tokenizer, corpus.SEPARATOR)
     whole = corpus.pack_shards(ids, separator)
-    broken = corpus.break_shards(whole, separator, tokenizer.token_to_id(corpus.UNK))
+    broken = corpus.break_shards(whole, separator, corpus.special_id(tokenizer, corpus.UNK))
     for place, shards in ((SHARDS, whole), (BROKEN_SHARDS, broken)):
         corpus.write_shards(
             scratch / place,

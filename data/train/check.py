@@ -28,7 +28,8 @@ def build(config: Qwen2Config, tensors: Tensors, device: str) -> Qwen2ForCausalL
     state = {name: torch.from_numpy(to_float(bits)) for name, bits in tensors.items()}
     state.setdefault(HEAD, state[EMBEDDING])
     model.load_state_dict(state, strict=True)
-    return model.to(device, torch.float32).eval()
+    torch.nn.Module.to(model, device, torch.float32)
+    return model.eval()
 
 
 @torch.no_grad()

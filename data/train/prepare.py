@@ -15,7 +15,17 @@ from pathlib import Path
 import numpy as np
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
-from data.corpus import SEPARATOR, UNK, encode, load_tokenizer, order_key, read_source, stdlib_files, stdlib_root
+from data.corpus import (
+    SEPARATOR,
+    UNK,
+    encode,
+    load_tokenizer,
+    order_key,
+    read_source,
+    special_id,
+    stdlib_files,
+    stdlib_root,
+)
 from data.train.collect import Candidate, Removed, collect, overlapping
 
 VOCAB = 4096
@@ -108,7 +118,7 @@ def main() -> None:
     fits = int(np.searchsorted(sizes, args.max_tokens, side="right"))
     removed.add("over the token budget", len(pairs) - fits)
     pairs = pairs[:fits]
-    write(args.out, pairs, held_out, tokenizer.token_to_id(SEPARATOR), removed)
+    write(args.out, pairs, held_out, special_id(tokenizer, SEPARATOR), removed)
     say("written")
 
 

@@ -171,7 +171,8 @@ def train(data: Path, out: Path, recipe: Recipe, device: torch.device, evaluatio
     torch.backends.cuda.matmul.allow_tf32 = True
     config = model_config(account["vocab_size"], account["separator"])
     config._attn_implementation = "sdpa"
-    model = Qwen2ForCausalLM(config).to(device)
+    model = Qwen2ForCausalLM(config)
+    torch.nn.Module.to(model, device)
     autocast = torch.autocast(device.type, dtype=torch.bfloat16)
     cuda = device.type == "cuda"
     optimizer = torch.optim.AdamW(

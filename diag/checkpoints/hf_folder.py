@@ -22,7 +22,7 @@ OTHER_FORMATS: tuple[tuple[str, bytes | None, tuple[str, ...]], ...] = (
     ("a GGUF file", b"GGUF", ("*.gguf",)),
     ("an APR file of version 2", b"APR\0", ("*.apr",)),
     ("an APR file of version 1, a classic-ML object and no transformer", b"APRN", ()),
-    ("a PyTorch archive", b"PK\x03\x04", ("*.bin", "*.pt", "*.pth")),
+    ("a PyTorch archive", b"PK\x03\x04", ("pytorch_model*.bin", "*.pt", "*.pth")),
     ("a pickle, which could run code", b"\x80\x02", ()),
 )
 
@@ -83,7 +83,7 @@ def _weights_in(folder: Path) -> Path:
     for what, _, patterns in OTHER_FORMATS:
         if any(next(folder.glob(pattern), None) for pattern in patterns):
             raise _not_read(what, folder)
-    raise InputError("the folder holds no weight file.", where=str(folder), fix=USE_SAFETENSORS)
+    raise InputError("the folder holds no checkpoint.", where=str(folder), fix=USE_SAFETENSORS)
 
 
 def _refuse_other_formats(path: Path) -> None:

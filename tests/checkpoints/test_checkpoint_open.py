@@ -73,7 +73,7 @@ def test_other_formats_are_named_and_refused(tmp_path: Path, name: str, content:
 def test_nothing_usable(tmp_path: Path, build: Build) -> None:
     with pytest.raises(InputError, match="no such file"):
         open_checkpoint(tmp_path / "nowhere")
-    with pytest.raises(InputError, match="no weight file"):
+    with pytest.raises(InputError, match="no checkpoint"):
         open_checkpoint(tmp_path)
     os.mkfifo(tmp_path / "pipe.safetensors")
     with pytest.raises(InputError):

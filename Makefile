@@ -1,0 +1,51 @@
+# make app    the dashboard on 127.0.0.1:8501, with the demo; ROOTS="/data/a /data/b" adds folders of yours
+# make test   lint, types and every test, the browser's included
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON ?= python3
+PORT ?= 8501
+ROOTS ?=
+
+.PHONY: app demo test lint types unit browser chromium clean
+
+app: $(VENV)/.app demo
+	SUBRANDOM_ROOTS="$(ROOTS)" $(BIN)/streamlit run app.py --server.port $(PORT)
+
+demo: $(VENV)/.app
+	$(BIN)/python -m diag demo
+
+test: lint types unit
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.dev
+	$(BIN)/mypy
+
+unit: $(VENV)/.dev chromium demo
+	$(BIN)/python -m pytest
+
+# The browser tests use Debian's Chromium. It is installed where this user may; otherwise the command is named.
+chromium:
+	@command -v chromium >/dev/null || { \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; \
+	  else \
+	    echo "The browser tests need Chromium. Run: sudo apt-get install -y --no-install-recommends chromium" >&2; exit 1; \
+	  fi; }
+
+$(VENV)/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit("Subrandom needs Python 3.11 or newer." if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.app: requirements.txt $(VENV)/bin/python
+	$(BIN)/pip install -q -r requirements.txt
+	touch $@
+
+$(VENV)/.dev: requirements-dev.txt $(VENV)/.app
+	$(BIN)/pip install -q -r requirements-dev.txt
+	touch $@
+
+clean:
+	rm -rf $(VENV) data/demo

@@ -1,0 +1,98 @@
+"""The commands that load models or open the index: results as the plain objects that cli.md fixes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from diag import jsonio
+from diag.case import Case
+from diag.cli.options import Places
+from diag.evidence.index import consult, index_path, search
+from diag.evidence.records import write_record
+from diag.findings import Reading
+from diag.jobs.inputs import Inputs, open_inputs
+from diag.settings import load_settings
+from diag.shards import max_id
+from diag.units import bits, perplexity
+
+
+def run_forward(case: Case, places: Places, say: Any) -> dict[str, Any]:
+    """`forward --json`. Raises InputError when the window holds ids that the checkpoint has no row for."""
+    inputs = open_inputs(case, places.resolve)
+    _readable(inputs)
+    from diag.jobs import tasks  # torch: seconds, and only once the input is known to be usable
+
+    return forward_object(tasks.read(inputs, say).reading)
+
+
+def forward_object(reading: Reading) -> dict[str, Any]:
+    """A reading with the keys of `forward --json`."""
+    measured, theirs = reading.measurement, reading.reference
+    assert measured is not None
+    return jsonio.plain(
+        {
+            "loss_nats": measured.loss_nats,
+            "loss_bits": bits(measured.loss_nats),
+            "perplexity": perplexity(measured.loss_nats),
+            "stderr_nats": measured.stderr_nats,
+            "tokens": measured.tokens,
+            "sequences": measured.sequences,
+            "device": measured.device,
+            "dtype": measured.dtype,
+            "ruler": {
+                "chance_nats": reading.chance_nats,
+                "unigram_nats": reading.unigram_nats,
+                "reference_nats": theirs.loss_nats if theirs else None,
+            },
+            "zone": reading.zone,
+            "layers": measured.layers,
+            "data": reading.data,
+            "tie": reading.tie,
+            "findings": [
+                {
+                    "code": "missing_tensor",
+                    "severity": "error",
+                    "tensor": name,
+                    "message": "Not in the file: initialised at random by the family's rule with seed 0.",
+                }
+                for name in reading.missing
+            ],
+            "notes": reading.notes,
+            "seconds": {"load": measured.load_seconds, "forward": measured.forward_seconds},
+            "peak_memory_bytes": measured.peak_memory_bytes,
+        }
+    )
+
+
+def run_test(case: Case, ids: tuple[str, ...], places: Places, evidence_dir: Path, say: Any) -> dict[str, Any]:
+    """`test --json`; the record is written before this returns."""
+    inputs = open_inputs(case, places.resolve)
+    from diag.jobs import tasks
+
+    diagnosis = tasks.test(inputs, ids, say)
+    record = tasks.record(inputs, diagnosis)
+    path = write_record(evidence_dir, record)
+    plain = jsonio.plain(diagnosis)
+    return {**plain, "record": {"id": record.id, "path": str(path)}}
+
+
+def run_search(query: str, db: Path | None) -> dict[str, Any]:
+    """`evidence search --json`; the index is brought up to date first unless a file of it is named."""
+    import time
+
+    started = time.perf_counter()
+    settings = load_settings()
+    hits = search(query, db) if db else consult(settings, index_path(settings), lambda con: search(query, con))[0]
+    return jsonio.plain({"query": query, "hits": hits, "seconds": time.perf_counter() - started})
+
+
+def _readable(inputs: Inputs) -> None:
+    if not inputs.readable:
+        from diag.errors import InputError
+
+        raise InputError(
+            f"The window holds id {max_id(inputs.window):,}, and the embedding has {inputs.rows:,} rows.",
+            where=str(inputs.shard.path),
+            fix="The shard was made with another tokenizer: audit it, or pick the checkpoint it belongs to.",
+        )

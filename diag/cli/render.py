@@ -1,0 +1,185 @@
+"""What people see: rich tables on stdout, a progress bar on stderr. Text from files is printed literally."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from diag import jsonio
+from diag.errors import one_line
+from diag.findings import STATUS_WORDS
+from diag.units import ZONE_WORDS, bits, perplexity
+
+STYLES = {"confirmed": "bold red", "contributing": "yellow", "refuted": "green", "ok": "green", "error": "bold red"}
+
+
+def show(value: dict[str, Any], draw: Callable[[Console, dict[str, Any]], None], as_json: bool) -> None:
+    """Print JSON on one stdout, or draw for people."""
+    if as_json:
+        sys.stdout.write(jsonio.dumps(value) + "\n")
+    else:
+        draw(Console(highlight=False), value)
+
+
+@contextmanager
+def progress(title: str, *, quiet: bool) -> Iterator[Callable[[float | None, str], None]]:
+    """A progress bar on stderr; silent with --json or when stderr is no terminal."""
+    console = Console(stderr=True)
+    if quiet or not console.is_terminal:
+        yield lambda fraction, text: None
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f} %"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task(title, total=1.0)
+
+        def say(fraction: float | None, text: str) -> None:
+            if fraction is not None:
+                bar.update(task, completed=fraction, description=Text(one_line(text, 60)).plain)
+
+        yield say
+
+
+def nats(value: Any) -> str:
+    """A loss with its unit."""
+    number = jsonio.number(value)
+    return "none" if number is None else f"{number:.4f} nats"
+
+
+def in_all_units(value: Any) -> str:
+    """A loss in nats, bits and perplexity."""
+    number = jsonio.number(value)
+    return (
+        "none"
+        if number is None
+        else f"{number:.4f} nats = {bits(number):.4f} bits, perplexity {perplexity(number):,.1f}"
+    )
+
+
+def mapping(console: Console, value: dict[str, Any]) -> None:
+    """Keys and values, one a line."""
+    table = Table(show_header=False, box=None, pad_edge=False)
+    for key, item in value.items():
+        table.add_row(Text(key.replace("_", " "), style="bold"), Text(one_line(_short(item))))
+    console.print(table)
+
+
+def demo(console: Console, value: dict[str, Any]) -> None:
+    """Where everything is."""
+    console.print(Text(f"The demo is in {value['dir']}"))
+    rows = [
+        (c["name"], ", ".join(c["planted"]) or "nothing: healthy", c["checkpoint"], c["reference"] or "")
+        for c in value["cases"]
+    ]
+    console.print(_table(("case", "planted", "checkpoint", "reference"), rows))
+
+
+def shard(console: Console, value: dict[str, Any]) -> None:
+    """Verdict, reasons, numbers, top ids."""
+    console.print(Text(f"{value['status']}", style=STYLES.get(value["status"], "bold red")), Text(value["path"]))
+    _sentences(console, [r["message"] for r in value["reasons"]])
+    hidden = ("status", "path", "reasons", "top", "notes", "gate")
+    mapping(console, {key: item for key, item in value.items() if key not in hidden})
+    if value["gate"]:
+        console.print(Text(f"gate: word counts alone against {value['gate']['below']} nats: {value['gate']['word']}"))
+    rows = [(str(t["id"]), f"{t['count']:,}", f"{t['share']:.2%}", repr(t["text"] or "")) for t in value["top"][:10]]
+    console.print(_table(("id", "count", "share", "text"), rows))
+    _sentences(console, value.get("notes", []))
+
+
+def checkpoint(console: Console, value: dict[str, Any]) -> None:
+    """Tie status, findings, numbers."""
+    tie = value["tie"]
+    console.print(Text(f"tie status: {tie['status']}", style="bold"), Text(tie.get("sentence", "")))
+    mapping(console, {key: item for key, item in value.items() if key not in ("tie", "findings", "config")})
+    mapping(console, value["config"])
+    rows = [(f["severity"], f["code"], f["tensor"] or "", f["message"]) for f in value["findings"]]
+    console.print(_table(("severity", "code", "tensor", "message"), rows) if rows else Text("No findings."))
+
+
+def forward(console: Console, value: dict[str, Any]) -> None:
+    """The loss on its ruler, then the layers."""
+    ruler = value["ruler"]
+    console.print(Text(f"{in_all_units(value['loss_nats'])}: {ZONE_WORDS[value['zone']]}", style="bold"))
+    console.print(
+        Text(f"± {nats(value['stderr_nats'])} over {value['tokens']:,} tokens, {value['device']}, {value['dtype']}")
+    )
+    rows = [
+        ("chance, ln V", in_all_units(ruler["chance_nats"])),
+        ("word counts alone", in_all_units(ruler["unigram_nats"])),
+        ("reference", in_all_units(ruler["reference_nats"])),
+    ]
+    console.print(_table(("ruler", "loss"), rows))
+    keys = ("index", "residual_rms", "attention_share", "mlp_share", "logit_lens_nats", "nonfinite")
+    console.print(_table(keys, [tuple(_number(layer[key]) for key in keys) for layer in value["layers"]]))
+    _sentences(console, [f"{f['tensor']}: {f['message']}" for f in value["findings"]] + value["notes"])
+
+
+def test(console: Console, value: dict[str, Any]) -> None:
+    """The conclusion first, then the findings, then where the record is."""
+    conclusion = value["conclusion"]
+    console.print(Text(conclusion["kind"].replace("_", " "), style="bold"), Text(conclusion["text"]))
+    zone = ZONE_WORDS[value["zone"]] if value["zone"] else "no loss"
+    console.print(Text(f"as loaded {in_all_units(value['loss_nats'])}: {zone}"))
+    table = Table("id", "status", "best repair", "loss, nats", "Δ ± SE, nats", box=None, pad_edge=False)
+    for f in value["findings"]:
+        best = next((r for r in f["repairs"] if r["name"] == f["best_repair"]), None)
+        delta = f"{_number(best['delta_nats'])} ± {_number(best['stderr_nats'])}" if best else ""
+        table.add_row(
+            f["id"],
+            Text(f["status"], style=STYLES.get(f["status"], "")),
+            Text(f["best_repair"] or ""),
+            _number(best["loss_nats"]) if best else "",
+            delta,
+        )
+    console.print(table)
+    for f in value["findings"]:
+        says = f["reason"] or STATUS_WORDS[f["status"]]
+        console.print(Text(f"{f['id']} {f['status']}. {says} {f['would_decide']}".strip()))
+        console.print(Text(f"     Seen: {one_line(f['signature']['detail'], 300)}", style="dim"))
+    if value["gate"]:
+        console.print(Text(f"gate, loss below {value['gate']['below']} nats: {value['gate']['word']}"))
+    _sentences(console, value["notes"])
+    console.print(Text(f"record {value['record']['id']}  {value['record']['path']}"))
+
+
+def search(console: Console, value: dict[str, Any]) -> None:
+    """Hits, best first."""
+    for hit in value["hits"]:
+        console.print(Text(f"{hit['path']}:{hit['line']}", style="bold"), Text(one_line(hit["section"], 80)))
+        console.print(Text("  " + one_line(hit["text"], 200)))
+    count = len(value["hits"])
+    hint = "" if count else ": nothing answers it. Try a number, an id such as H4A, or a status word"
+    console.print(Text(f"{count} places for '{one_line(value['query'], 80)}'{hint}"))
+
+
+def _table(names: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> Table:
+    table = Table(*names, box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(*(Text(one_line(str(cell), 160)) for cell in row))
+    return table
+
+
+def _sentences(console: Console, sentences: list[str]) -> None:
+    for sentence in sentences:
+        console.print(Text(f"• {sentence}"))
+
+
+def _number(value: Any) -> str:
+    number = jsonio.number(value)
+    return "" if number is None else f"{number:.4g}"
+
+
+def _short(value: Any) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else f"{value:,}" if type(value) is int else str(value)

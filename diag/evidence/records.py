@@ -1,0 +1,124 @@
+"""Records: a result made permanent as an immutable JSON file whose name is the hash of its content."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from diag import jsonio
+from diag.errors import InputError, one_line
+from diag.evidence.files import read_regular
+from diag.evidence.schema import GET_ORIGINAL, MAX_RECORD_BYTES, SCHEMA, Record, RecordKind, import_record, make_record
+
+__all__ = [
+    "SCHEMA",
+    "Listing",
+    "Record",
+    "RecordKind",
+    "import_record",
+    "list_records",
+    "make_record",
+    "read_record",
+    "record_path",
+    "records_dir",
+    "write_record",
+]
+
+MAX_LISTED = 5_000
+
+_ID = re.compile(r"[0-9a-f]{16}")
+
+
+@dataclass(frozen=True)
+class Listing:
+    """All readable records, newest first, and one sentence for each file that was refused."""
+
+    records: tuple[Record, ...]
+    problems: tuple[str, ...] = ()
+
+
+def records_dir(evidence_dir: Path) -> Path:
+    """Where records lie below an evidence folder."""
+    return evidence_dir / "records"
+
+
+def record_path(evidence_dir: Path, id: str) -> Path:
+    """The file of a record id. The id is checked before any path is built of it."""
+    if not _ID.fullmatch(id):
+        raise InputError(f"'{one_line(id, 80)}' is no record id.", fix="A record id is 16 characters of 0-9 and a-f.")
+    return records_dir(evidence_dir) / f"{id}.json"
+
+
+def write_record(evidence_dir: Path, record: Record) -> Path:
+    """Write the record once, read-only, complete or not at all; writing it again changes nothing. Returns its path."""
+    path = record_path(evidence_dir, record.id)
+    data = jsonio.dumps({"id": record.id, **record.content()}, indent=1).encode()
+    if len(data) > MAX_RECORD_BYTES:
+        raise InputError("The record is larger than 16 MiB.", where=record.id, fix="Test fewer hypotheses at once.")
+    temporary: Path | None = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".new-", delete=False) as file:
+            temporary = Path(file.name)
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.chmod(0o444)
+        _publish(temporary, path, record.id)
+    except OSError as error:
+        raise InputError(
+            f"The record cannot be written: {error.strerror}.", where=str(path), fix="Choose another evidence folder."
+        ) from None
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+    return path
+
+
+def read_record(evidence_dir: Path, id: str) -> Record:
+    """The record with this id, its content checked against it. InputError: unknown id, changed or foreign file."""
+    path = record_path(evidence_dir, id)
+    try:
+        data = read_regular(path, MAX_RECORD_BYTES + 1)
+    except OSError:
+        raise InputError(
+            f"There is no record {id} here.", fix="Copy the record file into evidence/records or ask its author for it."
+        ) from None
+    record = import_record(data, where=path.name)
+    if record.id != id:
+        raise InputError(f"The file holds record {record.id}, not {id}.", where=path.name, fix=GET_ORIGINAL)
+    return record
+
+
+def list_records(evidence_dir: Path) -> Listing:
+    """Every record of the folder, newest first; reads all files, so the pages use the index instead."""
+    records: list[Record] = []
+    problems: list[str] = []
+    paths = sorted(path for path in records_dir(evidence_dir).glob("*.json") if _ID.fullmatch(path.stem))
+    if len(paths) > MAX_LISTED:
+        problems.append(f"There are {len(paths):,} records; {MAX_LISTED:,} are listed.")
+    for path in paths[:MAX_LISTED]:
+        try:
+            records.append(read_record(evidence_dir, path.stem))
+        except InputError as error:
+            problems.append(str(error))
+    return Listing(tuple(sorted(records, key=lambda r: (r.created, r.id), reverse=True)), tuple(problems))
+
+
+def _publish(temporary: Path, path: Path, id: str) -> None:
+    """Give the file its name without ever replacing a good one."""
+    try:
+        os.link(temporary, path)
+        return
+    except FileExistsError:
+        with contextlib.suppress(InputError):
+            if read_record(path.parent.parent, id).id == id:
+                return
+    except OSError:  # a file system without hard links
+        pass
+    # Either no link was possible, or the file there is damaged: the name says exactly which bytes belong here.
+    temporary.replace(path)

@@ -1,0 +1,183 @@
+"""The index file: a disposable DuckDB database that is opened for moments, by one process at a time.
+
+Whatever goes wrong with it, the answer is the same: move it aside, build it again from the files, and say so.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import duckdb
+
+from diag.errors import InputError
+
+try:
+    import fcntl
+except ImportError:  # Windows: DuckDB's own lock on the file remains
+    fcntl = None  # type: ignore[assignment]
+
+T = TypeVar("T")
+_LOG = logging.getLogger(__name__)
+WAIT_SECONDS = 2.0
+FORMAT = 1  # a database written in another format is rebuilt
+
+# The index reads no file and loads no extension by itself: text reaches it only through parameters.
+_CONFIG = {
+    "enable_external_access": "false",
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+    "memory_limit": "1GB",
+    "threads": "2",
+}
+_TABLES = f"""
+CREATE TABLE IF NOT EXISTS meta (format INTEGER);
+INSERT INTO meta SELECT {FORMAT} WHERE NOT EXISTS (FROM meta);
+CREATE TABLE IF NOT EXISTS file (path VARCHAR, name VARCHAR, size BIGINT, mtime_ns BIGINT, digest VARCHAR);
+CREATE TABLE IF NOT EXISTS document
+    (doc BIGINT, path VARCHAR, line INTEGER, section VARCHAR, text VARCHAR, length INTEGER);
+CREATE TABLE IF NOT EXISTS term (term VARCHAR, doc BIGINT, n DOUBLE);
+CREATE TABLE IF NOT EXISTS record (path VARCHAR, id VARCHAR, created VARCHAR, kind VARCHAR, shard VARCHAR,
+    checkpoint VARCHAR, reference VARCHAR, loss_nats DOUBLE, zone VARCHAR, conclusion VARCHAR, text VARCHAR,
+    statuses VARCHAR, gate VARCHAR, device VARCHAR, dtype VARCHAR);
+"""
+
+
+@dataclass(frozen=True)
+class Opened:
+    """An open index. `in_memory`: another process held the file. `notes` say what happened to the file, if anything."""
+
+    con: duckdb.DuckDBPyConnection
+    in_memory: bool = False
+    notes: tuple[str, ...] = ()
+
+
+def use(db_path: Path, work: Callable[[Opened], T], rebuild: Callable[[Opened], object]) -> T:
+    """Run `work` on the index, `rebuild` before it when the index starts empty; waits at most WAIT_SECONDS for it.
+
+    Another process holds the file: work on one in memory. The file is damaged: a new one takes its place.
+    """
+    with _locked(db_path) as mine:
+        if mine:
+            try:
+                return _on_file(db_path, work, rebuild)
+            except _Busy:
+                pass
+            except duckdb.Error as error:
+                note = f"{_move_aside(db_path)} It was rebuilt from the files. ({_first_line(error)})"
+                _LOG.warning(note)  # for callers that have no place for notes
+                with suppress(duckdb.Error, _Busy):
+                    return _on_file(db_path, work, rebuild, note)
+    note = f"{db_path.name} is in use by another process: this answer comes from a copy built in memory."
+    with duckdb.connect(":memory:", config=dict(_CONFIG)) as con:
+        con.execute(_TABLES)
+        opened = Opened(con, in_memory=True, notes=(note,))
+        rebuild(opened)
+        return work(opened)
+
+
+def remember_sources(db_path: Path, folders: Sequence[Path]) -> None:
+    """Keep the list of indexed folders beside the index, so that it can be rebuilt when it is lost or in use."""
+    known = [path for path in dict.fromkeys([*read_sources(db_path), *folders]) if path.exists()]
+    path = _sources_path(db_path)
+    with suppress(OSError):
+        temporary = path.with_name(f"{path.name}.{os.getpid()}")
+        temporary.write_text(json.dumps([str(folder) for folder in known]), encoding="utf-8")
+        temporary.replace(path)
+
+
+def read_sources(db_path: Path) -> list[Path]:
+    """The folders this index was built from; empty when that is not known."""
+    try:
+        listed = json.loads(_sources_path(db_path).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return []
+    return [Path(item) for item in listed if isinstance(item, str)] if isinstance(listed, list) else []
+
+
+class _Busy(Exception):
+    """Another process has the database open."""
+
+
+def _on_file(db_path: Path, work: Callable[[Opened], T], rebuild: Callable[[Opened], object], note: str = "") -> T:
+    fresh = not db_path.exists()
+    con = _connect(db_path)
+    try:
+        con.execute(_TABLES)
+        if con.execute("SELECT format FROM meta").fetchall() != [(FORMAT,)]:
+            raise duckdb.Error("another format")
+        opened = Opened(con, notes=(note,) if note else ())
+        if fresh:
+            rebuild(opened)
+        return work(opened)
+    finally:
+        con.close()
+
+
+def _connect(db_path: Path) -> duckdb.DuckDBPyConnection:
+    deadline = time.monotonic() + WAIT_SECONDS
+    while True:
+        try:
+            return duckdb.connect(str(db_path), config=dict(_CONFIG))
+        except duckdb.Error as error:
+            if "could not set lock" not in str(error).lower():  # "block" is what a damaged file complains of
+                raise
+            if time.monotonic() > deadline:
+                raise _Busy from None
+            time.sleep(0.05)
+
+
+@contextmanager
+def _locked(db_path: Path) -> Iterator[bool]:
+    """True while this thread alone may open the index; False when somebody else kept it for WAIT_SECONDS.
+
+    A lock file of our own, because moving a damaged database aside must not race with another process doing so.
+    """
+    try:
+        db_path.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(db_path.with_name(f"{db_path.name}.lock"), os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        raise InputError(
+            f"The index cannot be written here: {error.strerror}.", where=str(db_path), fix="Name another file."
+        ) from None
+    try:
+        yield _wait_for(handle)
+    finally:
+        os.close(handle)  # gives the lock back
+
+
+def _wait_for(handle: int) -> bool:
+    deadline = time.monotonic() + WAIT_SECONDS
+    while fcntl is not None:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except OSError:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.02)
+    return True
+
+
+def _move_aside(db_path: Path) -> str:
+    """Keep the damaged file, one generation of it, with its log: a log left behind would be applied to the new file."""
+    broken = db_path.with_name(f"{db_path.name}.broken")
+    for suffix in ("", ".wal"):
+        with suppress(FileNotFoundError):
+            db_path.with_name(db_path.name + suffix).replace(broken.with_name(broken.name + suffix))
+    return f"The index {db_path.name} was damaged and is now {broken.name}."
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).split("\n", 1)[0][:160]
+
+
+def _sources_path(db_path: Path) -> Path:
+    return db_path.with_name(f"{db_path.name}.sources")

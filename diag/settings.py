@@ -1,0 +1,168 @@
+"""Where Subrandom looks and writes: defaults, then `subrandom.toml`, then the environment; the later one wins."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from diag.errors import InputError
+
+PROJECT = Path(__file__).resolve().parents[1]
+CONFIG_NAME = "subrandom.toml"
+MAX_CONFIG_BYTES = 1024 * 1024
+DEMO_ROOT = "demo"
+
+# One row per setting: the key in subrandom.toml, the environment variable that overrides it.
+VARIABLES = {
+    "roots": "SUBRANDOM_ROOTS",
+    "base_url": "SUBRANDOM_BASE_URL",
+    "evidence_dir": "SUBRANDOM_EVIDENCE",
+    "demo_dir": "SUBRANDOM_DEMO",
+}
+_DEFAULT_DIRS = {"evidence_dir": PROJECT / "evidence", "demo_dir": PROJECT / "data" / "demo"}
+
+
+@dataclass(frozen=True)
+class Root:
+    """A folder whose shards and checkpoints may be used. `name` is a slug: the first part of every id under it."""
+
+    name: str
+    path: Path
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What this installation may read, and where it writes. `problems` are sentences for the person who set it up.
+
+    The demo folder is always the root named "demo", whether it is built yet or not. `base_url` has no slash at the
+    end; it is None when links work on this machine only.
+    """
+
+    roots: tuple[Root, ...]
+    evidence_dir: Path
+    demo_dir: Path
+    base_url: str | None = None
+    config_file: Path | None = None
+    problems: tuple[str, ...] = ()
+
+
+def slug(text: str) -> str:
+    """`text` with everything outside [A-Za-z0-9._-] replaced by '-', so that it is safe in a URL and in a shell."""
+    return re.sub(r"[^A-Za-z0-9._-]", "-", text)
+
+
+def short_hash(text: str) -> str:
+    """8 hex digits that tell equal slugs apart."""
+    return hashlib.sha256(os.fsencode(text)).hexdigest()[:8]
+
+
+def load_settings(env: Mapping[str, str] = os.environ) -> Settings:
+    """Read the settings anew; a few file-system checks, no scan.
+
+    A missing root or an unknown key is a problem in the result, because the rest still works. A file that cannot be
+    read, a value of the wrong type or a base_url that is no http(s) address is an InputError.
+    """
+    config_file, config = _read_config(env)
+    problems = [
+        f"{CONFIG_NAME}: unknown key '{slug(key)}'. Known keys: {', '.join(VARIABLES)}."
+        for key in config
+        if key not in VARIABLES
+    ]
+    here = config_file.parent if config_file else PROJECT
+    dirs = {key: _folder(key, env, config, here) for key in _DEFAULT_DIRS}
+    wanted = _split_roots(env["SUBRANDOM_ROOTS"]) if env.get("SUBRANDOM_ROOTS", "").strip() else None
+    if wanted is None:
+        wanted = [here / Path(text).expanduser() for text in _strings(config, "roots")]
+    return Settings(
+        roots=_name_roots(dirs["demo_dir"], wanted, problems),
+        evidence_dir=dirs["evidence_dir"],
+        demo_dir=dirs["demo_dir"],
+        base_url=_base_url(env.get("SUBRANDOM_BASE_URL", "").strip() or config.get("base_url")),
+        config_file=config_file,
+        problems=tuple(problems),
+    )
+
+
+def _read_config(env: Mapping[str, str]) -> tuple[Path | None, dict[str, Any]]:
+    named = env.get("SUBRANDOM_CONFIG", "").strip()
+    path = Path(named).expanduser().absolute() if named else PROJECT / CONFIG_NAME
+    if not named and not path.exists():
+        return None, {}
+    try:
+        if path.stat().st_size > MAX_CONFIG_BYTES:
+            raise InputError("The file is larger than 1 MiB.", where=str(path), fix="Name the right settings file.")
+        return path, tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(
+            f"The settings cannot be read: {error.strerror}.", where=str(path), fix="Create the file or name another."
+        ) from None
+    except (ValueError, RecursionError) as error:  # TOML and UTF-8 errors are both ValueErrors
+        raise InputError(f"This is no valid TOML: {error}.", where=str(path), fix="Correct the line.") from None
+
+
+def _strings(config: Mapping[str, Any], key: str) -> list[str]:
+    value = config.get(key, [])
+    if not isinstance(value, list) or not all(isinstance(item, str) and item for item in value):
+        raise InputError(f"{key} is no list of folders.", where=CONFIG_NAME, fix=f'Write {key} = ["/data/ckpts"].')
+    return value
+
+
+def _folder(key: str, env: Mapping[str, str], config: Mapping[str, Any], here: Path) -> Path:
+    named = env.get(VARIABLES[key], "").strip()
+    if named:
+        return Path(named).expanduser().absolute()
+    value = config.get(key)
+    if value is None:
+        return _DEFAULT_DIRS[key]
+    if not isinstance(value, str) or not value:
+        raise InputError(f"{key} is no folder.", where=CONFIG_NAME, fix=f'Write {key} = "path/to/folder".')
+    return (here / Path(value).expanduser()).absolute()
+
+
+def _split_roots(text: str) -> list[Path]:
+    """Split at os.pathsep or white space; a piece that exists as it stands keeps its spaces."""
+    found: list[Path] = []
+    for piece in text.split(os.pathsep):
+        names = [piece] if Path(piece.strip()).expanduser().is_dir() else piece.split()
+        found += [Path(name.strip()).expanduser().absolute() for name in names if name.strip()]
+    return found
+
+
+def _name_roots(demo_dir: Path, wanted: Iterable[Path], problems: list[str]) -> tuple[Root, ...]:
+    """The demo first, then each existing folder once. An earlier root keeps its name when a later one has the same."""
+    roots = {demo_dir.resolve(): Root(DEMO_ROOT, demo_dir)}
+    for path in wanted:
+        real = path.resolve()
+        if not real.is_dir():
+            problems.append(
+                f"The root {path} is not there or is no folder; nothing under it is listed. "
+                f"Create it, or correct {CONFIG_NAME} or SUBRANDOM_ROOTS."
+            )
+        elif real not in roots:
+            name = slug(real.name).strip(".") or "root"
+            taken = {root.name for root in roots.values()}
+            roots[real] = Root(name if name not in taken else f"{name}-{short_hash(str(real))}", real)
+    return tuple(roots.values())
+
+
+def _base_url(value: object) -> str | None:
+    if value is None or value == "":
+        return None
+    if isinstance(value, str) and value.isprintable() and not re.search(r"[\s<>\"'`\\]", value):
+        try:
+            parts = urlsplit(value)
+            good = parts.scheme in ("http", "https") and parts.hostname and not (parts.query or parts.fragment)
+            if good and parts.username is None and parts.port != 0:
+                return value.rstrip("/")
+        except ValueError:
+            pass
+    raise InputError(
+        f"base_url is '{value}'.", fix="Give the address people open, for example https://gpu-box.example:8501."
+    )

@@ -1,0 +1,189 @@
+"""The catalogue: stable ids, and no way out of the roots."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from diag import catalogue
+from diag.catalogue import Catalogue, Kind, resolve_under_roots, scan
+from diag.errors import InputError
+from diag.settings import Settings, load_settings
+
+
+def _write(path: Path, data: bytes = b"1234") -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+    return path
+
+
+def _settings(root: Path) -> Settings:
+    demo = root.parent / "no-demo"
+    return load_settings({"SUBRANDOM_ROOTS": str(root), "SUBRANDOM_DEMO": str(demo)})
+
+
+def _ids(found: Catalogue, kind: Kind) -> list[str]:
+    return [entry.id for entry in found.of(kind)]
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A root with one of everything."""
+    root = tmp_path / "data"
+    _write(root / "shards" / "python" / "shard-00000.bin", b"x" * 40)
+    _write(root / "shards" / "python" / "shard-00001.bin", b"x" * 4)
+    _write(root / "shards" / "named" / "tokens.bin")
+    _write(root / "shards" / "named" / "manifest.json", b"{}")
+    _write(root / "shards" / "loose" / "shard-val.bin")
+    _write(root / "shards" / "loose" / "other.bin")
+    _write(root / "checkpoints" / "healthy" / "config.json", b"{}")
+    _write(root / "checkpoints" / "healthy" / "model.safetensors")
+    _write(root / "checkpoints" / "steps" / "config.json", b"{}")
+    _write(root / "checkpoints" / "steps" / "step-1.safetensors")
+    _write(root / "checkpoints" / "steps" / "step-2.safetensors")
+    _write(root / "checkpoints" / "parts" / "config.json", b"{}")
+    _write(root / "checkpoints" / "parts" / "model-00001-of-00002.safetensors")
+    _write(root / "checkpoints" / "parts" / "model-00002-of-00002.safetensors")
+    _write(root / "checkpoints" / "no-config" / "model.safetensors")
+    _write(root / "evidence" / "section-61" / "README.md")
+    _write(root / "evidence" / "section-61" / "logs" / "dispatch.txt")
+    _write(root / "evidence" / "alone.txt")
+    _write(root / "runs" / "epochs" / "epoch-000.metadata.json")
+    _write(root / ".hidden" / "shard-00000.bin")
+    return root
+
+
+def test_everything_is_found_once_with_a_readable_id(root: Path) -> None:
+    found = scan(_settings(root))
+    assert _ids(found, "shard") == ["data/shards/loose/shard-val.bin", "data/shards/named", "data/shards/python"]
+    assert _ids(found, "checkpoint") == [
+        "data/checkpoints/healthy",
+        "data/checkpoints/parts",
+        "data/checkpoints/steps/step-1.safetensors",
+        "data/checkpoints/steps/step-2.safetensors",
+    ]
+    assert _ids(found, "evidence") == ["data/evidence/alone.txt", "data/evidence/section-61", "data/runs/epochs"]
+
+
+def test_an_entry_says_how_much_there_is(root: Path) -> None:
+    entry = scan(_settings(root)).get("shard", "data/shards/python")
+    assert (entry.bytes, entry.detail, entry.label, entry.group) == (44, "2 files, 44 B", "python", "data / shards")
+    assert entry.name == entry.id and entry.modified > 1e9
+
+
+def test_the_demo_is_a_root_and_its_absence_a_note(root: Path) -> None:
+    assert "'demo' is not there yet" in scan(_settings(root)).notes[0]
+    _write(root.parent / "no-demo" / "checkpoints" / "healthy" / "config.json")
+    _write(root.parent / "no-demo" / "checkpoints" / "healthy" / "model.safetensors")
+    assert "demo/checkpoints/healthy" in _ids(scan(_settings(root)), "checkpoint")
+
+
+def test_ids_do_not_depend_on_neighbours_or_on_the_machine(root: Path, tmp_path: Path) -> None:
+    before = _ids(scan(_settings(root)), "checkpoint")
+    _write(root / "checkpoints" / "aaa" / "config.json")
+    _write(root / "checkpoints" / "aaa" / "model.safetensors")
+    moved = root.rename(tmp_path / "elsewhere")
+    moved = moved.rename(tmp_path / "deeper-data")
+    after = [id.replace("deeper-data/", "data/") for id in _ids(scan(_settings(moved)), "checkpoint")]
+    assert set(before) < set(after)
+
+
+def test_odd_names_become_slugs_and_collisions_get_a_hash(tmp_path: Path) -> None:
+    root = tmp_path / "data"
+    for name in ("a b", "a-b", "a\u202eb", "Größe <b>"):
+        _write(root / name / "shard-0.bin")
+    ids = _ids(scan(_settings(root)), "shard")
+    assert "data/a-b" in ids and "data/Gr--e--b-" in ids and len(set(ids)) == 4
+    assert all(re.fullmatch(r"[A-Za-z0-9._/-]+", id) for id in ids)
+    assert ids == _ids(scan(_settings(root)), "shard")
+    assert all(entry.label.isprintable() for entry in scan(_settings(root)).entries)
+
+
+def test_an_id_resolves_to_its_real_path(root: Path) -> None:
+    found = scan(_settings(root))
+    assert found.resolve("shard", "data/shards/python") == root / "shards" / "python"
+    with pytest.raises(InputError, match="not in the catalogue"):
+        found.resolve("checkpoint", "data/shards/python")
+
+
+@pytest.mark.parametrize("id", ["../../etc/passwd", "/etc/passwd", "", "data/../../etc", "data", "\0", "x" * 10_000])
+def test_only_what_was_listed_resolves(root: Path, id: str) -> None:
+    with pytest.raises(InputError, match=r"not in the catalogue.*add its folder to the roots"):
+        scan(_settings(root)).resolve("checkpoint", id)
+
+
+def test_a_link_out_of_the_root_is_ignored_and_noted(root: Path, tmp_path: Path) -> None:
+    outside = _write(tmp_path / "outside" / "shard-00000.bin").parent
+    (root / "escape").symlink_to(outside)
+    (root / "shards" / "loose" / "shard-link.bin").symlink_to(outside / "shard-00000.bin")
+    found = scan(_settings(root))
+    assert len(found.of("shard")) == 3 and any("2 links" in note for note in found.notes)
+
+
+def test_a_link_inside_the_root_is_followed_once(root: Path) -> None:
+    (root / "loop").symlink_to(root)
+    (root / "dead").symlink_to(root / "nowhere")
+    (root / "self").symlink_to(root / "self")
+    assert len(scan(_settings(root)).of("shard")) == 3
+
+
+def test_a_link_swapped_in_after_the_scan_is_caught(root: Path, tmp_path: Path) -> None:
+    found = scan(_settings(root))
+    outside = _write(tmp_path / "outside" / "model.safetensors").parent
+    weights = root / "checkpoints" / "healthy" / "model.safetensors"
+    weights.unlink()
+    weights.symlink_to(outside / "model.safetensors")
+    with pytest.raises(InputError, match="outside the roots"):
+        found.resolve("checkpoint", "data/checkpoints/healthy")
+    weights.unlink()
+    (root / "checkpoints" / "healthy" / "config.json").unlink()
+    (root / "checkpoints" / "healthy").rmdir()
+    with pytest.raises(InputError, match="no such file"):
+        found.resolve("checkpoint", "data/checkpoints/healthy")
+    (root / "checkpoints" / "healthy").symlink_to(outside)
+    with pytest.raises(InputError, match="outside the roots"):
+        found.resolve("checkpoint", "data/checkpoints/healthy")
+
+
+def test_the_worker_checks_paths_by_itself(root: Path, tmp_path: Path) -> None:
+    chosen = _settings(root)
+    assert resolve_under_roots(chosen, root / "shards" / "python") == root / "shards" / "python"
+    sibling = _write(tmp_path / "data-2" / "shard-0.bin")
+    for path in ("/etc/passwd", root / ".." / "data-2" / "shard-0.bin", sibling, root / "none", "a\0b", tmp_path):
+        with pytest.raises(InputError):
+            resolve_under_roots(chosen, path)
+
+
+def test_depth_entries_and_visits_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = tmp_path / "data"
+    _write(root / "1/2/3/4/5/6" / "shard-0.bin")
+    _write(root / "1/2/3/4/5/6/7" / "shard-0.bin")
+    assert _ids(scan(_settings(root)), "shard") == ["data/1/2/3/4/5/6"]
+    for i in range(9):
+        _write(root / f"s{i}" / "shard-0.bin")
+    monkeypatch.setattr(catalogue, "MAX_ENTRIES", 5)
+    found = scan(_settings(root))
+    assert len(found.entries) == 5 and any("more than 5 entries" in note for note in found.notes)
+    monkeypatch.setattr(catalogue, "MAX_VISITED", 3)
+    found = scan(_settings(root))
+    assert len(found.entries) <= 3 and any("more than 3 files" in note for note in found.notes)
+
+
+_NAMES = st.text(st.characters(blacklist_characters="/\0", blacklist_categories=("Cs",)), min_size=1, max_size=20)
+
+
+@given(st.lists(_NAMES.filter(lambda name: not name.startswith(".")), max_size=6, unique=True))
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_every_name_a_disk_allows_gets_its_own_id(tmp_path_factory: pytest.TempPathFactory, names: list[str]) -> None:
+    root = tmp_path_factory.mktemp("roots") / "data"
+    root.mkdir()
+    for name in names:
+        _write(root / name / "shard-0.bin")
+    found = scan(_settings(root))
+    ids = _ids(found, "shard")
+    assert len(set(ids)) == len(names) and all(re.fullmatch(r"[A-Za-z0-9._/-]+", id) for id in ids)
+    assert {found.resolve("shard", id).name for id in ids} == set(names)

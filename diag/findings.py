@@ -27,12 +27,16 @@ STATUS_WORDS: dict[Status, str] = {
 
 @dataclass(frozen=True)
 class Signature:
-    """What can be seen without changing anything. `tensors` carry it; `excluded` means the claim cannot be true."""
+    """What can be seen without changing anything. `tensors` carry it.
+
+    excluded: the claim cannot be true of this file. needs_reference: what was lost is not in this file any more.
+    """
 
     present: bool
     detail: str
     tensors: tuple[str, ...] = ()
     excluded: bool = False
+    needs_reference: bool = False
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,8 @@ from diag.model.edits import Copy, FromReference
 NOTHING_TO_TIE = ("tied_absent", "tied_copy")
 # States that contradict what the config declares.
 BROKEN = ("tied_diverged", "placeholder", "missing", "untied_copy", "reinterpreted_copy")
+# States of an untied model in which the file holds no trained head any more.
+LOST = ("missing", "untied_copy")
 # States in which the file holds a head with numbers in it.
 TWO_MATRICES = ("tied_diverged", "untied", "reinterpreted_copy")
 
@@ -22,6 +24,7 @@ def signature(context: Context) -> Signature:
         detail=tie.sentence,
         tensors=(context.head,) if tie.status in BROKEN else (),
         excluded=tie.status in NOTHING_TO_TIE,
+        needs_reference=tie.status in LOST,
     )
 
 

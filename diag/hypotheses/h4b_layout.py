@@ -41,7 +41,10 @@ def repairs(context: Context, signature: Signature) -> list[Repair]:
     groups["every matrix"] = groups.get("head", ()) + groups.get("embedding", ()) + groups["every projection"]
     if signature.tensors:
         groups["matrices of the signature"] = signature.tensors
-    distinct = {frozenset(names): (words, names) for words, names in reversed(groups.items()) if names}
+    distinct: dict[frozenset[str], tuple[str, tuple[str, ...]]] = {}
+    for words, names in groups.items():
+        if names:
+            distinct.setdefault(frozenset(names), (words, names))
     found = []
     for words, names in distinct.values():
         square = all(len(set(context.checkpoint.tensors[name].shape)) == 1 for name in names)

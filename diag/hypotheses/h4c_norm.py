@@ -30,23 +30,26 @@ def signature(context: Context) -> Signature:
     elif not PLAUSIBLE_EPS[0] <= eps <= PLAUSIBLE_EPS[1]:
         sentences.append(f"eps is {eps:g}, outside {PLAUSIBLE_EPS[0]:g} to {PLAUSIBLE_EPS[1]:g}")
     if sentences:
-        return Signature(True, "; ".join(sentences) + ".", tuple(carriers))
+        lost = any(_constant(context.stats[n], None) or context.stats[n].nonfinite for n in carriers)
+        return Signature(True, "; ".join(sentences) + ".", tuple(carriers), needs_reference=lost)
     against = " and like the reference's" if context.reference else ""
     return Signature(False, f"All {len(context.norms)} norm weights vary, are finite{against}; eps is {eps:g}.")
 
 
 def repairs(context: Context, signature: Signature) -> list[Repair]:
     """Epsilon from the reference, the family and a sweep; every norm weight ± 1; the signature's norms from outside."""
-    own = context.checkpoint.config.rms_norm_eps
-    candidates = {f"eps {eps:g}": eps for eps in EPS_SWEEP}
-    candidates[f"eps {context.family.defaults.rms_norm_eps:g} (family default)"] = context.family.defaults.rms_norm_eps
+    own, usual = context.checkpoint.config.rms_norm_eps, context.family.defaults.rms_norm_eps
+    values = {f"eps {usual:g} (family default)": usual} | {f"eps {eps:g}": eps for eps in EPS_SWEEP}
     if context.reference:
         theirs = context.reference.config.rms_norm_eps
-        candidates[f"eps {theirs:g} (reference)"] = theirs
-    by_value = {eps: words for words, eps in candidates.items() if eps != own}
+        values = {f"eps {theirs:g} (reference)": theirs} | values
+    distinct: dict[float, str] = {}
+    for words, eps in values.items():
+        if eps != own:
+            distinct.setdefault(eps, words)
     found = [
-        Repair(words, (SetEps(eps),), f"Run every norm with eps {eps:g}; the checkpoint says {own}.")
-        for eps, words in by_value.items()
+        Repair(words, (SetEps(eps),), f"Run every norm with eps {eps:g}; the checkpoint says {own:g}.")
+        for eps, words in distinct.items()
     ]
     norms = context.norms
     for by, words in ((-1.0, "norm weights − 1"), (1.0, "norm weights + 1")):

@@ -23,7 +23,7 @@ def signature(context: Context) -> Signature:
         sentences.append(f"{len(odd) - len(sentences)} more tensors like these")
     sentences += _odd_updates(context.layers)
     if sentences:
-        return Signature(True, "; ".join(sentences) + ".", tuple(odd))
+        return Signature(True, "; ".join(sentences) + ".", tuple(odd), needs_reference=True)
     looked = "and every block's update is in scale" if context.layers else "(updates are checked by the live test)"
     return Signature(False, f"No block holds a matrix that is zero, not finite or out of scale, {looked}.")
 

@@ -113,13 +113,14 @@ class Search:
         return [candidate for _, candidate in scored[: int(FULL_PER_ROUND.value)]]
 
     def best_of(self, base: Sequence[Candidate], options: Iterable[Candidate]) -> Candidate | None:
-        """The option with the lowest loss on top of `base`, if material; within noise the more specific one."""
+        """The option with the lowest loss on top of `base`, if material; within noise the more specific one, and of
+        two that are equally specific the one that its hypothesis names first."""
         material = [c for c in options if self.gain(base, [*base, c]).material]
         if not material:
             return None
         lowest = min(material, key=lambda c: float(self.full([*base, c]).mean()))
         level = [c for c in material if not self.gain([*base, c], [*base, lowest]).material]
-        return min(level, key=lambda c: (*c.cost, float(self.full([*base, c]).mean())))
+        return min(level, key=lambda c: (*c.cost, self.pool.index(c)))
 
     def grow(self, start: Sequence[Candidate] = ()) -> list[Candidate]:
         """Accept the best material repair on top of what is accepted, until none is."""

@@ -153,7 +153,7 @@ class _Suite:
         a little would "explain" all of it: while what remains is no better than counts, only signed repairs stay."""
         if self.setup.reference or zone(float(self.search.full(joint).mean()), self.setup.ruler) not in MASKING:
             return joint
-        return self.search.prune([c for c in joint if self.signatures[c.hypothesis].present])
+        return self.search.prune([c for c in joint if c.signed])
 
     def _excess(self, joint: Sequence[Candidate]) -> tuple[float | None, bool]:
         """(excess in nats, is it material). Against the reference, or the lowest loss that anything reached."""

@@ -71,12 +71,9 @@ def judge(hypothesis: Hypothesis, signature: Signature, trial: Trial, outcome: O
         )
         return "present" if signature.present else "refuted", reason, ""
     if signature.present:
-        if trial.alone is None:
-            return (
-                "inconclusive",
-                "The signature is there, and no repair can be made here.",
-                _decider(hypothesis, outcome),
-            )
+        if trial.alone is None or (signature.needs_reference and not outcome.has_reference):
+            reason = "The signature is there, and what was lost can only come from a reference."
+            return "inconclusive", reason, _decider(hypothesis, outcome)
         return "present", "The signature is there, and no repair of it changes the loss materially.", ""
     if signature.excluded:
         return "refuted", "The file leaves no room for it.", ""
@@ -91,7 +88,7 @@ def judge(hypothesis: Hypothesis, signature: Signature, trial: Trial, outcome: O
 
 
 def _decider(hypothesis: Hypothesis, outcome: Outcome) -> str:
-    return "" if outcome.has_reference else hypothesis.without_reference or "Give a reference checkpoint."
+    return "" if outcome.has_reference else hypothesis.without_reference or "A reference checkpoint."
 
 
 def claim_sentence(claim: Claim, loss_nats: float, stderr_nats: float) -> str | None:

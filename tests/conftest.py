@@ -1,0 +1,31 @@
+"""What many tests share: the demo with its trained checkpoint, and tiny untrained models of each family."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+
+
+@pytest.fixture(scope="session")
+def demo() -> Path:
+    """The demo folder, built on first use: shards/stdlib, its broken twin, and checkpoints/healthy with its copies."""
+    from data.demo import DEFAULT_DIR, build_demo
+
+    return build_demo(DEFAULT_DIR).dir
+
+
+@pytest.fixture(scope="session")
+def healthy(demo: Path) -> Path:
+    """The trained checkpoint."""
+    return demo / "checkpoints" / "healthy"
+
+
+@pytest.fixture(scope="session")
+def shard(demo: Path) -> Path:
+    """The sound corpus."""
+    return demo / "shards" / "stdlib"

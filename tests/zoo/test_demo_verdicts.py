@@ -1,0 +1,90 @@
+"""The demo's cases reach the verdicts that the README promises, and a suite leaves the model as it found it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from test_zoo import WINDOW, check, diagnose
+
+from data.demo import DEFAULT_DIR, build_demo
+from diag.case import Case
+from diag.checkpoints import open_checkpoint
+from diag.hypotheses import suite
+from diag.hypotheses.base import Context
+from diag.hypotheses.registry import REGISTRY
+from diag.jobs.inputs import open_inputs
+from diag.model.build import CheckpointTensors, build
+from diag.model.evaluate import Evaluator
+from diag.model.probe import measure
+
+C, OPEN = "confirmed", "inconclusive"
+WITHOUT_REFERENCE = {
+    "h4a-random-head": ({"H4A": C}, ("explained",)),
+    "h4b-gate-column-major": ({"H4B": C}, ("explained",)),
+    "h4c-norm-plus-one": ({"H4C": C}, ("explained",)),
+    "h4d-zero-down-proj": ({"H4D": OPEN}, ("unexplained",)),
+    "h4a-h4b-two-defects": ({"H4A": C, "H4B": C}, ("explained",)),
+}
+
+
+@pytest.mark.parametrize("name", WITHOUT_REFERENCE)
+def test_a_broken_case_confirms_what_was_planted_and_nothing_else(name: str, demo: Path) -> None:
+    case = next(case for case in build_demo(DEFAULT_DIR).cases if case.name == name)
+    diagnosis = diagnose(case.checkpoint, case.shard, case.reference)
+    check(diagnosis, dict.fromkeys(case.planted, C), ("explained",))
+    assert diagnosis.loss_nats is not None and diagnosis.reference_nats is not None
+    assert diagnosis.loss_nats - diagnosis.reference_nats > 0.3  # what a planted defect must cost at least
+    assert diagnosis.joint is not None
+    assert {repair.id for repair in diagnosis.joint.repairs} == set(case.planted)
+    worth = [nats for nats in diagnosis.joint.attribution.values() if nats is not None]
+    assert sum(worth) == pytest.approx(diagnosis.loss_nats - diagnosis.joint.loss_nats, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    "name", ["h4a-random-head", "h4b-gate-column-major", "h4c-norm-plus-one", "h4d-zero-down-proj"]
+)
+def test_without_a_reference(name: str, demo: Path, shard: Path) -> None:
+    diagnosis = diagnose(demo / "checkpoints" / name, shard, None)
+    check(diagnosis, *WITHOUT_REFERENCE[name])
+    assert diagnosis.reference_nats is None
+
+
+def test_the_healthy_checkpoint_is_healthy_and_better_than_word_counts_by_40_percent(
+    healthy: Path, shard: Path
+) -> None:
+    diagnosis = diagnose(healthy, shard, None)
+    check(diagnosis, dict.fromkeys(("H0", "H4A", "H4B", "H4C", "H4D"), "refuted"), ("healthy",))
+    assert diagnosis.loss_nats is not None and diagnosis.unigram_nats is not None
+    assert diagnosis.loss_nats < 0.6 * diagnosis.unigram_nats
+    assert all(r.share is None for f in diagnosis.findings for r in f.repairs)  # no excess, so nothing to share
+
+
+def test_the_broken_corpus_concludes_data_and_everything_else_waits(healthy: Path, demo: Path) -> None:
+    diagnosis = diagnose(healthy, demo / "shards" / "stdlib-unk", None)
+    statuses = {finding.id: finding.status for finding in diagnosis.findings}
+    assert diagnosis.conclusion.kind == "data"
+    assert statuses == {"H0": C, "H4A": OPEN, "H4B": OPEN, "H4C": OPEN, "H4D": OPEN}
+
+
+def test_the_loss_before_and_after_a_full_suite_is_the_same_bit_for_bit(demo: Path, healthy: Path, shard: Path) -> None:
+    broken = demo / "checkpoints" / "h4c-norm-plus-one"
+    inputs = open_inputs(Case(str(shard), str(broken), str(healthy), WINDOW), lambda kind, name: Path(name))
+    loaded = build(open_checkpoint(broken), device="cpu", dtype="fp32")
+    before = measure(loaded, inputs.window.ids, batch_size=4, lens=False)
+    evaluator = Evaluator(
+        loaded, inputs.window.ids, batch_size=4, reference=CheckpointTensors(open_checkpoint(healthy))
+    )
+    setup = suite.Setup(
+        evaluator=evaluator,
+        context=Context(inputs.checkpoint, inputs.reference),
+        measured=before,
+        ruler=inputs.ruler(None),
+        null_models=inputs.null_models_nats,
+    )
+    suite.run(setup, REGISTRY, lambda fraction, text: None)
+    assert evaluator.forward_passes > 100  # it really ran
+    after = measure(loaded, inputs.window.ids, batch_size=4, lens=False)
+    assert np.array_equal(before.per_sequence_nats, after.per_sequence_nats)
+    assert not any(module._forward_hooks or module._forward_pre_hooks for module in loaded.module.modules())

@@ -1,0 +1,47 @@
+"""Every planted defect gets its verdict, with a reference and without, on a really trained model and live passes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from plants import PLANTS, Plant, write_plant
+
+from diag.case import Case, Window
+from diag.findings import Diagnosis
+from diag.jobs import tasks
+from diag.jobs.inputs import open_inputs
+
+WINDOW = Window(4, 4, 256)  # the demo's window
+
+
+def diagnose(checkpoint: Path, shard: Path, reference: Path | None, ids: tuple[str, ...] = ()) -> Diagnosis:
+    """A full test through the same function that the worker and the command line call."""
+    case = Case(str(shard), str(checkpoint), str(reference) if reference else None, WINDOW)
+    return tasks.test(open_inputs(case, lambda kind, name: Path(name)), ids, lambda fraction, text: None)
+
+
+def check(diagnosis: Diagnosis, expected: dict[str, str], kinds: tuple[str, ...]) -> None:
+    """The statuses named are exact, nothing else is confirmed, and the conclusion is one of `kinds`."""
+    statuses = {finding.id: finding.status for finding in diagnosis.findings}
+    assert {i: statuses[i] for i in expected} == expected
+    others = {i for i, status in statuses.items() if status == "confirmed"} - set(expected)
+    assert not others, f"false alarm: {others}"
+    assert diagnosis.conclusion.kind in kinds
+
+
+@pytest.mark.parametrize("plant", PLANTS, ids=lambda plant: plant.name)
+def test_with_a_reference(plant: Plant, healthy: Path, shard: Path, tmp_path: Path) -> None:
+    planted = write_plant(plant, healthy, tmp_path / plant.name)
+    check(diagnose(planted, shard, healthy), plant.with_reference, plant.kind)
+
+
+# Without a reference only the rows whose verdict differs: the others share every line of code with the test above.
+@pytest.mark.parametrize(
+    "plant",
+    [plant for plant in PLANTS if plant.alone != plant.with_reference or plant.kind_alone != plant.kind],
+    ids=lambda plant: plant.name,
+)
+def test_without_a_reference(plant: Plant, healthy: Path, shard: Path, tmp_path: Path) -> None:
+    planted = write_plant(plant, healthy, tmp_path / plant.name)
+    check(diagnose(planted, shard, None), plant.alone, plant.kind_alone)

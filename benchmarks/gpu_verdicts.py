@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-RUNS = (("cpu", "fp32"), ("cuda", "fp32"), ("cuda", "bf16"))
+RUNS = (("cuda", "fp32"), ("cuda", "bf16"), ("cpu", "fp32"))
 WINDOW = ("--batches", "4", "--batch-size", "4", "--seq-len", "256")
 
 
@@ -125,21 +125,24 @@ def main() -> None:
     demo = diag("demo")
     healthy = next(case["checkpoint"] for case in demo["cases"] if case["name"] == "healthy")
     cases = [case for case in demo["cases"] if case["planted"] != ["H0"]]
-    results = {
-        case["name"]: {
-            f"{device}-{dtype}": run_case(case, healthy, device, dtype, str(args.out / "records"))
-            for device, dtype in RUNS
-        }
-        for case in cases
-    }
-    text = table(results)
-    print(text, flush=True)
-    report: dict[str, Any] = {"window": "4 batches x 4 sequences x 257 ids", "cases": results}
+    report: dict[str, Any] = {"window": "4 batches x 4 sequences x 257 ids", "cases": {}}
+    for case in cases:
+        runs = report["cases"][case["name"]] = {}
+        for device, dtype in RUNS:
+            runs[f"{device}-{dtype}"] = run_case(case, healthy, device, dtype, str(args.out / "records"))
+            print(f"{case['name']} {device} {dtype}: {runs[f'{device}-{dtype}']}", flush=True)
+        save(args.out, report)
     if args.large:
         report["qwen2.5-0.5b shape, 16 x 4 x 513 ids"] = large(Path("/tmp/qwen-shape"))
-        print(json.dumps(report["qwen2.5-0.5b shape, 16 x 4 x 513 ids"], indent=1), flush=True)
-    (args.out / "gpu_verdicts.json").write_text(json.dumps(report, indent=1) + "\n")
-    (args.out / "gpu_verdicts.md").write_text(text)
+        save(args.out, report)
+    print((args.out / "gpu_verdicts.md").read_text())
+
+
+def save(out: Path, report: dict[str, Any]) -> None:
+    """Write what is known so far: a run that is cut short keeps its finished cases."""
+    rest = {key: value for key, value in report.items() if key != "cases"}
+    (out / "gpu_verdicts.json").write_text(json.dumps(report, indent=1) + "\n")
+    (out / "gpu_verdicts.md").write_text(table(report["cases"]) + "\n" + json.dumps(rest, indent=1) + "\n")
 
 
 if __name__ == "__main__":

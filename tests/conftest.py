@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+import diag  # noqa: F401  first: it sets what torch reads once, when it is loaded
+
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 

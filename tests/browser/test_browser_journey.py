@@ -1,0 +1,112 @@
+"""From a link to a live test, a verdict, and a permanent link that shows a reviewer the same."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import time
+from collections.abc import Callable
+from urllib.parse import urlencode
+
+from browser_server import LONG, Server, Watched
+from playwright.sync_api import Page, expect
+
+CASE = {
+    "shard": "demo/shards/stdlib",
+    "checkpoint": "demo/checkpoints/h4a-random-head",
+    "reference": "demo/checkpoints/healthy",
+    "window": "2x4x128",
+}
+LINK = f"/hypotheses?{urlencode(CASE)}"
+
+
+def test_from_a_deep_link_to_a_permanent_link(fresh: Server, visitor: Callable[..., Watched]) -> None:
+    """The first request of a fresh server is a deep link; the reviewer sees the author's numbers."""
+    author = visitor(fresh)
+    page = author.open(fresh.url + LINK)
+    card = page.locator(".st-key-card-H4A")
+    expect(card.get_by_text("signature present")).to_be_visible()
+    card.get_by_role("button", name="Test H4A live").click()
+    expect(page).to_have_url(re.compile("job="))
+    expect(card.get_by_text("Verdict: confirmed")).to_be_visible(timeout=LONG)
+    author.settle()
+    expect(page).not_to_have_url(re.compile("job="))
+    card.get_by_text("What was tried").click()
+    expect(card.locator(".js-plotly-plot")).to_be_visible()
+    card.get_by_text("Link to this result").click()
+    link = card.locator("code").inner_text()
+    assert link.startswith(f"{fresh.url}/r/")
+    numbers = _chart_numbers(page)
+    assert any("head := embedding" in number for number in numbers)
+
+    reviewer = visitor(fresh, width=390, scheme="dark")
+    there = reviewer.open(link)
+    expect(there).to_have_url(re.compile(rf"/case\?record={link[-16:]}"))
+    reviewer.settle()
+    expect(there.get_by_text("A frozen record: exactly")).to_be_visible()
+    expect(there.get_by_text("Worse than chance:")).to_be_visible()
+    there = reviewer.open(f"{fresh.url}/hypotheses?record={link[-16:]}")
+    expect(there.get_by_text("Verdict: confirmed")).to_be_visible()
+    expect(there.get_by_role("button", name="Test H4A live")).to_have_count(0)
+    assert _chart_numbers(there) == numbers
+
+
+def test_a_result_survives_a_closed_tab(fresh: Server, visitor: Callable[..., Watched]) -> None:
+    """Measure with the keyboard, close the tab, come back by the plain link: the loss is there."""
+    author = visitor(fresh)
+    link = f"{fresh.url}/case?{urlencode(CASE)}"
+    page = author.open(link)
+    expect(page.get_by_text("Not measured yet.")).to_be_visible()
+    page.get_by_role("heading", name="Is it worse than chance?").click()
+    page.keyboard.press("Control+Enter")
+    expect(page).to_have_url(re.compile("job="))
+    page.close()
+    for _ in range(120):
+        if list(fresh.evidence.glob("records/*.json")):
+            break
+        time.sleep(1)
+    again = visitor(fresh)
+    page = again.open(link)
+    expect(page.get_by_text("Worse than chance:")).to_be_visible()
+    expect(page.get_by_text("Permanent link")).to_be_visible()
+
+
+def test_a_killed_worker_says_so_and_the_next_run_works(fresh: Server, visitor: Callable[..., Watched]) -> None:
+    """Nothing is recorded, nothing hangs, and one click runs it again."""
+    someone = visitor(fresh)
+    page = someone.open(f"{fresh.url}/hypotheses?{urlencode({**CASE, 'window': '8x4x256'})}")
+    page.get_by_role("button", name="Test all").click()
+    expect(page.get_by_role("button", name="Cancel")).to_be_visible()
+    expect(page.get_by_text("Measuring the checkpoint").first).to_be_visible()
+    worker = fresh.worker()
+    assert worker
+    os.kill(worker, signal.SIGKILL)
+    expect(page.get_by_text("The worker process ended by signal 9")).to_be_visible()
+    assert not list(fresh.evidence.glob("records/*.json"))
+    page.get_by_role("button", name="Run again").click()
+    expect(page.get_by_text("Measuring the checkpoint").first).to_be_visible()
+    assert fresh.worker() not in (None, worker)
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.get_by_text("Stopped on request; nothing was recorded.")).to_be_visible()
+    someone.settle()
+    page.goto(f"{fresh.url}/case?{urlencode(CASE)}")
+    someone.settle()
+    page.get_by_role("button", name="Measure the loss").click()
+    expect(page.get_by_text("Worse than chance:")).to_be_visible(timeout=LONG)
+
+
+def test_a_job_of_an_earlier_server_can_be_run_again(shared: Server, visitor: Callable[..., Watched]) -> None:
+    """A link with ?job= outlives the server that knew the job."""
+    someone = visitor(shared)
+    page = someone.open(f"{shared.url}/case?{urlencode({**CASE, 'job': '0123456789abcdef'})}")
+    expect(page.get_by_text("This server does not know the job")).to_be_visible()
+    page.get_by_role("button", name="Run again").click()
+    expect(page.get_by_text("Worse than chance:")).to_be_visible(timeout=LONG)
+
+
+def _chart_numbers(page: Page) -> list[str]:
+    """The labels of every repair in the first chart of the page: names with their losses."""
+    page.locator(".js-plotly-plot .annotation-text, .js-plotly-plot .textpoint").first.wait_for(state="attached")
+    found: list[str] = page.locator(".js-plotly-plot").first.locator(".annotation-text, .textpoint").all_text_contents()
+    return found

@@ -1,0 +1,107 @@
+"""Every page opens, in any state, as the first request of a server; bad links say what is wrong with them."""
+
+from __future__ import annotations
+
+import re
+import urllib.request
+from collections.abc import Callable
+from urllib.parse import urlencode
+
+import pytest
+from browser_server import Server, Watched
+from playwright.sync_api import expect
+
+QUESTIONS = {
+    "case": "Is it worse than chance?",
+    "shard": "Is the data real?",
+    "weights": "What does the file really hold?",
+    "activations": "Where does the signal break?",
+    "hypotheses": "Which defect explains it?",
+    "evidence": "What do we already know?",
+    "triage": "What next?",
+}
+CASE = {
+    "shard": "demo/shards/stdlib",
+    "checkpoint": "demo/checkpoints/h4b-gate-column-major",
+    "reference": "demo/checkpoints/healthy",
+    "window": "2x2x64",
+}
+
+
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_a_page_is_the_first_request_of_a_fresh_server(
+    fresh: Server, visitor: Callable[..., Watched], name: str
+) -> None:
+    """With parameters: the pickers show what the link asks for, and the address keeps it."""
+    page = visitor(fresh).open(f"{fresh.url}/{name}?{urlencode(CASE)}")
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
+    expect(page.get_by_text("Page not found")).to_have_count(0)
+    expect(page).to_have_title(re.compile(r"^(?!Streamlit$).+"))
+    expect(page.get_by_text(f"checkpoint {CASE['checkpoint']}")).to_be_visible()
+    expect(page).to_have_url(re.compile(rf"/{name}\?.*window=2x2x64"))
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(390, "dark"), (390, "light"), (1440, "dark")])
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_a_page_fits_narrow_and_dark(
+    shared: Server, visitor: Callable[..., Watched], name: str, width: int, scheme: str
+) -> None:
+    """Nothing sticks out to the side."""
+    page = visitor(shared, width, scheme).open(f"{shared.url}/{name}?{urlencode(CASE)}")
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
+    sticks_out = page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth - window.innerWidth")
+    assert sticks_out <= 0
+
+
+def test_the_bare_address_leads_to_the_first_question(shared: Server, visitor: Callable[..., Watched]) -> None:
+    page = visitor(shared).open(shared.url)
+    expect(page).to_have_url(re.compile(r"/case\?.*h4a-random-head"))
+    expect(page.get_by_text("Your own files:")).to_be_visible()
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "sentence"),
+    [
+        ("checkpoint", "nobody/has/this", "The checkpoint 'nobody/has/this' is not in the catalogue."),
+        ("window", "4by4", "'4by4' is no window."),
+        ("device", "<b>tpu</b>", "device is '<b>tpu</b>'."),
+        ("record", "0123456789abcdef", "There is no record 0123456789abcdef here."),
+        ("record", "../../etc/passwd", "is no record id."),
+        ("gate_below", "nan", "gate_below is 'nan'."),
+    ],
+)
+def test_a_bad_parameter_is_said_and_not_swallowed(
+    shared: Server, visitor: Callable[..., Watched], key: str, value: str, sentence: str
+) -> None:
+    page = visitor(shared).open(f"{shared.url}/case?{urlencode({**CASE, key: value})}")
+    expect(page.get_by_text(sentence)).to_be_visible()
+    expect(page.get_by_role("heading", name=QUESTIONS["case"])).to_be_visible()
+
+
+def test_picking_another_checkpoint_changes_the_link(shared: Server, visitor: Callable[..., Watched]) -> None:
+    """And the choice stays when one goes on to another page."""
+    someone = visitor(shared)
+    page = someone.open(f"{shared.url}/case?{urlencode(CASE)}")
+    page.locator(".st-key-pick-checkpoint").get_by_role("combobox").click()
+    page.get_by_role("option", name="h4c-norm-plus-one").click()
+    expect(page).to_have_url(re.compile("h4c-norm-plus-one"))
+    someone.settle()
+    page.get_by_role("link", name=QUESTIONS["hypotheses"]).first.click()
+    expect(page).to_have_url(re.compile("/hypotheses.*h4c-norm-plus-one"))
+    expect(page.get_by_text("checkpoint demo/checkpoints/h4c-norm-plus-one")).to_be_visible()
+
+
+def test_a_claim_is_held_against_the_ruler_before_anything_runs(
+    shared: Server, visitor: Callable[..., Watched]
+) -> None:
+    page = visitor(shared).open(
+        f"{shared.url}/case?{urlencode({**CASE, 'claimed_loss': '19.8', 'gate_below': '9.38'})}"
+    )
+    expect(page.get_by_text("The claimed 19.800 nats would be worse than chance on this case.")).to_be_visible()
+
+
+def test_health_and_headers(shared: Server) -> None:
+    with urllib.request.urlopen(f"{shared.url}/case") as answer:
+        assert "default-src 'self'" in answer.headers["content-security-policy"]
+    with urllib.request.urlopen(f"{shared.url}/healthz") as answer:
+        assert b'"ok"' in answer.read()

@@ -1,0 +1,209 @@
+"""What the pages read and say: cached summaries of the demo's files, tables, the first odd layer, the triage."""
+
+from __future__ import annotations
+
+import math
+import os
+import pickle
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from diag.case import Case, Window
+from diag.catalogue import Catalogue, Entry, scan
+from diag.errors import InputError
+from diag.findings import LayerProbe
+from diag.settings import Root, Settings
+from diag.ui import knowledge, layers, summaries, tables, triage
+
+
+@pytest.fixture(scope="module")
+def catalogue(demo: Path) -> Catalogue:
+    return scan(Settings((Root("demo", demo),), demo / "no-evidence", demo))
+
+
+def entry(catalogue: Catalogue, kind: str, name: str) -> Entry:
+    return catalogue.get(kind, f"demo/{kind}s/{name}")  # type: ignore[arg-type]
+
+
+def place(catalogue: Catalogue, kind: str, name: str) -> tuple[str, str]:
+    return summaries.located(catalogue, entry(catalogue, kind, name))
+
+
+def test_the_head_gives_rows_and_tokenizer_without_reading_weights(catalogue: Catalogue) -> None:
+    head = summaries.head(*place(catalogue, "checkpoint", "healthy"))
+    assert head.rows == 4096 and head.layers == 6 and head.tokenizer_dir
+
+
+def test_a_shard_summary_is_small_and_has_text(catalogue: Catalogue) -> None:
+    head = summaries.head(*place(catalogue, "checkpoint", "healthy"))
+    found = summaries.shard_audit(
+        *place(catalogue, "shard", "stdlib"), rows=head.rows, tokenizer_dir=head.tokenizer_dir
+    )
+    assert found.audit["status"] == "ok" and found.audit["vocab_size"] == 4096
+    assert len(found.rank) == len(found.count) <= 60
+    assert found.tokenizer_with_added == 4096
+    assert len(pickle.dumps(found)) < 20_000
+
+
+def test_the_broken_shard_is_degenerate_and_its_gate_is_void(catalogue: Catalogue) -> None:
+    found = summaries.shard_audit(*place(catalogue, "shard", "stdlib-unk"), rows=4096, gate=9.38)
+    assert found.audit["status"] == "degenerate" and found.audit["gate"]["word"] == "VOID"
+    assert tables.top_ids(found.audit)["text"].isna().all()
+
+
+def test_a_tie_is_told_from_the_bytes(catalogue: Catalogue) -> None:
+    assert summaries.tie(*place(catalogue, "checkpoint", "healthy")).status == "tied_absent"
+    found = summaries.tie(*place(catalogue, "checkpoint", "h4a-random-head"))
+    assert found.status == "tied_diverged"
+    assert "0.7" in str(tables.tie(found)["value"].tolist())
+
+
+def test_row_norms_are_of_the_same_rows_of_both_matrices(catalogue: Catalogue) -> None:
+    embedding, head = summaries.row_norms(*place(catalogue, "checkpoint", "h4a-random-head"))
+    assert embedding is not None and head is not None and len(embedding) == len(head) <= summaries.MAX_ROWS
+    assert float(np.std(head) / np.mean(head)) < float(np.std(embedding) / np.mean(embedding))
+    assert summaries.row_norms(*place(catalogue, "checkpoint", "healthy"))[1] is None
+
+
+def test_the_tensor_table_has_the_references_numbers_beside_ours(catalogue: Catalogue) -> None:
+    own = summaries.tensor_table(*place(catalogue, "checkpoint", "h4d-zero-down-proj"))
+    reference = summaries.tensor_table(*place(catalogue, "checkpoint", "healthy"))
+    table = tables.tensors(own, reference).set_index("name")
+    assert table.loc["model.layers.0.mlp.down_proj.weight", "rms_ratio"] == 0
+    assert table.loc["model.norm.weight", "rms_ratio"] == 1
+    assert str(table["mean"].dtype) == "float64"
+
+
+def test_findings_come_with_what_to_do(catalogue: Catalogue) -> None:
+    found = tables.findings(summaries.checkpoint_audit(*place(catalogue, "checkpoint", "h4a-random-head")).audit)
+    assert list(found["severity"]) == ["error", "warning"]
+    assert found["what to do"].str.contains("H4A").all()
+
+
+def test_a_changed_file_has_another_stamp(tmp_path: Path, catalogue: Catalogue) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(entry(catalogue, "checkpoint", "healthy").path, copy)
+    before = scan(Settings((Root("r", tmp_path),), tmp_path / "e", tmp_path / "d")).entries[0]
+    stamp = summaries.stamp_of(before)
+    os.utime(copy / "config.json", ns=(1, 1))
+    assert summaries.stamp_of(before) != stamp, "config.json counts, though it holds no weights"
+    assert summaries.stamp_of(replace(before, modified=before.modified + 1)) != stamp
+
+
+def test_an_entry_that_has_gone_is_an_input_error(tmp_path: Path) -> None:
+    gone = Entry("shard", "r/x", "x", "r", tmp_path / "x", 4, 0.0, "")
+    with pytest.raises(InputError):
+        summaries.located(Catalogue((gone,), (Root("r", tmp_path),)), gone)
+
+
+def test_numbers_keep_what_is_not_finite_readable() -> None:
+    table = tables.numbers(("a", "NaN", "nats", ""), ("b", None, "", ""), ("c", 1234567, "", ""), ("d", 0.5, "", ""))
+    assert list(table["value"]) == ["nan", "–", "1,234,567", "0.5"]
+
+
+def test_vocabulary_shows_nats_and_bits_of_each_size() -> None:
+    table = tables.vocabulary(None, 151_643, 151_936)
+    assert table["ln_nats"].round(3).tolist()[1:] == [11.929, 11.931]
+    assert round(table["log2_bits"][1], 2) == 17.21
+
+
+def probe(index: int, **changes: float) -> LayerProbe:
+    values = {"residual_rms": 2.0, "attention_rms": 0.5, "mlp_rms": 0.6, "attention_share": 0.3, "mlp_share": 0.3}
+    return LayerProbe(index, **{**values, "logit_lens_nats": math.nan, "nonfinite": 0, **changes})  # type: ignore[arg-type]
+
+
+SOUND = tuple(probe(i) for i in range(4))
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"nonfinite": 12, "residual_rms": math.nan}, "12 values of its stream are NaN or infinite"),
+        ({"mlp_rms": 0.0, "mlp_share": 0.0}, "its MLP adds nothing"),
+        ({"attention_share": 1e5, "attention_rms": 1e5}, "its attention drowns the stream"),
+        ({"residual_rms": 6.1}, "its stream is 3.05 × the reference's"),
+        ({"residual_rms": 0.6}, "its stream is 0.3 × the reference's"),
+    ],
+)
+def test_the_first_layer_that_looks_wrong_is_named(changes: dict[str, float], says: str) -> None:
+    own = (*SOUND[:2], probe(2, **changes), probe(3, **changes))
+    found = layers.first_suspect(own, SOUND)
+    assert found.layer == 2 and says in found.sentence
+
+
+def test_a_departure_of_three_times_or_less_is_not_named() -> None:
+    assert layers.first_suspect((probe(0, residual_rms=6.0), *SOUND[1:]), SOUND).layer is None
+
+
+def test_without_a_reference_the_sentence_says_what_one_would_add() -> None:
+    assert "Pick a reference" in layers.first_suspect(SOUND).sentence
+    assert layers.first_suspect(()).layer is None
+
+
+def test_the_layer_table_has_the_reference_only_when_there_is_one() -> None:
+    assert "residual_rms_reference" in tables.layers(SOUND, SOUND[:2])
+    assert "residual_rms_reference" not in tables.layers(SOUND)
+
+
+def row(id: str, **changes: object) -> dict[str, object]:
+    base = {"id": id, "created": "2026-01-02T03:04:05+00:00", "kind": "test", "shard": "d/s", "checkpoint": f"d/{id}"}
+    rest = {"reference": None, "loss_nats": 5.0, "zone": "plausible", "conclusion": "healthy", "text": "", "gate": None}
+    return {**base, **rest, "statuses": {"H4A": "refuted"}, **changes}
+
+
+def test_triage_has_one_row_a_case_worst_first() -> None:
+    records = [
+        row("healthy"),
+        row("explained", conclusion="explained", loss_nats=9.0),
+        row("worse", conclusion="explained", loss_nats=19.8),
+        row("unexplained", conclusion="unexplained"),
+        row("data", conclusion="data", loss_nats=None),
+        row("nan", kind="measure", conclusion=None, zone="not_finite", loss_nats=math.nan),
+    ]
+    found = triage.rows(records, [Case("d/s", "d/new", None, Window(1, 1, 8)), Case("d/s", "d/worse")])
+    assert [r.checkpoint for r in found] == [
+        "d/data", "d/unexplained", "d/worse", "d/explained", "d/nan", "d/new", "d/healthy",
+    ]  # fmt: skip
+    assert triage.summary(found).startswith("7 cases: ") and "1 not run yet" in triage.summary(found)
+
+
+def test_the_newest_test_decides_and_a_measurement_only_without_one() -> None:
+    records = [
+        row("m", checkpoint="c", kind="measure", conclusion=None),
+        row("new", checkpoint="c"),
+        row("old", checkpoint="c", conclusion="unexplained"),
+    ]
+    assert [r.record for r in triage.rows(records)] == ["new"]
+    assert [r.record for r in triage.rows(records[:1])] == ["m"]
+
+
+def test_triage_links_lead_to_the_record_or_to_the_case() -> None:
+    table = triage.table(triage.rows([row("abc")], [Case("d/s", "d/x y", None, Window(1, 1, 8))]))
+    links = dict(zip(table["checkpoint"], table["open"], strict=True))
+    assert links["abc"] == "/r/abc"
+    assert links["x y"].startswith("/case?shard=d%2Fs&checkpoint=d%2Fx+y&window=1x1x8")
+    assert table.set_index("checkpoint").loc["x y", "conclusion"] == "not run yet"
+
+
+def test_equal_last_parts_keep_their_full_ids() -> None:
+    table = triage.table(triage.rows([row("1", checkpoint="a/x"), row("2", checkpoint="b/x")]))
+    assert sorted(table["checkpoint"]) == ["a/x", "b/x"]
+
+
+def test_the_demos_cases_are_those_the_catalogue_lists(catalogue: Catalogue, demo: Path) -> None:
+    cases = triage.demo_cases(catalogue, demo)
+    assert len(cases) == 7
+    assert {case.shard for case in cases} == {"demo/shards/stdlib", "demo/shards/stdlib-unk"}
+    assert triage.demo_cases(Catalogue((), ()), demo) == []
+
+
+def test_an_empty_workspace_knows_nothing_and_says_so(tmp_path: Path) -> None:
+    (tmp_path / "e").mkdir()
+    found = knowledge.known(Settings((), tmp_path / "e", tmp_path / "d"), "lm_head")
+    assert found.records == [] and found.hits == []
+    assert isinstance(tables.records([]), pd.DataFrame)

@@ -1,0 +1,124 @@
+"""The routes beside the pages, asked as a browser would, without starting a server."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.applications import Starlette
+
+from diag.case import Case, Window
+from diag.evidence.records import Record, make_record, write_record
+from diag.findings import Conclusion, Diagnosis
+from diag.ui import server
+
+EVIL = '"><script>alert(1)</script>'
+
+
+def ask(path: str, host: str = "127.0.0.1:8501") -> tuple[int, dict[str, str], str]:
+    """Status, headers and body of a GET through the middleware and the routes."""
+    app = Starlette(routes=server.routes(), middleware=server.middleware())
+    sent: list[Any] = []
+
+    async def receive() -> dict[str, Any]:
+        await asyncio.Event().wait()  # a GET has no body, and this client stays
+        raise AssertionError
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {
+        "type": "http",
+        "http_version": "1.1",
+        "method": "GET",
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": b"",
+        "headers": [(b"host", host.encode())],
+        "scheme": "http",
+        "server": ("127.0.0.1", 8501),
+    }
+    asyncio.run(app(scope, receive, send))
+    headers = {k.decode(): v.decode() for k, v in sent[0]["headers"]}
+    return sent[0]["status"], headers, b"".join(m.get("body", b"") for m in sent[1:]).decode()
+
+
+@pytest.fixture
+def record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Record:
+    """A test record whose conclusion tries to break out of the page."""
+    monkeypatch.setenv("SUBRANDOM_EVIDENCE", str(tmp_path))
+    monkeypatch.setenv("SUBRANDOM_BASE_URL", "https://gpu-box.example:8501")
+    diagnosis = Diagnosis(
+        loss_nats=12.6,
+        stderr_nats=0.06,
+        reference_nats=3.16,
+        unigram_nats=6.8,
+        chance_nats=8.318,
+        zone="worse_than_chance",
+        findings=(),
+        gate=None,
+        joint=None,
+        conclusion=Conclusion("explained", ("H4A",), f"H4A explains it {EVIL}"),
+        tokens=4096,
+        sequences=16,
+    )
+    made = make_record(
+        "test",
+        Case("demo/shards/stdlib", "demo/checkpoints/x", window=Window(4, 4, 256)),
+        {"shard": {"name": "s"}, "checkpoint": {"name": "c"}},
+        diagnosis,
+        environment={"device": "cpu", "dtype": "fp32", "versions": {}},
+        thresholds={},
+        created="2026-01-02T03:04:05+00:00",
+    )
+    write_record(tmp_path, made)
+    return made
+
+
+def test_a_permanent_link_previews_and_leads_on(record: Record) -> None:
+    status, headers, body = ask(f"/r/{record.id}")
+    assert status == 200 and "default-src 'self'" in headers["content-security-policy"]
+    assert f'content="0; url=/case?record={record.id}"' in body
+    assert '<meta property="og:title" content="H4A explains it ' in body
+    assert "12.600 ± 0.060 nats a token (n = 4,096)" in body
+    assert f'content="https://gpu-box.example:8501/r/{record.id}"' in body
+    assert "<script" not in body
+
+
+@pytest.mark.parametrize(
+    "path", ["/r/0123456789abcdef", "/r/<b>", "/r/..%2f..%2fetc", "/records/0123456789abcdef.json"]
+)
+def test_an_unknown_record_is_404_with_a_sentence(record: Record, path: str) -> None:
+    status, _, body = ask(path)
+    assert status == 404
+    assert "record" in body.lower() and "<b>" not in body
+
+
+def test_the_record_file_comes_back_byte_for_byte(record: Record, tmp_path: Path) -> None:
+    status, headers, body = ask(f"/records/{record.id}.json")
+    assert status == 200 and "attachment" in headers["content-disposition"]
+    assert json.loads(body)["id"] == record.id
+    assert body == (tmp_path / "records" / f"{record.id}.json").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("localhost:8501", 200),
+        ("[::1]:8501", 200),
+        ("gpu-box.example", 200),
+        ("evil.example", 421),
+        ("", 421),
+        ("[", 421),
+        ("127.0.0.1.evil.example", 421),
+    ],
+)
+def test_only_our_own_host_names_are_answered(record: Record, host: str, status: int) -> None:
+    assert ask("/healthz", host)[0] == status
+
+
+def test_there_is_one_queue() -> None:
+    assert server.job_queue() is server.job_queue()

@@ -61,7 +61,7 @@ class Watched:
         expect(self.page.locator("[data-testid=stException]")).to_have_count(0)
 
 
-def start_server(evidence: Path) -> Server:
+def start_server(evidence: Path, demo: Path = DEFAULT_DIR) -> Server:
     """Start `streamlit run app.py` and wait until it answers."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -69,7 +69,7 @@ def start_server(evidence: Path) -> Server:
     env = {
         **os.environ,
         "SUBRANDOM_EVIDENCE": str(evidence),
-        "SUBRANDOM_DEMO": str(DEFAULT_DIR),
+        "SUBRANDOM_DEMO": str(demo),
         "SUBRANDOM_ROOTS": "",
         "SUBRANDOM_CONFIG": "",
     }

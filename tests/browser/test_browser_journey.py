@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from urllib.parse import urlencode
 
-from browser_server import LONG, Server, Watched
+from browser_server import LONG, Server, Watched, start_server, stop_server
 from playwright.sync_api import Page, expect
 
 CASE = {
@@ -70,6 +70,28 @@ def test_a_result_survives_a_closed_tab(fresh: Server, visitor: Callable[..., Wa
     page = again.open(link)
     expect(page.get_by_text("Worse than chance:")).to_be_visible()
     expect(page.get_by_text("Permanent link")).to_be_visible()
+    record = page.locator("code", has_text="/r/").inner_text()[-16:]
+    again.open(f"{fresh.url}/case?record={record}")
+    page.locator(".st-key-pick-checkpoint").get_by_role("combobox").click()
+    page.get_by_role("option", name="h4d-zero-down-proj").click()
+    expect(page).to_have_url(re.compile("h4d-zero-down-proj"))
+    expect(page).not_to_have_url(re.compile("record="))
+    expect(page.get_by_text("Not measured yet.")).to_be_visible()
+    _read_elsewhere(fresh, visitor, record)
+
+
+def _read_elsewhere(server: Server, visitor: Callable[..., Watched], record: str) -> None:
+    """A machine that has the record and none of its files shows the same numbers."""
+    elsewhere = start_server(server.evidence, demo=server.evidence / "no-demo")
+    try:
+        page = visitor(elsewhere).open(f"{elsewhere.url}/r/{record}")
+        expect(page.get_by_text("A frozen record: exactly")).to_be_visible()
+        expect(page.get_by_text("Worse than chance:")).to_be_visible()
+        expect(page.get_by_role("button", name="Measure again")).to_have_count(0)
+        page = visitor(elsewhere).open(elsewhere.url)
+        expect(page.get_by_text("make demo")).to_be_visible()
+    finally:
+        stop_server(elsewhere)
 
 
 def test_a_killed_worker_says_so_and_the_next_run_works(fresh: Server, visitor: Callable[..., Watched]) -> None:

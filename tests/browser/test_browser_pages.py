@@ -100,6 +100,14 @@ def test_a_claim_is_held_against_the_ruler_before_anything_runs(
     expect(page.get_by_text("The claimed 19.800 nats would be worse than chance on this case.")).to_be_visible()
 
 
+def test_the_main_button_can_be_read_in_the_dark(shared: Server, visitor: Callable[..., Watched]) -> None:
+    """Streamlit would write white on the light blue."""
+    page = visitor(shared, scheme="dark").open(f"{shared.url}/case?{urlencode(CASE)}")
+    button = page.get_by_role("button", name="Measure the loss")
+    expect(button).to_have_css("color", "rgb(16, 21, 28)")
+    expect(button).to_have_css("background-color", "rgb(96, 165, 250)")
+
+
 def test_health_and_headers(shared: Server) -> None:
     with urllib.request.urlopen(f"{shared.url}/case") as answer:
         assert "default-src 'self'" in answer.headers["content-security-policy"]

@@ -1,0 +1,12 @@
+"""Every chart of the pages: pure functions from results to figures. No Streamlit, no files, at most 2,000 marks each.
+
+They stand on dark and light pages alike (transparent, mid tones, the theme's own text colour), and say with symbols
+and dashes what they say with colour.
+"""
+
+from diag.ui.charts_data import rank_frequency, row_norms
+from diag.ui.charts_layers import layers, logit_lens, shares
+from diag.ui.charts_repairs import repairs
+from diag.ui.charts_ruler import ruler
+
+__all__ = ["layers", "logit_lens", "rank_frequency", "repairs", "row_norms", "ruler", "shares"]

@@ -1,0 +1,112 @@
+"""Results that outlive the server: the newest records of a case, found among the record files."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from diag.catalogue import Entry
+from diag.errors import InputError
+from diag.evidence.records import Record, read_record, records_dir
+from diag.findings import Diagnosis, Finding
+from diag.hypotheses.registry import DATA, REGISTRY
+from diag.ui import preview
+from diag.ui.session import ENTRY_KEYS, Selection
+
+MAX_RECORDS = 20  # of one case: enough to hold a finding of every hypothesis, tested one by one
+EVERY_ID = {DATA, *(hypothesis.id for hypothesis in REGISTRY)}
+
+# (created, case) by file. A record never changes, so what was read once holds; a damaged file is remembered as None.
+_seen: dict[Path, tuple[str, dict[str, str]] | None] = {}
+_lock = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Result:
+    """A finding and the record it comes from."""
+
+    finding: Finding
+    diagnosis: Diagnosis
+    record: Record
+
+
+@dataclass(frozen=True)
+class Results:
+    """What is known about a case. `loaded`: the newest record with a reading; `full`: the newest test of everything."""
+
+    loaded: Record | None = None
+    full: Record | None = None
+    findings: dict[str, Result] = field(default_factory=dict)
+
+
+def results(chosen: Selection) -> Results:
+    """From the open record alone, or from every record of exactly this case, newest first."""
+    if chosen.record:
+        return _collect([chosen.record], frozen=True)
+    return _collect(_of_case(chosen)) if chosen.case else Results()
+
+
+def newer_files(chosen: Selection, record: Record) -> str:
+    """The sentence for files that changed after the record was made; "" when none did, or for a frozen record.
+
+    A newer time alone is no change: then the content is compared with the fingerprint in the record.
+    """
+    if chosen.record:
+        return ""
+    made = datetime.fromisoformat(record.created).timestamp()
+    changed = []
+    for key, kind in ENTRY_KEYS.items():
+        entry: Entry | None = getattr(chosen, key)
+        with suppress(InputError):  # a file that cannot be read is said where it is read
+            if entry and entry.modified > made:
+                recorded = (record.inputs.get(key) or {}).get("fingerprint")
+                if preview.fingerprint(kind, entry, chosen) != recorded:
+                    changed.append(entry.id)
+    return f"Changed since this was measured: {', '.join(changed)}. Run it again." if changed else ""
+
+
+def _of_case(chosen: Selection) -> list[Record]:
+    assert chosen.case
+    wanted = chosen.case.to_query()
+    folder = records_dir(chosen.settings.evidence_dir)
+    found = []
+    for path in folder.glob("*.json"):
+        with _lock:
+            if path not in _seen:
+                _seen[path] = _look(chosen.settings.evidence_dir, path.stem)
+            known = _seen[path]
+        if known and known[1] == wanted:
+            found.append((known[0], path.stem))
+    records = []
+    for _, id in sorted(found, reverse=True)[:MAX_RECORDS]:
+        with suppress(InputError):  # removed a moment ago
+            records.append(read_record(chosen.settings.evidence_dir, id))
+    return records
+
+
+def _look(evidence_dir: Path, id: str) -> tuple[str, dict[str, str]] | None:
+    try:
+        record = read_record(evidence_dir, id)
+    except InputError:
+        return None
+    return record.created, record.case
+
+
+def _collect(records: list[Record], frozen: bool = False) -> Results:
+    loaded = full = None
+    findings: dict[str, Result] = {}
+    for record in records:
+        if loaded is None and record.reading():
+            loaded = record
+        diagnosis = record.diagnosis()
+        if diagnosis is None:
+            continue
+        ids = {finding.id for finding in diagnosis.findings}
+        if full is None and (frozen or ids >= EVERY_ID):
+            full = record
+        for finding in diagnosis.findings:
+            findings.setdefault(finding.id, Result(finding, diagnosis, record))
+    return Results(loaded, full, findings)

@@ -1,0 +1,224 @@
+"""Results as tables for people: words, numbers, units and how each number came about. Pure, no Streamlit."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from diag.checkpoints import Tie
+from diag.evidence.index import Hit, has_changed
+from diag.findings import LayerProbe
+from diag.jsonio import number
+from diag.ui.layers import oddities, paired
+from diag.units import ZONE_WORDS
+
+# What to do about a finding of the static audit, by its code.
+REMEDIES = {
+    "missing_tensor": "Copy the tensor from the source of this checkpoint, or write the checkpoint again.",
+    "head_missing": "Set tie_word_embeddings to true if the head is the embedding; otherwise write the head again.",
+    "unexpected_tensor": "Check that the architecture in config.json is the one that wrote the file.",
+    "misshapen": "Compare config.json with the one published beside the weights.",
+    "no_data": "Write the checkpoint again: the entry is there, its bytes are not.",
+    "nonfinite": "Find the step that wrote it: go back to the last checkpoint without it.",
+    "all_zero": "Take the tensor from the reference, or write the checkpoint again.",
+    "many_zeros": "Compare with the reference; a partial write leaves zeros.",
+    "norm_zero": "Take the norm from the reference; test H4C.",
+    "norm_one": "Check that norm weights were loaded before saving; test H4C.",
+    "bias_zero": "Check that the exporter writes attention biases; test H4E.",
+    "implausible_values": "Check the dtype tag against the bytes; test H4G.",
+    "fresh_init": "Check that the tensor was loaded before saving; test H4A and H4H.",
+    "architecture_contradiction": "Correct the architecture in config.json.",
+    "tied_diverged": "Drop the head from the file, or declare it untied; test H4A to see which decides the loss.",
+    "placeholder": "Write the head again, or drop the entry if it is tied; test H4A.",
+    "untied_copy": "Find the head that was trained; if there is none, declare the two tied.",
+    "reinterpreted_copy": "Transpose the head when writing it; test H4B.",
+}
+LOOK = "Nothing, unless something else is wrong."
+
+
+def numbers(*rows: tuple[str, object, str, str]) -> pd.DataFrame:
+    """(what, value, unit, how it is computed) as a table; values become text, because they are of many kinds."""
+    return pd.DataFrame(
+        [(what, _text(value), unit, how) for what, value, unit, how in rows],
+        columns=["what", "value", "unit", "how"],
+    )
+
+
+def shard_numbers(audit: dict[str, Any]) -> pd.DataFrame:
+    """The object of `shard --json`, one number a row."""
+    n = f"n = {audit['tokens']:,} tokens"
+    unk = "no unknown token is known" if audit["unk_id"] is None else f"id {audit['unk_id']}, {n}"
+    vocabulary = {"given": "rows of the picked checkpoint's embedding"}.get(
+        audit["vocab_source"], audit["vocab_source"]
+    )
+    gate = audit["gate"]
+    rows: list[tuple[str, object, str, str]] = [
+        ("tokens", audit["tokens"], "tokens", "counted in the files, every one; headers are not believed"),
+        ("files", audit["files"], "files", f"format {audit['format']}, ids stored as {audit['dtype']}"),
+        ("distinct ids", audit["distinct"], "ids", n),
+        ("largest id", audit["max_id"], "id", n),
+        ("vocabulary", audit["vocab_size"], "entries", vocabulary or "not known: pick a checkpoint"),
+        ("ids out of range", audit["out_of_range"], "tokens", "negative, or at least the vocabulary"),
+        ("entropy", audit["entropy_nats"], "nats per token", f"plug-in estimate, {n}"),
+        ("entropy", audit["entropy_bits"], "bits per token", f"plug-in estimate, {n}"),
+        ("entropy, corrected", audit["entropy_bits_corrected"], "bits per token",
+         "Miller-Madow: adds (distinct − 1) / 2n nats"),
+        ("share of the unknown token", audit["unk_ratio"], "of all tokens", unk),
+        ("gate", gate["word"] if gate else None, f"loss below {gate['below']:g} nats" if gate else "",
+         "VOID when word counts alone pass it" if gate else "no gate was given"),
+        ("time", audit["seconds"], "seconds", "for counting and judging"),
+    ]  # fmt: skip
+    return numbers(*rows)
+
+
+def top_ids(audit: dict[str, Any]) -> pd.DataFrame:
+    """The most frequent ids: rank, id, text (None without a tokenizer), count, share in percent."""
+    top = [
+        (rank, t["id"], _visible(t["text"]), t["count"], 100 * t["share"])
+        for rank, t in enumerate(audit["top"], start=1)
+    ]
+    return pd.DataFrame(top, columns=["rank", "id", "text", "count", "share_percent"])
+
+
+def findings(audit: dict[str, Any]) -> pd.DataFrame:
+    """The findings of the static audit, worst first, with what to do."""
+    return pd.DataFrame(
+        [
+            (f["severity"], f["tensor"], f["message"], REMEDIES.get(f["code"], LOOK), f["code"])
+            for f in audit["findings"]
+        ],
+        columns=["severity", "tensor", "what is wrong", "what to do", "code"],
+    )
+
+
+def tensors(own: pd.DataFrame, reference: pd.DataFrame | None) -> pd.DataFrame:
+    """The tensor table; with a reference, its root mean square and the ratio of the two beside it."""
+    if reference is None:
+        return own
+    beside = reference.set_index("name")["rms"].reindex(own["name"]).to_numpy()
+    found = own.copy()
+    at = list(found.columns).index("rms") + 1
+    found.insert(at, "reference_rms", beside)
+    found.insert(at + 1, "rms_ratio", found["rms"] / found["reference_rms"])
+    return found
+
+
+def layers(own: Sequence[LayerProbe], reference: Sequence[LayerProbe] = ()) -> pd.DataFrame:
+    """One row a layer: root mean squares, shares, lens, and what is odd; the reference's norms beside ours."""
+    rows = []
+    for probe, beside in paired(own, reference):
+        row: dict[str, object] = {"layer": probe.index}
+        for name in ("residual_rms", "attention_rms", "mlp_rms"):
+            row[name] = getattr(probe, name)
+            if reference:
+                row[f"{name}_reference"] = getattr(beside, name) if beside else None
+        row |= {
+            "attention_share": probe.attention_share,
+            "mlp_share": probe.mlp_share,
+            "logit_lens_nats": probe.logit_lens_nats,
+            "nonfinite": probe.nonfinite,
+            "odd": "; ".join(oddities(probe, beside)),
+        }
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def vocabulary(entries: int | None, with_added: int | None, rows: int | None) -> pd.DataFrame:
+    """The three sizes that are taken for one another, and ln of each: what a uniform guess over it scores."""
+    sizes = [
+        ("tokenizer", entries, "entries without added tokens"),
+        ("tokenizer with added tokens", with_added, "largest id + 1"),
+        ("embedding rows of the checkpoint", rows, "rows of the matrix in the file; chance is ln of this"),
+    ]
+    return pd.DataFrame(
+        [
+            (what, size, math.log(size) if size else None, math.log2(size) if size else None, how)
+            for what, size, how in sizes
+        ],
+        columns=["what", "size", "ln_nats", "log2_bits", "how"],
+    )
+
+
+def tie(found: Tie) -> pd.DataFrame:
+    """The numbers behind the tie status."""
+    declared = {True: "tied", False: "untied", None: "config.json is silent"}[found.declared]
+    return numbers(
+        ("declared", declared, "", "tie_word_embeddings in config.json, which is a claim and no proof"),
+        ("largest difference", found.max_abs_diff, "weight units", "max |head − embedding| over all elements"),
+        ("cosine", found.cosine, "from −1 to 1", "mean over rows of the cosine between the two matrices' rows"),
+        ("equal rows", found.equal_rows_share, "share of rows", "rows that agree in every byte"),
+        ("head", found.head, "tensor", "as the file names it; a dash where the file holds none"),
+        ("embedding", found.embedding, "tensor", "as the file names it"),
+    )
+
+
+def configuration(audit: dict[str, Any]) -> pd.DataFrame:
+    """What the header and config.json say, one value a row."""
+    rows = [(key, audit[key], "", "") for key in ("format", "family", "declared_architecture", "fingerprint")]
+    rows += [
+        ("parameters", audit["parameters"], "elements", "held in the file; a tied head counts once"),
+        ("tensors", audit["tensors"], "tensors", "entries in the header"),
+        ("size", audit["bytes"], "bytes", "of the weight files"),
+    ]
+    return numbers(*rows, *((key, value, "", "config.json") for key, value in audit["config"].items()))
+
+
+def hits(found: Sequence[Hit]) -> pd.DataFrame:
+    """Places that answer a query: the file below its evidence folder, the line, the text. Reads each file again."""
+    return pd.DataFrame(
+        [
+            {
+                "file": hit.name,
+                "line": hit.line,
+                "section": hit.section,
+                "text": hit.text,
+                "score": hit.score,
+                "changed since": "yes" if has_changed(hit) else "no",
+                "digest": hit.digest,
+            }
+            for hit in found
+        ]
+    )
+
+
+def records(rows: Sequence[dict[str, Any]]) -> pd.DataFrame:
+    """One row a record, newest first, with its link. Statuses read "H4A confirmed, H4B refuted"."""
+    return pd.DataFrame(
+        [
+            {
+                "open": f"/r/{row['id']}",
+                "created": row["created"].replace("T", " ").replace("+00:00", ""),
+                "kind": row["kind"],
+                "checkpoint": row["checkpoint"],
+                "loss_nats": row["loss_nats"],
+                "zone": ZONE_WORDS.get(row["zone"], row["zone"]),
+                "conclusion": row["conclusion"],
+                "hypotheses": ", ".join(f"{id} {status}" for id, status in row["statuses"].items()),
+                "gate": row["gate"],
+                "text": row["text"],
+                "shard": row["shard"],
+                "reference": row["reference"],
+                "id": row["id"],
+            }
+            for row in rows
+        ]
+    )
+
+
+def _visible(text: str | None) -> str | None:
+    """Spaces one can count: many frequent tokens are nothing but indentation."""
+    return None if text is None else text.replace(" ", "␣")
+
+
+def _text(value: object) -> str:
+    if value is None:
+        return "–"
+    if isinstance(value, str):
+        known = number(value)
+        return value if known is None else str(known)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.6g}"

@@ -1,0 +1,46 @@
+"""Is it worse than chance? The verdict on the picked case, and what is known before anything has run."""
+
+import streamlit as st
+
+from diag.ui import empty, frozen, preview, reading, results, run, session, show
+
+HELP = "One forward pass of the checkpoint, and one of the reference, on this window (Ctrl+Enter)."
+
+chosen = session.selection()
+st.title("Is it worse than chance?", anchor=False)
+if chosen.case is None:
+    empty.nothing_picked(chosen)
+    st.stop()
+
+known = results.results(chosen)
+if chosen.record:
+    frozen.banner(chosen.record)
+else:
+    run.panel(chosen, "measure", everything=True)
+
+record = known.loaded
+loaded = record.reading() if record else None
+if record and loaded:
+    reading.verdict(loaded, chosen.case, record, chosen)
+    reading.concluded(known, chosen)
+    reading.checks(loaded.data, loaded.tie)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if not chosen.record:
+            run.button(chosen, "Measure again", "measure", help=HELP, shortcut=run.SHORTCUT)
+        show.link("hypotheses", "Next: which defect explains it?", session.link_of(chosen.case, chosen.record))
+    reading.origin(loaded, record, chosen)
+elif chosen.record:
+    reading.concluded(known, chosen)
+    show.permalink(chosen.record, chosen.settings)
+else:
+    with show.guard("This case cannot be measured"):
+        seen = preview.preview(chosen)
+        reading.preview(seen)
+        with st.container(horizontal=True, vertical_alignment="center"):
+            run.button(chosen, "Measure the loss", "measure", main=True, help=HELP, shortcut=run.SHORTCUT)
+            show.link("hypotheses", "Next: which defect explains it?", session.link_of(chosen.case, None))
+        reading.ruler(seen, chosen.case)
+        reading.checks(seen.data, seen.tie)
+        show.notes(seen.notes)
+if not chosen.record:
+    empty.add_your_own(chosen)

@@ -1,0 +1,53 @@
+"""Which defect explains it? One card for each hypothesis, and above them what a test of all of them concluded."""
+
+import streamlit as st
+
+from diag.ui import empty, finding, frozen, results, run, session, show
+
+chosen = session.selection()
+st.title("Which defect explains it?", anchor=False)
+if chosen.case is None:
+    empty.nothing_picked(chosen)
+    st.stop()
+
+known = results.results(chosen)
+if chosen.record:
+    frozen.banner(chosen.record)
+    if not known.findings:
+        st.markdown("This record is a measurement: no hypothesis was tested in it.")
+        show.link("case", "Show the measurement", {"record": chosen.record.id}, icon=":material/arrow_back:")
+        st.stop()
+else:
+    with st.container(horizontal=True, vertical_alignment="center"):
+        help = "Tests every hypothesis, alone and on top of each other, until nothing more helps (Ctrl+Enter)."
+        run.button(
+            chosen,
+            "Test all again" if known.full else "Test all",
+            "test",
+            main=not known.full,
+            help=help,
+            shortcut=run.SHORTCUT,
+        )
+        if not known.full:
+            st.caption("Defects stack: only a test of all of them can say that nothing else is broken.")
+    run.panel(chosen, "test", everything=True)
+
+record = known.full
+diagnosis = record.diagnosis() if record else None
+if record and diagnosis:
+    show.warnings(tuple(filter(None, [results.newer_files(chosen, record)])))
+    with st.container(border=True, key="conclusion"):
+        finding.conclusion(diagnosis)
+        show.permalink(record, chosen.settings)
+        show.link(
+            "case",
+            "Back to the loss on its ruler",
+            session.link_of(chosen.case, chosen.record),
+            icon=":material/straighten:",
+        )
+
+for card in finding.CARDS:
+    if not chosen.record or card.id in known.findings:
+        finding.show_card(card, known, chosen)
+if record and diagnosis:
+    show.notes(diagnosis.notes)

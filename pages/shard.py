@@ -85,7 +85,7 @@ def vocabularies(found: summaries.ShardSummary, head: summaries.Head | None) -> 
     st.subheader("Three vocabulary sizes", anchor=False)
     st.caption("An id at or above the embedding's rows has no vector; rows beyond the tokenizer are padding.")
     show.table(
-        tables.vocabulary(found.tokenizer_entries, found.tokenizer_with_added, head and head.rows),
+        tables.vocabulary(found.tokenizer_entries, found.tokenizer_with_added, head.rows if head else None),
         "vocabulary",
         column_config=columns.VOCABULARY,
     )

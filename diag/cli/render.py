@@ -132,16 +132,19 @@ def test(console: Console, value: dict[str, Any]) -> None:
     console.print(Text(conclusion["kind"].replace("_", " "), style="bold"), Text(conclusion["text"]))
     zone = ZONE_WORDS[value["zone"]] if value["zone"] else "no loss"
     console.print(Text(f"as loaded {in_all_units(value['loss_nats'])}: {zone}"))
-    table = Table("id", "status", "best repair", "loss, nats", "Δ ± SE, nats", box=None, pad_edge=False)
+    table = Table(
+        "id", "status", "best repair", "loss, nats", "Δ ± SE, nats", "on top of the others", box=None, pad_edge=False
+    )
     for f in value["findings"]:
         best = next((r for r in f["repairs"] if r["name"] == f["best_repair"]), None)
-        delta = f"{_number(best['delta_nats'])} ± {_number(best['stderr_nats'])}" if best else ""
+        delta, on_top = (_plus_minus(best, key) if best else "" for key in ("", "on_top_"))
         table.add_row(
             f["id"],
             Text(f["status"], style=STYLES.get(f["status"], "")),
             Text(f["best_repair"] or ""),
             _number(best["loss_nats"]) if best else "",
             delta,
+            on_top,
         )
     console.print(table)
     for f in value["findings"]:
@@ -179,6 +182,11 @@ def _sentences(console: Console, sentences: list[str]) -> None:
 def _number(value: Any) -> str:
     number = jsonio.number(value)
     return "" if number is None else f"{number:.4g}"
+
+
+def _plus_minus(repair: dict[str, Any], key: str) -> str:
+    delta, stderr = repair[f"{key}delta_nats"], repair[f"{key}stderr_nats"]
+    return "" if delta is None else f"{_number(delta)} ± {_number(stderr)}"
 
 
 def _short(value: Any) -> str:

@@ -24,8 +24,8 @@ def signature(context: Context) -> Signature:
     sentences += _odd_updates(context.layers)
     if sentences:
         return Signature(True, "; ".join(sentences) + ".", tuple(odd), needs_reference=True)
-    looked = "and every block's update is in scale" if context.layers else "(updates are checked by the live test)"
-    return Signature(False, f"No block holds a matrix that is zero, not finite or out of scale, {looked}.")
+    looked = ", and every block's update is in scale" if context.layers else "; the live test also checks each update"
+    return Signature(False, f"No block holds a matrix that is zero, not finite or out of scale{looked}.")
 
 
 def repairs(context: Context, signature: Signature) -> list[Repair]:

@@ -15,9 +15,18 @@ from typing import Protocol
 
 import numpy as np
 
+from diag.findings import Screened
 from diag.hypotheses.base import Repair
 from diag.hypotheses.gain import Gain, gain
-from diag.hypotheses.thresholds import FULL_PER_ROUND, JOINT_SIZE, SCREEN_NATS, SCREEN_SEQUENCES
+from diag.hypotheses.thresholds import (
+    FULL_PER_ROUND,
+    HOPELESS_NATS,
+    JOINT_SIZE,
+    SCREEN_NATS,
+    SCREEN_SEQUENCES,
+    STARTS,
+    Threshold,
+)
 from diag.model.edits import Copy, Edit, FromReference, Reorder, SetEps, Shift, SkipBlock
 
 
@@ -89,38 +98,56 @@ class Search:
         """Per-sequence losses with a set applied, over the whole window."""
         return self.evaluator.losses(combined(candidates))
 
-    def screen(self, candidates: Iterable[Candidate]) -> np.ndarray:
-        """The same over the screening subset."""
-        return self.evaluator.losses(combined(candidates), self.subset)
+    def screen(self, base: Sequence[Candidate], candidate: Candidate) -> Screened:
+        """How a candidate does on top of `base` on the screening subset, or on half of it if it is hopeless there."""
+        here, edits = self.full(base), combined([*base, candidate])
+        half = list(self.subset[::2])
+        there = self.evaluator.losses(edits, half)
+        hopeless = not np.isfinite(there).all() or here[half].mean() - there.mean() < -HOPELESS_NATS.value
+        seen = half if hopeless else list(self.subset)
+        there = self.evaluator.losses(edits, seen)
+        delta = float(here[seen].mean() - there.mean())
+        return Screened(
+            name=candidate.repair.name,
+            loss_nats=float(there.mean()),
+            delta_nats=delta if np.isfinite(delta) else None,
+            sequences=len(seen),
+            localiser=candidate.repair.localiser,
+        )
 
     def gain(self, before: Iterable[Candidate], after: Iterable[Candidate]) -> Gain:
         """Full-window gain of one set over another."""
         return gain(self.full(before), self.full(after), self.chance)
 
-    def promising(self, base: Sequence[Candidate], pool: Iterable[Candidate]) -> list[Candidate]:
-        """Candidates that look as if they helped on top of `base`, best first, at most FULL_PER_ROUND."""
-        here = self.full(base)[list(self.subset)]
+    def promising(self, base: Sequence[Candidate], pool: Iterable[Candidate], most: Threshold) -> list[Candidate]:
+        """Candidates that look as if they helped on top of `base`, best first, at most `most`."""
+        finite = bool(np.isfinite(self.full(base)).all())
         scored = []
         for candidate in pool:
             if candidate in base or any(conflict(candidate, other) for other in base):
                 continue
-            there = self.screen([*base, candidate])
-            if not np.isfinite(there).all():
-                continue
-            if not np.isfinite(here).all() or here.mean() - there.mean() >= SCREEN_NATS.value:
-                scored.append((float(there.mean()), candidate))
+            seen = self.screen(base, candidate)
+            helps = seen.delta_nats is not None and seen.delta_nats >= SCREEN_NATS.value
+            if helps or (not finite and np.isfinite(seen.loss_nats)):
+                scored.append((seen.loss_nats, candidate))
         scored.sort(key=lambda pair: (pair[0], pair[1].cost))
-        return [candidate for _, candidate in scored[: int(FULL_PER_ROUND.value)]]
+        return [candidate for _, candidate in scored[: int(most.value)]]
 
     def best_of(self, base: Sequence[Candidate], options: Iterable[Candidate]) -> Candidate | None:
-        """The option with the lowest loss on top of `base`, if material; within noise the more specific one, and of
-        two that are equally specific the one that its hypothesis names first."""
+        """The material option with the lowest loss on top of `base`; one that a signature backs goes first, because
+        behind a defect that is still there others lower the loss by accident. Of what cures the same loss within
+        noise the most specific is taken, and of equally specific ones the first that its hypothesis names."""
         material = [c for c in options if self.gain(base, [*base, c]).material]
         if not material:
             return None
-        lowest = min(material, key=lambda c: float(self.full([*base, c]).mean()))
-        level = [c for c in material if not self.gain([*base, c], [*base, lowest]).material]
+        signed = [c for c in material if c.signed]
+        lowest = min(signed or material, key=lambda c: float(self.full([*base, c]).mean()))
+        level = [c for c in material if self._level([*base, c], [*base, lowest])]
         return min(level, key=lambda c: (*c.cost, self.pool.index(c)))
+
+    def _level(self, one: Sequence[Candidate], other: Sequence[Candidate]) -> bool:
+        """Whether two sets reach the same loss within noise."""
+        return not self.gain(one, other).material and not self.gain(other, one).material
 
     def grow(self, start: Sequence[Candidate] = ()) -> list[Candidate]:
         """Accept the best material repair on top of what is accepted, until none is."""
@@ -128,7 +155,7 @@ class Search:
         while len(accepted) < JOINT_SIZE.value:
             names = " + ".join(c.repair.name for c in accepted) or "the checkpoint as loaded"
             self.say(f"Testing every repair on top of {names}")
-            found = self.best_of(accepted, self.promising(accepted, self.pool))
+            found = self.best_of(accepted, self.promising(accepted, self.pool, FULL_PER_ROUND))
             if found is None:
                 break
             accepted.append(found)
@@ -163,11 +190,12 @@ class Search:
         signed = [c for c in self.pool if c.signed]
         rest = []
         for name in dict.fromkeys(c.hypothesis for c in self.pool):
-            members = [c for c in self.pool if c.hypothesis == name and np.isfinite(self.screen([c])).all()]
-            if members:
-                rest.append(min(members, key=lambda c: float(self.screen([c]).mean())))
+            screened = [(self.screen([], c).loss_nats, c) for c in self.pool if c.hypothesis == name]
+            finite = [pair for pair in screened if np.isfinite(pair[0])]
+            if finite:
+                rest.append(min(finite, key=lambda pair: pair[0])[1])
         ordered = sorted(signed, key=lambda c: (c.cost[0], -c.cost[1])) + [c for c in rest if c not in signed]
-        return [(c,) for c in ordered[: int(JOINT_SIZE.value)]]
+        return [(c,) for c in ordered[: int(STARTS.value)]]
 
     def attribution(self, joint: Sequence[Candidate]) -> dict[str, float | None]:
         """Nats that each hypothesis of the set is worth: its Shapley value, so that they add up to the whole gain.

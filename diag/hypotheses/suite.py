@@ -22,7 +22,7 @@ from diag.findings import (
 from diag.hypotheses.base import Context, Hypothesis
 from diag.hypotheses.gain import Gain, gain, share
 from diag.hypotheses.search import Candidate, Search, combined, targets
-from diag.hypotheses.thresholds import EXPLAIN_SHARE
+from diag.hypotheses.thresholds import EXPLAIN_SHARE, FULL_ALONE
 from diag.hypotheses.verdict import MASKING, Outcome, Summary, Trial, conclude, judge
 from diag.model.evaluate import Evaluator
 from diag.units import Claim, Ruler, Zone, gate_word, zone
@@ -93,7 +93,7 @@ class _Suite:
         setup, alone = self.setup, {h.id: self._alone(h) for h in self.hypotheses}
         joint = self.search.joint(self._good_enough)
         excess, material = self._excess(joint)
-        joint = self._credible(joint) if material else []
+        joint = sorted(self._credible(joint), key=lambda c: c.hypothesis) if material else []
         if not joint and setup.reference is None:
             excess, material = None, False  # nothing credible was found to measure an excess against
         final = float(self.search.full(joint).mean())
@@ -124,18 +124,12 @@ class _Suite:
         self._tell(f"{h.id}: trying its repairs")
         mine = [c for c in self.candidates if c.hypothesis == h.id]
         own = [c for c in mine if not c.repair.localiser]
-        chosen = self.search.promising([], own)
+        chosen = self.search.promising([], own, FULL_ALONE)
+        screened = {c: self.search.screen([], c) for c in mine if c not in chosen}
         if not chosen and own:  # nothing helps: the best of them is still evaluated in full, for the record
-            chosen = [min(own, key=lambda c: float(np.nan_to_num(self.search.screen([c]).mean(), nan=np.inf)))]
-        base = self.base[list(self.search.subset)]
-        screened = []
-        for c in mine:
-            if c not in chosen:
-                losses = self.search.screen([c])
-                delta = gain(base, losses, self.setup.ruler.chance_nats).delta
-                screened.append(Screened(c.repair.name, float(losses.mean()), delta, len(base), c.repair.localiser))
+            chosen = [min(own, key=lambda c: float(np.nan_to_num(screened[c].loss_nats, nan=np.inf)))]
         self.seconds[h.id] += time.perf_counter() - clock
-        return chosen, screened
+        return chosen, list(screened.values())
 
     def _good_enough(self, joint: Sequence[Candidate]) -> bool:
         """Nothing material is left to find: the loss is the reference's, or plausible where there is none."""
@@ -187,11 +181,11 @@ class _Suite:
         members = [c for c in joint if c.hypothesis == h.id]
         others = [c for c in joint if c.hypothesis != h.id]
         shown = [*members, *(c for c in chosen if c not in members)]
-        results = [self._result(c, others, excess) for c in shown]
-        names = {result.name for result in results}
         gains = [(self._gain([], [c]), c) for c in shown]
         best = max(gains, key=lambda pair: _rank(pair[0]), default=None)
         tops = [self._gain(others, [*others, c]) for c in self._on_top(h, others, shown)] if others else []
+        results = [self._result(c, others, excess) for c in shown]
+        names = {result.name for result in results}
         trial = Trial(
             alone=best[0] if best else None,
             alone_share=share(best[0].delta, excess) if best else None,
@@ -213,15 +207,16 @@ class _Suite:
         )
 
     def _on_top(self, h: Hypothesis, others: Sequence[Candidate], shown: Sequence[Candidate]) -> list[Candidate]:
-        """Repairs of `h` worth a full evaluation on top of the others': what screens well there, and what is shown."""
+        """Repairs of `h` worth a full evaluation on top of the others': what screens well there, and the best alone."""
         mine = [c for c in self.search.pool if c.hypothesis == h.id]
         clear = [c for c in shown if not c.repair.localiser]
-        return list(dict.fromkeys([*self.search.promising(others, mine), *clear]))
+        return list(dict.fromkeys([*self.search.promising(others, mine, FULL_ALONE), *clear[:1]]))
 
     def _result(self, c: Candidate, others: Sequence[Candidate], excess: float | None) -> RepairResult:
         losses = self.search.full([c])
         over = self._gain([], [c])
-        top = self._gain(others, [*others, c]) if others else None
+        tried = others and self.setup.evaluator.known(combined([*others, c]))
+        top = self._gain(others, [*others, c]) if tried else None
         return RepairResult(
             name=c.repair.name,
             loss_nats=float(losses.mean()),

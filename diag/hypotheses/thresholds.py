@@ -21,7 +21,10 @@ EXPLAIN_SHARE = Threshold(0.9, "of the excess", "product definition: the joint s
 SCREEN_NATS = Threshold(0.01, "nats", "half of the material floor: what screens below it is not evaluated in full")
 SCREEN_SEQUENCES = Threshold(4, "sequences", "smallest screening subset; a quarter of the window where that is more")
 JOINT_SIZE = Threshold(6, "repairs", "largest joint set that is searched")
-FULL_PER_ROUND = Threshold(6, "repairs", "most promising repairs that a round evaluates on the full window")
+STARTS = Threshold(4, "repairs", "starting points that the search tries again from, behind a mask")
+HOPELESS_NATS = Threshold(0.5, "nats", "a repair that costs this much on half the screening subset is dropped there")
+FULL_PER_ROUND = Threshold(4, "repairs", "most promising repairs that a round evaluates on the full window")
+FULL_ALONE = Threshold(3, "repairs", "most promising repairs of a hypothesis that are shown with full-window losses")
 
 
 def table() -> dict[str, dict[str, float | str]]:

@@ -130,7 +130,7 @@ def conclude(s: Summary, claim: Claim | None) -> Conclusion:
     aside = f" {unit or doubt}" if unit or doubt else ""
     if not s.joint_ids or not s.excess_material:
         return Conclusion("unexplained", (), _unexplained(s) + aside)
-    names = " + ".join(s.joint_ids)
+    names, verb = " + ".join(s.joint_ids), "explains" if len(s.joint_ids) == 1 else "explain"
     cured = (
         f"{s.loss:.3f} → {s.joint_loss:.3f} nats" if math.isfinite(s.loss) else f"not finite → {s.joint_loss:.3f} nats"
     )
@@ -142,9 +142,9 @@ def conclude(s: Summary, claim: Claim | None) -> Conclusion:
         tail = f" The reference reaches {s.reference:.3f} nats."
     part = "" if s.joint_share is None else f", {min(s.joint_share, 1):.0%} of the excess"
     if done:
-        return Conclusion("explained", s.joint_ids, f"{names} explains it: {cured}{part}.{tail}{aside}")
+        return Conclusion("explained", s.joint_ids, f"{names} {verb} it: {cured}{part}.{tail}{aside}")
     return Conclusion(
-        "partly_explained", s.joint_ids, f"{names} explains a part: {cured}{part}; the rest is open.{tail}{aside}"
+        "partly_explained", s.joint_ids, f"{names} {verb} a part: {cured}{part}; the rest is open.{tail}{aside}"
     )
 
 

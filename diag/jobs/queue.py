@@ -107,7 +107,11 @@ class JobQueue:
                     self._wake.wait()
                     job = self._next()
                 self._jobs[job.id] = replace(job, state="running", text="Starting", started=time.time())
-                worker = self._alive()
+                try:
+                    worker = self._alive()
+                except OSError as error:  # no memory for another process, say: the next job must still get its turn
+                    self._finish(replace(job, state="failed", error=f"The worker cannot be started: {error}."))
+                    continue
                 self._write(worker, job.request.to_line())
             self._follow(worker, job.id)
 

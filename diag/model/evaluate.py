@@ -38,28 +38,35 @@ class Evaluator:
         self.ids = torch.tensor(ids)
         self.sequences = len(ids)
         self.forward_passes = 0  # of one sequence each
-        self._known: dict[tuple[tuple[Edit, ...], tuple[int, ...]], np.ndarray] = {}
+        self._losses: dict[tuple[Edit, ...], np.ndarray] = {}
+        self._known: dict[tuple[Edit, ...], np.ndarray] = {}
 
     def losses(self, edits: Sequence[Edit] = (), subset: Sequence[int] | None = None) -> np.ndarray:
-        """Losses [n] of the whole window, or of the sequences in `subset`; remembered, so asking twice is free."""
-        chosen = tuple(range(self.sequences)) if subset is None else tuple(subset)
-        key = (tuple(edits), chosen)
-        if key not in self._known:
-            self._known[key] = self._evaluate(tuple(edits), chosen)
-        return self._known[key]
+        """Losses [n] of the whole window, or of the sequences in `subset`, in that order.
+
+        Remembered by sequence: what a subset has paid for, the whole window need not pay again.
+        """
+        key, chosen = tuple(edits), list(range(self.sequences) if subset is None else subset)
+        known = self._known.setdefault(key, np.zeros(self.sequences, dtype=bool))
+        values = self._losses.setdefault(key, np.zeros(self.sequences))
+        missing = [i for i in chosen if not known[i]]
+        if missing:
+            values[missing] = self._evaluate(key, missing)
+            known[missing] = True
+        return values[chosen]
 
     def known(self, edits: Sequence[Edit]) -> bool:
         """Whether these edits have been evaluated on the whole window already."""
-        return (tuple(edits), tuple(range(self.sequences))) in self._known
+        return tuple(edits) in self._known and bool(self._known[tuple(edits)].all())
 
     @torch.inference_mode()
-    def _evaluate(self, edits: tuple[Edit, ...], chosen: tuple[int, ...]) -> np.ndarray:
+    def _evaluate(self, edits: tuple[Edit, ...], chosen: list[int]) -> np.ndarray:
         changed = overrides(edits, self.loaded.tensors, self.reference)
         renamed = {f"model.{name}": tensor for name, tensor in changed.items()}
         out = []
         with hooked(self.loaded.module, edits):
             for start in range(0, len(chosen), self.batch_size):
-                batch = self.ids[list(chosen[start : start + self.batch_size])].to(self.loaded.device)
+                batch = self.ids[chosen[start : start + self.batch_size]].to(self.loaded.device)
                 nll = functional_call(self.loaded.loss, renamed, (batch,))  # [batch, seq]
                 out.append(nll.double().mean(-1).cpu().numpy())
                 self.forward_passes += len(batch)

@@ -180,9 +180,12 @@ def _verdict(result: Result, chosen: Selection) -> None:
     changed = results.newer_files(chosen, result.record)
     if changed:
         st.caption(f":material/warning: {show.plain(changed)}")
-    st.markdown(f"**Verdict: {finding.status.replace('_', ' ')}**: {STATUS_WORDS[finding.status]}.")
-    if finding.reason:
-        st.markdown(show.plain(finding.reason))
+    reason = show.plain(finding.reason or f"{STATUS_WORDS[finding.status]}.")
+    st.markdown(f"**Verdict: {finding.status.replace('_', ' ')}.** {reason}", help=STATUS_WORDS[finding.status])
+    best = next((r for r in finding.repairs if r.name == finding.best_repair), None)
+    if best and best.on_top_delta_nats is not None:
+        gained = words.plus_minus(best.on_top_delta_nats, best.on_top_stderr_nats)
+        st.markdown(f"On top of the other accepted repairs, *{show.plain(best.name)}* gains {gained} nats a token.")
     if finding.would_decide:
         st.markdown(f"**What would decide it:** {show.plain(finding.would_decide)}")
     if finding.repairs or finding.screened:

@@ -10,6 +10,7 @@ from diag.errors import InputError
 from diag.ui import show, sidebar, words
 
 PAGES_DIR = Path(__file__).resolve().parents[2] / "pages"
+LOGO = str(Path(__file__).with_name("logo.svg"))
 # One question each; the order is the one in which a person goes through them.
 PAGES = {
     "case": ("Is it worse than chance?", ":material/straighten:"),
@@ -28,6 +29,7 @@ DARK_BUTTONS += "[data-testid=stBaseButton-primary]:enabled * { color: #10151C !
 def main() -> None:
     """One run of one session."""
     st.set_page_config(page_title="Subrandom", page_icon="📏", layout="wide")
+    st.logo(LOGO, size="large", icon_image=LOGO)
     pages = {
         name: st.Page(PAGES_DIR / f"{name}.py", title=title, icon=icon, url_path=name)
         for name, (title, icon) in PAGES.items()

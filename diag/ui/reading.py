@@ -6,12 +6,12 @@ import streamlit as st
 
 from diag.case import Case
 from diag.evidence.records import Record
-from diag.findings import Check, GateResult, Measurement, Reading
+from diag.findings import Check, Measurement, Reading
 from diag.ui import charts, results, session, show, words
 from diag.ui.preview import Preview
 from diag.ui.results import Results
 from diag.ui.session import Selection
-from diag.units import Claim, Ruler, bits, claim_in_other_unit, perplexity
+from diag.units import Claim, Ruler, bits, claim_in_other_unit, gate_word, perplexity
 
 
 def verdict(reading: Reading, case: Case, record: Record, chosen: Selection) -> None:
@@ -34,7 +34,7 @@ def verdict(reading: Reading, case: Case, record: Record, chosen: Selection) -> 
         _numbers(measured, reading)
         _ruler(loss, measured.stderr_nats, ruler_of(reading), case)
         _unit(case.claim, measured.loss_nats)
-    _gate(reading.gate)
+    _gate(case, loss, reading)
 
 
 def preview(seen: Preview) -> None:
@@ -137,10 +137,11 @@ def _unit(claim: Claim | None, loss: float) -> None:
         st.warning(show.plain(sentence), icon=":material/straighten:")
 
 
-def _gate(gate: GateResult | None) -> None:
-    if gate is None:
+def _gate(case: Case, loss: float | None, reading: Reading) -> None:
+    if case.gate_below is None:
         return
+    word = gate_word(case.gate_below, loss, reading.null_models_nats)
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.markdown(f"**Gate: loss below {words.nats(gate.below)}**")
-        show.badge(gate.word)
-        st.markdown(words.GATE_REASONS.get(gate.word, ""))
+        st.markdown(f"**Gate: loss below {words.nats(case.gate_below)}**")
+        show.badge(word)
+        st.markdown(words.GATE_REASONS.get(word, ""))

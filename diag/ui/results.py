@@ -17,6 +17,8 @@ from diag.ui import preview
 from diag.ui.session import ENTRY_KEYS, Selection
 
 MAX_RECORDS = 20  # of one case: enough to hold a finding of every hypothesis, tested one by one
+# Parts of a case that say how its losses are judged, and change none of them.
+JUDGED_LATER = ("gate_below", "claimed_loss", "claimed_unit")
 EVERY_ID = {DATA, *(hypothesis.id for hypothesis in REGISTRY)}
 
 # (created, case) by file. A record never changes, so what was read once holds; a damaged file is remembered as None.
@@ -43,7 +45,11 @@ class Results:
 
 
 def results(chosen: Selection) -> Results:
-    """From the open record alone, or from every record of exactly this case, newest first."""
+    """From the open record alone, or from every record of this case, newest first.
+
+    A gate is judged anew from the numbers of a record, so a record made for another gate counts; a claim decides the
+    conclusion of a test, so only tests made for the same claim do.
+    """
     if chosen.record:
         return _collect([chosen.record], frozen=True)
     return _collect(_of_case(chosen)) if chosen.case else Results()
@@ -70,7 +76,7 @@ def newer_files(chosen: Selection, record: Record) -> str:
 
 def _of_case(chosen: Selection) -> list[Record]:
     assert chosen.case
-    wanted = chosen.case.to_query()
+    wanted, claim = _measured(chosen.case.to_query()), chosen.case.claim
     folder = records_dir(chosen.settings.evidence_dir)
     found = []
     for path in folder.glob("*.json"):
@@ -78,13 +84,20 @@ def _of_case(chosen: Selection) -> list[Record]:
             if path not in _seen:
                 _seen[path] = _look(chosen.settings.evidence_dir, path.stem)
             known = _seen[path]
-        if known and known[1] == wanted:
+        if known and _measured(known[1]) == wanted:
             found.append((known[0], path.stem))
     records = []
     for _, id in sorted(found, reverse=True)[:MAX_RECORDS]:
         with suppress(InputError):  # removed a moment ago
-            records.append(read_record(chosen.settings.evidence_dir, id))
+            record = read_record(chosen.settings.evidence_dir, id)
+            if record.kind == "measure" or record.to_case().claim == claim:
+                records.append(record)
     return records
+
+
+def _measured(query: dict[str, str]) -> dict[str, str]:
+    """The part of a case that its losses depend on."""
+    return {key: value for key, value in query.items() if key not in JUDGED_LATER}
 
 
 def _look(evidence_dir: Path, id: str) -> tuple[str, dict[str, str]] | None:

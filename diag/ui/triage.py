@@ -97,13 +97,13 @@ def table(found: Sequence[CaseRow]) -> pd.DataFrame:
     return pd.DataFrame(
         [
             {
+                "open": row.link,
                 "checkpoint": checkpoints[row.checkpoint],
                 "shard": shards[row.shard],
                 "conclusion": _marked(row.conclusion or "measured") if row.record else "not run yet",
                 "loss_nats": row.loss_nats,
                 "zone": ZONE_WORDS.get(row.zone, row.zone) if row.zone else "–",  # type: ignore[call-overload]
                 **{id: _marked(row.statuses.get(id)) for id in HYPOTHESES},
-                "open": row.link,
                 "tests": row.hypotheses_link,
                 "when": row.created.replace("T", " ").replace("+00:00", " UTC"),
                 "reference": row.reference or "no reference",

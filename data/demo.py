@@ -28,6 +28,7 @@ MODEL_FILES = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_
 DEFAULT_DIR = Path(__file__).resolve().parent / "demo"
 
 HEALTHY = "healthy"
+WINDOW = {"batches": 4, "batch_size": 4, "seq_len": 256}  # what the demo's published numbers are measured on
 SHARDS, BROKEN_SHARDS = "shards/stdlib", "shards/stdlib-unk"
 PARTS = (corpus.DOCUMENTS_FILE, "shards", "checkpoints")
 STAMP = "demo-stamp.json"
@@ -75,6 +76,7 @@ class Demo:
             "dir": str(self.dir),
             "shards": {name: str(path) for name, path in self.shards.items()},
             "cases": [case.to_json() for case in self.cases],
+            "window": dict(WINDOW),
         }
 
 

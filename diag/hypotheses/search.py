@@ -91,7 +91,7 @@ class Search:
     ) -> None:
         self.evaluator, self.pool, self.chance, self.say = losses, tuple(pool), chance_nats, say
         n = losses.sequences
-        size = min(n, max(int(SCREEN_SEQUENCES.value), n // 4))
+        size = min(n, max(int(SCREEN_SEQUENCES.value), n // 8))
         self.subset = tuple(int(i) for i in np.linspace(0, n - 1, size).round())
 
     def full(self, candidates: Iterable[Candidate]) -> np.ndarray:

@@ -53,7 +53,7 @@ class Setup:
 def run(setup: Setup, hypotheses: Sequence[Hypothesis], say: Say, before: tuple[Finding, ...] = ()) -> Diagnosis:
     """Test `hypotheses` and conclude. `before` are findings already made (the data's), kept at the head of the list.
 
-    Cost: about one window pass for each repair that looks promising, a quarter of one for each that does not, and as
+    Cost: about one window pass for each repair that looks promising, a part of one for each that does not, and as
     many again for every repair that is accepted. The loaded model is the same, bit for bit, when this returns.
     """
     started = time.perf_counter()

@@ -1,0 +1,164 @@
+"""The command line as a black box: one JSON object with the keys of the contract, and the exit codes."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SMALL = ("--batches", "2", "--batch-size", "4", "--seq-len", "128")
+
+
+def run(*args: object, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    """One command, as a person would run it."""
+    return subprocess.run(
+        [sys.executable, "-m", "diag", *map(str, args)],
+        cwd=ROOT,
+        env=os.environ | (env or {}),
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+
+def answer(*args: object, code: int = 0) -> dict[str, Any]:
+    """The one JSON object on stdout; json refuses NaN, as other parsers do."""
+    done = run(*args, "--json")
+    assert done.returncode == code, done.stderr
+
+    def refuse(constant: str) -> None:
+        raise AssertionError(f"{constant} is no JSON")
+
+    return json.loads(done.stdout, parse_constant=refuse)
+
+
+def refused(*args: object) -> str:
+    """The one line on stderr of a command that exits with 2 and prints nothing else."""
+    done = run(*args)
+    assert done.returncode == 2, (done.returncode, done.stdout, done.stderr)
+    assert done.stdout == "" and done.stderr.count("\n") == 1 and "Traceback" not in done.stderr
+    return done.stderr
+
+
+def test_demo(demo: Path) -> None:
+    value = answer("demo")
+    assert value["dir"] == str(demo) and set(value["shards"]) == {"healthy", "broken"}
+    planted = {case["name"]: case["planted"] for case in value["cases"]}
+    assert planted["healthy"] == [] and sorted(len(ids) for ids in planted.values()) == [0, 1, 1, 1, 1, 1, 2]
+    assert value["window"] == {"batches": 4, "batch_size": 4, "seq_len": 256}
+    assert all(Path(case["checkpoint"]).is_dir() and Path(case["shard"]).is_dir() for case in value["cases"])
+
+
+def test_shard(demo: Path, healthy: Path) -> None:
+    value = answer("shard", demo / "shards" / "stdlib-unk", "--tokenizer", healthy, "--gate-below", "9.38")
+    assert value["status"] == "degenerate" and value["gate"] == {"below": 9.38, "word": "VOID"}
+    assert value["distinct"] == 2 and value["unk_ratio"] == pytest.approx(0.9999, abs=1e-5)
+    assert value["top"][0]["text"] == "<unk>" and value["entropy_bits"] == pytest.approx(0.0015, abs=1e-4)
+    assert value["entropy_nats"] == pytest.approx(value["entropy_bits"] * math.log(2))
+    assert {reason["code"] for reason in value["reasons"]} == {"top_id", "low_entropy", "unk"}
+
+
+def test_checkpoint(demo: Path, healthy: Path) -> None:
+    sound, broken = answer("checkpoint", healthy), answer("checkpoint", demo / "checkpoints" / "h4a-random-head")
+    assert (sound["format"], sound["family"], sound["tensors"]) == ("safetensors", "qwen2", 74)
+    assert sound["parameters"] == 5_773_568 and sound["config"]["rms_norm_eps"] == 1e-6
+    assert sound["tie"]["status"] == "tied_absent" and sound["findings"] == []
+    assert broken["tie"]["status"] == "tied_diverged" and broken["tie"]["declared"] is True
+    assert broken["tie"]["max_abs_diff"] > 0.1 and abs(broken["tie"]["cosine"]) < 0.05
+    assert "error" in {finding["severity"] for finding in broken["findings"]}
+    assert sound["fingerprint"] != broken["fingerprint"]
+
+
+def test_forward(healthy: Path, shard: Path) -> None:
+    value = answer("forward", "--checkpoint", healthy, "--shard", shard, "--reference", healthy, *SMALL)
+    assert value["tokens"] == 8 * 128 and value["zone"] == "plausible"
+    assert value["loss_bits"] == pytest.approx(value["loss_nats"] / math.log(2))
+    assert value["perplexity"] == pytest.approx(math.exp(value["loss_nats"]))
+    assert value["ruler"]["chance_nats"] == pytest.approx(math.log(4096))
+    assert value["ruler"]["reference_nats"] == value["loss_nats"]
+    assert [layer["index"] for layer in value["layers"]] == list(range(6))
+    assert value["layers"][-1]["logit_lens_nats"] == pytest.approx(value["loss_nats"], abs=1e-5)
+    assert set(value["seconds"]) == {"load", "forward"} and value["peak_memory_bytes"] > 10_000_000
+
+
+def test_test_writes_a_record_that_report_and_search_find(demo: Path, shard: Path, tmp_path: Path) -> None:
+    broken, env = demo / "checkpoints" / "h4a-random-head", {"SUBRANDOM_EVIDENCE": str(tmp_path)}
+    value = answer("test", "H4A", "--checkpoint", broken, "--shard", shard, *SMALL, "--evidence", tmp_path)
+    finding = value["findings"][0]
+    assert [f["id"] for f in value["findings"]] == ["H4A"] and finding["status"] == "confirmed"
+    best = next(r for r in finding["repairs"] if r["name"] == finding["best_repair"])
+    assert best["delta_nats"] == pytest.approx(value["loss_nats"] - best["loss_nats"], abs=1e-9)
+    assert best["delta_nats"] > 3 * best["stderr_nats"] and best["share"] == pytest.approx(1.0)
+    assert value["joint"]["attribution"] == {"H4A": pytest.approx(best["delta_nats"])}
+    assert value["reference_nats"] is None and value["gate"] is None
+    record = json.loads(Path(value["record"]["path"]).read_text())
+    assert record["id"] == value["record"]["id"] and str(ROOT) not in json.dumps(record)  # no path of this machine
+    report = run("report", value["record"]["id"], "--format", "md", env=env).stdout
+    assert "H4A" in report and f"{value['loss_nats']:.3f}" in report
+    found = json.loads(run("evidence", "search", "confirmed", "--json", env=env).stdout)
+    assert any(value["record"]["id"] in hit["path"] for hit in found["hits"])
+
+
+def test_ids_beyond_the_rows_conclude_data_and_forward_refuses_them(healthy: Path, tmp_path: Path) -> None:
+    import numpy as np
+
+    bad = tmp_path / "shard-00000.bin"
+    np.arange(4000, 6000, dtype="<u4").tofile(bad)
+    where = ("--checkpoint", healthy, "--shard", bad, *SMALL)
+    value = answer("test", *where, "--evidence", tmp_path)
+    assert value["loss_nats"] is None and value["zone"] is None and value["conclusion"]["kind"] == "data"
+    assert "4,096 rows" in refused("forward", *where)
+
+
+@pytest.mark.parametrize(("case", "flags", "code"), [("h4a-random-head", ["--gate"], 1), ("healthy", ["--gate"], 0)])
+def test_the_gate_flag_decides_the_exit_code(
+    case: str, flags: list[str], code: int, demo: Path, tmp_path: Path
+) -> None:
+    where = ("--checkpoint", demo / "checkpoints" / case, "--shard", demo / "shards" / "stdlib", *SMALL)
+    answer("test", "H4A", *where, "--evidence", tmp_path, *flags, code=code)
+
+
+def test_a_claim_turns_the_conclusion(healthy: Path, shard: Path, tmp_path: Path) -> None:
+    where = ("--checkpoint", healthy, "--shard", shard, *SMALL)
+    in_bits = answer("forward", *where)["loss_bits"]
+    for claim, kind in (((), "healthy"), (("--claimed-loss", in_bits), "unit"), (("--claimed-loss", 19.8), "runtime")):
+        assert answer("test", "H4A", *where, "--evidence", tmp_path, *claim)["conclusion"]["kind"] == kind
+
+
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        (("shard", "/nowhere"), "No such file or folder"),
+        (("checkpoint", "{shard}"), "no checkpoint"),
+        (("test", "H9", "--checkpoint", "{healthy}", "--shard", "{shard}"), "H4A"),
+        (("forward", "--checkpoint", "{healthy}", "--shard", "{shard}", "--seq-len", "2000"), "1024"),
+        (("forward", "--checkpoint", "{healthy}", "--shard", "{shard}", "--batches", "0"), "batches is 0"),
+        (("forward", "--checkpoint", "{healthy}"), "--shard"),
+        (("report", "0123456789abcdef"), "no record"),
+        (("report", "../../etc/passwd"), "no record id"),
+        (("bogus",), "bogus"),
+    ],
+)
+def test_unusable_input_is_one_line_and_exit_2(args: tuple[str, ...], says: str, healthy: Path, shard: Path) -> None:
+    assert says in refused(*(arg.format(healthy=healthy, shard=shard) for arg in args))
+
+
+def test_an_interrupt_exits_130_and_records_nothing(demo: Path, shard: Path, tmp_path: Path) -> None:
+    broken = demo / "checkpoints" / "h4a-random-head"
+    command = [sys.executable, "-m", "diag", "test", "--checkpoint", broken, "--shard", shard, "--evidence", tmp_path]
+    process = subprocess.Popen(list(map(str, command)), cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    time.sleep(12)  # well inside the forward passes: the default window takes minutes here
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130 and "Traceback" not in stderr
+    assert not list(tmp_path.rglob("*.json"))

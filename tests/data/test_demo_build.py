@@ -17,7 +17,7 @@ def snapshot(directory: Path) -> dict[str, tuple[int, int]]:
 
 def test_json_has_the_keys_of_the_contract_and_paths_that_exist(built: demo.Demo):
     found = json.loads(json.dumps(built.to_json()))
-    assert list(found) == ["dir", "shards", "cases"]
+    assert list(found) == ["dir", "shards", "cases", "window"]
     assert list(found["shards"]) == ["healthy", "broken"]
     for case in found["cases"]:
         assert list(case) == ["name", "checkpoint", "shard", "reference", "planted"]

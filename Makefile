@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?= python3
 PORT ?= 8501
-ROOTS ?=
+ROOTS ?= $(SUBRANDOM_ROOTS)
 
 .PHONY: app demo test lint types unit browser chromium clean
 

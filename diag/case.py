@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
@@ -103,9 +104,12 @@ def _number(query: Mapping[str, str], key: str) -> float | None:
     if not query.get(key):
         return None
     try:
-        return float(query[key])
+        value = float(query[key])
     except ValueError:
-        raise InputError(f"{key} is '{query[key]}'.", fix="Give a number in nats.") from None
+        value = math.nan
+    if not math.isfinite(value):
+        raise InputError(f"{key} is '{query[key]}'.", fix="Give a finite number.")
+    return value
 
 
 def _one_of(query: Mapping[str, str], key: str, words: Any, default: str) -> Any:

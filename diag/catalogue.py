@@ -30,12 +30,16 @@ _PART = re.compile(r"-\d+-of-\d+\.safetensors$")
 _EVIDENCE_FILE = re.compile(
     r"findings\.(md|json)|dispatch\.txt|launch\.log|epoch-\d+\.metadata\.json|(qa|bench)-.*\.json"
 )
+_BESIDE: dict[Kind, tuple[str, ...]] = {"checkpoint": ("config.json", "tokenizer.json"), "shard": ("manifest.json",)}
 _TEXT_SUFFIXES = {".md", ".txt", ".log", ".json", ".jsonl", ".tsv", ".yaml", ".yml"}
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One thing to pick. `bytes` counts the files that make it up, `modified` is the newest of them, epoch seconds."""
+    """One thing to pick. `bytes` counts the files that make it up, `modified` is the newest of them, epoch seconds.
+
+    `stamp` changes with the size or time of any of them, config.json and the like included: what caches are keyed on.
+    """
 
     kind: Kind
     id: str
@@ -45,6 +49,7 @@ class Entry:
     bytes: int
     modified: float
     detail: str
+    stamp: str = ""
 
     @property
     def name(self) -> str:
@@ -229,12 +234,16 @@ class _Walk:
         relative = path.relative_to(self.real)
         stats = [file.stat() for file in files]
         size = sum(stat.st_size for stat in stats)
+        # What lies beside the bytes decides what they mean: an edited config.json is another checkpoint.
+        folder = path if path.is_dir() else path.parent
+        stats += [file.stat() for name in _BESIDE.get(kind, ()) if (file := folder / name).is_file()]
         modified = max((stat.st_mtime for stat in stats), default=0.0)
         id = "/".join([self.root.name, *map(slug, relative.parts)])
         group = " / ".join([self.root.name, *relative.parts[:-1]])
         detail = f"{len(files)} file{'s' if len(files) != 1 else ''}, {_size(size)}" if files else "folders only"
         label = one_line(relative.name, 120) or self.root.name
-        return Entry(kind, id, label, one_line(group, 200), path, size, modified, detail)
+        stamp = short_hash(" ".join(f"{stat.st_size}:{stat.st_mtime_ns}" for stat in stats))
+        return Entry(kind, id, label, one_line(group, 200), path, size, modified, detail, stamp)
 
 
 def _size(bytes_: int) -> str:

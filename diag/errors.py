@@ -23,6 +23,15 @@ class Cancelled(Exception):
     """The person who started the work asked to stop it; nothing was recorded."""
 
 
+def in_words(error: BaseException) -> str:
+    """An unforeseen failure in one sentence, for people; whoever calls logs the traceback."""
+    name = type(error).__name__
+    text = str(error)
+    if "OutOfMemory" in name or isinstance(error, MemoryError) or "can't allocate" in text:
+        return "Not enough memory for this checkpoint and window. Ask for a smaller batch size or sequence length."
+    return one_line(f"This failed unexpectedly ({name}: {text}).")
+
+
 def one_line(text: str, limit: int = 400) -> str:
     """`text` without control characters or line breaks, cut at `limit` characters."""
     clean = "".join(c if c.isprintable() else " " for c in str(text))

@@ -107,11 +107,20 @@ def claim_in_other_unit(claim: Claim, loss_nats: float, tolerance_nats: float = 
         return None
     if abs(claim.nats - loss_nats) <= tolerance_nats:
         return None
-    for factor, says in (
-        (LN2, "bits, although it was given as nats"),
-        (1 / LN2, "nats, although it was given as bits"),
-    ):
+    given = "no unit was given" if claim.unit == "unknown" else f"it was given in {claim.unit}"
+    for factor in (LN2, 1 / LN2):
         if abs(claim.nats * factor - loss_nats) <= tolerance_nats:
-            ratio = claim.nats / loss_nats
-            return f"The claim is {ratio:.4f} × the recomputed loss: {claim.loss:g} is in {says}."
+            return (
+                f"The claim is {claim.nats / loss_nats:.4f} × the recomputed loss: {claim.loss:g} fits if it is "
+                f"{_MISREAD[claim.unit == 'bits', factor > 1]}; {given}."
+            )
     return None
+
+
+# (given in bits, claim too small) → what the claimed number really is.
+_MISREAD = {
+    (False, False): "in bits",
+    (False, True): "in nats and was multiplied by ln 2 once too often",
+    (True, False): "in bits and was divided by ln 2 once too often",
+    (True, True): "in nats",
+}

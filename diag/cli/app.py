@@ -12,7 +12,7 @@ import typer
 from diag import jsonio
 from diag.cli import options as o
 from diag.cli import render
-from diag.errors import InputError
+from diag.errors import InputError, in_words
 from diag.settings import load_settings
 
 app = typer.Typer(
@@ -228,9 +228,12 @@ def main() -> None:
         code = 0
     except Exception as error:
         says = getattr(error, "format_message", None)  # typer's own errors about arguments; their class is private
-        if says is None:
+        if says is not None:
+            code = _refuse(f"{says()} See python -m diag --help.") if says() else 2
+        elif os.environ.get("SUBRANDOM_DEBUG"):
             raise
-        code = _refuse(f"{says()} See python -m diag --help.") if says() else 2
+        else:
+            code = _refuse(f"{in_words(error)} Set SUBRANDOM_DEBUG=1 for the traceback.")
     if code == 130:
         print("Interrupted; nothing was recorded.", file=sys.stderr)
     sys.exit(code if isinstance(code, int) else 0)

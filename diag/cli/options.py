@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -77,6 +78,9 @@ def spell_case(
 ) -> Case:
     """The case that the options of `forward` and `test` spell."""
     loss, unit = claim
+    for name, value in (("claimed-loss", loss), ("gate-below", gate_below)):
+        if value is not None and not math.isfinite(value):
+            raise InputError(f"{name} is {value}.", fix="Give a finite number.")
     return Case(
         shard=places.name("shard", shard),
         checkpoint=places.name("checkpoint", checkpoint),

@@ -7,6 +7,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, get_args
 
 from diag import jsonio
@@ -130,7 +131,21 @@ def _parsed(content: dict[str, Any], where: str) -> Record:
         raise InputError("The content is no plain JSON.", where=where, fix=GET_ORIGINAL) from None
     record = decode(Record, {"id": id, **content, **_checked_inputs(content["inputs"], where)}, where)
     record.to_case()
+    _check_time(record.created, where)
     return record
+
+
+def _check_time(created: str, where: str) -> None:
+    """Pages sort by it and compare it with files' times, so it must be a moment, with its time zone, in the past."""
+    try:
+        moment = datetime.fromisoformat(created)
+        if moment.tzinfo is not None and moment <= datetime.now(UTC) + timedelta(
+            days=1
+        ):  # a day for clocks that differ
+            return
+    except ValueError:
+        pass
+    raise InputError(f"'{one_line(created, 40)}' is no time of creation.", where=where, fix=GET_ORIGINAL)
 
 
 def _checked_inputs(inputs: Any, where: str) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from diag.checkpoints.families import projections
 from diag.checkpoints.layout import LayoutScore, layout_scores
 from diag.checkpoints.stats import TensorStats, tensor_stats
 from diag.findings import LayerProbe, Signature
-from diag.model.edits import Edit, borrows
+from diag.model.edits import Edit, FromReference, borrows
 
 
 @dataclass(frozen=True)
@@ -78,6 +78,16 @@ class Context:
     def holds(self, name: str) -> bool:
         """Whether the file holds this tensor, with data."""
         return name in self.checkpoint.tensors and self._whole(name)
+
+    def can_apply(self, edit: Edit) -> bool:
+        """Whether the reference, if the edit copies from it, holds every tensor in the shape this checkpoint needs."""
+        return not isinstance(edit, FromReference) or all(self._reference_fits(name) for name in edit.names)
+
+    def _reference_fits(self, name: str) -> bool:
+        theirs = self.reference.tensors if self.reference else {}
+        found = theirs.get(name) or (theirs.get(self.embedding) if name == self.head else None)
+        ours = self.checkpoint.tensors.get(name) or self.checkpoint.tensors.get(self.embedding)
+        return found is not None and ours is not None and found.elements > 0 and found.shape == ours.shape
 
     def _whole(self, name: str) -> bool:
         return self.checkpoint.tensors[name].elements > 0

@@ -55,7 +55,8 @@ def _odd_tensors(context: Context) -> dict[str, str]:
     """Odd matrices of the blocks with what is odd about each. Norms are H4C's, the head H4A's."""
     odd = {}
     for names in context.projections.values():
-        scales = {name: context.stats[name].rms or 0.0 for name in names}
+        readable = [n for n in names if context.stats[n].rms is not None or context.stats[n].nonfinite]
+        scales = {name: context.stats[name].rms or 0.0 for name in readable}
         usual = median([scale for scale in scales.values() if scale > 0] or [0.0])
         for name, scale in scales.items():
             stats = context.stats[name]

@@ -120,7 +120,7 @@ class Search:
         return gain(self.full(before), self.full(after), self.chance)
 
     def promising(self, base: Sequence[Candidate], pool: Iterable[Candidate], most: Threshold) -> list[Candidate]:
-        """Candidates that look as if they helped on top of `base`, best first, at most `most`."""
+        """Candidates that look as if they helped on top of `base`, at most `most`: signed ones first, then the best."""
         finite = bool(np.isfinite(self.full(base)).all())
         scored = []
         for candidate in pool:
@@ -130,7 +130,7 @@ class Search:
             helps = seen.delta_nats is not None and seen.delta_nats >= SCREEN_NATS.value
             if helps or (not finite and np.isfinite(seen.loss_nats)):
                 scored.append((seen.loss_nats, candidate))
-        scored.sort(key=lambda pair: (pair[0], pair[1].cost))
+        scored.sort(key=lambda pair: (not pair[1].signed, pair[0], pair[1].cost))
         return [candidate for _, candidate in scored[: int(most.value)]]
 
     def best_of(self, base: Sequence[Candidate], options: Iterable[Candidate]) -> Candidate | None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from diag.errors import InputError
 from diag.findings import (
     Diagnosis,
     Finding,
@@ -66,23 +67,36 @@ class _Suite:
 
     def __init__(self, setup: Setup, hypotheses: Sequence[Hypothesis], say: Say) -> None:
         self.setup, self.say, self.fraction = setup, say, 0.1
-        self.hypotheses = [h for h in hypotheses if h.applies(setup.context)]
-        self.not_applicable = [h for h in hypotheses if h not in self.hypotheses]
+        self.hypotheses: list[Hypothesis] = []
+        self.set_aside: list[Finding] = []
         self.seconds: dict[str, float] = dict.fromkeys((h.id for h in hypotheses), 0.0)
         self.signatures: dict[str, Signature] = {}
         self.candidates: list[Candidate] = []
-        for h in self.hypotheses:
+        for h in hypotheses:
             say(0.05, f"{h.id}: looking for its signature")
             clock = time.perf_counter()
-            signature = self.signatures[h.id] = h.signature(setup.context)
-            self.candidates += [
-                Candidate(h.id, repair, signed=_backed(signature, repair.edits))
-                for repair in h.repairs(setup.context, signature)
-            ]
+            try:
+                if h.applies(setup.context):
+                    self._prepare(h)
+                else:
+                    absent = Signature(False, "This architecture has no such part.")
+                    self.set_aside.append(Finding(h.id, "not_applicable", absent))
+            except InputError as error:  # this test failed; the others still count
+                failed = Signature(False, "It could not be looked for.")
+                self.set_aside.append(Finding(h.id, "error", failed, reason=str(error)))
             self.seconds[h.id] += time.perf_counter() - clock
         own = [c for c in self.candidates if not c.repair.localiser]
         self.search = Search(setup.evaluator, own, setup.ruler.chance_nats, self._tell)
         self.base = setup.evaluator.losses()
+
+    def _prepare(self, h: Hypothesis) -> None:
+        """Look for the signature and list the repairs that can be made with the reference at hand."""
+        context = self.setup.context
+        signature = h.signature(context)
+        repairs = [r for r in h.repairs(context, signature) if all(context.can_apply(edit) for edit in r.edits)]
+        self.signatures[h.id] = signature
+        self.candidates += [Candidate(h.id, repair, _backed(signature, repair.edits)) for repair in repairs]
+        self.hypotheses.append(h)
 
     def _tell(self, text: str) -> None:
         """Progress through a search of unknown length: each step covers a part of what is left."""
@@ -111,10 +125,7 @@ class _Suite:
         for h in self.hypotheses:
             self._tell(f"{h.id}: verdict")
             findings.append(self._finding(h, alone[h.id], joint, excess if material else None, outcome))
-        findings += [
-            Finding(h.id, "not_applicable", Signature(False, "This architecture has no such part."))
-            for h in self.not_applicable
-        ]
+        findings += self.set_aside
         findings.sort(key=lambda finding: finding.id)
         return self._diagnosis(findings, joint, final, outcome, started)
 
@@ -248,6 +259,7 @@ class _Suite:
             tested=tuple(h.id for h in self.hypotheses),
             undecided=tuple(f.id for f in open_ones),
             suspects=tuple(f.id for f in open_ones if f.signature.present),
+            sequences=setup.measured.sequences,
         )
         below = setup.gate_below
         return Diagnosis(

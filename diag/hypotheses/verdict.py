@@ -1,4 +1,4 @@
-"""The rules that turn gains into words. Pure functions of numbers; `product.md`'s table, one row a branch."""
+"""The rules that turn gains into words (docs/verdicts.md). Pure functions of numbers."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from diag.findings import Conclusion, Signature, Status
 from diag.hypotheses.base import Hypothesis
 from diag.hypotheses.gain import Gain
-from diag.hypotheses.thresholds import CONFIRM_SHARE, EXPLAIN_SHARE
-from diag.units import Claim, Zone, bits, claim_in_other_unit
+from diag.hypotheses.thresholds import CONFIRM_SHARE, EXPLAIN_SHARE, MATERIAL_NATS
+from diag.units import CLAIM_TOLERANCE_NATS, Claim, Zone, bits, claim_in_other_unit
 
 # Zones in which a loss is so bad that a further defect could hide behind it.
 MASKING: tuple[Zone, ...] = ("no_better_than_counts", "about_chance", "worse_than_chance", "not_finite")
@@ -62,7 +62,9 @@ def judge(hypothesis: Hypothesis, signature: Signature, trial: Trial, outcome: O
         if outcome.joint_recovers_half and trial.removal.material:
             return "confirmed", f"Its repair belongs to the smallest set that cures the loss.{unsigned}", ""
         return "contributing", f"Its repair helps, and less than half of the excess is recovered.{unsigned}", ""
-    if helped and (outcome.joint_ids or not outcome.masked):
+    if outcome.excess_material and trial.on_top and trial.on_top.material and not outcome.masked:
+        return "contributing", f"Its repair helps on top of the accepted ones as well.{unsigned}", ""
+    if helped and not (trial.on_top and trial.on_top.material) and (outcome.joint_ids or not outcome.masked):
         by = ", ".join(outcome.joint_ids)
         reason = (
             f"Explained by {by}: on top of that, its repair adds nothing material."
@@ -72,7 +74,11 @@ def judge(hypothesis: Hypothesis, signature: Signature, trial: Trial, outcome: O
         return "present" if signature.present else "refuted", reason, ""
     if signature.present:
         if trial.alone is None or (signature.needs_reference and not outcome.has_reference):
-            reason = "The signature is there, and what was lost can only come from a reference."
+            reason = (
+                "The signature is there, and no repair follows from it: it names no tensor to take from the reference."
+                if outcome.has_reference
+                else "The signature is there, and what was lost can only come from a reference."
+            )
             return "inconclusive", reason, _decider(hypothesis, outcome)
         return "present", "The signature is there, and no repair of it changes the loss materially.", ""
     if signature.excluded:
@@ -82,18 +88,20 @@ def judge(hypothesis: Hypothesis, signature: Signature, trial: Trial, outcome: O
         return (
             "inconclusive",
             f"Masked: the loss that remains is no better than word counts, and nothing tested explains it.{moved}",
-            _decider(hypothesis, outcome) or "Find what holds the loss up first, then test this again on top.",
+            _decider(hypothesis, outcome),
         )
     return "refuted", "No signature, and no repair of it helps, alone or on top of the accepted ones.", ""
 
 
 def _decider(hypothesis: Hypothesis, outcome: Outcome) -> str:
-    return "" if outcome.has_reference else hypothesis.without_reference or "A reference checkpoint."
+    if outcome.has_reference:
+        return "Repair what the other findings name first; then compare this part with the reference layer by layer."
+    return hypothesis.without_reference or "A reference checkpoint."
 
 
 def claim_sentence(claim: Claim, loss_nats: float, stderr_nats: float) -> str | None:
     """The sentence about a claim that the recomputed loss does not bear out; None when it does."""
-    tolerance = max(0.02, 3 * stderr_nats if math.isfinite(stderr_nats) else 0.0)
+    tolerance = max(CLAIM_TOLERANCE_NATS, 3 * stderr_nats if math.isfinite(stderr_nats) else 0.0)
     if abs(claim.nats - loss_nats) <= tolerance:
         return None
     return (
@@ -118,6 +126,7 @@ class Summary:
     tested: tuple[str, ...]
     undecided: tuple[str, ...]
     suspects: tuple[str, ...]
+    sequences: int = 0
 
 
 def conclude(s: Summary, claim: Claim | None) -> Conclusion:
@@ -167,9 +176,14 @@ def _unexplained(s: Summary) -> str:
     if s.zone == "too_good":
         return f"{s.loss:.3f} nats is too good for this data: suspect that the model has seen it, or a leak of targets."
     if not s.excess_material and s.reference is not None:
+        if s.reference >= s.loss - MATERIAL_NATS.value:
+            return (
+                f"The loss of {s.loss:.3f} nats is implausible, and the reference ({s.reference:.3f}) is no better: "
+                "check the tokenizer and the reference."
+            )
         return (
-            f"The loss of {s.loss:.3f} nats is implausible, and the reference ({s.reference:.3f}) is no better: "
-            "check the tokenizer and the reference."
+            f"The loss of {s.loss:.3f} nats stands against {s.reference:.3f} of the reference, and {s.sequences} "
+            "sequence(s) are too few to tell the difference from noise: ask for more."
         )
     text = f"No repair of {', '.join(s.tested) or 'anything'} explains the loss of {s.loss:.3f} nats."
     if s.suspects:

@@ -25,6 +25,7 @@ from diag.shards import (
     read_window,
     unigram_baseline,
 )
+from diag.shards.counts import Progress
 from diag.units import Ruler, gate_word
 
 # A name is a catalogue id in the dashboard and a path on the command line: whoever asks says how to find it.
@@ -54,7 +55,16 @@ class Inputs:
     @cached_property
     def audit(self) -> ShardAudit:
         """The whole shard against this checkpoint's rows. Costs one pass over the shard."""
-        return audit_shard(self.shard, vocab_size=self.rows, text=tokenizer_of(self.checkpoint))
+        return self._audit(None)
+
+    def count(self, progress: Progress) -> None:
+        """Do the pass that `audit` needs now, with progress and a chance to stop."""
+        if "audit" not in self.__dict__:
+            self.__dict__["audit"] = self._audit(progress)  # where cached_property keeps it
+
+    def _audit(self, progress: Progress | None) -> ShardAudit:
+        text = tokenizer_of(self.checkpoint)
+        return audit_shard(self.shard, vocab_size=self.rows, text=text, progress=progress)
 
     @property
     def readable(self) -> bool:

@@ -90,22 +90,21 @@ class JobQueue:
             self._alive()
 
     def close(self) -> None:
-        """Let the worker end (its stdin closes)."""
+        """Start nothing more and end the worker, also in the middle of a job."""
         with self._wake:
             self._closed = True
             self._wake.notify_all()
             if self._worker:
                 self._worker.kill()
+                self._worker.wait()
 
     def _serve(self) -> None:
         while True:
             with self._wake:
-                job = self._next()
-                while job is None:
-                    if self._closed:
-                        return
+                while not self._closed and (job := self._next()) is None:
                     self._wake.wait()
-                    job = self._next()
+                if self._closed or job is None:
+                    return
                 self._jobs[job.id] = replace(job, state="running", text="Starting", started=time.time())
                 try:
                     worker = self._alive()

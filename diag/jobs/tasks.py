@@ -5,7 +5,9 @@ names → Inputs (files) → LoadedModel (device) → Reading → Diagnosis → 
 
 from __future__ import annotations
 
+import math
 import platform
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -25,7 +27,7 @@ from diag.hypotheses.thresholds import table
 from diag.jobs.inputs import Inputs
 from diag.model.build import CheckpointTensors, LoadedModel, build
 from diag.model.evaluate import Evaluator
-from diag.model.probe import measure
+from diag.model.probe import measure, peak_memory
 from diag.units import zone
 
 # Fraction done (0 to 1; None for "no news, but you may stop me here") and what is being done. May raise Cancelled.
@@ -47,6 +49,7 @@ def read(inputs: Inputs, say: Say, *, lens: bool = True) -> Loaded:
     The reference is measured with the same window, device and dtype and its model is let go before this returns.
     """
     say(0.0, "Counting the shard's ids")
+    inputs.count(lambda done, total: say(0.02 * done / max(total, 1), "Counting the shard's ids"))
     tie = tie_status(inputs.checkpoint)
     model = measured = theirs = None
     if inputs.readable:
@@ -79,7 +82,7 @@ def read(inputs: Inputs, say: Say, *, lens: bool = True) -> Loaded:
 
 def test(inputs: Inputs, ids: tuple[str, ...], say: Say) -> Diagnosis:
     """Test the hypotheses named, or all, on a case. Data first: while it is bad, everything else waits."""
-    hypotheses = select(ids)
+    started, hypotheses = time.perf_counter(), select(ids)
     loaded = read(inputs, _part(say, 0.0, 0.25), lens=False)
     about_data = h0_data.finding(inputs.audit)
     before = (about_data,) if not ids or DATA in ids else ()
@@ -89,13 +92,18 @@ def test(inputs: Inputs, ids: tuple[str, ...], say: Say) -> Diagnosis:
     measured, theirs = loaded.reading.measurement, loaded.reading.reference
     assert measured is not None
     context.layers = measured.layers
+    notes = loaded.reading.notes
+    if theirs and not math.isfinite(theirs.loss_nats):
+        theirs, context.reference = None, None
+        notes += ("The reference's own loss is not finite, so it is no yardstick: judged as without a reference.",)
     evaluator = Evaluator(
         loaded.model,
         inputs.window.ids,
         batch_size=inputs.case.window.batch_size,
-        reference=CheckpointTensors(inputs.reference) if inputs.reference else None,
+        reference=CheckpointTensors(context.reference) if context.reference else None,
         tick=lambda n: say(None, ""),
     )
+    evaluator.remember(np.array(measured.per_sequence_nats))
     setup = suite.Setup(
         evaluator=evaluator,
         context=context,
@@ -106,10 +114,15 @@ def test(inputs: Inputs, ids: tuple[str, ...], say: Say) -> Diagnosis:
         reference_losses=np.array(theirs.per_sequence_nats) if theirs else None,
         claim=inputs.case.claim,
         gate_below=inputs.case.gate_below,
-        notes=loaded.reading.notes,
+        notes=notes,
     )
     diagnosis = suite.run(setup, hypotheses, _part(say, 0.25, 1.0), before)
-    return replace(diagnosis, reading=loaded.reading)
+    return replace(
+        diagnosis,
+        reading=loaded.reading,
+        seconds=time.perf_counter() - started,
+        forward_passes=diagnosis.forward_passes + reading_passes(loaded.reading),
+    )
 
 
 def _waits(loaded: Loaded, data: Finding, before: tuple[Finding, ...], ids: tuple[str, ...]) -> Diagnosis:
@@ -147,7 +160,8 @@ def _waits(loaded: Loaded, data: Finding, before: tuple[Finding, ...], ids: tupl
         dtype=measured.dtype if measured else "",
         tokens=reading.tokens,
         sequences=reading.sequences,
-        seconds=measured.load_seconds + measured.forward_seconds if measured else 0.0,
+        seconds=_measuring_seconds(reading),
+        forward_passes=reading_passes(reading),
         notes=reading.notes,
         reading=reading,
     )
@@ -172,7 +186,7 @@ def record(inputs: Inputs, result: Reading | Diagnosis) -> Record:
         cost={
             "seconds": _seconds(result),
             "forward_passes": result.forward_passes if isinstance(result, Diagnosis) else reading_passes(reading),
-            "peak_memory_bytes": measured.peak_memory_bytes if measured else 0,
+            "peak_memory_bytes": peak_memory(measured.device) if measured else 0,
         },
     )
 
@@ -195,7 +209,11 @@ def reading_passes(reading: Reading | None) -> int:
 def _seconds(result: Reading | Diagnosis) -> float:
     if isinstance(result, Diagnosis):
         return result.seconds
-    return sum(m.load_seconds + m.forward_seconds for m in (result.measurement, result.reference) if m)
+    return _measuring_seconds(result)
+
+
+def _measuring_seconds(reading: Reading) -> float:
+    return sum(m.load_seconds + m.forward_seconds for m in (reading.measurement, reading.reference) if m)
 
 
 def _part(say: Say, start: float, end: float) -> Say:

@@ -18,10 +18,10 @@ from typing import Any, TextIO
 from diag import jsonio
 from diag.case import Case
 from diag.catalogue import scan
-from diag.errors import Cancelled, InputError
+from diag.errors import Cancelled, InputError, in_words
 from diag.evidence.records import write_record
 from diag.jobs.protocol import parse
-from diag.settings import Settings, load_settings
+from diag.settings import load_settings
 
 # A message at most this often: a page polls twice a second, and the pipe is not for logging.
 PROGRESS_STEP = 0.005
@@ -30,8 +30,8 @@ PROGRESS_STEP = 0.005
 class Worker:
     """Runs one request at a time; cancelling takes effect at the next batch of sequences."""
 
-    def __init__(self, settings: Settings, out: TextIO) -> None:
-        self.settings, self.out = settings, out
+    def __init__(self, out: TextIO) -> None:
+        self.out = out
         self.requests: queue.Queue[dict[str, Any]] = queue.Queue()
         self.cancelled: set[str] = set()
 
@@ -47,6 +47,7 @@ class Worker:
             if message.get("do") == "cancel":
                 self.cancelled.add(str(message.get("job")))
             elif message.get("do") == "run":
+                self.cancelled.discard(str(message.get("job")))  # a cancel that came too late for the run before
                 self.requests.put(message)
         os._exit(0)
 
@@ -70,7 +71,8 @@ class Worker:
             self.send(**{"is": "failed", "job": job, "error": str(error)})
         except Exception as error:  # the next job must still run
             traceback.print_exc()
-            self.send(**{"is": "failed", "job": job, "error": _in_words(error)})
+            says = f"{in_words(error)} The server's log has the details."
+            self.send(**{"is": "failed", "job": job, "error": says})
         finally:
             self.cancelled.discard(job)
 
@@ -88,28 +90,21 @@ class Worker:
                 said = fraction
                 self.send(**{"is": "progress", "job": job, "fraction": fraction, "text": text})
 
+        settings = load_settings()  # anew for each job, as every page reads them anew
         case = Case.from_query(request["case"])
-        inputs = open_inputs(case, scan(self.settings).resolve)
+        inputs = open_inputs(case, scan(settings).resolve)
         ids = tuple(str(i) for i in request.get("ids", ()))
         result = tasks.read(inputs, say).reading if request.get("kind") == "measure" else tasks.test(inputs, ids, say)
         record = tasks.record(inputs, result)
-        write_record(self.settings.evidence_dir, record)
+        write_record(settings.evidence_dir, record)
         return record.id
-
-
-def _in_words(error: Exception) -> str:
-    """An unforeseen failure in one sentence; the traceback is in the server's log."""
-    name = type(error).__name__
-    if "OutOfMemory" in name or isinstance(error, MemoryError):
-        return "Not enough memory for this checkpoint and window. Ask for a smaller batch size or sequence length."
-    return f"The test itself failed ({name}: {str(error)[:300]}). The server's log has the details."
 
 
 def main() -> None:
     """Keep stdout for messages: whatever a library prints goes to stderr."""
     out = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    worker = Worker(load_settings(), out)
+    worker = Worker(out)
     threading.Thread(target=worker.listen, args=(sys.stdin,), daemon=True).start()
     worker.run_forever()
 

@@ -29,8 +29,11 @@ TORCH_DTYPES = {
 }
 COMPUTE_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 # Keys of a config that must not reach the constructor: remote code, quantisers that need other packages, and the dtype
-# that we choose ourselves.
-_NOT_FOR_BUILDING = ("auto_map", "quantization_config", "torch_dtype", "dtype", "architectures", "model_type")
+# that we choose ourselves, and switches that would change what a forward pass returns.
+_NOT_FOR_BUILDING = (
+    *("auto_map", "quantization_config", "torch_dtype", "dtype", "architectures", "model_type"),
+    *("return_dict", "output_hidden_states", "output_attentions", "use_cache"),
+)
 
 
 @dataclass(frozen=True)
@@ -128,6 +131,8 @@ def _skeleton(checkpoint: Checkpoint) -> PreTrainedModel:
     assert family is not None, "open_checkpoint refuses an unknown family"
     raw = {k: v for k, v in checkpoint.raw_config.items() if k not in _NOT_FOR_BUILDING}
     # A head in the file is a head of its own, even where the config ties it: that difference is what we look for.
+    own = checkpoint.config
+    raw |= {"rms_norm_eps": own.rms_norm_eps, "max_position_embeddings": own.max_position_embeddings}
     raw["tie_word_embeddings"] = (
         is_tied(family, checkpoint.config) and family.roles["head"].tensor() not in checkpoint.tensors
     )
@@ -136,12 +141,17 @@ def _skeleton(checkpoint: Checkpoint) -> PreTrainedModel:
         with torch.device("meta"), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return AutoModelForCausalLM.from_config(config, dtype=torch.float32, attn_implementation="sdpa")
-    except (TypeError, ValueError, KeyError, AttributeError, ZeroDivisionError, RuntimeError) as error:
-        raise InputError(
-            f"transformers cannot build a {family.name} from this config: {error}",
-            where=str(checkpoint.path),
-            fix="Compare config.json with that of a checkpoint of the same family.",
-        ) from error
+    except Exception as error:  # config.json is untrusted, and transformers has classes of its own for each complaint
+        raise _unbuildable(checkpoint, error) from error
+
+
+def _unbuildable(checkpoint: Checkpoint, error: Exception) -> InputError:
+    name = checkpoint.family.name if checkpoint.family else "model"
+    return InputError(
+        f"transformers cannot build a {name} from this config ({type(error).__name__}: {error}).",
+        where=str(checkpoint.path),
+        fix="Compare config.json with that of a checkpoint of the same family.",
+    )
 
 
 def _fill(
@@ -170,7 +180,10 @@ def _fill(
         _assign(model, name, torch.empty_like(buffer, device="cpu"), stored=False)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        model.initialize_weights()  # transformers' own rule; skips everything flagged as stored
+        try:
+            model.initialize_weights()  # transformers' own rule; skips everything flagged as stored
+        except Exception as error:
+            raise _unbuildable(checkpoint, error) from error
     model.tie_weights()
     for name in missing:
         _assign(model, name, nn.Parameter(model.get_parameter(name).to(device, dtype), requires_grad=False), True)

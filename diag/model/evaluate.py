@@ -55,6 +55,10 @@ class Evaluator:
             known[missing] = True
         return values[chosen]
 
+    def remember(self, losses: np.ndarray) -> None:
+        """Take losses [n] of the checkpoint as loaded, measured elsewhere on this window with this batch size."""
+        self._losses[()], self._known[()] = np.array(losses), np.ones(self.sequences, dtype=bool)
+
     def known(self, edits: Sequence[Edit]) -> bool:
         """Whether these edits have been evaluated on the whole window already."""
         return tuple(edits) in self._known and bool(self._known[tuple(edits)].all())

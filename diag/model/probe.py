@@ -66,7 +66,7 @@ def measure(
         layers=tuple(_summary(i, layer) for i, layer in enumerate(sums)),
         load_seconds=loaded.seconds,
         forward_seconds=time.perf_counter() - started,
-        peak_memory_bytes=peak_memory(loaded.device),
+        peak_memory_bytes=peak_memory(loaded.device.type),
         per_sequence_nats=tuple(float(loss) for loss in losses),
     )
 
@@ -82,10 +82,11 @@ def device_name(device: torch.device) -> str:
     return f"cuda ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else "cpu"
 
 
-def peak_memory(device: torch.device) -> int:
-    """Bytes: on a GPU what torch allocated at most during the pass, on the CPU the process's largest resident set."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device)
+def peak_memory(device: str) -> int:
+    """Bytes: on a GPU what torch allocated at most since the last measurement began; on the CPU the largest resident
+    set this process has had so far, which an earlier, larger job of the same worker can have set."""
+    if device.startswith("cuda"):
+        return torch.cuda.max_memory_allocated()
     import resource
 
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

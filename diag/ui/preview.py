@@ -17,7 +17,7 @@ from diag.shards import open_shard
 from diag.ui.session import Selection
 from diag.units import Ruler
 
-Stamp = tuple[str, int, float]
+Stamp = tuple[str, str]
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def fingerprint(kind: Kind, entry: Entry, chosen: Selection) -> str:
 
 
 def _stamp(entry: Entry) -> Stamp:
-    return str(entry.path), entry.bytes, entry.modified
+    return str(entry.path), entry.stamp
 
 
 @st.cache_data(max_entries=64, show_spinner="Counting the shard's ids …")

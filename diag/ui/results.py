@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 
 from diag.catalogue import Entry
@@ -15,14 +14,26 @@ from diag.findings import Diagnosis, Finding
 from diag.hypotheses.registry import DATA, REGISTRY
 from diag.ui import preview
 from diag.ui.session import ENTRY_KEYS, Selection
+from diag.units import Claim
 
 MAX_RECORDS = 20  # of one case: enough to hold a finding of every hypothesis, tested one by one
 # Parts of a case that say how its losses are judged, and change none of them.
 JUDGED_LATER = ("gate_below", "claimed_loss", "claimed_unit")
 EVERY_ID = {DATA, *(hypothesis.id for hypothesis in REGISTRY)}
 
-# (created, case) by file. A record never changes, so what was read once holds; a damaged file is remembered as None.
-_seen: dict[Path, tuple[str, dict[str, str]] | None] = {}
+
+@dataclass(frozen=True)
+class _Known:
+    """What the lookup needs of a record, so that most files are read once."""
+
+    created: str
+    kind: str
+    case: dict[str, str]
+    claim: Claim | None
+
+
+# By file. A record never changes, so what was read once holds; a file that is damaged or half copied is read again.
+_seen: dict[Path, _Known] = {}
 _lock = threading.Lock()
 
 
@@ -56,22 +67,21 @@ def results(chosen: Selection) -> Results:
 
 
 def newer_files(chosen: Selection, record: Record) -> str:
-    """The sentence for files that changed after the record was made; "" when none did, or for a frozen record.
+    """The sentence for files whose content is not the record's; "" when all are, or for a frozen record.
 
-    A newer time alone is no change: then the content is compared with the fingerprint in the record.
+    A record may come from another machine where the same name is another file, so content is compared, not times.
     """
     if chosen.record:
         return ""
-    made = datetime.fromisoformat(record.created).timestamp()
     changed = []
     for key, kind in ENTRY_KEYS.items():
         entry: Entry | None = getattr(chosen, key)
         with suppress(InputError):  # a file that cannot be read is said where it is read
-            if entry and entry.modified > made:
-                recorded = (record.inputs.get(key) or {}).get("fingerprint")
-                if preview.fingerprint(kind, entry, chosen) != recorded:
-                    changed.append(entry.id)
-    return f"Changed since this was measured: {', '.join(changed)}. Run it again." if changed else ""
+            recorded = (record.inputs.get(key) or {}).get("fingerprint")
+            if entry and preview.fingerprint(kind, entry, chosen) != recorded:
+                changed.append(entry.id)
+    names = ", ".join(changed)
+    return f"Measured on other content than what is here now: {names}. Run it again." if changed else ""
 
 
 def _of_case(chosen: Selection) -> list[Record]:
@@ -81,17 +91,16 @@ def _of_case(chosen: Selection) -> list[Record]:
     found = []
     for path in folder.glob("*.json"):
         with _lock:
-            if path not in _seen:
-                _seen[path] = _look(chosen.settings.evidence_dir, path.stem)
-            known = _seen[path]
-        if known and _measured(known[1]) == wanted:
-            found.append((known[0], path.stem))
+            known = _seen.get(path)
+        if known is None and (known := _look(chosen.settings.evidence_dir, path.stem)):
+            with _lock:
+                _seen[path] = known
+        if known and _measured(known.case) == wanted and (known.kind == "measure" or known.claim == claim):
+            found.append((known.created, path.stem))
     records = []
     for _, id in sorted(found, reverse=True)[:MAX_RECORDS]:
         with suppress(InputError):  # removed a moment ago
-            record = read_record(chosen.settings.evidence_dir, id)
-            if record.kind == "measure" or record.to_case().claim == claim:
-                records.append(record)
+            records.append(read_record(chosen.settings.evidence_dir, id))
     return records
 
 
@@ -100,12 +109,12 @@ def _measured(query: dict[str, str]) -> dict[str, str]:
     return {key: value for key, value in query.items() if key not in JUDGED_LATER}
 
 
-def _look(evidence_dir: Path, id: str) -> tuple[str, dict[str, str]] | None:
+def _look(evidence_dir: Path, id: str) -> _Known | None:
     try:
         record = read_record(evidence_dir, id)
     except InputError:
         return None
-    return record.created, record.case
+    return _Known(record.created, record.kind, record.case, record.to_case().claim)
 
 
 def _collect(records: list[Record], frozen: bool = False) -> Results:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import time
+
 import streamlit as st
 
 from diag.errors import InputError
-from diag.evidence.records import read_record
 from diag.jobs.protocol import JobKind, JobRequest
 from diag.jobs.queue import FINISHED, Job
 from diag.ui import show
@@ -58,8 +59,8 @@ def start(chosen: Selection, kind: JobKind, ids: tuple[str, ...] = ()) -> None:
         return
     try:
         job = job_queue().submit(JobRequest(kind, chosen.case, ids, chosen.stamp))
-        if job.state == "done" and _record_gone(chosen, job):
-            job = job_queue().submit(JobRequest(kind, chosen.case, ids, f"{chosen.stamp} without {job.record}"))
+        if job.state == "done":  # asked again on purpose: another run, another record
+            job = job_queue().submit(JobRequest(kind, chosen.case, ids, f"{chosen.stamp} after {time.time()}"))
     except InputError as error:
         st.session_state["refused"] = error
         return
@@ -131,11 +132,3 @@ def _watch(id: str) -> None:
         text = f"{job.text} ({100 * job.fraction:.0f} %)"
     st.progress(min(1.0, max(0.0, job.fraction)), text=show.plain(text))
     st.button("Cancel", key=f"cancel-{id}", on_click=job_queue().cancel, args=(id,), icon=":material/close:")
-
-
-def _record_gone(chosen: Selection, job: Job) -> bool:
-    try:
-        read_record(chosen.settings.evidence_dir, job.record or "")
-    except InputError:
-        return True
-    return False

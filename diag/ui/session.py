@@ -49,7 +49,7 @@ class Selection:
     def stamp(self) -> str:
         """Changes when a file behind the case does: names, sizes and times, no content."""
         entries = (self.shard, self.checkpoint, self.reference)
-        return " ".join(f"{e.id}:{e.bytes}:{e.modified}" for e in entries if e)
+        return " ".join(f"{e.id}:{e.stamp}" for e in entries if e)
 
     @property
     def runnable(self) -> bool:

@@ -5,7 +5,6 @@ Every cached function takes the path as text and a stamp; when the file changes,
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,19 +57,9 @@ class CheckpointSummary:
     tensors: pd.DataFrame
 
 
-def stamp_of(entry: Entry) -> str:
-    """Size and newest modification of what makes up an entry, its config.json included."""
-    stamp = f"{entry.bytes}-{entry.modified:.6f}"
-    config = (entry.path if entry.path.is_dir() else entry.path.parent) / "config.json"
-    with suppress(OSError):
-        stat = config.stat()
-        stamp += f"-{stat.st_size}-{stat.st_mtime_ns}"
-    return stamp
-
-
 def located(catalogue: Catalogue, entry: Entry) -> tuple[str, str]:
     """(path, stamp) of an entry for the functions below; InputError when it has gone or leads out of the roots."""
-    return str(catalogue.resolve(entry.kind, entry.id)), stamp_of(entry)
+    return str(catalogue.resolve(entry.kind, entry.id)), entry.stamp
 
 
 @st.cache_data(max_entries=_KEPT, show_spinner=False)

@@ -69,6 +69,13 @@ def test_one_sequence_has_no_standard_error_and_decides_nothing() -> None:
         (SEEN, Trial(MATERIAL, 0.1, MATERIAL, MATERIAL), outcome(joint_ids=("H4A", "H4B"), joint_share=1), "confirmed"),
         (SEEN, Trial(MATERIAL, 0.9, NOTHING, None), outcome(joint_ids=("H4A",), joint_share=1.0), "present"),
         (UNSEEN, Trial(MATERIAL, 0.2, NOTHING, None), outcome(joint_ids=("H4A",), joint_share=1.0), "refuted"),
+        (UNSEEN, Trial(NOTHING, 0.0, MATERIAL, None), outcome(joint_ids=("H4A",), joint_share=0.9), "contributing"),
+        (
+            UNSEEN,
+            Trial(MATERIAL, 0.2, MATERIAL, None),
+            outcome(joint_ids=("H4A",), joint_share=0.6, final_zone="about_chance"),
+            "inconclusive",
+        ),
         (SEEN, Trial(NOTHING, 0.0, None, None), outcome(), "present"),
         (UNSEEN, Trial(NOTHING, 0.0, NOTHING, None), outcome(), "refuted"),
         (UNSEEN, Trial(None, None, None, None), outcome(), "refuted"),
@@ -102,6 +109,26 @@ def test_status(signature: Signature, trial: Trial, result: Outcome, status: str
 def test_an_explained_hypothesis_says_by_which_other() -> None:
     trial = Trial(MATERIAL, 0.9, NOTHING, None)
     assert "Explained by H4A" in judge(H4B, SEEN, trial, outcome(joint_ids=("H4A",), joint_share=1.0))[1]
+
+
+def test_too_few_sequences_are_not_taken_for_a_bad_reference() -> None:
+    broken = {"loss": 12.6, "zone": "worse_than_chance", "final_zone": "worse_than_chance", "sequences": 1}
+    assert "too few" in conclude(summary(**broken, reference=3.2), None).text
+    assert "no better" in conclude(summary(**broken, reference=12.59), None).text
+
+
+@pytest.mark.parametrize(
+    ("claim", "says"),
+    [
+        (Claim(bits(3.2)), "in bits; it was given in nats"),
+        (Claim(bits(3.2), "unknown"), "in bits; no unit was given"),
+        (Claim(3.2, "bits"), "in nats; it was given in bits"),
+        (Claim(bits(bits(3.2)), "bits"), "divided by ln 2 once too often; it was given in bits"),
+        (Claim(3.2 * math.log(2)), "multiplied by ln 2 once too often; it was given in nats"),
+    ],
+)
+def test_a_unit_error_says_what_the_number_is_and_what_was_said(claim: Claim, says: str) -> None:
+    assert says in (claim_in_other_unit(claim, 3.2) or "")
 
 
 def test_an_inconclusive_hypothesis_says_what_would_decide_it() -> None:

@@ -29,7 +29,6 @@ class Plant:
     with_reference: dict[str, str]
     alone: dict[str, str]
     config: dict[str, object] = field(default_factory=dict)
-    drop: tuple[str, ...] = ()
     kind: tuple[str, ...] = ("explained",)  # the conclusions that are right, with the reference
     kind_alone: tuple[str, ...] = ("explained",)
 
@@ -145,9 +144,9 @@ PLANTS: tuple[Plant, ...] = (
         "biases-dropped",
         _all("_proj.bias", _constant(0.0)),
         {"H4A": R, "H4B": R, "H4C": R, "H4D": R},
-        {},
-        kind=("unexplained", "healthy"),
-        kind_alone=("unexplained", "healthy"),
+        {"H4A": R, "H4B": R, "H4C": R, "H4D": R},
+        kind=("unexplained",),
+        kind_alone=("healthy",),  # 3.6 nats are plausible: only a reference shows that something is missing
     ),
 )
 
@@ -157,7 +156,7 @@ def write_plant(plant: Plant, healthy: Path, folder: Path) -> Path:
     folder.mkdir(parents=True)
     tensors = read_tensors(healthy / "model.safetensors")
     broken = tensors | plant.change(tensors)
-    write_tensors(folder / "model.safetensors", {n: w for n, w in broken.items() if n not in plant.drop})
+    write_tensors(folder / "model.safetensors", broken)
     config = json.loads((healthy / "config.json").read_text()) | plant.config
     (folder / "config.json").write_text(json.dumps(config))
     for name in ("tokenizer.json", "tokenizer_config.json"):

@@ -42,9 +42,7 @@ def test_a_broken_case_confirms_what_was_planted_and_nothing_else(name: str, dem
     assert sum(worth) == pytest.approx(diagnosis.loss_nats - diagnosis.joint.loss_nats, abs=1e-9)
 
 
-@pytest.mark.parametrize(
-    "name", ["h4a-random-head", "h4b-gate-column-major", "h4c-norm-plus-one", "h4d-zero-down-proj"]
-)
+@pytest.mark.parametrize("name", WITHOUT_REFERENCE)
 def test_without_a_reference(name: str, demo: Path, shard: Path) -> None:
     diagnosis = diagnose(demo / "checkpoints" / name, shard, None)
     check(diagnosis, *WITHOUT_REFERENCE[name])

@@ -1,6 +1,12 @@
 """`python -m diag …`"""
 
-from diag.cli.app import main
+import sys
 
 if __name__ == "__main__":
-    main()
+    try:
+        from diag.cli.app import main
+
+        main()
+    except KeyboardInterrupt:  # while modules were still being imported
+        print("Interrupted; nothing was recorded.", file=sys.stderr)
+        sys.exit(130)

@@ -125,7 +125,7 @@ class LayerProbe:
     """One layer in one forward pass. Norms are root mean squares over tokens and channels; index 0 is the first block.
 
     residual_rms: the stream after the layer. attention_share: ‖attention update‖ / ‖stream it is added to‖.
-    logit_lens_nats: the loss when the final norm and head read the stream right after this layer.
+    logit_lens_nats: the loss when the final norm and head read the stream right after this layer; null if not asked.
     """
 
     index: int
@@ -134,7 +134,7 @@ class LayerProbe:
     mlp_rms: float
     attention_share: float
     mlp_share: float
-    logit_lens_nats: float
+    logit_lens_nats: float | None
     nonfinite: int
 
 

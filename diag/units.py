@@ -38,8 +38,8 @@ def bits(nats: float) -> float:
 
 
 def perplexity(nats: float) -> float:
-    """exp(loss); infinite where the float would overflow (above 709 nats)."""
-    return math.exp(nats) if nats < 709 else math.inf
+    """exp(loss); infinite where the float would overflow (above 709 nats), NaN for NaN."""
+    return math.inf if nats >= 709 else math.exp(nats)
 
 
 @dataclass(frozen=True)

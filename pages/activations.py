@@ -1,6 +1,5 @@
 """Where does the signal break? Norms of the stream and of what each layer adds to it, beside the reference's."""
 
-import math
 from collections.abc import Sequence
 
 import streamlit as st
@@ -76,7 +75,7 @@ def signal(own: Sequence[LayerProbe], reading: Reading, record: Record, chosen: 
 def lens(own: Sequence[LayerProbe], reference: Sequence[LayerProbe], reading: Reading) -> None:
     """The loss read off after each layer, where it was measured."""
     st.subheader("What the head would say after each layer", anchor=False)
-    if not any(math.isfinite(probe.logit_lens_nats) for probe in own):
+    if not any(probe.logit_lens_nats is not None for probe in own):
         st.caption("A test skips this reading; a measurement of the case has it.")
         return
     st.caption(

@@ -30,7 +30,7 @@ def read_header(path: Path) -> tuple[dict[str, TensorInfo], tuple[str, ...]]:
     Errors: InputError of one line for whatever is not a well-formed file. Cost: the header only, about 1 s and
     1 GB of memory for the largest one accepted (100 MB), milliseconds for real ones.
     """
-    where = path.name
+    where = str(path)
     try:
         size = path.stat().st_size
         with path.open("rb") as file:

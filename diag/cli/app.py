@@ -212,7 +212,8 @@ def report(
     try:
         out.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise InputError(f"The report cannot be written: {error.strerror}.", where=str(out)) from error
+        fix = "Name a file in a folder that is there."
+        raise InputError(f"The report cannot be written: {error.strerror}.", where=str(out), fix=fix) from error
 
 
 def main() -> None:
@@ -229,7 +230,7 @@ def main() -> None:
     except Exception as error:
         says = getattr(error, "format_message", None)  # typer's own errors about arguments; their class is private
         if says is not None:
-            code = _refuse(f"{says()} See python -m diag --help.") if says() else 2
+            code = _refuse(f"{says().rstrip('.')}. See python -m diag --help.") if says() else 2
         elif os.environ.get("SUBRANDOM_DEBUG"):
             raise
         else:

@@ -9,7 +9,7 @@ from diag import jsonio
 from diag.case import Case
 from diag.cli.options import Places
 from diag.evidence.index import consult, index_path, search
-from diag.evidence.records import write_record
+from diag.evidence.records import check_writable, write_record
 from diag.findings import Reading
 from diag.jobs.inputs import Inputs, open_inputs
 from diag.settings import load_settings
@@ -67,6 +67,7 @@ def forward_object(reading: Reading) -> dict[str, Any]:
 
 def run_test(case: Case, ids: tuple[str, ...], places: Places, evidence_dir: Path, say: Any) -> dict[str, Any]:
     """`test --json`; the record is written before this returns."""
+    check_writable(evidence_dir)
     inputs = open_inputs(case, places.resolve)
     from diag.jobs import tasks
 

@@ -19,6 +19,7 @@ __all__ = [
     "Listing",
     "Record",
     "RecordKind",
+    "check_writable",
     "import_record",
     "list_records",
     "make_record",
@@ -51,6 +52,19 @@ def record_path(evidence_dir: Path, id: str) -> Path:
     if not _ID.fullmatch(id):
         raise InputError(f"'{one_line(id, 80)}' is no record id.", fix="A record id is 16 characters of 0-9 and a-f.")
     return records_dir(evidence_dir) / f"{id}.json"
+
+
+def check_writable(evidence_dir: Path) -> None:
+    """InputError when records cannot be written here: found out before the work, not after it."""
+    folder = records_dir(evidence_dir)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise InputError(
+            f"Records cannot be written: {error.strerror}.", where=str(folder), fix="Choose another evidence folder."
+        ) from None
 
 
 def write_record(evidence_dir: Path, record: Record) -> Path:

@@ -64,6 +64,7 @@ def use(db_path: Path, work: Callable[[Opened], T], rebuild: Callable[[Opened], 
 
     Another process holds the file: work on one in memory. The file is damaged: a new one takes its place.
     """
+    _refuse_other_files(db_path)
     with _locked(db_path) as mine:
         if mine:
             try:
@@ -104,6 +105,16 @@ def read_sources(db_path: Path) -> list[Path]:
 
 class _Busy(Exception):
     """Another process has the database open."""
+
+
+def _refuse_other_files(db_path: Path) -> None:
+    """An index that is damaged is moved aside; a file that never was one is somebody's, and is left alone."""
+    with suppress(FileNotFoundError), db_path.open("rb") as file:
+        head = file.read(12)
+        if head and head[8:] != b"DUCK" and db_path.suffix != ".duckdb":
+            raise InputError(
+                "This is no index.", where=str(db_path), fix="Name another file, or one that is not there yet."
+            )
 
 
 def _on_file(db_path: Path, work: Callable[[Opened], T], rebuild: Callable[[Opened], object], note: str = "") -> T:

@@ -120,6 +120,7 @@ class _Suite:
             joint_share=joint_share,
             final_zone=zone(final, self.setup.ruler),
             has_reference=self.setup.reference is not None,
+            sequences=self.setup.measured.sequences,
         )
         findings = [*before]
         for h in self.hypotheses:

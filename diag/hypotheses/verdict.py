@@ -15,6 +15,9 @@ from diag.units import CLAIM_TOLERANCE_NATS, Claim, Zone, bits, claim_in_other_u
 MASKING: tuple[Zone, ...] = ("no_better_than_counts", "about_chance", "worse_than_chance", "not_finite")
 
 
+MORE = "A window of more sequences: raise batches or batch-size."
+
+
 @dataclass(frozen=True)
 class Trial:
     """What the runs said of one hypothesis. Gains are those of its best own repair; None where it has none.
@@ -39,6 +42,7 @@ class Outcome:
     joint_share: float | None
     final_zone: Zone
     has_reference: bool
+    sequences: int = 2
 
     @property
     def joint_recovers_half(self) -> bool:
@@ -55,6 +59,8 @@ class Outcome:
 
 def judge(hypothesis: Hypothesis, signature: Signature, trial: Trial, outcome: Outcome) -> tuple[Status, str, str]:
     """(status, reason, what would decide it) for one hypothesis."""
+    if outcome.sequences < 2 and not signature.excluded:
+        return "inconclusive", "One sequence has no standard error, so no difference can be told from noise.", MORE
     helped = any(g is not None and g.material for g in (trial.alone, trial.on_top))
     unsigned = "" if signature.present else " No signature was seen; the loss alone says so."
     if hypothesis.id in outcome.joint_ids:
@@ -126,7 +132,7 @@ class Summary:
     tested: tuple[str, ...]
     undecided: tuple[str, ...]
     suspects: tuple[str, ...]
-    sequences: int = 0
+    sequences: int = 2
 
 
 def conclude(s: Summary, claim: Claim | None) -> Conclusion:
@@ -175,6 +181,8 @@ def _healthy(s: Summary, unit: str | None, doubt: str | None) -> Conclusion:
 def _unexplained(s: Summary) -> str:
     if s.zone == "too_good":
         return f"{s.loss:.3f} nats is too good for this data: suspect that the model has seen it, or a leak of targets."
+    if s.sequences < 2:
+        return f"{s.loss:.3f} nats on a single sequence: without a standard error nothing can be decided. {MORE}"
     if not s.excess_material and s.reference is not None:
         if s.reference >= s.loss - MATERIAL_NATS.value:
             return (

@@ -125,6 +125,8 @@ def open_inputs(case: Case, resolve: Resolve) -> Inputs:
     """Open everything a case names. Raises InputError for the first thing that cannot be used; reads headers only."""
     checkpoint = open_checkpoint(resolve("checkpoint", case.checkpoint))
     reference = open_checkpoint(resolve("checkpoint", case.reference)) if case.reference else None
+    if reference:
+        _same_model(checkpoint, reference, case.reference or "")
     shard = open_shard(resolve("shard", case.shard))
     longest = checkpoint.config.max_position_embeddings
     if case.window.seq_len > longest:
@@ -134,6 +136,22 @@ def open_inputs(case: Case, resolve: Resolve) -> Inputs:
             fix=f"Use --seq-len {longest} or less.",
         )
     return Inputs(case, shard, read_window(shard, case.window), checkpoint, reference)
+
+
+def _same_model(checkpoint: Checkpoint, reference: Checkpoint, where: str) -> None:
+    """A reference is a sound copy of the same model: one of another size is no yardstick, and has nothing to copy."""
+    pairs = {
+        "embedding rows": (embedding_rows(checkpoint), embedding_rows(reference)),
+        "hidden size": (checkpoint.config.hidden_size, reference.config.hidden_size),
+        "layers": (checkpoint.config.num_layers, reference.config.num_layers),
+    }
+    for what, (ours, theirs) in pairs.items():
+        if ours != theirs:
+            raise InputError(
+                f"This reference is another model: {what} {theirs:,}, and the checkpoint has {ours:,}.",
+                where=where,
+                fix="Give a sound copy of the same model, or none.",
+            )
 
 
 def embedding_rows(checkpoint: Checkpoint) -> int:

@@ -169,7 +169,7 @@ def _fill(
         elif info.shape != tuple(parameter.shape):
             raise InputError(
                 f"The tensor is {list(info.shape)} in the file, and the config calls for {list(parameter.shape)}.",
-                where=name,
+                where=f"{checkpoint.path}, {name}",
                 fix="Correct config.json, or convert the checkpoint again.",
             )
         else:

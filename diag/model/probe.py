@@ -37,7 +37,7 @@ def measure(
     """The loss of a checkpoint as loaded, on ids [sequences, seq + 1], with one `LayerProbe` a block.
 
     The logit lens reads every layer with the final norm and the head: one head product a layer and token on top of
-    the pass. `lens=False` leaves its losses NaN and costs only the norms. Nothing of the model is changed.
+    the pass. `lens=False` leaves its losses out and costs only the norms. Nothing of the model is changed.
     """
     check_window(loaded, ids)
     started = time.perf_counter()
@@ -155,6 +155,6 @@ def _summary(index: int, layer: _Layer) -> LayerProbe:
         mlp_rms=rms("mlp"),
         attention_share=share("attn", "in"),
         mlp_share=share("mlp", "mid"),
-        logit_lens_nats=layer.lens_sum / layer.lens_tokens if layer.lens_tokens else math.nan,
+        logit_lens_nats=layer.lens_sum / layer.lens_tokens if layer.lens_tokens else None,
         nonfinite=layer.nonfinite,
     )

@@ -28,7 +28,7 @@ def open_files(path: Path, dtype: str | None) -> TokenShard:
     files = tuple(_checked(each, dtype, width) for each in paths)
     tokens = sum(file.tokens for file in files)
     if tokens == 0:
-        what = f"All {len(files)} token files are empty." if whole_folder else "The token file is empty."
+        what = f"Every token file is empty ({len(files)} found)." if whole_folder else "The token file is empty."
         raise InputError(what, where=str(path), fix="Run the tokenization again.")
     manifest = read_manifest(path if whole_folder else path.parent, files, whole_folder=whole_folder)
     return TokenShard(
@@ -70,6 +70,6 @@ def _checked(path: Path, dtype: str | None, width: int) -> ShardFile:
         raise InputError(
             f"{size:,} bytes are no whole number of {width}-byte ids: the file is cut short or holds another type.",
             where=str(path),
-            fix="Copy it again, or give the type of its ids with --dtype (u16, u32, i32, i64).",
+            fix="Copy it again; `python -m diag shard` with --dtype u16, i32 or i64 tells whether it is another type.",
         )
     return ShardFile(path, size // width)

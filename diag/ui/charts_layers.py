@@ -42,7 +42,7 @@ def logit_lens(
 ) -> go.Figure:
     """The loss if the head read the stream after each layer, with chance and word counts as horizontal lines."""
     figure = blank(380)
-    lens = lambda p: p.logit_lens_nats  # noqa: E731
+    lens = lambda p: math.nan if p.logit_lens_nats is None else p.logit_lens_nats  # noqa: E731
     _line(figure, own, ("loss as loaded", lens, BLUE, "circle"), dashed=False)
     _line(figure, reference, ("loss", lens, GREEN, "circle"), dashed=True)
     if reference:

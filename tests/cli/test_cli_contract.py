@@ -153,6 +153,29 @@ def test_unusable_input_is_one_line_and_exit_2(args: tuple[str, ...], says: str,
     assert says in refused(*(arg.format(healthy=healthy, shard=shard) for arg in args))
 
 
+def test_a_reference_of_another_size_is_refused_by_name(healthy: Path, shard: Path, tmp_path: Path) -> None:
+    from transformers import Qwen2Config, Qwen2ForCausalLM
+
+    shape = {"hidden_size": 64, "num_hidden_layers": 6, "num_attention_heads": 2, "num_key_value_heads": 1}
+    Qwen2ForCausalLM(Qwen2Config(**shape, intermediate_size=64, vocab_size=4096)).save_pretrained(tmp_path / "small")
+    where = ("--checkpoint", healthy, "--shard", shard, "--reference", tmp_path / "small")
+    assert "another model: hidden size 64" in refused("forward", *where, *SMALL)
+
+
+def test_an_evidence_folder_that_cannot_be_written_is_found_out_first(
+    healthy: Path, shard: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    said = refused("test", "--checkpoint", healthy, "--shard", shard, "--evidence", tmp_path / "file")
+    assert "Records cannot be written" in said
+
+
+def test_a_search_never_touches_a_file_that_is_no_index(tmp_path: Path) -> None:
+    (tmp_path / "precious.safetensors").write_bytes(b"somebody's weights")
+    assert "no index" in refused("evidence", "search", "tied", "--db", tmp_path / "precious.safetensors")
+    assert [p.name for p in tmp_path.iterdir()] == ["precious.safetensors"]
+
+
 def test_an_interrupt_exits_130_and_records_nothing(demo: Path, shard: Path, tmp_path: Path) -> None:
     broken = demo / "checkpoints" / "h4a-random-head"
     command = [sys.executable, "-m", "diag", "test", "--checkpoint", broken, "--shard", shard, "--evidence", tmp_path]

@@ -76,6 +76,7 @@ def test_one_sequence_has_no_standard_error_and_decides_nothing() -> None:
             outcome(joint_ids=("H4A",), joint_share=0.6, final_zone="about_chance"),
             "inconclusive",
         ),
+        (SEEN, Trial(Gain(7.1, math.nan, False), None, None, None), outcome(sequences=1), "inconclusive"),
         (SEEN, Trial(NOTHING, 0.0, None, None), outcome(), "present"),
         (UNSEEN, Trial(NOTHING, 0.0, NOTHING, None), outcome(), "refuted"),
         (UNSEEN, Trial(None, None, None, None), outcome(), "refuted"),
@@ -112,8 +113,9 @@ def test_an_explained_hypothesis_says_by_which_other() -> None:
 
 
 def test_too_few_sequences_are_not_taken_for_a_bad_reference() -> None:
-    broken = {"loss": 12.6, "zone": "worse_than_chance", "final_zone": "worse_than_chance", "sequences": 1}
+    broken = {"loss": 12.6, "zone": "worse_than_chance", "final_zone": "worse_than_chance", "sequences": 3}
     assert "too few" in conclude(summary(**broken, reference=3.2), None).text
+    assert "single sequence" in conclude(summary(**broken | {"sequences": 1}, reference=3.2), None).text
     assert "no better" in conclude(summary(**broken, reference=12.59), None).text
 
 

@@ -1,0 +1,88 @@
+"""What docs/architecture.md promises: imports point one way, torch stays in its place, and everything is documented."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+# A part may import from itself and from parts before it.
+ORDER = (
+    *("errors", "units", "jsonio", "case", "findings", "settings", "catalogue"),
+    *("shards", "checkpoints", "evidence", "model", "hypotheses", "jobs", "ui", "cli", "pages"),
+)
+
+
+def imported(path: Path) -> set[str]:
+    """Modules that a file imports, at its top or inside a function."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return found
+
+
+def part(path: Path) -> str:
+    relative = path.relative_to(ROOT)
+    return "pages" if relative.parts[0] == "pages" else relative.with_suffix("").parts[1]
+
+
+SOURCES = [*sorted((ROOT / "diag").rglob("*.py")), *sorted((ROOT / "pages").glob("*.py"))]
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_point_one_way(path: Path) -> None:
+    own = part(path)
+    if own.startswith("__"):
+        return
+    theirs = {name.split(".")[1] for name in imported(path) if name.startswith("diag.")} & set(ORDER)
+    later = {name for name in theirs if ORDER.index(name) > ORDER.index(own)}
+    assert not later, f"{own} imports from {later}"
+    if own == "ui":
+        assert "cli" not in theirs
+    if own == "cli":
+        assert "ui" not in theirs
+
+
+@pytest.mark.parametrize(
+    ("modules", "forbidden"),
+    [
+        ("diag.model.evaluate diag.model.probe diag.hypotheses.suite", "streamlit duckdb pandas plotly typer rich"),
+        (
+            "diag.hypotheses.registry diag.evidence.index diag.shards diag.checkpoints diag.jobs.queue",
+            "torch streamlit",
+        ),
+        ("diag.checkpoints", "torch transformers tokenizers"),
+    ],
+)
+def test_what_a_part_needs(modules: str, forbidden: str) -> None:
+    code = f"import sys\nfor m in {forbidden.split()}: sys.modules[m] = None\n"
+    code += "\n".join(f"import {module}" for module in modules.split())
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-600:]
+
+
+def test_every_hypothesis_and_every_status_is_documented() -> None:
+    from diag.findings import STATUS_WORDS
+    from diag.hypotheses.registry import DATA, REGISTRY
+
+    pages = {path.name.split("-")[0].upper(): path for path in (ROOT / "docs" / "hypotheses").glob("*.md")}
+    assert set(pages) == {DATA, *(h.id for h in REGISTRY)}
+    for h in REGISTRY:
+        assert h.title.lower() in pages[h.id].read_text().lower() and h.id in (ROOT / "README.md").read_text()
+    rules = (ROOT / "docs" / "verdicts.md").read_text()
+    assert all(f"| {status} |" in rules for status in STATUS_WORDS)
+
+
+def test_every_command_is_in_the_readme() -> None:
+    from diag.cli.app import app
+
+    readme = (ROOT / "README.md").read_text()
+    names = [command.name or command.callback.__name__ for command in app.registered_commands if command.callback]
+    assert names and all(f"python -m diag {name}" in readme for name in names)

@@ -10,8 +10,8 @@ from typing import Annotated, Literal
 import typer
 
 from diag import jsonio
+from diag.cli import interrupt, render
 from diag.cli import options as o
-from diag.cli import render
 from diag.errors import InputError, in_words
 from diag.settings import load_settings
 
@@ -218,6 +218,7 @@ def report(
 
 def main() -> None:
     """Run a command. Exit codes: 0 computed, 1 failed the gate, 2 unusable input, 130 interrupted."""
+    interrupt.install()
     try:
         code = app(standalone_mode=False)
     except InputError as error:

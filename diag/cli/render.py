@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from diag import jsonio
+from diag.cli import interrupt
 from diag.errors import one_line
 from diag.findings import STATUS_WORDS
 from diag.units import ZONE_WORDS, bits, perplexity
@@ -33,7 +34,7 @@ def progress(title: str, *, quiet: bool) -> Iterator[Callable[[float | None, str
     """A progress bar on stderr; silent with --json or when stderr is no terminal."""
     console = Console(stderr=True)
     if quiet or not console.is_terminal:
-        yield lambda fraction, text: None
+        yield interrupt.checked(lambda fraction, text: None)
         return
     columns = (
         TextColumn("{task.description}"),
@@ -48,7 +49,7 @@ def progress(title: str, *, quiet: bool) -> Iterator[Callable[[float | None, str
             if fraction is not None:
                 bar.update(task, completed=fraction, description=Text(one_line(text, 60)).plain)
 
-        yield say
+        yield interrupt.checked(say)
 
 
 def nats(value: Any) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,12 @@ from diag.findings import Conclusion, Diagnosis
 from diag.ui import server
 
 EVIL = '"><script>alert(1)</script>'
+
+
+def in_a_thread(coroutine):  # type: ignore[no-untyped-def]
+    """Run a coroutine where no loop runs yet: the browser tests leave one behind in this thread."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, coroutine).result()
 
 
 def ask(path: str, host: str = "127.0.0.1:8501") -> tuple[int, dict[str, str], str]:
@@ -41,7 +48,7 @@ def ask(path: str, host: str = "127.0.0.1:8501") -> tuple[int, dict[str, str], s
         "scheme": "http",
         "server": ("127.0.0.1", 8501),
     }
-    asyncio.run(app(scope, receive, send))
+    in_a_thread(app(scope, receive, send))
     headers = {k.decode(): v.decode() for k, v in sent[0]["headers"]}
     return sent[0]["status"], headers, b"".join(m.get("body", b"") for m in sent[1:]).decode()
 

@@ -1,0 +1,31 @@
+"""Ctrl-C that holds: an interrupt that a library swallows while it is being imported still stops the next step."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+from types import FrameType
+
+Say = Callable[[float | None, str], None]
+_seen: list[int] = []
+
+
+def install() -> None:
+    """Note the signal besides raising KeyboardInterrupt."""
+    signal.signal(signal.SIGINT, _interrupted)
+
+
+def checked(say: Say) -> Say:
+    """`say`, raising KeyboardInterrupt if one was asked for and got lost. Long work says something at every batch."""
+
+    def careful(fraction: float | None, text: str) -> None:
+        if _seen:
+            raise KeyboardInterrupt
+        say(fraction, text)
+
+    return careful
+
+
+def _interrupted(number: int, frame: FrameType | None) -> None:
+    _seen.append(number)
+    raise KeyboardInterrupt

@@ -85,11 +85,6 @@ class Catalogue:
         return _checked(entry.path, [root.path.resolve() for root in self.roots], entry.id)
 
 
-def resolve_under_roots(settings: Settings, path: str | Path) -> Path:
-    """The real path of `path` if it lies under a root, InputError otherwise: the worker's own check of a request."""
-    return _checked(Path(path), [root.path.resolve() for root in settings.roots], str(path))
-
-
 def scan(settings: Settings) -> Catalogue:
     """Look through all roots: names and sizes only, no file is opened. Bounded in depth, entries and visits."""
     reals = [root.path.resolve() for root in settings.roots]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from diag import catalogue
-from diag.catalogue import Catalogue, Kind, resolve_under_roots, scan
+from diag.catalogue import Catalogue, Kind, scan
 from diag.errors import InputError
 from diag.settings import Settings, load_settings
 
@@ -149,13 +150,15 @@ def test_a_link_swapped_in_after_the_scan_is_caught(root: Path, tmp_path: Path) 
         found.resolve("checkpoint", "data/checkpoints/healthy")
 
 
-def test_the_worker_checks_paths_by_itself(root: Path, tmp_path: Path) -> None:
-    chosen = _settings(root)
-    assert resolve_under_roots(chosen, root / "shards" / "python") == root / "shards" / "python"
+def test_an_entry_whose_path_leads_out_is_refused_whatever_its_id(root: Path, tmp_path: Path) -> None:
+    found = scan(_settings(root))
+    entry = found.of("shard")[0]
+    assert found.resolve("shard", entry.id) == entry.path.resolve()
     sibling = _write(tmp_path / "data-2" / "shard-0.bin")
     for path in ("/etc/passwd", root / ".." / "data-2" / "shard-0.bin", sibling, root / "none", "a\0b", tmp_path):
+        moved = Catalogue((replace(entry, path=Path(path)),), found.roots)
         with pytest.raises(InputError):
-            resolve_under_roots(chosen, path)
+            moved.resolve("shard", entry.id)
 
 
 def test_depth_entries_and_visits_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -38,13 +38,12 @@ class Repair:
 class Context:
     """What signatures may look at. Everything but the two checkpoints is computed when first asked for.
 
-    layers and reference_layers are there once a forward pass has measured them; a signature must do without.
+    layers are there once a forward pass has measured them; a signature must do without.
     """
 
     checkpoint: Checkpoint
     reference: Checkpoint | None = None
     layers: tuple[LayerProbe, ...] = ()
-    reference_layers: tuple[LayerProbe, ...] = ()
 
     @property
     def family(self) -> Family:

@@ -9,7 +9,7 @@ from diag.hypotheses.base import Context, Hypothesis, Repair
 from diag.model.edits import FromReference, SkipBlock
 
 # A matrix whose root mean square is this many times its siblings' in other layers (or as many times smaller) was not
-# trained with them. Trained layers of one kind lie within a factor of about 5 (measured on the demo's model).
+# trained with them. In the demo's model the layers of one kind lie within a factor of 1.1 (gate) to 2.4 (v).
 ODD_SCALE = 30.0
 # An update this small beside the stream it is added to contributes nothing; this large, it drowns it.
 NO_UPDATE, DROWNING = 1e-6, 1e3

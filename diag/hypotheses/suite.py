@@ -200,7 +200,6 @@ class _Suite:
         names = {result.name for result in results}
         trial = Trial(
             alone=best[0] if best else None,
-            alone_share=share(best[0].delta, excess) if best else None,
             on_top=max(tops, key=_rank, default=None),
             removal=self._gain(others, joint) if members else None,
         )

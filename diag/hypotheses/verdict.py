@@ -27,7 +27,6 @@ class Trial:
     """
 
     alone: Gain | None
-    alone_share: float | None
     on_top: Gain | None
     removal: Gain | None
 

@@ -17,7 +17,6 @@ from diag.evidence.records import Record
 from diag.findings import STATUS_WORDS, Status
 from diag.settings import Settings
 from diag.ui import words
-from diag.units import ZONE_WORDS, Zone
 
 MAX_PROBLEMS = 8
 _PUNCTUATION = re.compile(r"[!-/:-@\[-`{-~]")
@@ -84,11 +83,6 @@ def badge(word: str, help: str | None = None, of: str = "") -> None:
 def status_badge(status: Status) -> None:
     """A verdict; hovering says what the word means."""
     badge(status, STATUS_WORDS[status])
-
-
-def zone_word(zone: Zone | None) -> str:
-    """The zone in words."""
-    return ZONE_WORDS[zone] if zone else "no loss"
 
 
 def table(frame: pd.DataFrame, name: str, **options: Any) -> Any:

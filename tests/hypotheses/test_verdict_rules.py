@@ -64,40 +64,40 @@ def test_one_sequence_has_no_standard_error_and_decides_nothing() -> None:
 @pytest.mark.parametrize(
     ("signature", "trial", "result", "status"),
     [
-        (UNSEEN, Trial(MATERIAL, 0.9, None, MATERIAL), outcome(joint_ids=("H4B",), joint_share=0.5), "confirmed"),
-        (SEEN, Trial(MATERIAL, 0.4, None, MATERIAL), outcome(joint_ids=("H4B",), joint_share=0.49), "contributing"),
-        (SEEN, Trial(MATERIAL, 0.1, MATERIAL, MATERIAL), outcome(joint_ids=("H4A", "H4B"), joint_share=1), "confirmed"),
-        (SEEN, Trial(MATERIAL, 0.9, NOTHING, None), outcome(joint_ids=("H4A",), joint_share=1.0), "present"),
-        (UNSEEN, Trial(MATERIAL, 0.2, NOTHING, None), outcome(joint_ids=("H4A",), joint_share=1.0), "refuted"),
-        (UNSEEN, Trial(NOTHING, 0.0, MATERIAL, None), outcome(joint_ids=("H4A",), joint_share=0.9), "contributing"),
+        (UNSEEN, Trial(MATERIAL, None, MATERIAL), outcome(joint_ids=("H4B",), joint_share=0.5), "confirmed"),
+        (SEEN, Trial(MATERIAL, None, MATERIAL), outcome(joint_ids=("H4B",), joint_share=0.49), "contributing"),
+        (SEEN, Trial(MATERIAL, MATERIAL, MATERIAL), outcome(joint_ids=("H4A", "H4B"), joint_share=1), "confirmed"),
+        (SEEN, Trial(MATERIAL, NOTHING, None), outcome(joint_ids=("H4A",), joint_share=1.0), "present"),
+        (UNSEEN, Trial(MATERIAL, NOTHING, None), outcome(joint_ids=("H4A",), joint_share=1.0), "refuted"),
+        (UNSEEN, Trial(NOTHING, MATERIAL, None), outcome(joint_ids=("H4A",), joint_share=0.9), "contributing"),
         (
             UNSEEN,
-            Trial(MATERIAL, 0.2, MATERIAL, None),
+            Trial(MATERIAL, MATERIAL, None),
             outcome(joint_ids=("H4A",), joint_share=0.6, final_zone="about_chance"),
             "inconclusive",
         ),
-        (SEEN, Trial(Gain(7.1, math.nan, False), None, None, None), outcome(sequences=1), "inconclusive"),
-        (SEEN, Trial(NOTHING, 0.0, None, None), outcome(), "present"),
-        (UNSEEN, Trial(NOTHING, 0.0, NOTHING, None), outcome(), "refuted"),
-        (UNSEEN, Trial(None, None, None, None), outcome(), "refuted"),
-        (SEEN, Trial(MATERIAL, None, None, None), outcome(excess_material=False), "present"),
-        (UNSEEN, Trial(NOTHING, 0.0, None, None), outcome(final_zone="about_chance"), "inconclusive"),
+        (SEEN, Trial(Gain(7.1, math.nan, False), None, None), outcome(sequences=1), "inconclusive"),
+        (SEEN, Trial(NOTHING, None, None), outcome(), "present"),
+        (UNSEEN, Trial(NOTHING, NOTHING, None), outcome(), "refuted"),
+        (UNSEEN, Trial(None, None, None), outcome(), "refuted"),
+        (SEEN, Trial(MATERIAL, None, None), outcome(excess_material=False), "present"),
+        (UNSEEN, Trial(NOTHING, None, None), outcome(final_zone="about_chance"), "inconclusive"),
         (
             Signature(False, "", excluded=True),
-            Trial(None, None, None, None),
+            Trial(None, None, None),
             outcome(final_zone="not_finite"),
             "refuted",
         ),
-        (SEEN, Trial(None, None, None, None), outcome(has_reference=False), "inconclusive"),
+        (SEEN, Trial(None, None, None), outcome(has_reference=False), "inconclusive"),
         (
             Signature(True, "", needs_reference=True),
-            Trial(NOTHING, 0.0, None, None),
+            Trial(NOTHING, None, None),
             outcome(has_reference=False),
             "inconclusive",
         ),
         (
             UNSEEN,
-            Trial(None, None, MATERIAL, MATERIAL),
+            Trial(None, MATERIAL, MATERIAL),
             outcome(loss_finite=False, joint_ids=("H4B",)),
             "confirmed",
         ),
@@ -108,7 +108,7 @@ def test_status(signature: Signature, trial: Trial, result: Outcome, status: str
 
 
 def test_an_explained_hypothesis_says_by_which_other() -> None:
-    trial = Trial(MATERIAL, 0.9, NOTHING, None)
+    trial = Trial(MATERIAL, NOTHING, None)
     assert "Explained by H4A" in judge(H4B, SEEN, trial, outcome(joint_ids=("H4A",), joint_share=1.0))[1]
 
 
@@ -135,7 +135,7 @@ def test_a_unit_error_says_what_the_number_is_and_what_was_said(claim: Claim, sa
 
 def test_an_inconclusive_hypothesis_says_what_would_decide_it() -> None:
     for h in REGISTRY:
-        decider = judge(h, SEEN, Trial(None, None, None, None), outcome(has_reference=False))[2]
+        decider = judge(h, SEEN, Trial(None, None, None), outcome(has_reference=False))[2]
         assert "reference" in decider
 
 

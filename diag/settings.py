@@ -25,8 +25,13 @@ VARIABLES = {
     "base_url": "SUBRANDOM_BASE_URL",
     "evidence_dir": "SUBRANDOM_EVIDENCE",
     "demo_dir": "SUBRANDOM_DEMO",
+    "cache_dir": "SUBRANDOM_CACHE",
 }
-_DEFAULT_DIRS = {"evidence_dir": PROJECT / "evidence", "demo_dir": PROJECT / "data" / "demo"}
+_DEFAULT_DIRS = {
+    "evidence_dir": PROJECT / "evidence",
+    "demo_dir": PROJECT / "data" / "demo",
+    "cache_dir": PROJECT / "cache",
+}
 
 
 @dataclass(frozen=True)
@@ -42,12 +47,13 @@ class Settings:
     """What this installation may read, and where it writes. `problems` are sentences for the person who set it up.
 
     The demo folder is always the root named "demo", whether it is built yet or not. `base_url` has no slash at the
-    end; it is None when links work on this machine only.
+    end; it is None when links work on this machine only. What lies in `cache_dir` can be deleted at any time.
     """
 
     roots: tuple[Root, ...]
     evidence_dir: Path
     demo_dir: Path
+    cache_dir: Path = PROJECT / "cache"
     base_url: str | None = None
     config_file: Path | None = None
     problems: tuple[str, ...] = ()
@@ -84,6 +90,7 @@ def load_settings(env: Mapping[str, str] = os.environ) -> Settings:
         roots=_name_roots(dirs["demo_dir"], wanted, problems),
         evidence_dir=dirs["evidence_dir"],
         demo_dir=dirs["demo_dir"],
+        cache_dir=dirs["cache_dir"],
         base_url=_base_url(env.get("SUBRANDOM_BASE_URL", "").strip() or config.get("base_url")),
         config_file=config_file,
         problems=tuple(problems),

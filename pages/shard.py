@@ -1,10 +1,13 @@
-"""Is the data real? The audit of the picked shard: verdict, numbers, frequencies, the most frequent ids."""
+"""Is the data real? The audit of the picked shard: verdict first, then its curves, its files and its text."""
 
 import streamlit as st
 
 from diag import jsonio
 from diag.catalogue import Entry
-from diag.ui import charts, columns, frozen, session, show, summaries, tables
+from diag.errors import InputError, one_line
+from diag.findings import GateResult
+from diag.shards import ShardAudit
+from diag.ui import audits, columns, frozen, reading_pane, session, shard_view, show, summaries, tables_shard
 from diag.ui.session import Selection
 
 
@@ -12,93 +15,63 @@ def page(chosen: Selection) -> None:
     """The page, from the verdict down to the table of everything."""
     st.title("Is the data real?", anchor=False)
     frozen.check(chosen.record, "data")
-    if chosen.shard is None:
+    shard = chosen.shard
+    if shard is None:
         frozen.nothing("token shard", chosen.record)
         return
     with show.guard("The shard cannot be judged"):
-        head = None
-        if chosen.checkpoint:
-            head = summaries.head(*summaries.located(chosen.catalogue, chosen.checkpoint))
-        found = summaries.shard_audit(
-            *summaries.located(chosen.catalogue, chosen.shard),
-            rows=head.rows if head else None,
-            tokenizer_dir=head.tokenizer_dir if head else None,
-            gate=chosen.case.gate_below if chosen.case else None,
-        )
-        verdict(found.audit)
-        st.subheader("How often each id occurs", anchor=False)
-        st.caption("Text falls off along a slanted line over thousands of ids. A cliff after a few ids is no language.")
-        figure = charts.rank_frequency([(chosen.shard.label, found.rank, found.count)])
-        st.plotly_chart(figure, width="stretch", key="rank-frequency", config=columns.CHART)
-        most_frequent(found.audit, head is not None, head is not None and head.tokenizer_dir is not None)
-        vocabularies(found, head)
-        everything(found.audit, chosen.shard)
+        yard = audits.yard_of(chosen)
+        audit = audits.audited(chosen, shard, yard)
+        if audit is None:
+            return
+        text = audits.text(yard)
+        gate = audit.gate_at(chosen.case.gate_below if chosen.case else None)
+        shard_view.verdict(audit, gate)
+        here = (shard_view.label(shard, list(chosen.catalogue.of("shard"))), audit)
+        there = compared(chosen, shard, yard)
+        if there:
+            shard_view.comparison(here, there, text)
+        shard_view.curves([here, *([there] if there else [])])
+        shard_view.window_beside(audit, here[0])
+        path, stamp = summaries.located(chosen.catalogue, shard)
+        shard_view.predictors(audit, audits.word_pairs(path, stamp, audit.table_size))
+        shard_view.files(audit)
+        reading_pane.pane(path, audit, text)
+        shard_view.most_frequent(audit, chosen.checkpoint is not None)
+        shard_view.vocabularies(audit, text, yard.rows)
+        everything(audit, shard, gate)
 
 
-def verdict(audit: dict) -> None:
-    """The status word, its reasons, the numbers to remember, the gate."""
-    show.badge(audit["status"])
-    if audit["reasons"]:
-        for reason in audit["reasons"]:
-            st.markdown(f"- {show.plain(reason['message'])}")
-    else:
-        st.write("No alarm: every id is in range, and no id or unknown token dominates.")
-    top = audit["top"][0]
-    with st.container(horizontal=True):
-        st.metric("Tokens", f"{audit['tokens']:,}", border=True)
-        st.metric("Distinct ids", f"{audit['distinct']:,}", border=True)
-        st.metric(
-            "Entropy per token",
-            f"{audit['entropy_nats']:.4g} nats",
-            delta=f"{audit['entropy_bits']:.4g} bits, n = {audit['tokens']:,}",
-            delta_color="off",
-            delta_arrow="off",
-            border=True,
-        )
-        share = f"{top['share']:.2%} of tokens"
-        st.metric("Most frequent id", f"{top['id']}", delta=share, delta_color="off", delta_arrow="off", border=True)
-    if audit["gate"]:
-        below, word = audit["gate"]["below"], audit["gate"]["word"]
-        show.badge(word)
-        st.write(
-            f"The gate 'loss below {below:g} nats' is passed by word counts alone: it measures the data, not the model."
-            if word == "VOID"
-            else f"Word counts alone do not pass the gate 'loss below {below:g} nats'. Whether the model does is a "
-            "matter of its loss: see the case page."
-        )
-
-
-def most_frequent(audit: dict, has_checkpoint: bool, has_text: bool) -> None:
-    """The 30 most frequent ids with their text."""
-    st.subheader("The most frequent ids", anchor=False)
-    if not has_text:
-        st.caption(
-            "The checkpoint has no usable tokenizer.json beside it, so the ids have no text."
-            if has_checkpoint
-            else "Pick a checkpoint with a tokenizer to see the text of each id."
-        )
-    show.table(tables.top_ids(audit), "most-frequent-ids", column_config=columns.TOP_IDS)
-
-
-def vocabularies(found: summaries.ShardSummary, head: summaries.Head | None) -> None:
-    """The three sizes that are taken for one another."""
-    st.subheader("Three vocabulary sizes", anchor=False)
-    st.caption("An id at or above the embedding's rows has no vector; rows beyond the tokenizer are padding.")
-    show.table(
-        tables.vocabulary(found.tokenizer_entries, found.tokenizer_with_added, head.rows if head else None),
-        "vocabulary",
-        column_config=columns.VOCABULARY,
+def compared(chosen: Selection, shard: Entry, yard: audits.Yard) -> shard_view.Named | None:
+    """The picker of a second shard, and its audit; the choice is part of the link."""
+    others = [entry for entry in chosen.catalogue.of("shard") if entry.id != shard.id]
+    asked = st.query_params.get("compare", "")
+    if asked and all(entry.id != asked for entry in others):
+        says = f"The link compares with '{one_line(asked, 80)}', which is not another shard under the roots."
+        show.problem(InputError(says, fix="Pick one below."))
+    picked = st.selectbox(
+        "Compare with",
+        ["", *(entry.id for entry in others)],
+        key="compare",
+        bind="query-params",
+        placeholder="no other shard",
+        help="Puts another shard beside this one: a broken corpus beside the repaired one, for instance.",
     )
+    if not picked:
+        return None
+    other = chosen.catalogue.get("shard", picked)
+    found = audits.audited(chosen, other, yard)
+    return (shard_view.label(other, [shard, *others]), found) if found else None
 
 
-def everything(audit: dict, shard: Entry) -> None:
+def everything(audit: ShardAudit, shard: Entry, gate: GateResult | None) -> None:
     """All numbers with unit and origin, and the same as `shard --json`."""
     st.subheader("Every number", anchor=False)
-    show.table(tables.shard_numbers(audit), "shard-audit", column_config=columns.NUMBERS)
-    show.notes(tuple(audit["notes"]))
+    show.table(tables_shard.shard_numbers(audit, gate), "shard-audit", column_config=columns.NUMBERS)
+    show.notes(audit.notes)
     st.download_button(
         "The audit as JSON, as `shard --json` prints it",
-        jsonio.dumps({**audit, "path": shard.id}, indent=1),
+        lambda: jsonio.dumps({**audit.to_json(), "path": shard.id, "gate": gate}, indent=1),
         file_name="shard-audit.json",
         mime="application/json",
         on_click="ignore",

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 import typer
 
 from diag import jsonio
+from diag.case import Window
 from diag.cli import interrupt, render
 from diag.cli import options as o
 from diag.errors import InputError, in_words
@@ -53,23 +54,35 @@ def shard(
     dtype: Annotated[o.FileFormat | None, typer.Option(help="How ids are stored in a file that does not say.")] = None,
     first: Annotated[int | None, typer.Option(help="Audit the first so many tokens only.")] = None,
     gate_below: o.GateBelow = None,
+    batches: o.Batches = 16,
+    batch_size: o.BatchSize = 4,
+    seq_len: o.SeqLen = 512,
+    compare: Annotated[Path | None, typer.Option(help="Another shard, to hold beside this one.")] = None,
+    read: Annotated[str | None, typer.Option(help="Print the tokens START:STOP with their text.")] = None,
+    bigram: Annotated[bool, typer.Option(help="Estimate what word pairs predict: about a second more.")] = True,
+    cache: Annotated[bool, typer.Option(help="Keep the counts of a folder's files for the next time.")] = True,
     json: o.Json = False,
 ) -> None:
     """Is the data real? Counts every id of a shard and judges it."""
-    from diag.shards import TokenText, audit_shard, open_shard
+    from diag.cli import shard as command
 
-    opened = open_shard(path, dtype=dtype)
+    request = command.Request(
+        path=path,
+        vocab_size=vocab_size,
+        tokenizer=tokenizer,
+        unk_id=unk_id,
+        dtype=dtype,
+        first=first,
+        gate_below=gate_below,
+        window=Window(batches, batch_size, seq_len),
+        compare=compare,
+        read=read,
+        bigram=bigram,
+        cache=cache,
+    )
     with render.progress("Counting ids", quiet=json) as say:
-        audit = audit_shard(
-            opened,
-            vocab_size=vocab_size,
-            text=TokenText.open(tokenizer) if tokenizer else None,
-            unk_id=unk_id,
-            first=first,
-            gate_below=gate_below,
-            progress=lambda done, total: say(done / max(total, 1), f"{done:,} of {total:,} ids"),
-        )
-    render.show(audit.to_json(), render.shard, json)
+        result = command.run(request, say)
+    render.show(result, command.draw, json)
 
 
 @app.command()

@@ -83,20 +83,7 @@ def demo(console: Console, value: dict[str, Any]) -> None:
         (c["name"], ", ".join(c["planted"]) or "nothing: healthy", c["checkpoint"], c["reference"] or "")
         for c in value["cases"]
     ]
-    console.print(_table(("case", "planted", "checkpoint", "reference"), rows))
-
-
-def shard(console: Console, value: dict[str, Any]) -> None:
-    """Verdict, reasons, numbers, top ids."""
-    console.print(Text(f"{value['status']}", style=STYLES.get(value["status"], "bold red")), Text(value["path"]))
-    _sentences(console, [r["message"] for r in value["reasons"]])
-    hidden = ("status", "path", "reasons", "top", "notes", "gate")
-    mapping(console, {key: item for key, item in value.items() if key not in hidden})
-    if value["gate"]:
-        console.print(Text(f"gate: word counts alone against {value['gate']['below']} nats: {value['gate']['word']}"))
-    rows = [(str(t["id"]), f"{t['count']:,}", f"{t['share']:.2%}", repr(t["text"] or "")) for t in value["top"][:10]]
-    console.print(_table(("id", "count", "share", "text"), rows))
-    _sentences(console, value.get("notes", []))
+    console.print(table(("case", "planted", "checkpoint", "reference"), rows))
 
 
 def checkpoint(console: Console, value: dict[str, Any]) -> None:
@@ -106,7 +93,7 @@ def checkpoint(console: Console, value: dict[str, Any]) -> None:
     mapping(console, {key: item for key, item in value.items() if key not in ("tie", "findings", "config")})
     mapping(console, value["config"])
     rows = [(f["severity"], f["code"], f["tensor"] or "", f["message"]) for f in value["findings"]]
-    console.print(_table(("severity", "code", "tensor", "message"), rows) if rows else Text("No findings."))
+    console.print(table(("severity", "code", "tensor", "message"), rows) if rows else Text("No findings."))
 
 
 def forward(console: Console, value: dict[str, Any]) -> None:
@@ -121,10 +108,10 @@ def forward(console: Console, value: dict[str, Any]) -> None:
         ("word counts alone", in_all_units(ruler["unigram_nats"])),
         ("reference", in_all_units(ruler["reference_nats"])),
     ]
-    console.print(_table(("ruler", "loss"), rows))
+    console.print(table(("ruler", "loss"), rows))
     keys = ("index", "residual_rms", "attention_share", "mlp_share", "logit_lens_nats", "nonfinite")
-    console.print(_table(keys, [tuple(_number(layer[key]) for key in keys) for layer in value["layers"]]))
-    _sentences(console, [f"{f['tensor']}: {f['message']}" for f in value["findings"]] + value["notes"])
+    console.print(table(keys, [tuple(_number(layer[key]) for key in keys) for layer in value["layers"]]))
+    sentences(console, [f"{f['tensor']}: {f['message']}" for f in value["findings"]] + value["notes"])
 
 
 def test(console: Console, value: dict[str, Any]) -> None:
@@ -154,7 +141,7 @@ def test(console: Console, value: dict[str, Any]) -> None:
         console.print(Text(f"     Seen: {one_line(f['signature']['detail'], 300)}", style="dim"))
     if value["gate"]:
         console.print(Text(f"gate, loss below {value['gate']['below']} nats: {value['gate']['word']}"))
-    _sentences(console, value["notes"])
+    sentences(console, value["notes"])
     console.print(Text(f"record {value['record']['id']}  {value['record']['path']}"))
 
 
@@ -168,15 +155,17 @@ def search(console: Console, value: dict[str, Any]) -> None:
     console.print(Text(f"{count} places for '{one_line(value['query'], 80)}'{hint}"))
 
 
-def _table(names: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> Table:
-    table = Table(*names, box=None, pad_edge=False)
+def table(names: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> Table:
+    """Literal cells under plain heads."""
+    drawn = Table(*names, box=None, pad_edge=False)
     for row in rows:
-        table.add_row(*(Text(one_line(str(cell), 160)) for cell in row))
-    return table
+        drawn.add_row(*(Text(one_line(str(cell), 160)) for cell in row))
+    return drawn
 
 
-def _sentences(console: Console, sentences: list[str]) -> None:
-    for sentence in sentences:
+def sentences(console: Console, lines: list[str]) -> None:
+    """One bullet each."""
+    for sentence in lines:
         console.print(Text(f"• {sentence}"))
 
 

@@ -15,6 +15,7 @@ from diag.errors import InputError
 from diag.findings import Check, GateResult
 from diag.shards import (
     Baseline,
+    Progress,
     ShardAudit,
     TokenShard,
     TokenText,
@@ -25,7 +26,6 @@ from diag.shards import (
     read_window,
     unigram_baseline,
 )
-from diag.shards.counts import Progress
 from diag.units import Ruler, gate_word
 
 # A name is a catalogue id in the dashboard and a path on the command line: whoever asks says how to find it.

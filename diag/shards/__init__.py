@@ -5,28 +5,49 @@ Needs NumPy and tokenizers only; a shard is opened and judged on a machine that 
 
 from __future__ import annotations
 
-from diag.shards.audit import ShardAudit, TopToken, audit_shard
-from diag.shards.counts import IdCounts, count_ids, count_shard
-from diag.shards.reader import ShardFile, TokenShard
+from diag.shards.assess import Audit, DocumentLengths, TopToken
+from diag.shards.audit import ShardAudit, audit_shard
+from diag.shards.compare import Comparison, compare_shards
+from diag.shards.counts import IdCounts, count_ids
+from diag.shards.drift import Drift, drift
+from diag.shards.parts import Part
+from diag.shards.reader import BadFile, ShardFile, Sniff, TokenShard
 from diag.shards.registry import FORMATS, open_shard
+from diag.shards.span import Span, read_span
+from diag.shards.summary import Plan, Progress, ShardSummary, summarise, summarise_file
 from diag.shards.text import TokenText
 from diag.shards.window import Baseline, WindowTokens, max_id, read_window, unigram_baseline
 
 __all__ = [
     "FORMATS",
+    "Audit",
+    "BadFile",
     "Baseline",
+    "Comparison",
+    "DocumentLengths",
+    "Drift",
     "IdCounts",
+    "Part",
+    "Plan",
+    "Progress",
     "ShardAudit",
     "ShardFile",
+    "ShardSummary",
+    "Sniff",
+    "Span",
     "TokenShard",
     "TokenText",
     "TopToken",
     "WindowTokens",
     "audit_shard",
+    "compare_shards",
     "count_ids",
-    "count_shard",
+    "drift",
     "max_id",
     "open_shard",
+    "read_span",
     "read_window",
+    "summarise",
+    "summarise_file",
     "unigram_baseline",
 ]

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from diag.errors import one_line
+
 ShardStatus = Literal["ok", "suspect", "degenerate", "invalid"]
 SEVERITY: tuple[ShardStatus, ...] = ("ok", "suspect", "degenerate", "invalid")
 
@@ -18,8 +20,51 @@ IMPLAUSIBLE_ID = 1 << 20  # four times the largest vocabulary in use
 
 
 @dataclass(frozen=True)
+class Names:
+    """File names for a sentence: the first three in full, the others counted."""
+
+    all: tuple[str, ...] = ()
+
+    @property
+    def count(self) -> int:
+        """How many."""
+        return len(self.all)
+
+    def __str__(self) -> str:
+        shown = ", ".join(one_line(name, 80) for name in self.all[:3])
+        return shown if self.count <= 3 else f"{shown} and {self.count - 3:,} more"
+
+
+@dataclass(frozen=True)
+class Separators:
+    """Which ids end documents. stated: by the format or its manifest. own: the tokenizer's. counts: id → occurrences.
+
+    needed: whether documents can be told only by such an id, and the writer says that it wrote one or is known to.
+    ordinary: the text of `stated` where the tokenizer has it as an ordinary entry, else "".
+    """
+
+    stated: int | None = None
+    own: tuple[int, ...] = ()
+    counts: tuple[tuple[int, int], ...] = ()
+    needed: bool = False
+    ordinary: str = ""
+
+    def __str__(self) -> str:
+        return ", ".join(str(id) for id, _ in self.counts)
+
+    def occurrences(self, ids: tuple[int, ...]) -> int:
+        """Of these ids together."""
+        return sum(count for id, count in self.counts if id in ids)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Facts:
-    """What the alarms look at. Shares are fractions of `tokens`; vocab_size and unk_id are None when not known."""
+    """What the alarms look at. Shares are fractions of `tokens`; vocab_size and unk_id are None when not known.
+
+    documents, median_document: how many, and tokens of the middle one; 0 where not known. run, run_id: the longest run
+    of one id, in tokens. files: in all; of these bad_parts are degenerate or invalid by themselves, odd_parts differ
+    from the rest, and unusable were left out.
+    """
 
     tokens: int
     vocab_size: int | None
@@ -32,6 +77,15 @@ class Facts:
     entropy_bits: float
     unk_id: int | None
     unk_share: float
+    separators: Separators = Separators()
+    documents: int = 0
+    median_document: int = 0
+    run: int = 0
+    run_id: int = 0
+    files: int = 1
+    bad_parts: Names = Names()
+    odd_parts: Names = Names()
+    unusable: Names = Names()
 
     @property
     def entropy_limit_bits(self) -> float:
@@ -70,6 +124,13 @@ def _wrapped(f: Facts, share: float) -> bool:
     return power and large and f.max_id < share * (f.vocab_size or 0)
 
 
+def _foreign_separator(f: Facts, most: float) -> bool:
+    # </s> of a Qwen vocabulary is an ordinary entry; it was once taken for the end of text (formats.md, "A trap").
+    ends = f.separators
+    stated = ends.stated is not None and ends.occurrences((ends.stated,)) > 0
+    return stated and bool(ends.ordinary) and bool(ends.own) and ends.occurrences(ends.own) <= most
+
+
 _OUT = (
     "{f.out_of_range:,} of {f.tokens:,} ids (threshold {threshold:.0f}) are outside the vocabulary of {f.vocab_size:,} "
     "entries ({f.vocab_source}); the largest is {f.max_id:,}. Check the type of the ids and the tokenizer."
@@ -85,6 +146,10 @@ _UNK = (
 _HUGE = (
     "{f.implausible:,} of {f.tokens:,} ids (threshold {threshold:.0%}) are 1,048,576 or more, which no known "
     "vocabulary reaches; the largest is {f.max_id:,}. Check the type of the ids."
+)
+_FOREIGN = (
+    "Documents end with id {f.separators.stated} ({f.separators.ordinary}), an ordinary entry of the tokenizer, whose "
+    "own end of text never occurs (threshold {threshold:.0f})."
 )
 
 ALARMS: tuple[Alarm, ...] = (
@@ -119,6 +184,53 @@ ALARMS: tuple[Alarm, ...] = (
         _wrapped,
         "The largest id is {f.max_id:,}, one less than a power of two and below {threshold:.0%} of the vocabulary of "
         "{f.vocab_size:,} entries: a narrower integer may have wrapped.",
+    ),
+    Alarm(
+        "no_separator",
+        "suspect",
+        32_768,
+        lambda f, t: f.separators.needed and f.tokens >= t and not any(count for _, count in f.separators.counts),
+        "No id that ends documents ({f.separators}) occurs in {f.tokens:,} tokens (threshold: one in "
+        "{threshold:,.0f}). A model trained on this does not learn where a text ends.",
+    ),
+    Alarm("foreign_separator", "suspect", 0, _foreign_separator, _FOREIGN),
+    Alarm(
+        "short_documents",
+        "suspect",
+        8,
+        lambda f, t: f.documents > 1 and f.median_document < t,
+        "Half of the {f.documents:,} documents have {f.median_document:,} tokens or fewer (threshold {threshold:.0f}).",
+    ),
+    Alarm(
+        "long_run",
+        "suspect",
+        1000,
+        lambda f, t: f.run > t,
+        "The id {f.run_id} stands {f.run:,} times in a row (threshold {threshold:,.0f}).",
+    ),
+    Alarm(
+        "bad_file",
+        "suspect",
+        0,
+        lambda f, t: f.bad_parts.count > t,
+        "{f.bad_parts.count:,} of {f.files:,} files (threshold {threshold:.0f}) are degenerate or invalid by "
+        "themselves: {f.bad_parts}.",
+    ),
+    Alarm(
+        "odd_file",
+        "suspect",
+        0,
+        lambda f, t: f.odd_parts.count > t,
+        "{f.odd_parts.count:,} of {f.files:,} files (threshold {threshold:.0f}) hold other text than the rest: "
+        "{f.odd_parts}.",
+    ),
+    Alarm(
+        "unusable_file",
+        "suspect",
+        0,
+        lambda f, t: f.unusable.count > t,
+        "{f.unusable.count:,} of {f.files:,} files (threshold {threshold:.0f}) cannot be used and were left out: "
+        "{f.unusable}.",
     ),
 )
 

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+
 from diag.errors import InputError
 from diag.shards.manifest import read_manifest
-from diag.shards.reader import DTYPES, ShardFile, TokenShard
+from diag.shards.reader import DTYPES, Mapped, ShardFile, TokenShard
 from diag.shards.signatures import read_head, refuse, refuse_folder
 
 NAME = "pretokenize-bin-v1"
@@ -72,4 +74,5 @@ def _checked(path: Path, dtype: str | None, width: int) -> ShardFile:
             where=str(path),
             fix="Copy it again; `python -m diag shard` with --dtype u16, i32 or i64 tells whether it is another type.",
         )
-    return ShardFile(path, size // width)
+    stored = np.dtype("<" + DTYPES[dtype or "u32"])
+    return ShardFile(path, size // width, Mapped(path, stored, size // width))

@@ -3,44 +3,131 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from diag.errors import InputError
 
-# The integer types ids are stored in, by the names the command line uses; NumPy codes without a byte order.
+# The integer types that `--dtype` names for a file that does not say; NumPy codes without a byte order.
 DTYPES: dict[str, str] = {"u16": "u2", "u32": "u4", "i32": "i4", "i64": "i8"}
+# Those, and the ones that only formats with a header use.
+STORED_DTYPES: dict[str, str] = {**DTYPES, "u8": "u1", "i8": "i1", "i16": "i2", "u64": "u8"}
 
 # No tokenizer comes near 4 Mi entries; a larger claim must not size a table of counts (32 MiB at this bound).
 MAX_VOCAB = 1 << 22
+PIECE_IDS = 1 << 20  # ids handed out at a time: 4 MB of u32, small beside the caches' refill and beside memory
 
 _FINGERPRINT_EDGE = 1 << 20  # bytes read at each end of a file
 
 Ids = npt.NDArray[Any]
-"""Ids as stored, shape [tokens], any of DTYPES."""
+"""Ids as stored, shape [tokens], any of STORED_DTYPES."""
+Lengths = npt.NDArray[np.int64]
+"""Tokens of consecutive documents, shape [documents]."""
+
+Confidence = Literal["certain", "likely", "ambiguous"]
+
+
+class Source(Protocol):
+    """Where the ids of one file come from. Every method opens the file anew: a folder can hold more files than a
+    process may keep open. All raise InputError when the file has shrunk, gone, or does not hold what it stated."""
+
+    def read(self, start: int, stop: int) -> Ids:
+        """The ids start to stop - 1, read-only, 0 ≤ start ≤ stop ≤ tokens; costs what lies between, not the file."""
+        ...
+
+    def pieces(self, stop: int) -> Iterator[Ids]:
+        """The first `stop` ids in order, in arrays of 1 to PIECE_IDS ids; memory for a few of these."""
+        ...
+
+    def document_lengths(self) -> Iterator[Lengths] | None:
+        """Tokens of each document in order, in arrays of bounded size; None where the format does not say."""
+        ...
+
+
+@dataclass(frozen=True)
+class Mapped:
+    """Ids that lie in the file as they are, from byte `offset` on. `dtype` includes the byte order."""
+
+    path: Path
+    dtype: np.dtype[Any]
+    tokens: int
+    offset: int = 0
+    lengths: Callable[[], Iterator[Lengths]] | None = field(default=None, compare=False)
+
+    def read(self, start: int, stop: int) -> Ids:
+        """See Source. Mapped, so it costs one open and no memory."""
+        return self._map()[start:stop]
+
+    def pieces(self, stop: int) -> Iterator[Ids]:
+        """See Source."""
+        ids = self._map()
+        for start in range(0, stop, PIECE_IDS):
+            yield ids[start : min(start + PIECE_IDS, stop)]
+
+    def document_lengths(self) -> Iterator[Lengths] | None:
+        """See Source."""
+        return self.lengths() if self.lengths else None
+
+    def _map(self) -> Ids:
+        if self.tokens == 0:
+            empty = np.empty(0, dtype=self.dtype)
+            empty.flags.writeable = False
+            return empty
+        try:
+            mapped = np.memmap(self.path, dtype=self.dtype, mode="r", offset=self.offset, shape=(self.tokens,))
+            return np.asarray(mapped)  # the same memory without memmap's slower slicing
+        except (OSError, ValueError) as error:
+            raise InputError(
+                f"The file can no longer be read as {self.tokens:,} ids ({error}).",
+                where=str(self.path),
+                fix="Open the shard again.",
+            ) from None
 
 
 @dataclass(frozen=True)
 class ShardFile:
-    """One file of a shard. `tokens` is its number of ids, from the size of the file and never from a header."""
+    """One file of a shard. `tokens` is its number of ids, checked against the size of the file wherever that is
+    possible without reading it. `path` is the file that holds the ids, not an index beside it."""
 
     path: Path
     tokens: int
+    source: Source = field(repr=False, compare=False)
+
+
+@dataclass(frozen=True)
+class BadFile:
+    """A file of a folder that cannot be used, and the sentence that says why. The others are read without it."""
+
+    path: Path
+    error: str
+
+
+@dataclass(frozen=True)
+class Sniff:
+    """How sure the reading is. reasons: why this format and type, one sentence each. alternatives: other readings
+    that survive, such as "u16 little", for a file that states nothing; then confidence is "ambiguous"."""
+
+    confidence: Confidence = "certain"
+    reasons: tuple[str, ...] = ()
+    alternatives: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class TokenShard:
     """A token file, or a folder of them in the order a trainer reads them (lexical by name).
 
-    dtype: one of DTYPES. byte_order: "little" or "big". tokens: ids in all files. manifest: the object found beside
-    the files, as it stands and *untrusted*, or None. vocab_size: the manifest's claim, if it is a plausible number.
-    notes: what a reader of the numbers should know, one sentence each (a manifest that lies, files left out).
+    dtype: one of STORED_DTYPES. byte_order: "little" or "big". offset: bytes before the first id in each file, None
+    where ids do not lie in the file as they are (Parquet, Arrow). tokens: ids in all files. separator: the id that
+    ends documents, as the format or the manifest states it; untrusted. boundaries: where the format itself says where
+    documents end, "" if it does not. manifest: the object found beside the files, as it stands and *untrusted*, or
+    None. vocab_size: the manifest's claim, if it is a plausible number. notes: what a reader of the numbers should
+    know, one sentence each (a manifest that lies, files left out). bad_files: what could not be used.
     """
 
     path: Path
@@ -49,33 +136,29 @@ class TokenShard:
     byte_order: str
     files: tuple[ShardFile, ...]
     tokens: int
+    offset: int | None = 0
+    sniff: Sniff = Sniff()
+    separator: int | None = None
+    boundaries: str = ""
     manifest: dict[str, Any] | None = field(default=None, repr=False, compare=False)
     vocab_size: int | None = None
     notes: tuple[str, ...] = ()
+    bad_files: tuple[BadFile, ...] = ()
 
     @property
     def numpy_dtype(self) -> np.dtype[Any]:
         """The dtype of `ids`, byte order included."""
-        return np.dtype((">" if self.byte_order == "big" else "<") + DTYPES[self.dtype])
+        return np.dtype((">" if self.byte_order == "big" else "<") + STORED_DTYPES[self.dtype])
 
-    def ids(self, index: int) -> Ids:
-        """The ids of file `index`, shape [tokens], mapped read-only; an empty file gives an empty array.
+    def ids(self, index: int, start: int = 0, stop: int | None = None) -> Ids:
+        """The ids of file `index` from `start` to `stop` (clipped to the file), read-only, shape [stop - start].
 
-        Costs one open and no memory. InputError when the file has shrunk or gone since the shard was opened.
+        Mapped where the format allows it; otherwise memory for what is asked. InputError when the file has shrunk or
+        gone since the shard was opened.
         """
         file = self.files[index]
-        if file.tokens == 0:
-            empty = np.empty(0, dtype=self.numpy_dtype)
-            empty.flags.writeable = False
-            return empty
-        try:
-            return np.memmap(file.path, dtype=self.numpy_dtype, mode="r", shape=(file.tokens,))
-        except (OSError, ValueError) as error:
-            raise InputError(
-                f"The file can no longer be read as {file.tokens:,} ids ({error}).",
-                where=str(file.path),
-                fix="Open the shard again.",
-            ) from None
+        stop = file.tokens if stop is None else min(stop, file.tokens)
+        return file.source.read(min(start, stop), stop)
 
     @cached_property
     def fingerprint(self) -> str:

@@ -16,8 +16,9 @@ import numpy.typing as npt
 
 from diag.case import Window
 from diag.errors import InputError
-from diag.shards.counts import IdCounts, Progress, count_ids, count_shard
+from diag.shards.counts import IdCounts, count_ids
 from diag.shards.reader import MAX_VOCAB, TokenShard
+from diag.shards.summary import Plan, Progress, summarise
 
 BaselineSource = Literal["rest of the shard", "the window itself"]
 
@@ -81,7 +82,7 @@ def read_window(shard: TokenShard, window: Window) -> WindowTokens:
     for index, file in enumerate(shard.files):
         take = min(missing, file.tokens // length)
         if take:
-            rows.append(shard.ids(index)[: take * length].astype(np.int64).reshape(take, length))
+            rows.append(shard.ids(index, 0, take * length).astype(np.int64).reshape(take, length))
         missing -= take
         if not missing:
             break
@@ -117,7 +118,7 @@ def unigram_baseline(
 
     Counts come from every file of the shard less the window's ids: p(id) = (c + ½) / (N + ½ rows), over `rows`
     entries; from the window's own ids if nothing else remains. InputError if the window holds an id outside the
-    rows; such ids elsewhere are left out. Costs one count of the shard (400 to 600 M ids a second), unless `counts`
+    rows; such ids elsewhere are left out. Costs one count of the shard (about 1 G ids a second), unless `counts`
     of the whole shard, with a table of at least `rows`, are given.
     """
     if not 1 <= rows <= MAX_VOCAB:
@@ -129,9 +130,10 @@ def unigram_baseline(
             where=str(shard.path),
             fix="Check the dtype of the shard and its tokenizer.",
         )
-    whole = counts if counts is not None and counts.size >= rows else count_shard(shard, rows, progress=progress)
+    if counts is None or counts.size < rows:
+        counts = summarise(shard, Plan(rows), progress=progress).counts
     own = count_ids(window_tokens.ids, rows)
-    rest = whole.counts[:rows] - own
+    rest = counts.counts[:rows] - own
     source: BaselineSource = "rest of the shard" if rest.sum() else "the window itself"
     known = rest if rest.sum() else own
     targets = count_ids(window_tokens.targets, rows)

@@ -4,9 +4,20 @@ They stand on dark and light pages alike (transparent, mid tones, the theme's ow
 and dashes what they say with colour.
 """
 
-from diag.ui.charts_data import rank_frequency, row_norms
 from diag.ui.charts_layers import layers, logit_lens, shares
 from diag.ui.charts_repairs import repairs
 from diag.ui.charts_ruler import ruler
+from diag.ui.charts_shard import coverage, document_lengths, rank_frequency
+from diag.ui.charts_weights import row_norms
 
-__all__ = ["layers", "logit_lens", "rank_frequency", "repairs", "row_norms", "ruler", "shares"]
+__all__ = [
+    "coverage",
+    "document_lengths",
+    "layers",
+    "logit_lens",
+    "rank_frequency",
+    "repairs",
+    "row_norms",
+    "ruler",
+    "shares",
+]

@@ -26,6 +26,7 @@ VOCABULARY: Columns = {
     "size": _number("Size (entries)", format="localized"),
     "ln_nats": _number("ln (nats)", "The loss of a uniform guess over that many entries.", "%.4f"),
     "log2_bits": _number("log2 (bits)", "The same in bits: never compare it with a loss in nats.", "%.4f"),
+    "beyond": _number("Ids beyond (tokens)", "Tokens of the shard at or above this size.", "localized"),
     "how": c.TextColumn("How", width="large"),
 }
 TOP_IDS: Columns = {
@@ -34,6 +35,28 @@ TOP_IDS: Columns = {
     "text": c.TextColumn("Text", help="As the tokenizer of the picked checkpoint spells it; ␣ is a space."),
     "count": _number("Count (tokens)", format="localized"),
     "share_percent": c.ProgressColumn("Share of all tokens", format="%.3f %%", min_value=0, max_value=100),
+}
+BESIDE: Columns = {"": c.TextColumn("", pinned=True, width=170)}
+PARTS: Columns = {
+    "file": c.TextColumn("File", pinned=True),
+    "status": c.TextColumn("Status"),
+    "tokens": _number("Tokens", format="localized"),
+    "distinct": _number("Distinct ids", format="localized"),
+    "entropy_bits": _number("Entropy (bits a token)", "Plug-in estimate of this file's ids."),
+    "top_id": _number("Most frequent id", format="%d"),
+    "top_share_percent": _number("Its share", format="%.2f %%"),
+    "max_id": _number("Largest id", format="localized"),
+    "js_bits": _number(
+        "Divergence (bits)", "Jensen-Shannon from all other files, less what sampling explains.", "%.4f"
+    ),
+    "why": c.TextColumn("What stands out", width="large"),
+}
+SPAN: Columns = {
+    "position": _number("Position", "In the whole shard, from 0.", "localized"),
+    "id": _number("Id", format="%d"),
+    "text": c.TextColumn("Text", help="As the tokenizer spells it; ␣ is a space."),
+    "special": c.CheckboxColumn("Special"),
+    "ends_document": c.CheckboxColumn("Ends a document"),
 }
 FINDINGS: Columns = {
     "severity": c.TextColumn("Severity", width="small"),
@@ -113,3 +136,14 @@ TRIAGE: Columns = {
     "reference": c.TextColumn("Reference"),
     "others": c.TextColumn("Other hypotheses"),
 }
+
+
+def moved(here: str, there: str) -> Columns:
+    """Ids that moved from one shard to another."""
+    return {
+        "id": _number("Id", format="%d"),
+        "text": c.TextColumn("Text", help="As the tokenizer of the picked checkpoint spells it; ␣ is a space."),
+        "share_percent": _number(f"Share in {here}", "Of all its tokens.", "%.3f %%"),
+        "other_percent": _number(f"Share in {there}", "Of all its tokens.", "%.3f %%"),
+        "change_points": _number("Change (points)", "Percentage points of all tokens.", "%+.3f"),
+    }

@@ -23,6 +23,7 @@ from diag.errors import InputError
 from diag.evidence.records import Record, read_record, record_path
 from diag.jobs.queue import JobQueue
 from diag.settings import load_settings
+from diag.shards import scan
 from diag.ui.words import record_numbers, record_title
 
 # Rendered every kind of chart and table, and blocked images from other hosts, when it was measured.
@@ -57,6 +58,7 @@ def job_queue() -> JobQueue:
 async def lifespan(app: Any) -> AsyncIterator[dict[str, Any]]:
     """Start the worker with the server, so that the first job need not wait for torch; end it with the server."""
     job_queue().warm()
+    threading.Thread(target=scan.warm, daemon=True).start()  # the first count need not wait for its compiler
     try:
         yield {}
     finally:

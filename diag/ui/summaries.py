@@ -18,7 +18,6 @@ from diag.catalogue import Catalogue, Entry
 from diag.checkpoints import Checkpoint, Tie, audit_checkpoint, open_checkpoint, tie_status
 from diag.errors import InputError
 from diag.jobs.inputs import embedding_rows, tokenizer_of
-from diag.shards import TokenText, audit_shard, open_shard
 
 Array = npt.NDArray[np.float32]
 
@@ -34,18 +33,6 @@ class Head:
     layers: int
     family: str | None
     tokenizer_dir: str | None
-
-
-@dataclass(frozen=True)
-class ShardSummary:
-    """An audit without its counts. `audit` is the object of `shard --json`; rank and count are float arrays of at most
-    60 points; tokenizer_* are None without a tokenizer."""
-
-    audit: dict[str, Any]
-    rank: npt.NDArray[np.float64]
-    count: npt.NDArray[np.float64]
-    tokenizer_entries: int | None
-    tokenizer_with_added: int | None
 
 
 @dataclass(frozen=True)
@@ -73,23 +60,6 @@ def head(path: str, stamp: str) -> Head:
         family=checkpoint.family.name if checkpoint.family else None,
         # A tokenizer that cannot be used is none, as it is when a case is tested.
         tokenizer_dir=str(folder) if folder and tokenizer_of(checkpoint) else None,
-    )
-
-
-@st.cache_data(max_entries=_KEPT, show_spinner="Counting every id of the shard …")
-def shard_audit(
-    path: str, stamp: str, rows: int | None = None, tokenizer_dir: str | None = None, gate: float | None = None
-) -> ShardSummary:
-    """The audit of a shard against `rows` embedding rows; `gate` in nats. About 2 s for a billion ids."""
-    text = TokenText.open(Path(tokenizer_dir)) if tokenizer_dir else None
-    audit = audit_shard(open_shard(Path(path)), vocab_size=rows, text=text, gate_below=gate)
-    rank, count = audit.rank_frequency()
-    return ShardSummary(
-        audit=audit.to_json(),
-        rank=rank,
-        count=count,
-        tokenizer_entries=text.vocab_size if text else None,
-        tokenizer_with_added=text.vocab_size_with_added if text else None,
     )
 
 

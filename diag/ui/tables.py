@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -47,42 +46,6 @@ def numbers(*rows: tuple[str, object, str, str]) -> pd.DataFrame:
     )
 
 
-def shard_numbers(audit: dict[str, Any]) -> pd.DataFrame:
-    """The object of `shard --json`, one number a row."""
-    n = f"n = {audit['tokens']:,} tokens"
-    unk = "no unknown token is known" if audit["unk_id"] is None else f"id {audit['unk_id']}, {n}"
-    vocabulary = {"given": "rows of the picked checkpoint's embedding"}.get(
-        audit["vocab_source"], audit["vocab_source"]
-    )
-    gate = audit["gate"]
-    rows: list[tuple[str, object, str, str]] = [
-        ("tokens", audit["tokens"], "tokens", "counted in the files, every one; headers are not believed"),
-        ("files", audit["files"], "files", f"format {audit['format']}, ids stored as {audit['dtype']}"),
-        ("distinct ids", audit["distinct"], "ids", n),
-        ("largest id", audit["max_id"], "id", n),
-        ("vocabulary", audit["vocab_size"], "entries", vocabulary or "not known: pick a checkpoint"),
-        ("ids out of range", audit["out_of_range"], "tokens", "negative, or at least the vocabulary"),
-        ("entropy", audit["entropy_nats"], "nats per token", f"plug-in estimate, {n}"),
-        ("entropy", audit["entropy_bits"], "bits per token", f"plug-in estimate, {n}"),
-        ("entropy, corrected", audit["entropy_bits_corrected"], "bits per token",
-         "Miller-Madow: adds (distinct − 1) / 2n nats"),
-        ("share of the unknown token", audit["unk_ratio"], "of all tokens", unk),
-        ("gate", gate["word"] if gate else None, f"loss below {gate['below']:g} nats" if gate else "",
-         "VOID when word counts alone pass it" if gate else "no gate was given"),
-        ("time", audit["seconds"], "seconds", "for counting and judging"),
-    ]  # fmt: skip
-    return numbers(*rows)
-
-
-def top_ids(audit: dict[str, Any]) -> pd.DataFrame:
-    """The most frequent ids: rank, id, text (None without a tokenizer), count, share in percent."""
-    top = [
-        (rank, t["id"], _visible(t["text"]), t["count"], 100 * t["share"])
-        for rank, t in enumerate(audit["top"], start=1)
-    ]
-    return pd.DataFrame(top, columns=["rank", "id", "text", "count", "share_percent"])
-
-
 def findings(audit: dict[str, Any]) -> pd.DataFrame:
     """The findings of the static audit, worst first, with what to do."""
     return pd.DataFrame(
@@ -124,22 +87,6 @@ def layers(own: Sequence[LayerProbe], reference: Sequence[LayerProbe] = ()) -> p
         }
         rows.append(row)
     return pd.DataFrame(rows)
-
-
-def vocabulary(entries: int | None, with_added: int | None, rows: int | None) -> pd.DataFrame:
-    """The three sizes that are taken for one another, and ln of each: what a uniform guess over it scores."""
-    sizes = [
-        ("tokenizer", entries, "entries without added tokens"),
-        ("tokenizer with added tokens", with_added, "largest id + 1"),
-        ("embedding rows of the checkpoint", rows, "rows of the matrix in the file; chance is ln of this"),
-    ]
-    return pd.DataFrame(
-        [
-            (what, size, math.log(size) if size else None, math.log2(size) if size else None, how)
-            for what, size, how in sizes
-        ],
-        columns=["what", "size", "ln_nats", "log2_bits", "how"],
-    )
 
 
 def tie(found: Tie) -> pd.DataFrame:
@@ -206,11 +153,6 @@ def records(rows: Sequence[dict[str, Any]]) -> pd.DataFrame:
             for row in rows
         ]
     )
-
-
-def _visible(text: str | None) -> str | None:
-    """Spaces one can count: many frequent tokens are nothing but indentation."""
-    return None if text is None else text.replace(" ", "␣")
 
 
 def _text(value: object) -> str:

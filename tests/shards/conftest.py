@@ -9,7 +9,15 @@ import numpy as np
 import pytest
 from tokenizers import Tokenizer, decoders, models
 
+from diag.shards import scan
+
 WriteShard = Callable[..., Path]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def compiled_loops() -> None:
+    """Before the first property is timed."""
+    scan.warm()
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from diag.case import Window
 from diag.errors import InputError
-from diag.shards import count_shard, max_id, open_shard, read_window, unigram_baseline
+from diag.shards import Plan, max_id, open_shard, read_window, summarise, unigram_baseline
 
 small_files = st.lists(st.lists(st.integers(0, 5), max_size=20), min_size=1, max_size=4)
 
@@ -91,7 +91,7 @@ def test_the_baseline_equals_plain_python(write_shard, files, extra_rows):
     assert baseline.top_id_nats == pytest.approx(constant)
     assert baseline.tokens == n
     assert baseline.source == ("rest of the shard" if rest.total() else "the window itself")
-    assert unigram_baseline(shard, tokens, rows, counts=count_shard(shard, 100)) == baseline
+    assert unigram_baseline(shard, tokens, rows, counts=summarise(shard, Plan(100)).counts) == baseline
 
 
 def test_a_shard_of_one_id_has_a_finite_baseline(write_shard):

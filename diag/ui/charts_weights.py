@@ -1,4 +1,4 @@
-"""Data and weights drawn: rank and frequency of ids, and row norms of head and embedding."""
+"""Weights drawn: row norms of head and embedding."""
 
 from __future__ import annotations
 
@@ -8,35 +8,11 @@ import numpy as np
 import numpy.typing as npt
 import plotly.graph_objects as go
 
-from diag.ui.charts_style import BLUE, GREEN, GREY, ORANGE, VIOLET, axis, blank, escape, sample
+from diag.ui.charts_shard import LOOKS
+from diag.ui.charts_style import BLUE, GREY, axis, blank, sample
 
 Array = npt.NDArray[np.floating]
-_LOOKS = ((BLUE, "solid", "circle"), (ORANGE, "dash", "square"), (GREEN, "dot", "diamond"), (VIOLET, "dashdot", "x"))
 _BINS = 60
-
-
-def rank_frequency(audits: Sequence[tuple[str, Array, Array]]) -> go.Figure:
-    """Each shard's (name, rank, count) on two log axes; text falls off along a line, a broken shard drops at once."""
-    figure = blank(380)
-    for number, (name, rank, count) in enumerate(audits):
-        colour, dash, symbol = _LOOKS[number % len(_LOOKS)]
-        kept = sample(len(rank), 500)
-        figure.add_scatter(
-            x=np.asarray(rank, dtype=np.float32)[kept],
-            y=np.asarray(count, dtype=np.float32)[kept],
-            mode="lines+markers",
-            name=escape(name),
-            line={"color": colour, "dash": dash},
-            marker={"symbol": symbol, "size": 6},
-            hovertemplate="rank %{x:.4g}: %{y:,.4g} times<extra></extra>",
-        )
-    log = {"type": "log", "exponentformat": "SI", "dtick": 1}
-    figure.update_layout(
-        xaxis=axis("rank of the id (log)", **log),
-        yaxis=axis("occurrences (log)", **log),
-        showlegend=len(audits) > 1,
-    )
-    return figure
 
 
 def row_norms(embedding: Array, head: Array | None = None) -> go.Figure:
@@ -71,7 +47,7 @@ def row_norms(embedding: Array, head: Array | None = None) -> go.Figure:
 def _spread(named: Sequence[tuple[str, Array]]) -> go.Figure:
     figure = blank(320)
     for number, (name, norms) in enumerate(named):
-        colour, dash, _ = _LOOKS[number % len(_LOOKS)]
+        colour, dash, _ = LOOKS[number % len(LOOKS)]
         counts, edges = np.histogram(norms[np.isfinite(norms)], bins=_BINS)
         figure.add_scatter(
             x=((edges[:-1] + edges[1:]) / 2).astype(np.float32),

@@ -1,0 +1,176 @@
+"""The `shard` command: audit, comparison and reading of token files, and how a terminal shows them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from diag import jsonio
+from diag.case import Window
+from diag.cli import render
+from diag.errors import InputError
+from diag.settings import load_settings
+from diag.shards import ShardAudit, TokenShard, TokenText, audit_shard, compare_shards, open_shard, read_span
+from diag.shards.span import DEFAULT_SPAN
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the options ask for; see the command's help."""
+
+    path: Path
+    vocab_size: int | None
+    tokenizer: Path | None
+    unk_id: int | None
+    dtype: str | None
+    first: int | None
+    gate_below: float | None
+    window: Window
+    compare: Path | None
+    read: str | None
+    bigram: bool
+    cache: bool
+
+
+def run(request: Request, say: Any) -> dict[str, Any]:
+    """`shard --json`."""
+    shard = open_shard(request.path, dtype=request.dtype)
+    text = TokenText.open(request.tokenizer) if request.tokenizer else None
+    # The other shard says how it is stored, or is asked to: --dtype is about PATH.
+    other = open_shard(request.compare) if request.compare else None
+    span = _span(request.read)
+    audit = _audit(shard, text, request, say)
+    result = audit.to_json()
+    result["compare"] = result["span"] = None
+    if other:
+        result["compare"] = jsonio.plain(compare_shards(audit, _audit(other, text, request, say), text))
+    if span:
+        separator = audit.documents.separator if audit.documents else None
+        result["span"] = jsonio.plain(read_span(shard, *span, text=text, separator=separator))
+    return result
+
+
+def _audit(shard: TokenShard, text: TokenText | None, request: Request, say: Any) -> ShardAudit:
+    return audit_shard(
+        shard,
+        vocab_size=request.vocab_size,
+        text=text,
+        unk_id=request.unk_id,
+        first=request.first,
+        gate_below=request.gate_below,
+        window=request.window,
+        bigram=request.bigram,
+        cache=load_settings().cache_dir / "shards" if request.cache else None,
+        progress=lambda done, total: say(done / max(total, 1), f"{shard.path.name}: {done:,} of {total:,} ids"),
+    )
+
+
+def _span(read: str | None) -> tuple[int, int] | None:
+    """START or START:STOP as (start, length)."""
+    if read is None:
+        return None
+    start, colon, stop = read.partition(":")
+    try:
+        first = int(start)
+        return first, int(stop) - first if colon else DEFAULT_SPAN
+    except ValueError:
+        raise InputError(
+            f"'{read}' is no span.", fix="Write START or START:STOP, two positions in the shard: 1000:1200."
+        ) from None
+
+
+_HIDDEN = ("status", "path", "reasons", "top", "notes", "gate", "sniff", "bad_files", "vocabularies", "documents")
+_ELSEWHERE = ("dead", "bigram", "window", "parts", "compare", "span", "longest_run")
+
+
+def draw(console: Console, value: dict[str, Any]) -> None:
+    """Verdict, reasons, numbers; then files, window, top ids, comparison and span."""
+    console.print(Text(value["status"], style=render.STYLES.get(value["status"], "bold red")), Text(value["path"]))
+    render.sentences(console, [r["message"] for r in value["reasons"]])
+    render.mapping(console, {k: v for k, v in value.items() if k not in (*_HIDDEN, *_ELSEWHERE)} | _summed(value))
+    if value["gate"]:
+        console.print(Text(f"gate: word counts alone against {value['gate']['below']} nats: {value['gate']['word']}"))
+    rows = [(str(t["id"]), f"{t['count']:,}", f"{t['share']:.2%}", repr(t["text"] or "")) for t in value["top"][:10]]
+    console.print(render.table(("id", "count", "share", "text"), rows))
+    _files(console, value)
+    if value["compare"]:
+        _comparison(console, value["compare"])
+    if value["span"]:
+        _read(console, value["span"])
+    render.sentences(console, [*value["sniff"]["reasons"], *value["notes"]])
+
+
+def _summed(value: dict[str, Any]) -> dict[str, Any]:
+    """Nested figures, one line each."""
+    run, dead, bigram = value["longest_run"], value["dead"], value["bigram"]
+    documents, window = value["documents"], value["window"]
+    lines: dict[str, Any] = {"read as": f"{value['sniff']['confidence']}"}
+    if run:
+        lines["longest run"] = f"{run['length']:,} × id {run['id']}, file {run['file']}, position {run['position']:,}"
+    if dead:
+        ranges = ", ".join(f"{r['start']:,} to {r['stop'] - 1:,}" for r in dead["ranges"][:3])
+        lines["ids that never occur"] = f"{dead['ids']:,}; longest ranges {ranges}" if ranges else "none"
+    if bigram:
+        lines["held-out bigram"] = f"{render.in_all_units(bigram['nats'])}, n = {bigram['scored']:,}"
+    if documents:
+        lines["documents"] = (
+            f"{documents['documents']:,} by {documents['by']}; tokens: median {documents['median']:,}, "
+            f"10 to 90 % {documents['p10']:,} to {documents['p90']:,}, longest {documents['longest']:,}"
+        )
+    for size in value["vocabularies"]:
+        lines[f"vocabulary, {size['name']}"] = f"{size['entries']:,} entries, {size['out_of_range']:,} ids beyond"
+    if window:
+        lines["window of a trainer"] = (
+            f"{window['status']}: {window['tokens']:,} tokens, {window['distinct']:,} distinct, "
+            f"{window['entropy_bits']:.3f} bits"
+        )
+    return lines
+
+
+def _files(console: Console, value: dict[str, Any]) -> None:
+    if value["parts"]:
+        odd = [p for p in value["parts"] if p["differs"] or p["status"] != "ok"]
+        shown = odd[:20] or value["parts"][:5]
+        rows = [
+            (p["name"], p["status"], f"{p['tokens']:,}", f"{p['distinct']:,}", f"{p['entropy_bits']:.3f}", _far(p))
+            for p in shown
+        ]
+        console.print(Text(f"{len(shown)} of {len(value['parts'])} files, the conspicuous ones first:"))
+        console.print(render.table(("file", "status", "tokens", "distinct", "entropy, bits", "differs, bits"), rows))
+    render.sentences(console, [f"left out {Path(bad['path']).name}: {bad['error']}" for bad in value["bad_files"]])
+
+
+def _far(part: dict[str, Any]) -> str:
+    if part["js_bits"] is None:
+        return ""
+    return f"{part['js_bits']:.4f}{' ← differs' if part['differs'] else ''}"
+
+
+def _comparison(console: Console, value: dict[str, Any]) -> None:
+    names = ("", Path(value["here"]).name, Path(value["there"]).name)
+    for title, rows in (("Whole shard", value["rows"]), ("Window of a trainer", value["window_rows"])):
+        if rows:
+            console.print(Text(title, style="bold"))
+            console.print(render.table(names, [(r["metric"], r["here"], r["there"]) for r in rows]))
+    drift = value["drift"]
+    console.print(
+        Text(
+            f"Jensen-Shannon divergence {drift['js_bits']:.4f} bits (0 equal, 1 nothing in common; sampling alone "
+            f"explains about {drift['expected_js_bits']:.4f})"
+        )
+    )
+    for title, moved in (("Largest gains", drift["gains"]), ("Largest losses", drift["losses"])):
+        rows = [(str(m["id"]), f"{m['share']:.3%}", f"{m['other_share']:.3%}", repr(m["text"] or "")) for m in moved]
+        console.print(Text(title, style="bold"))
+        console.print(render.table(("id", "share", "share there", "text"), rows[:10]))
+
+
+def _read(console: Console, span: dict[str, Any]) -> None:
+    console.print(Text(f"Tokens {span['start']:,} to {span['stop'] - 1:,} of {span['file']}", style="bold"))
+    for item in span["items"]:
+        mark = " ends a document" if item["ends_document"] else " special" if item["special"] else ""
+        console.print(Text(f"{item['position']:>12,} {item['id']:>8} {item['text']!r}{mark}"))

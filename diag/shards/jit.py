@@ -1,0 +1,34 @@
+"""Compiled loops where numba is installed; every caller has a NumPy version that gives the same numbers.
+
+numba is imported when the first loop is needed: about half a second, which opening a shard should not cost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from importlib.util import find_spec
+from typing import TypeVar, cast
+
+F = TypeVar("F", bound=Callable[..., object])
+
+
+@cache
+def available() -> bool:
+    """Whether numba is installed. Does not import it."""
+    return find_spec("numba") is not None
+
+
+@cache
+def compiled(function: F) -> F:
+    """`function` as machine code that runs without the interpreter lock, so that threads count side by side.
+
+    Compiled for the types of its first call (about 0.5 s) and kept on disk beside the source, or in the user's cache;
+    where neither can be written, it is compiled anew in each process.
+    """
+    from numba import njit
+
+    try:
+        return cast(F, njit(nogil=True, cache=True)(function))
+    except RuntimeError:  # numba found no place for its cache
+        return cast(F, njit(nogil=True)(function))

@@ -30,7 +30,8 @@ _Edges = tuple[int, int, int, int, int]
 
 @dataclass(frozen=True)
 class Runs:
-    """Runs of one id in a stretch of ids: the first, the last, and the longest with where it starts."""
+    """Runs of one id in a stretch of ids: the first, the last, and the longest with where it starts, which is 0 long if
+    an earlier stretch is known to have one as long."""
 
     tokens: int
     first_id: int
@@ -96,19 +97,21 @@ class Cuts:
 
 
 class Tables:
-    """One thread's running counts."""
+    """One thread's running counts, of pieces that come in order: a run that is no longer than one before is not told."""
 
     def __init__(self, size: int) -> None:
         self.counts = np.zeros(size, dtype=np.int64)
         self.stray_ids = self.stray_counts = np.empty(0, dtype=np.int64)
         self.untracked = self.negative = 0
         self.largest_stray = -1
+        self.longest = 0
 
     def scan(self, ids: Ids, separators: tuple[int, ...]) -> tuple[Runs, tuple[Cuts, ...]]:
         """Count a piece of at least one id, and describe its runs and separators."""
         ids = _widened(ids)
         before = [self._seen(separator) for separator in separators]
-        strays, first, last, longest, start = _kernel()(_unsigned(ids), self.counts)
+        strays, first, last, longest, start = _kernel()(_unsigned(ids), self.counts, self.longest)
+        self.longest = max(self.longest, longest)
         if strays:
             self._add_strays(ids)
         runs = Runs(len(ids), int(ids[0]), first, int(ids[-1]), last, longest, int(ids[start]), start)
@@ -167,8 +170,11 @@ def _widened(ids: Ids) -> Ids:
 
 
 def _unsigned(ids: Ids) -> Ids:
-    """The same bytes: a negative id becomes one beyond every table, which is what it is."""
-    return ids.view(f"u{ids.dtype.itemsize}")
+    """The same bytes: a negative id becomes one beyond every table, which is what it is. Always read-only, because the
+    loops are compiled anew for arrays that are not."""
+    same = ids.view(f"u{ids.dtype.itemsize}")
+    same.flags.writeable = False
+    return same
 
 
 def warm() -> None:
@@ -176,42 +182,62 @@ def warm() -> None:
     for width in (2, 4, 8):
         ids = np.zeros(1, dtype=f"u{width}")
         ids.flags.writeable = False
-        _kernel()(ids, np.zeros(1, dtype=np.int64))
+        _kernel()(ids, np.zeros(1, dtype=np.int64), 0)
 
 
 @cache
-def _kernel() -> Callable[[Ids, Int64], _Edges]:
-    return jit.compiled(_one_by_one) if jit.available() else _with_numpy
+def _kernel() -> Callable[[Ids, Int64, int], _Edges]:
+    if not jit.available():
+        return _with_numpy
+    count, find_runs = jit.compiled(_count), jit.compiled(_find_runs)
+    return lambda ids, counts, floor: (count(ids, counts), *find_runs(ids, floor))
 
 
-def _one_by_one(ids: Ids, counts: Int64) -> _Edges:
-    """Compiled: about 1.3 G ids a second and thread. As plain Python it gives the same and takes minutes."""
+def _count(ids: Ids, counts: Int64) -> int:
+    """Compiled: about 1.4 G ids a second and thread. Returns how many ids have no place in the table."""
     size = np.uint64(len(counts))
-    strays = start = 0
-    first = longest = run_start = 0
-    previous = ids[0]
+    strays = 0
     for i in range(len(ids)):
         token = ids[i]
         if token < size:
             counts[token] += 1
         else:
             strays += 1
-        if token != previous:
-            length = i - run_start
-            if run_start == 0:
-                first = length
-            if length > longest:
-                longest, start = length, run_start
-            run_start, previous = i, token
-    last = len(ids) - run_start
-    if run_start == 0:
-        first = last
-    if last > longest:
-        longest, start = last, run_start
-    return strays, first, last, longest, start
+    return strays
 
 
-def _with_numpy(ids: Ids, counts: Int64) -> _Edges:
+def _find_runs(ids: Ids, floor: int) -> tuple[int, int, int, int]:
+    """Compiled. Length of the first run and the last; of the longest, if it exceeds `floor`, and where it starts."""
+    n = len(ids)
+    first = last = 1
+    while first < n and ids[first] == ids[0]:
+        first += 1
+    while last < n and ids[n - 1 - last] == ids[n - 1]:
+        last += 1
+    longest, start, at = floor, 0, floor
+    if first > floor:
+        longest, at = first, 2 * first
+    half = (longest + 1) // 2
+    # A run longer than the longest so far covers one of any `longest + 1` places in a row, and from there reaches half
+    # of its length to one side: of the ids, few are looked at.
+    while at < n:
+        token = ids[at]
+        if (at >= half and ids[at - half] == token) or (at + half < n and ids[at + half] == token):
+            begin, end = at, at + 1
+            while begin > 0 and ids[begin - 1] == token:
+                begin -= 1
+            while end < n and ids[end] == token:
+                end += 1
+            if end - begin > longest:
+                longest, start = end - begin, begin
+                half = (longest + 1) // 2
+            at = end + longest
+        else:
+            at += longest + 1
+    return first, last, longest if longest > floor else 0, start
+
+
+def _with_numpy(ids: Ids, counts: Int64, floor: int) -> _Edges:
     """About 0.2 G ids a second and thread."""
     size, strays = len(counts), 0
     for begin in range(0, len(ids), _SUB_IDS):
@@ -223,4 +249,5 @@ def _with_numpy(ids: Ids, counts: Int64) -> _Edges:
     edges = np.concatenate([[0], np.flatnonzero(ids[1:] != ids[:-1]) + 1, [len(ids)]])
     lengths = np.diff(edges)
     at = int(lengths.argmax())
-    return strays, int(lengths[0]), int(lengths[-1]), int(lengths[at]), int(edges[at])
+    longest, start = (int(lengths[at]), int(edges[at])) if lengths[at] > floor else (0, 0)
+    return strays, int(lengths[0]), int(lengths[-1]), longest, start

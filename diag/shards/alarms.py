@@ -212,7 +212,7 @@ ALARMS: tuple[Alarm, ...] = (
         "bad_file",
         "suspect",
         0,
-        lambda f, t: f.bad_parts.count > t,
+        lambda f, t: t < f.bad_parts.count < f.files,  # if all are, the whole shard is
         "{f.bad_parts.count:,} of {f.files:,} files (threshold {threshold:.0f}) are degenerate or invalid by "
         "themselves: {f.bad_parts}.",
     ),

@@ -91,12 +91,14 @@ class Yardstick:
 
 def separators_of(shard: TokenShard, text: TokenText | None) -> Separators:
     """The ids that end documents: the one that the format or manifest names, and those of the tokenizer."""
-    own = text.separators() if text else ()
+    special = text.special_ids() if text else frozenset()
+    named = text.separators() if text else ()
+    own = tuple(id for id in named if id in special) or named  # an ordinary entry only where nothing else ends a text
     stated = shard.separator
     both = dict.fromkeys((*((stated,) if stated is not None else ()), *own))
     policy = (shard.manifest or {}).get("eos_policy")
     ordinary = ""
-    if text and stated is not None and own and stated not in own and stated not in text.special_ids():
+    if text and stated is not None and own and stated not in own and stated not in special:
         ordinary = repr(text.text(stated))
     return Separators(
         stated=stated,

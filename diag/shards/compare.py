@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from diag.shards.assess import Audit, TopToken
 from diag.shards.audit import ShardAudit
 from diag.shards.drift import Drift, Moved, drift
-from diag.shards.text import TokenText
+from diag.shards.text import TokenText, visible
 
 _TOP = 5
 
@@ -63,7 +63,7 @@ def side_by_side(here: Audit, there: Audit) -> tuple[Row, ...]:
 
 
 def _top(token: TopToken) -> str:
-    return f"{token.id} ({token.text!r})" if token.text is not None else str(token.id)
+    return f"{token.id} ({visible(token.text)})" if token.text is not None else str(token.id)
 
 
 def _format(audit: ShardAudit) -> str:

@@ -97,7 +97,7 @@ class Cuts:
 
 
 class Tables:
-    """One thread's running counts, of pieces that come in order: a run that is no longer than one before is not told."""
+    """One thread's running counts of pieces that come in order: a run no longer than one before it is not told."""
 
     def __init__(self, size: int) -> None:
         self.counts = np.zeros(size, dtype=np.int64)

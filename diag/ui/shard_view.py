@@ -65,7 +65,7 @@ def window_beside(audit: ShardAudit, name: str) -> None:
         for reason in audit.window.reasons:
             st.markdown(f"- {show.plain(reason.message)}")
     frame = tables_shard.beside(side_by_side(audit.window, audit), "window", name)
-    show.table(frame, "window-and-shard", column_config=columns.BESIDE)
+    show.table(frame, "window-and-shard", column_config=columns.BESIDE, height="content")
 
 
 def predictors(audit: ShardAudit, pairs: Bigram | None) -> None:
@@ -142,10 +142,15 @@ def comparison(here: Named, there: Named, text: TokenText | None) -> None:
     found = compare_shards(here[1], there[1], text)
     names = (here[0], there[0])
     st.markdown("**Whole shard against whole shard**")
-    show.table(tables_shard.beside(found.rows, *names), "comparison", column_config=columns.BESIDE)
+    show.table(tables_shard.beside(found.rows, *names), "comparison", column_config=columns.BESIDE, height="content")
     if found.window_rows:
         st.markdown("**The windows a trainer validates on**")
-        show.table(tables_shard.beside(found.window_rows, *names), "window-comparison", column_config=columns.BESIDE)
+        show.table(
+            tables_shard.beside(found.window_rows, *names),
+            "window-comparison",
+            column_config=columns.BESIDE,
+            height="content",
+        )
     drift = found.drift
     st.markdown("**Which ids moved**")
     st.write(

@@ -11,8 +11,8 @@ from diag.findings import GateResult
 from diag.shards import Audit, BadFile, Part, ShardAudit, Span
 from diag.shards.compare import Row
 from diag.shards.drift import Moved
+from diag.shards.text import visible
 from diag.ui.tables import numbers
-from diag.ui.words import visible
 
 
 def shard_numbers(audit: ShardAudit, gate: GateResult | None) -> pd.DataFrame:

@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 
 from diag.shards.span import SpanToken
-from diag.ui.words import visible
+from diag.shards.text import visible
 
 COLUMNS = 96
 END_OF_DOCUMENT = "── a document ends here "

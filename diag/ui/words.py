@@ -198,8 +198,3 @@ def cost_of(finding: Finding) -> str:
     """How many repairs a finding rests on, and how long it took."""
     full, screened = len(finding.repairs), len(finding.screened)
     return f"{full} on the whole window, {screened} screened on a part of it, {seconds(finding.seconds)}."
-
-
-def visible(text: str | None) -> str | None:
-    """Spaces one can count: many frequent tokens are nothing but indentation."""
-    return None if text is None else text.replace(" ", "␣")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import pickle
 import shutil
 from pathlib import Path
 
@@ -36,23 +35,6 @@ def place(catalogue: Catalogue, kind: str, name: str) -> tuple[str, str]:
 def test_the_head_gives_rows_and_tokenizer_without_reading_weights(catalogue: Catalogue) -> None:
     head = summaries.head(*place(catalogue, "checkpoint", "healthy"))
     assert head.rows == 4096 and head.layers == 6 and head.tokenizer_dir
-
-
-def test_a_shard_summary_is_small_and_has_text(catalogue: Catalogue) -> None:
-    head = summaries.head(*place(catalogue, "checkpoint", "healthy"))
-    found = summaries.shard_audit(
-        *place(catalogue, "shard", "stdlib"), rows=head.rows, tokenizer_dir=head.tokenizer_dir
-    )
-    assert found.audit["status"] == "ok" and found.audit["vocab_size"] == 4096
-    assert len(found.rank) == len(found.count) <= 60
-    assert found.tokenizer_with_added == 4096
-    assert len(pickle.dumps(found)) < 20_000
-
-
-def test_the_broken_shard_is_degenerate_and_its_gate_is_void(catalogue: Catalogue) -> None:
-    found = summaries.shard_audit(*place(catalogue, "shard", "stdlib-unk"), rows=4096, gate=9.38)
-    assert found.audit["status"] == "degenerate" and found.audit["gate"]["word"] == "VOID"
-    assert tables.top_ids(found.audit)["text"].isna().all()
 
 
 def test_a_tie_is_told_from_the_bytes(catalogue: Catalogue) -> None:
@@ -104,12 +86,6 @@ def test_an_entry_that_has_gone_is_an_input_error(tmp_path: Path) -> None:
 def test_numbers_keep_what_is_not_finite_readable() -> None:
     table = tables.numbers(("a", "NaN", "nats", ""), ("b", None, "", ""), ("c", 1234567, "", ""), ("d", 0.5, "", ""))
     assert list(table["value"]) == ["nan", "–", "1,234,567", "0.5"]
-
-
-def test_vocabulary_shows_nats_and_bits_of_each_size() -> None:
-    table = tables.vocabulary(None, 151_643, 151_936)
-    assert table["ln_nats"].round(3).tolist()[1:] == [11.929, 11.931]
-    assert round(table["log2_bits"][1], 2) == 17.21
 
 
 def probe(index: int, **changes: float) -> LayerProbe:

@@ -47,9 +47,14 @@ class IdCounts:
         return len(self.counts)
 
     @property
+    def used(self) -> int:
+        """Entries of the table up to the last that is not 0, or all: what follows need not be touched."""
+        return min(self.max_id + 1, self.size)
+
+    @property
     def tokens(self) -> int:
         """All ids counted, strays included."""
-        return int(self.counts.sum()) + self.outside
+        return int(self.counts[: self.used].sum()) + self.outside
 
     @property
     def outside(self) -> int:
@@ -60,8 +65,11 @@ class IdCounts:
         ids, counts, dropped = merge_strays(
             self.stray_ids, self.stray_counts, other.stray_ids, other.stray_counts, MAX_STRAYS
         )
+        used = max(self.used, other.used)
+        table = np.zeros(self.size, dtype=np.int64)
+        np.add(self.counts[:used], other.counts[:used], out=table[:used])
         return IdCounts(
-            self.counts + other.counts,
+            table,
             ids,
             counts,
             self.untracked + other.untracked + dropped,
@@ -81,7 +89,7 @@ class IdCounts:
 
     def present(self) -> tuple[Int64, Int64]:
         """(ids, counts), int64 [distinct]: most frequent first, the smaller id first among equals."""
-        ids = np.flatnonzero(self.counts)
+        ids = np.flatnonzero(self.counts[: self.used])
         all_ids = np.concatenate([ids, self.stray_ids])
         counts = np.concatenate([self.counts[ids], self.stray_counts])
         order = np.lexsort((all_ids, -counts))

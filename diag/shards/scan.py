@@ -142,8 +142,9 @@ class Tables:
 
     def done(self) -> IdCounts:
         """What was counted."""
-        present = np.flatnonzero(self.counts)
-        largest = max(int(present[-1]) if len(present) else -1, self.largest_stray)
+        present = (self.counts != 0)[::-1]
+        last = len(present) - 1 - int(present.argmax()) if present.any() else -1
+        largest = max(last, self.largest_stray)
         return IdCounts(self.counts, self.stray_ids, self.stray_counts, self.untracked, self.negative, largest)
 
 

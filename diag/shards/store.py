@@ -90,7 +90,7 @@ def key_of(shard: TokenShard, index: int, plan: Plan, first: int) -> str:
 
 def _packed(summary: ShardSummary) -> dict[str, npt.NDArray[Any]]:
     counts = summary.counts
-    dense = np.trim_zeros(counts.counts, "b")
+    dense = counts.counts[: counts.used]
     small = not len(dense) or int(dense.max()) < 1 << 32
     packed: dict[str, npt.NDArray[Any]] = {
         "counts": dense.astype(np.uint32) if small else dense,

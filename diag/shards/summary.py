@@ -139,7 +139,8 @@ def _summarise(pieces: Iterable[Ids], plan: Plan, file: int, progress: Progress 
         done += more.tokens
         if progress:
             progress(done, done)
-    counts = sum((table.done() for table in tables), IdCounts.empty(plan.size))
+    done_tables = [table.done() for table in tables]
+    counts = sum(done_tables[1:], done_tables[0]) if tables else IdCounts.empty(plan.size)
     documents = [cut.closed() for cut in cuts] or [NO_DOCUMENTS] * len(plan.separators)
     longest = LongestRun(runs.longest, runs.longest_id, file, runs.start) if runs else None
     return ShardSummary(counts, longest, None, dict(zip(plan.separators, documents, strict=True)))

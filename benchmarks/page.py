@@ -1,0 +1,114 @@
+"""How long until the shard page shows a verdict, and does a folder of 125 files show its progress?
+
+    python benchmarks/page.py --dir FOLDER [--rounds 5] [--tokens 10_000_000] [--file-tokens 2_000_000]
+
+Starts the real server and headless Chromium. Writes `--rounds` shards of --tokens Zipf-distributed u32 ids and a folder
+of 125 files of --file-tokens, picks them in the sidebar one after the other, and takes the time from the click to the
+status badge, as seen in the browser. Needs the demo (`make demo`) for its checkpoint and tokenizer.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import statistics
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+from playwright.sync_api import Page, sync_playwright
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "browser")]
+
+from browser_server import SETTLED, start_server, stop_server  # noqa: E402
+
+VOCAB = 4096
+FILES = 125
+QUERY = "shard=demo/shards/stdlib&checkpoint=demo/checkpoints/healthy"
+
+
+def zipf(n: int, seed: int) -> np.ndarray:
+    """u32 [n]: Zipf-distributed ids below VOCAB."""
+    p = 1 / np.arange(1, VOCAB + 1)
+    return np.searchsorted(np.cumsum(p / p.sum()), np.random.default_rng(seed).random(n)).astype("<u4")
+
+
+def build(folder: Path, options: argparse.Namespace) -> None:
+    """The shards, written once."""
+    for number in range(options.rounds):
+        path = folder / f"shard-round{number}.bin"
+        if not path.exists():
+            zipf(options.tokens, number).tofile(path)
+    many = folder / "many"
+    many.mkdir(exist_ok=True)
+    ids = zipf(options.file_tokens, 99)
+    for number in range(FILES):
+        path = many / f"shard-{number:05d}.bin"
+        if not path.exists():
+            np.roll(ids, number).tofile(path)
+
+
+def pick(page: Page, label: str) -> float:
+    """Choose a shard in the sidebar; the clock starts at the click on its name."""
+    page.locator(".st-key-pick-shard").get_by_role("combobox").click()
+    option = page.get_by_role("option", name=re.compile(rf"^{re.escape(label)} ")).first
+    option.wait_for()
+    started = time.perf_counter()
+    option.click()
+    return started
+
+
+def main() -> None:
+    """Build, serve, pick, print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--dir", type=Path, required=True)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--tokens", type=int, default=10_000_000)
+    parser.add_argument("--file-tokens", type=int, default=2_000_000)
+    options = parser.parse_args()
+    corpus = options.dir / "corpus"
+    corpus.mkdir(parents=True, exist_ok=True)
+    build(corpus, options)
+    server = start_server(options.dir / f"run-{time.time_ns()}" / "evidence", roots=str(corpus))
+    try:
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(
+                executable_path="/usr/bin/chromium", args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
+            )
+            page = browser.new_page(viewport={"width": 1440, "height": 1000})
+            page.goto(f"{server.url}/shard?{QUERY}")
+            page.locator(SETTLED).wait_for(state="attached", timeout=60_000)
+            page.wait_for_timeout(3000)
+            times = []
+            for number in range(options.rounds):
+                started = pick(page, f"shard-round{number}.bin")
+                page.get_by_text("1 file, ", exact=False).first.wait_for(state="visible")
+                page.get_by_text(re.compile(rf"shard corpus/shard-round{number}.bin")).wait_for()
+                page.locator("[data-testid=stMetricValue]", has_text=f"{options.tokens:,}").first.wait_for()
+                times.append(time.perf_counter() - started)
+                page.locator(SETTLED).wait_for(state="attached", timeout=60_000)
+                page.wait_for_timeout(500)
+            print(
+                f"first verdict of a {options.tokens:,}-token shard after the pick: median "
+                f"{statistics.median(times):.2f} s ({min(times):.2f} to {max(times):.2f}), n = {len(times)}"
+            )
+            started, seen = pick(page, "many"), []
+            total = FILES * options.file_tokens
+            done = page.locator("[data-testid=stMetricValue]", has_text=f"{total:,}").first
+            while not done.is_visible() and time.perf_counter() - started < 120:
+                bar = page.locator("[data-testid=stProgress]")
+                text = bar.first.inner_text() if bar.count() else ""
+                if text and (not seen or seen[-1] != text):
+                    seen.append(text)
+                time.sleep(0.02)
+            print(f"{FILES} files, {total:,} ids: verdict after {time.perf_counter() - started:.1f} s; progress shown "
+                  f"{len(seen)} times, for instance: {seen[len(seen) // 2] if seen else 'never'}")  # fmt: skip
+            browser.close()
+    finally:
+        stop_server(server)
+
+
+if __name__ == "__main__":
+    main()

@@ -59,6 +59,7 @@ def test_imports_point_one_way(path: Path) -> None:
             "torch streamlit",
         ),
         ("diag.checkpoints", "torch transformers tokenizers"),
+        ("diag.shards", "torch transformers streamlit pandas duckdb numba pyarrow"),
     ],
 )
 def test_what_a_part_needs(modules: str, forbidden: str) -> None:
@@ -86,3 +87,15 @@ def test_every_command_is_in_the_readme() -> None:
     readme = (ROOT / "README.md").read_text()
     names = [command.name or command.callback.__name__ for command in app.registered_commands if command.callback]
     assert names and all(f"python -m diag {name}" in readme for name in names)
+
+
+def test_every_alarm_key_and_setting_is_documented() -> None:
+    from diag.settings import VARIABLES
+    from diag.shards.alarms import ALARMS
+    from diag.shards.audit import ShardAudit
+
+    page, readme = (ROOT / "docs" / "shards.md").read_text(), (ROOT / "README.md").read_text()
+    assert all(f"| `{alarm.code}` | {alarm.status}" in page or f", {alarm.status} |" in page for alarm in ALARMS)
+    nested = {"sniff", "vocabularies", "documents", "dead", "longest_run", "bigram", "window", "parts", "bad_files"}
+    assert nested <= set(ShardAudit.__dataclass_fields__) and all(f"`{key}`" in page for key in nested)
+    assert all(key in readme or variable in readme for key, variable in VARIABLES.items() if key != "demo_dir")

@@ -180,7 +180,7 @@ _NAMES = st.text(st.characters(blacklist_characters="/\0", blacklist_categories=
 
 
 @given(st.lists(_NAMES.filter(lambda name: not name.startswith(".")), max_size=6, unique=True))
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_every_name_a_disk_allows_gets_its_own_id(tmp_path_factory: pytest.TempPathFactory, names: list[str]) -> None:
     root = tmp_path_factory.mktemp("roots") / "data"
     root.mkdir()

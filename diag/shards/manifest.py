@@ -12,22 +12,29 @@ from diag.errors import one_line
 from diag.shards.reader import MAX_VOCAB, ShardFile
 
 MAX_BYTES = 16 << 20  # it lists its input files, so it can be long; 16 MiB is a hundred thousand paths
-_SCHEMA = "pretokenize-bin-v1"
+SCHEMA = "pretokenize-bin-v1"
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """content: the object as it stands, untrusted, or None. vocab_size: its claim if plausible. notes: what is off."""
+    """content: the object as it stands, untrusted, or None. vocab_size, separator: its claims if plausible; there is no
+    separator under the policy "none". notes: what is off."""
 
     content: dict[str, Any] | None = None
     vocab_size: int | None = None
+    separator: int | None = None
     notes: tuple[str, ...] = ()
 
+    @property
+    def states_schema(self) -> bool:
+        """Whether it says that the files are pretokenize-bin-v1."""
+        return self.content is not None and self.content.get("schema") == SCHEMA
 
-def read_manifest(folder: Path, files: Sequence[ShardFile], *, whole_folder: bool) -> Manifest:
+
+def read_manifest(folder: Path) -> Manifest:
     """Read `folder/manifest.json`; nothing in it raises, everything wrong with it becomes a note.
 
-    Its counts are checked against `files` when these are the whole folder. Reads at most MAX_BYTES.
+    Reads at most MAX_BYTES.
     """
     path = folder / "manifest.json"
     if not path.is_file():
@@ -45,28 +52,34 @@ def read_manifest(folder: Path, files: Sequence[ShardFile], *, whole_folder: boo
         return Manifest(notes=("manifest.json is no valid JSON and was ignored.",))
     if not isinstance(content, dict):
         return Manifest(notes=("manifest.json holds no JSON object and was ignored.",))
-    notes = _lies(content, files) if whole_folder else []
+    notes = []
     schema = content.get("schema")
-    if schema != _SCHEMA:
-        notes.append(f"manifest.json states the schema {_shown(schema)}; the files are read as {_SCHEMA}.")
+    if schema != SCHEMA:
+        notes.append(f"manifest.json states the schema {_shown(schema)}; the files are read as {SCHEMA}.")
     vocab_size = content.get("vocab_size")
-    if vocab_size is not None and not _plausible_vocab(vocab_size):
+    if vocab_size is not None and not _whole(vocab_size, 1, MAX_VOCAB):
         notes.append(f"manifest.json states a vocabulary of {_shown(vocab_size)}, which was ignored.")
         vocab_size = None
-    return Manifest(content, vocab_size, tuple(notes))
+    separator = content.get("eos_token_id") if content.get("eos_policy") != "none" else None
+    if separator is not None and not _whole(separator, 0, MAX_VOCAB - 1):
+        notes.append(f"manifest.json states that documents end with {_shown(separator)}, which was ignored.")
+        separator = None
+    return Manifest(content, vocab_size, separator, tuple(notes))
 
 
-def _lies(content: dict[str, Any], files: Sequence[ShardFile]) -> list[str]:
+def lies(manifest: Manifest, files: Sequence[ShardFile]) -> tuple[str, ...]:
+    """The counts that it states of a folder, where they are not those of `files`; one sentence each."""
+    content = manifest.content or {}
     found = {"total_tokens": (sum(file.tokens for file in files), "tokens"), "shard_count": (len(files), "files")}
-    return [
+    return tuple(
         f"manifest.json states {key} = {_shown(content[key])}, but the folder holds {actual:,} {unit}."
         for key, (actual, unit) in found.items()
         if content.get(key) is not None and (isinstance(content[key], bool) or content[key] != actual)
-    ]
+    )
 
 
-def _plausible_vocab(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MAX_VOCAB
+def _whole(value: object, low: int, high: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
 
 
 def _shown(value: object) -> str:

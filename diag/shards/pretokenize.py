@@ -1,20 +1,23 @@
-"""`pretokenize-bin-v1`: headerless little-endian u32 ids in `.bin` files, a manifest beside them perhaps.
+"""Headerless ids in `.bin` files: `pretokenize-bin-v1` (u32, a manifest beside them perhaps) and nanoGPT's (u16).
 
-Source: formats.md, "Token shards". Other headerless `.bin` files (nanoGPT's are u16) are read with an explicit dtype.
+Source: formats.md, "Token shards". The type is told from the ids (guess.py); names decide where these leave it open.
 """
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
 from diag.errors import InputError
-from diag.shards.manifest import read_manifest
-from diag.shards.reader import DTYPES, Mapped, ShardFile, TokenShard
-from diag.shards.signatures import read_head, refuse, refuse_folder
+from diag.shards import headerless
+from diag.shards.gather import names_in, with_suffix
+from diag.shards.manifest import SCHEMA, Manifest, lies, read_manifest
+from diag.shards.reader import Sniff, TokenShard
 
 NAME = "pretokenize-bin-v1"
+_NANOGPT = re.compile(r"(train|val)\.bin", re.IGNORECASE)
+_SHOWN_FOLDERS = 5
 
 
 def claims(path: Path, head: bytes) -> bool:
@@ -23,56 +26,75 @@ def claims(path: Path, head: bytes) -> bool:
 
 
 def open_files(path: Path, dtype: str | None) -> TokenShard:
-    """Open one `.bin` file, or a folder of `shard-*.bin` in lexical order. Costs a short read per file."""
+    """Open one `.bin`, or those of a folder in lexical order: `shard-*.bin` if there are any, else all of them.
+
+    u32 has the benefit of the doubt under a name `shard-*.bin` or with a manifest, and wherever several types fit but
+    the name is one of nanoGPT's. See headerless.open_all for the cost and the errors.
+    """
     whole_folder = path.is_dir()
     paths, notes = _listed(path) if whole_folder else ([path], [])
-    width = int(DTYPES[dtype or "u32"][1:])
-    files = tuple(_checked(each, dtype, width) for each in paths)
-    tokens = sum(file.tokens for file in files)
-    if tokens == 0:
-        what = f"Every token file is empty ({len(files)} found)." if whole_folder else "The token file is empty."
-        raise InputError(what, where=str(path), fix="Run the tokenization again.")
-    manifest = read_manifest(path if whole_folder else path.parent, files, whole_folder=whole_folder)
-    return TokenShard(
-        path=path,
-        format=NAME if width == 4 and dtype != "i32" else f"headerless-{dtype}",
-        dtype=dtype or "u32",
-        byte_order="little",
-        files=files,
-        tokens=tokens,
+    manifest = read_manifest(path if whole_folder else path.parent)
+    nanogpt = all(_NANOGPT.fullmatch(each.name) for each in paths) and manifest.content is None
+    shard = headerless.open_all(
+        path,
+        NAME,
+        paths,
+        dtype,
+        favourite="u16" if nanogpt else "u32",
+        trusted=_trusted(paths, manifest),
+        vocab_size=manifest.vocab_size,
+    )
+    if shard.dtype != "u32" or shard.byte_order != "little":
+        shard = replace(shard, format=f"headerless-{shard.dtype}")
+    found = lies(manifest, shard.files) if whole_folder else ()
+    return replace(
+        shard,
+        sniff=_confirmed(shard, manifest) if whole_folder and dtype is None and not found else shard.sniff,
+        separator=manifest.separator,
         manifest=manifest.content,
         vocab_size=manifest.vocab_size,
-        notes=(*notes, *manifest.notes),
+        notes=(*notes, *shard.notes, *found, *manifest.notes, *_too_narrow(shard, manifest)),
     )
 
 
 def _listed(folder: Path) -> tuple[list[Path], list[str]]:
-    try:
-        names = sorted(entry.name for entry in folder.iterdir())
-    except OSError as error:
-        raise InputError(f"The folder cannot be listed ({error.strerror}).", where=str(folder)) from None
-    refuse_folder(folder, names)
-    bins = [name for name in names if name.endswith(".bin") and not name.startswith(".")]
-    shards = [name for name in bins if name.startswith("shard-")]
+    bins = with_suffix(folder, ".bin")
+    shards = [path for path in bins if path.name.startswith("shard-")]
     if not bins:
+        inner = [name for name in names_in(folder) if (folder / name).is_dir()][:_SHOWN_FOLDERS]
         raise InputError(
-            "The folder holds no .bin token file.", where=str(folder), fix="Name a folder with shard-*.bin files."
+            "The folder holds no token file that is known.",
+            where=str(folder),
+            fix=f"Name one of its folders ({', '.join(inner)})."
+            if inner
+            else "Name a folder with shard-*.bin, .npy, .ds, .parquet or .arrow files.",
         )
     left_out = len(bins) - len(shards)
     if not shards:
-        return [folder / name for name in bins], [f"No file is named shard-*.bin, so all {len(bins)} .bin are read."]
+        return bins, [f"No file is named shard-*.bin, so all {len(bins)} .bin are read."]
     notes = [f"{left_out} .bin files are not named shard-*.bin and were left out."] if left_out else []
-    return [folder / name for name in shards], notes
+    return shards, notes
 
 
-def _checked(path: Path, dtype: str | None, width: int) -> ShardFile:
-    refuse(path, read_head(path), dtype)
-    size = path.stat().st_size
-    if size % width:
-        raise InputError(
-            f"{size:,} bytes are no whole number of {width}-byte ids: the file is cut short or holds another type.",
-            where=str(path),
-            fix="Copy it again; `python -m diag shard` with --dtype u16, i32 or i64 tells whether it is another type.",
-        )
-    stored = np.dtype("<" + DTYPES[dtype or "u32"])
-    return ShardFile(path, size // width, Mapped(path, stored, size // width))
+def _trusted(paths: list[Path], manifest: Manifest) -> str:
+    if manifest.states_schema:
+        return f"manifest.json states the schema {SCHEMA}, whose ids are u32."
+    if all(path.name.startswith("shard-") for path in paths):
+        return f"No header; the name shard-*.bin is that of {NAME}, whose ids are u32."
+    return "manifest.json lies beside it, as with u32 ids." if manifest.content is not None else ""
+
+
+def _confirmed(shard: TokenShard, manifest: Manifest) -> Sniff:
+    """The manifest states u32 ids, and as many as there are: nothing is left to guess."""
+    stated = (manifest.content or {}).get("total_tokens")
+    if shard.format != NAME or not manifest.states_schema or stated != shard.tokens:
+        return shard.sniff
+    reason = f"manifest.json states {SCHEMA} and {stated:,} tokens, which is what 4-byte ids give."
+    return Sniff("certain", (reason, *shard.sniff.reasons))
+
+
+def _too_narrow(shard: TokenShard, manifest: Manifest) -> list[str]:
+    entries = manifest.vocab_size
+    if entries is None or shard.dtype != "u16" or entries <= 1 << 16:
+        return []
+    return [f"manifest.json states {entries:,} entries, and 16-bit ids can name 65,536 only."]

@@ -133,7 +133,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(changes=st.dictionaries(st.sampled_from([*CONFIG, "head_dim", "rope_parameters", "torch_dtype"]), JSON))
 def test_any_config_opens_or_is_an_input_error(build: Build, changes: dict[str, Any]) -> None:
     with contextlib.suppress(InputError):

@@ -136,7 +136,7 @@ def test_raw_is_read_only_and_pieces_agree_with_it(build: Build) -> None:
     assert np.array_equal(checkpoint.flat(name, 5, 9), whole.ravel()[5:9])
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_a_mutated_header_gives_an_input_error_or_tensors_inside_the_file(tmp_path: Path, data: st.DataObject) -> None:
     file = write(tmp_path, GOOD)

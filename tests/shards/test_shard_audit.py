@@ -142,7 +142,7 @@ def test_ids_cut_to_16_bits_are_invalid_although_they_look_healthy(write_shard):
 
 def test_a_16_bit_file_read_as_32_bit_is_invalid_even_without_a_vocabulary(write_shard):
     folder = write_shard([np.append(_uniform(5000, 20_000), [7, 9])], "<u2")
-    misread = audit_shard(open_shard(folder))
+    misread = audit_shard(open_shard(folder, dtype="u32"))
     assert (misread.status, _codes(misread)) == ("invalid", ["implausible_ids"])
     assert audit_shard(open_shard(folder, dtype="u16")).status == "ok"
 

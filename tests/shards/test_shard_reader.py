@@ -100,16 +100,14 @@ def _llmc(magic: int) -> bytes:
 @pytest.mark.parametrize(
     ("name", "content", "says"),
     [
-        ("a.bin", _llmc(20240520), "llm.c token file .magic 20240520, 16-bit ids. is not read yet"),
-        ("a.bin", _llmc(20240801), "llm.c token file .magic 20240801, 32-bit ids. is not read yet"),
+        ("a.bin", _llmc(20240801), "header states 2 ids and the file holds 1"),
         ("a.bin", _llmc(20240522), "llm.c evaluation file"),
         ("a.bin", b"PK\3\4" + b"\0" * 60, "zip file is an archive"),
         ("a.bin", b"def main():\n    return 0\n    ", "text, not token ids"),
-        ("a.npy", b"\x93NUMPY\1\0" + b"\0" * 64, "NumPy array .* is not read yet"),
-        ("a.npy", b"\0" * 64, "without a NumPy header .* is not read yet"),
-        ("a.parquet", b"PAR1" + b"\0" * 64, "Parquet file is not read yet"),
-        ("a.arrow", b"\xff\xff\xff\xff" + b"\0" * 64, "Arrow file is not read yet"),
-        ("a.idx", b"MMIDIDX\0\0" + b"\0" * 25, "Megatron index .* is not read yet"),
+        ("a.npy", b"\x93NUMPY\1\0" + b"\0" * 64, "holds records, or its header is damaged"),
+        ("a.parquet", b"PAR1" + b"\0" * 64, "cannot be decoded .Parquet magic bytes not found in footer"),
+        ("a.arrow", b"\xff\xff\xff\xff" + b"\0" * 64, "cannot be decoded"),
+        ("a.idx", b"MMIDIDX\0\0" + b"\0" * 25, "Megatron index has version 0"),
         ("a.tar", b"\0" * 257 + b"ustar" + b"\0" * 250, "tar file is an archive"),
         ("a.txt", b"hi", "text, not token ids"),
         ("a.dat", b"\0" * 64, "suffix '.dat' belongs to no token format"),
@@ -124,18 +122,19 @@ def test_what_is_no_headerless_shard_is_named_and_refused(tmp_path, name, conten
     assert "\n" not in str(caught.value)
 
 
-def test_llmc_is_refused_in_a_folder_and_under_a_dtype_too(tmp_path):
+def test_an_llmc_header_decides_the_width_whatever_the_name(tmp_path):
     (tmp_path / "shard-00000.bin").write_bytes(_llmc(20240520))
-    with pytest.raises(InputError, match="20240520"):
-        open_shard(tmp_path, dtype="u16")
+    shard = open_shard(tmp_path)
+    assert (shard.dtype, shard.offset, shard.ids(0).tolist()) == ("u16", 1024, [1, 2])
+    with pytest.raises(InputError, match="states u16 ids, and u32 was asked for"):
+        open_shard(tmp_path, dtype="u32")
 
 
-def test_a_megatron_data_file_is_known_by_its_index_and_read_with_a_dtype(tmp_path):
+def test_a_damaged_megatron_index_is_not_read_around(tmp_path):
     (tmp_path / "corpus.idx").write_bytes(b"MMIDIDX\0\0" + b"\0" * 25)
     np.array([1, 2], dtype="<u2").tofile(tmp_path / "corpus.bin")
-    with pytest.raises(InputError, match=r"Megatron index \(corpus.idx\)"):
+    with pytest.raises(InputError, match=r"corpus.idx: .* version 0"):
         open_shard(tmp_path / "corpus.bin")
-    assert open_shard(tmp_path / "corpus.bin", dtype="u16").ids(0).tolist() == [1, 2]
 
 
 def test_printable_16_bit_ids_are_not_taken_for_text(write_shard):
@@ -148,10 +147,10 @@ def test_printable_16_bit_ids_are_not_taken_for_text(write_shard):
 @pytest.mark.parametrize(
     ("files", "says"),
     [
-        ([], "holds no .bin token file"),
-        (["state.json", "dataset_info.json", "data-00000.arrow"], "Hugging Face data set .* is not read yet"),
+        ([], "holds no token file that is known"),
+        (["state.json", "dataset_info.json", "data-00000.arrow"], "data-00000.arrow: The file cannot be decoded"),
         (["index.json"], "MosaicML MDS data set is not read yet"),
-        (["README.md", "train.parquet"], "Parquet file is not read yet"),
+        (["README.md", "train.parquet"], "train.parquet: This is no Parquet file"),
     ],
 )
 def test_folders_of_other_formats_are_named(tmp_path, files, says):

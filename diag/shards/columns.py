@@ -1,0 +1,212 @@
+"""Ids in a column of a table, one list a row or one id a row: what Parquet and Arrow have in common.
+
+pyarrow is imported inside functions only: it costs 0.2 s, and a machine that reads other formats need not have it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from diag.errors import InputError, one_line
+from diag.shards.reader import PIECE_IDS, STORED_DTYPES, Ids, Lengths
+
+NAMES = ("input_ids", "tokens", "token_ids", "ids")  # in order of preference
+# Lists of whole numbers that go with token ids and are none.
+COMPANIONS = frozenset(
+    ["attention_mask", "labels", "loss_mask", "position_ids", "special_tokens_mask", "token_type_ids", "word_ids"]
+)
+_DTYPES = {f"{kind}{bits}": f"{kind[0]}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64)}
+_SHOWN_COLUMNS = 8
+_JOIN_BELOW = PIECE_IDS // 4  # smaller arrays are joined before they are handed out
+
+
+Chunk = tuple[int, Ids, Lengths]
+"""(number of the row group or record batch, ids [tokens], tokens of each row)."""
+
+
+@dataclass(frozen=True)
+class Columnar:
+    """Source of ids that lie in the chunks of a table (row groups, record batches), decoded as they are read.
+
+    starts: int64 [chunks + 1], ids before each chunk. chunks(first) yields the arrays of chunk `first` and all after it
+    in order, each of a few MB. lists: whether a row is a document. Reading costs the decoding of what is asked for, and
+    of what lies before it in its chunk.
+    """
+
+    path: Path
+    dtype: np.dtype[Any]
+    starts: npt.NDArray[np.int64] = field(compare=False)
+    chunks: Callable[[int], Iterator[Chunk]] = field(compare=False)
+    lists: bool
+
+    def read(self, start: int, stop: int) -> Ids:
+        """See Source."""
+        parts: list[Ids] = [np.empty(0, dtype=self.dtype)]
+        first = int(np.searchsorted(self.starts, start, side="right")) - 1
+        at = int(self.starts[first])
+        if start < stop:
+            for _, ids, _ in self._checked(first):
+                parts.append(ids[max(start - at, 0) : stop - at])
+                at += len(ids)
+                if at >= stop:
+                    break
+        found = parts[1] if len(parts) == 2 else np.concatenate(parts)
+        found.flags.writeable = False
+        return found
+
+    def pieces(self, stop: int) -> Iterator[Ids]:
+        """See Source."""
+        done = 0
+        waiting: list[Ids] = []
+        size = 0
+        for _, ids, _ in self._checked(0):
+            waiting.append(ids[: stop - done])
+            done += len(waiting[-1])
+            size += len(waiting[-1])
+            if size >= _JOIN_BELOW or done == stop:
+                joined = waiting[0] if len(waiting) == 1 else np.concatenate(waiting)
+                yield from (joined[at : at + PIECE_IDS] for at in range(0, size, PIECE_IDS))
+                waiting, size = [], 0
+            if done == stop:
+                return
+
+    def document_lengths(self) -> Iterator[Lengths] | None:
+        """See Source."""
+        return (lengths for _, _, lengths in self._checked(0)) if self.lists else None
+
+    def _checked(self, first: int) -> Iterator[Chunk]:
+        """The arrays from chunk `first` on. InputError as soon as a chunk has more or fewer ids than was counted."""
+        at, current = int(self.starts[first]), first
+        for chunk, ids, lengths in self.chunks(first):
+            if chunk != current and (chunk + 1 >= len(self.starts) or at != int(self.starts[chunk])):
+                break
+            current = chunk
+            at += len(ids)
+            if at > int(self.starts[chunk + 1]):
+                break
+            yield chunk, ids, lengths
+        if at != int(self.starts[-1]):
+            raise InputError(
+                f"Part {current:,} of the table does not hold as many ids as it states.",
+                where=str(self.path),
+                fix="Copy the file again.",
+            )
+
+
+@dataclass(frozen=True)
+class Column:
+    """The column that holds the ids. position: in the schema. lists: a list a row, which is a document; else an id a
+    row. reason: why this one."""
+
+    name: str
+    position: int
+    dtype: str
+    lists: bool
+    reason: str
+
+    def source(self, path: Path, starts: Sequence[int], chunks: Callable[[int], Iterator[Chunk]]) -> Columnar:
+        """The source of these ids; see Columnar."""
+        stored = np.dtype("<" + STORED_DTYPES[self.dtype])
+        return Columnar(path, stored, np.array(starts, dtype=np.int64), chunks, self.lists)
+
+
+def choose(schema: Any, path: Path) -> Column:
+    """The column with the ids in a pyarrow schema. InputError, naming the columns and their types, if there is none.
+
+    Lists of integers come first, by NAMES, else the first that is no companion of token ids. Integers, one a row, are
+    ids under one of NAMES, or if they are the only column.
+    """
+    fields = list(enumerate(schema))
+    lists = {f.name: (at, inner) for at, f in reversed(fields) if (inner := _list_of(f.type))}
+    plain = {f.name: (at, str(f.type)) for at, f in reversed(fields) if str(f.type) in _DTYPES}
+    plain = {name: found for name, found in plain.items() if name in NAMES or len(fields) == 1}
+    named = next((name for name in NAMES if name in lists or name in plain), None)
+    others = [name for name in schema.names if name in lists and name not in COMPANIONS]
+    if named:
+        reason = f"Ids are in the column {named}, by its name."
+    elif others:
+        named = others[0]
+        reason = f"Ids are taken from the column {one_line(named, 60)}, the " + (
+            f"first of {len(others)} that hold lists of integers." if len(others) > 1 else "only list of integers."
+        )
+    elif plain:
+        named = next(iter(plain))
+        reason = f"Ids are in {one_line(named, 60)}, the only column."
+    else:
+        raise _no_ids(schema, path)
+    if schema.names.count(named) > 1:
+        raise InputError(f"Several columns are called {named}.", where=str(path), fix="Write the data with one.")
+    position, stored = lists.get(named) or plain[named]
+    return Column(named, position, _DTYPES[stored], named in lists, f"{reason} Its type is {stored}.")
+
+
+def unpack(array: Any, column: Column, path: Path) -> tuple[Ids, Lengths]:
+    """(ids, lengths of rows) of a pyarrow array, without a copy. InputError for nulls (there is no id that stands for
+    nothing), pyarrow's own errors for offsets that lead astray."""
+    array.validate(full=True)
+    lengths = _row_lengths(array, column)
+    flat = array.flatten() if column.lists else array
+    if array.null_count or flat.null_count:
+        raise InputError(
+            f"The column {column.name} holds nulls among its ids.", where=str(path), fix="Write the data without them."
+        )
+    return flat.to_numpy(zero_copy_only=True), lengths
+
+
+def pyarrow() -> Any:
+    """The module. InputError where it is not installed."""
+    try:
+        import pyarrow as module
+    except ImportError:
+        raise InputError(
+            "Parquet and Arrow files are read with pyarrow, which is not installed.", fix="pip install pyarrow"
+        ) from None
+    return module
+
+
+@contextmanager
+def decoding(path: Path) -> Iterator[None]:
+    """What pyarrow raises for a damaged file becomes an InputError that names it."""
+    arrow = pyarrow()
+    try:
+        yield
+    except (arrow.ArrowException, OSError, ValueError, LookupError, MemoryError, OverflowError, TypeError) as error:
+        raise InputError(
+            f"The file cannot be decoded ({one_line(str(error) or type(error).__name__, 160)}).",
+            where=str(path),
+            fix="Copy it again.",
+        ) from None
+
+
+def _list_of(kind: Any) -> str | None:
+    """The integer type of a list type's elements."""
+    types = pyarrow().types
+    if not (types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind)):
+        return None
+    inner = str(kind.value_type)
+    return inner if inner in _DTYPES else None
+
+
+def _row_lengths(array: Any, column: Column) -> Lengths:
+    if not column.lists:
+        return np.ones(len(array), dtype=np.int64)
+    if pyarrow().types.is_fixed_size_list(array.type):
+        return np.full(len(array), array.type.list_size, dtype=np.int64)
+    return np.diff(array.offsets.to_numpy(zero_copy_only=True)).astype(np.int64)
+
+
+def _no_ids(schema: Any, path: Path) -> InputError:
+    shown = [f"{one_line(f.name, 40)}: {one_line(str(f.type), 60)}" for f in list(schema)[:_SHOWN_COLUMNS]]
+    more = f" and {len(schema) - len(shown)} more" if len(schema) > len(shown) else ""
+    return InputError(
+        f"No column holds lists of integers; there are {', '.join(shown) or 'no columns'}{more}.",
+        where=str(path),
+        fix="Tokenize the text first.",
+    )

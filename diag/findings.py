@@ -168,7 +168,8 @@ class Reading:
     """A case as loaded, nothing repaired: the loss on its ruler, the layers, and what the data and tie checks say.
 
     measurement is null when no loss can be computed (ids beyond the embedding rows). null_models_nats: losses of
-    predictors without context on the same targets, which decide whether a gate means anything.
+    predictors without context on the same targets, which decide whether a gate means anything. bigram_nats: a bigram
+    model learnt from the rest of the shard, on the same targets; null if there is no rest, or in an older record.
     """
 
     measurement: Measurement | None
@@ -184,11 +185,15 @@ class Reading:
     sequences: int
     notes: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
+    bigram_nats: float | None = None
 
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """Everything one run of `test` found. `loss_nats` is null when no loss could be computed (bad data)."""
+    """Everything one run of `test` found. `loss_nats` is null when no loss could be computed (bad data).
+
+    bigram_nats: as in Reading.
+    """
 
     loss_nats: float | None
     stderr_nats: float | None
@@ -208,3 +213,4 @@ class Diagnosis:
     forward_passes: int = 0
     notes: tuple[str, ...] = ()
     reading: Reading | None = None
+    bigram_nats: float | None = None

@@ -54,11 +54,14 @@ class Ruler:
 
     chance_nats: ln(embedding rows). unigram_nats: cross-entropy of the window's targets under the counts of the
     rest of the shard, add-½ smoothed. reference_nats: the reference checkpoint on the same window, if there is one.
+    bigram_nats: what the id before each target predicts, learnt from the rest of the shard, if there is any. A mark
+    only: zones and the gate go by the counts.
     """
 
     chance_nats: float
     unigram_nats: float
     reference_nats: float | None = None
+    bigram_nats: float | None = None
 
 
 def zone(loss_nats: float, ruler: Ruler) -> Zone:

@@ -81,7 +81,9 @@ def lens(own: Sequence[LayerProbe], reference: Sequence[LayerProbe], reading: Re
     st.caption(
         "Loss in nats per token if the final norm and the head read the stream there. It should fall with depth."
     )
-    ruler = Ruler(reading.chance_nats, reading.unigram_nats) if reading.unigram_nats is not None else None
+    ruler = None
+    if reading.unigram_nats is not None:
+        ruler = Ruler(reading.chance_nats, reading.unigram_nats, bigram_nats=reading.bigram_nats)
     draw(charts.logit_lens(own, reference, ruler), "logit-lens")
 
 

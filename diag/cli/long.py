@@ -43,6 +43,7 @@ def forward_object(reading: Reading) -> dict[str, Any]:
             "ruler": {
                 "chance_nats": reading.chance_nats,
                 "unigram_nats": reading.unigram_nats,
+                "bigram_nats": reading.bigram_nats,
                 "reference_nats": theirs.loss_nats if theirs else None,
             },
             "zone": reading.zone,

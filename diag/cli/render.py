@@ -106,6 +106,7 @@ def forward(console: Console, value: dict[str, Any]) -> None:
     rows = [
         ("chance, ln V", in_all_units(ruler["chance_nats"])),
         ("word counts alone", in_all_units(ruler["unigram_nats"])),
+        ("word pairs (held-out bigram)", in_all_units(ruler["bigram_nats"])),
         ("reference", in_all_units(ruler["reference_nats"])),
     ]
     console.print(table(("ruler", "loss"), rows))

@@ -151,6 +151,7 @@ def _ruler(numbers: Summary, claim: Claim | None) -> Table:
     """Every mark of the ruler that the record knows, lowest first. A claim is shown in nats, whatever its unit was."""
     named = [
         ("reference checkpoint", numbers.reference_nats),
+        ("word pairs (held-out bigram)", numbers.bigram_nats),
         ("unigram entropy (word counts only)", numbers.unigram_nats),
         ("chance, ln of the embedding rows", numbers.chance_nats),
         ("this checkpoint", numbers.loss_nats),

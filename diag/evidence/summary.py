@@ -17,6 +17,7 @@ class Summary:
     stderr_nats: float | None
     reference_nats: float | None
     unigram_nats: float | None
+    bigram_nats: float | None
     chance_nats: float
     zone: Zone | None
     gate: GateResult | None
@@ -36,6 +37,7 @@ def summary(record: Record) -> Summary:
             stderr_nats=diagnosis.stderr_nats,
             reference_nats=diagnosis.reference_nats,
             unigram_nats=diagnosis.unigram_nats,
+            bigram_nats=diagnosis.bigram_nats,
             chance_nats=diagnosis.chance_nats,
             zone=diagnosis.zone,
             gate=diagnosis.gate,
@@ -52,6 +54,7 @@ def summary(record: Record) -> Summary:
         stderr_nats=measured.stderr_nats if measured else None,
         reference_nats=reference.loss_nats if reference else None,
         unigram_nats=reading.unigram_nats,
+        bigram_nats=reading.bigram_nats,
         chance_nats=reading.chance_nats,
         zone=reading.zone,
         gate=reading.gate,

@@ -288,6 +288,7 @@ class _Suite:
             seconds=time.perf_counter() - started,
             forward_passes=setup.evaluator.forward_passes,
             notes=setup.notes,
+            bigram_nats=setup.ruler.bigram_nats,
         )
 
 

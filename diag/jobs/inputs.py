@@ -26,6 +26,7 @@ from diag.shards import (
     read_window,
     unigram_baseline,
 )
+from diag.shards.bigram import Bigram, bigram_baseline
 from diag.units import Ruler, gate_word
 
 # A name is a catalogue id in the dashboard and a path on the command line: whoever asks says how to find it.
@@ -76,6 +77,20 @@ class Inputs:
         """What word counts alone get on the window's targets."""
         return unigram_baseline(self.shard, self.window, self.rows, counts=self.audit.counts)
 
+    @cached_property
+    def bigram(self) -> Bigram | None:
+        """What the id before each of the window's targets predicts; None without a readable window, or if the shard
+        holds nothing else. Costs about a second."""
+        return self._bigram(None)
+
+    def learn_pairs(self, progress: Progress) -> None:
+        """Do now what `bigram` needs, with progress and a chance to stop."""
+        if "bigram" not in self.__dict__:
+            self.__dict__["bigram"] = self._bigram(progress)
+
+    def _bigram(self, progress: Progress | None) -> Bigram | None:
+        return bigram_baseline(self.shard, self.window, self.rows, progress=progress) if self.readable else None
+
     @property
     def null_models_nats(self) -> tuple[float, float]:
         """Word counts, and the most frequent id alone, on the window's targets."""
@@ -83,7 +98,8 @@ class Inputs:
 
     def ruler(self, reference_nats: float | None) -> Ruler:
         """The marks for this case."""
-        return Ruler(self.chance_nats, self.baseline.nats, reference_nats)
+        pairs = self.bigram.nats if self.bigram else None
+        return Ruler(self.chance_nats, self.baseline.nats, reference_nats, pairs)
 
     def gate(self, loss_nats: float | None) -> GateResult | None:
         """The case's gate, judged with this loss."""
@@ -104,8 +120,8 @@ class Inputs:
     @property
     def notes(self) -> tuple[str, ...]:
         """What a reader of the numbers should know, one sentence each."""
-        note = self.baseline.note if self.readable else ""
-        return (*self.shard.notes, *self.window.notes, *self.checkpoint.notes, *((note,) if note else ()))
+        of_marks = (self.baseline.note if self.readable else "", self.bigram.note if self.bigram else "")
+        return (*self.shard.notes, *self.window.notes, *self.checkpoint.notes, *(note for note in of_marks if note))
 
     def described(self) -> dict[str, Any]:
         """The inputs as a record names them: by content, so that anyone can tell whether theirs are the same."""

@@ -50,6 +50,7 @@ def read(inputs: Inputs, say: Say, *, lens: bool = True) -> Loaded:
     """
     say(0.0, "Counting the shard's ids")
     inputs.count(lambda done, total: say(0.02 * done / max(total, 1), "Counting the shard's ids"))
+    inputs.learn_pairs(lambda done, total: say(None, "Learning which id follows which"))
     tie = tie_status(inputs.checkpoint)
     model = measured = theirs = None
     if inputs.readable:
@@ -76,6 +77,7 @@ def read(inputs: Inputs, say: Say, *, lens: bool = True) -> Loaded:
         sequences=inputs.window.sequences,
         notes=(*inputs.notes, *_load_notes(model)),
         missing=model.missing if model else (),
+        bigram_nats=inputs.bigram.nats if inputs.bigram else None,
     )
     return Loaded(inputs, model, reading)
 
@@ -164,6 +166,7 @@ def _waits(loaded: Loaded, data: Finding, before: tuple[Finding, ...], ids: tupl
         forward_passes=reading_passes(reading),
         notes=reading.notes,
         reading=reading,
+        bigram_nats=reading.bigram_nats,
     )
 
 

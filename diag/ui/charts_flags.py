@@ -18,13 +18,15 @@ _PHONE_PX = 325  # the plot's width on a screen of 390 px; labels that fit there
 
 @dataclass(frozen=True)
 class Mark:
-    """One thing on the axis: its words, its place in nats, and how it looks without colour."""
+    """One thing on the axis: its words, its place in nats, and how it looks without colour. about: what it is, for
+    those who ask; plain words, no markup."""
 
     words: str
     nats: float
     colour: str
     symbol: str
     size: int = 13
+    about: str = ""
 
     @property
     def label(self) -> tuple[str, str]:
@@ -33,10 +35,9 @@ class Mark:
 
     @property
     def hover(self) -> str:
-        """The number in every unit."""
-        return (
-            f"{self.words}: {self.nats:.4f} nats = {bits(self.nats):.4f} bits, perplexity {perplexity(self.nats):.4g}"
-        )
+        """The number in every unit, and what it is."""
+        number = f"{self.nats:.4f} nats = {bits(self.nats):.4f} bits, perplexity {perplexity(self.nats):.4g}"
+        return f"{self.words}: {number}<br>{self.about}" if self.about else f"{self.words}: {number}"
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,7 @@ def shares(own: Sequence[LayerProbe], reference: Sequence[LayerProbe] = ()) -> g
 def logit_lens(
     own: Sequence[LayerProbe], reference: Sequence[LayerProbe] = (), ruler: Ruler | None = None
 ) -> go.Figure:
-    """The loss if the head read the stream after each layer, with chance and word counts as horizontal lines."""
+    """The loss if the head read the stream after each layer; chance, word counts and word pairs as horizontal lines."""
     figure = blank(380)
     lens = lambda p: math.nan if p.logit_lens_nats is None else p.logit_lens_nats  # noqa: E731
     _line(figure, own, ("loss as loaded", lens, BLUE, "circle"), dashed=False)
@@ -48,15 +48,24 @@ def logit_lens(
     if reference:
         _key(figure)
     if ruler:
-        for words, value, dash in (("chance", ruler.chance_nats, "dash"), ("word counts", ruler.unigram_nats, "dot")):
+        for words, value, dash, side in _levels(ruler):
             figure.add_hline(
                 y=value,
                 line={"color": GREY, "dash": dash, "width": 1.5},
                 annotation_text=f"{words} {value:.2f} nats",
-                annotation_position="top left",
+                annotation_position=f"{side} left",
             )
     figure.update_layout(xaxis=_layer_axis(own), yaxis=axis("loss, nats per token", rangemode="tozero"))
     return figure
+
+
+def _levels(ruler: Ruler) -> list[tuple[str, float, str, str]]:
+    """(words, nats, dash, side of the line where the words stand): the lower of counts and pairs has them below."""
+    counts, pairs = ruler.unigram_nats, ruler.bigram_nats
+    levels = [("chance", ruler.chance_nats, "dash", "top")]
+    if pairs is not None:
+        levels.append(("word pairs", pairs, "dashdot", "bottom" if pairs <= counts else "top"))
+    return [*levels, ("word counts", counts, "dot", "bottom" if pairs is not None and counts < pairs else "top")]
 
 
 def _lines(

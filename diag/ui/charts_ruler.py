@@ -16,6 +16,8 @@ BAND_PX = 46
 _FAR = 3.0  # a loss beyond this many times every other mark is drawn at the edge, with an arrow
 _STRETCHES = (1.0, 1.08, 1.2, 1.35, 1.6)
 
+_WORD_PAIRS = "held-out bigram: what the id before predicts, learnt from the rest of the shard"
+
 _Zone = tuple[tuple[str, ...], float, float, str]
 
 
@@ -105,12 +107,18 @@ def _arrange(marks: Sequence[Mark], ruler: Ruler, right: float) -> _Arranged:
 def _marks(ruler: Ruler, claim: Claim | None, gate_below: float | None) -> list[Mark]:
     wanted: list[tuple[str, float | None, str, str]] = [
         ("reference", ruler.reference_nats, GREEN, "circle"),
+        ("word pairs", ruler.bigram_nats, ORANGE, "square-open"),
         ("word counts", ruler.unigram_nats, ORANGE, "square"),
         ("chance ln V", ruler.chance_nats, GREY, "triangle-up"),
         ("claim", claim.nats if claim else None, VIOLET, "x"),
         ("gate: below", gate_below, GREY, "line-ns-open"),
     ]
-    return [Mark(w, v, c, s) for w, v, c, s in wanted if v is not None and math.isfinite(v) and v >= 0]
+    about = {"word pairs": _WORD_PAIRS}
+    return [
+        Mark(w, v, c, s, about=about.get(w, ""))
+        for w, v, c, s in wanted
+        if v is not None and math.isfinite(v) and v >= 0
+    ]
 
 
 def _zones(ruler: Ruler, right: float) -> list[_Zone]:

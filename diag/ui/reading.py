@@ -13,6 +13,8 @@ from diag.ui.results import Results
 from diag.ui.session import Selection
 from diag.units import Claim, Ruler, bits, claim_in_other_unit, gate_word, perplexity
 
+_WORD_PAIRS = "What the token before predicts: a bigram model learnt from the rest of the shard."
+
 
 def verdict(reading: Reading, case: Case, record: Record, chosen: Selection) -> None:
     """A measured loss: the sentence, the numbers beside each other, the ruler, and what a reader must know."""
@@ -43,9 +45,11 @@ def preview(seen: Preview) -> None:
         st.subheader("No loss can be computed: the window holds ids that this checkpoint has no row for.", anchor=False)
         return
     st.subheader("Not measured yet.", anchor=False)
+    nothing, counts, pairs = seen.chance_nats, seen.ruler.unigram_nats, seen.ruler.bigram_nats
+    knows_pairs = "" if pairs is None else f", and one that knows word pairs {words.nats(pairs)}"
     st.markdown(
-        f"A model that knows nothing scores {words.nats(seen.chance_nats)} a token on this case, and one that knows "
-        f"only word counts {words.nats(seen.ruler.unigram_nats)} (n = {seen.tokens:,} tokens)."
+        f"A model that knows nothing scores {words.nats(nothing)} a token on this case{',' if pairs else ', and'} one "
+        f"that knows only word counts {words.nats(counts)}{knows_pairs} (n = {seen.tokens:,} tokens)."
     )
 
 
@@ -99,7 +103,8 @@ def origin(reading: Reading, record: Record, chosen: Selection) -> None:
 def ruler_of(reading: Reading) -> Ruler:
     """The marks of a reading; with no readable window word counts are unknown and stand at chance."""
     unigram = reading.chance_nats if reading.unigram_nats is None else reading.unigram_nats
-    return Ruler(reading.chance_nats, unigram, reading.reference.loss_nats if reading.reference else None)
+    reference = reading.reference.loss_nats if reading.reference else None
+    return Ruler(reading.chance_nats, unigram, reference, reading.bigram_nats)
 
 
 def _numbers(measured: Measurement, reading: Reading) -> None:
@@ -117,6 +122,7 @@ def _numbers(measured: Measurement, reading: Reading) -> None:
             ("Reference, nats", words.number(reference), "The reference on the same window; – without one."),
             ("Chance, nats", words.number(reading.chance_nats), "ln(embedding rows)"),
             ("Word counts, nats", words.number(reading.unigram_nats), "What a model without context scores here."),
+            ("Word pairs, nats", words.number(reading.bigram_nats), _WORD_PAIRS),
             ("Skill", words.skill_text(loss, reading.unigram_nats), "1 − loss ÷ word counts; negative is worse."),
         ):
             st.metric(label, value, help=help, width="content")

@@ -163,7 +163,8 @@ def record_numbers(record: Record) -> str:
     else:
         loss = plus_minus(measured.loss_nats, measured.stderr_nats)
         parts.append(f"{loss} nats a token (n = {measured.tokens:,}),")
-    parts.append(f"chance {number(found.chance_nats)}, word counts {number(found.unigram_nats)} nats.")
+    pairs = "" if found.bigram_nats is None else f", word pairs {number(found.bigram_nats)}"
+    parts.append(f"chance {number(found.chance_nats)}, word counts {number(found.unigram_nats)}{pairs} nats.")
     if isinstance(found, Diagnosis):
         parts.append(" ".join(f"{f.id} {f.status}." for f in found.findings))
     return " ".join(parts)

@@ -59,13 +59,48 @@ def test_demo(demo: Path) -> None:
     assert all(Path(case["checkpoint"]).is_dir() and Path(case["shard"]).is_dir() for case in value["cases"])
 
 
+def test_shard_compares_reads_and_audits_the_window(demo: Path) -> None:
+    broken, sound = demo / "shards" / "stdlib-unk", demo / "shards" / "stdlib"
+    tokenizer = demo / "checkpoints" / "healthy"
+    more = ("--gate-below", "9.38", "--compare", sound, "--read", "1000:1004", "--batches", "4", "--seq-len", "256")
+    value = answer("shard", broken, "--tokenizer", tokenizer, *more)
+    assert (value["status"], value["gate"]["word"]) == ("degenerate", "VOID")
+    assert {part["status"] for part in value["parts"]} == {"degenerate"} and len(value["parts"]) == 3
+    assert value["window"]["tokens"] == 4 * 4 * 257 and value["window"]["status"] == "degenerate"
+    rows = {row["metric"]: (row["here"], row["there"]) for row in value["compare"]["rows"]}
+    assert rows["Distinct tokens"] == ("2", "3,824") and rows["Unk ratio"] == ("99.99%", "0.00%")
+    assert [(t["position"], t["text"]) for t in value["span"]["items"]] == [(i, "<unk>") for i in range(1000, 1004)]
+    shown = run("shard", broken, "--tokenizer", tokenizer, *more).stdout
+    assert "Whole shard" in shown and "gate: word counts alone against 9.38 nats: VOID" in shown
+
+
+def test_the_word_pairs_of_a_sound_shard_lie_between_nothing_and_word_counts(demo: Path) -> None:
+    value = answer("shard", demo / "shards" / "stdlib", "--vocab-size", "4096")
+    assert 3 < value["bigram"]["nats"] < value["entropy_nats"] - 1
+    assert value["bigram"]["scored"] > 1_000_000
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (("--read", "x"), "'x' is no span"),
+        (("--read", "5:5"), "span of 0 tokens"),
+        (("--read", "99999999"), "outside the shard"),
+        (("--compare", "/nowhere"), "No such file or folder"),
+        (("--seq-len", "0"), "seq-len is 0"),
+    ],
+)
+def test_a_shard_option_that_makes_no_sense_is_one_line(shard: Path, options: tuple[str, str], says: str) -> None:
+    assert says in refused("shard", shard, "--no-bigram", *options)
+
+
 def test_shard(demo: Path, healthy: Path) -> None:
     value = answer("shard", demo / "shards" / "stdlib-unk", "--tokenizer", healthy, "--gate-below", "9.38")
     assert value["status"] == "degenerate" and value["gate"] == {"below": 9.38, "word": "VOID"}
     assert value["distinct"] == 2 and value["unk_ratio"] == pytest.approx(0.9999, abs=1e-5)
     assert value["top"][0]["text"] == "<unk>" and value["entropy_bits"] == pytest.approx(0.0015, abs=1e-4)
     assert value["entropy_nats"] == pytest.approx(value["entropy_bits"] * math.log(2))
-    assert {reason["code"] for reason in value["reasons"]} == {"top_id", "low_entropy", "unk"}
+    assert {reason["code"] for reason in value["reasons"]} == {"top_id", "low_entropy", "unk", "long_run"}
 
 
 def test_checkpoint(demo: Path, healthy: Path) -> None:
@@ -86,6 +121,8 @@ def test_forward(healthy: Path, shard: Path) -> None:
     assert value["perplexity"] == pytest.approx(math.exp(value["loss_nats"]))
     assert value["ruler"]["chance_nats"] == pytest.approx(math.log(4096))
     assert value["ruler"]["reference_nats"] == value["loss_nats"]
+    ruler = value["ruler"]
+    assert value["loss_nats"] < ruler["bigram_nats"] < ruler["unigram_nats"] < ruler["chance_nats"]
     assert [layer["index"] for layer in value["layers"]] == list(range(6))
     assert value["layers"][-1]["logit_lens_nats"] == pytest.approx(value["loss_nats"], abs=1e-5)
     assert set(value["seconds"]) == {"load", "forward"} and value["peak_memory_bytes"] > 10_000_000

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from diag.case import Case
 from diag.errors import InputError
 from diag.evidence.records import Record, import_record, list_records, read_record, record_path, write_record
+from diag.evidence.summary import summary
 
 
 def test_a_record_comes_back_as_it_was_written(tmp_path: Path, record: Record) -> None:
@@ -40,6 +42,17 @@ def test_a_reading_comes_back_too(tmp_path: Path) -> None:
     kept = record_of(diagnosis(reading=reading()))
     assert kept.reading() == reading() and record_of(diagnosis()).reading() is None
     assert kept.cost == {"seconds": 3.5, "forward_passes": 9}
+
+
+def test_a_record_from_before_word_pairs_still_opens() -> None:
+    record = record_of(diagnosis(reading=reading(), bigram_nats=4.4))
+    found = record.diagnosis()
+    assert found is not None and found.bigram_nats == 4.4
+    older = {key: value for key, value in record.result.items() if key != "bigram_nats"}
+    older["reading"] = {key: value for key, value in older["reading"].items() if key != "bigram_nats"}
+    again = replace(record, result=older)
+    assert again.diagnosis() == diagnosis(reading=reading())
+    assert again.reading() == reading() and summary(again).bigram_nats is None
 
 
 def test_equal_content_has_one_id_and_any_change_another() -> None:

@@ -32,6 +32,12 @@ def test_the_ruler_is_in_nats_bits_and_perplexity_lowest_first(record: Record) -
     assert "claimed, given as 19.8 nats | 19.8000 |" in text
 
 
+def test_the_ruler_has_word_pairs_where_the_record_has_them(record: Record) -> None:
+    text = report_markdown(record_of(diagnosis(bigram_nats=4.4)), None)
+    assert "| word pairs (held-out bigram) | 4.4000 | 6.3479 |" in text
+    assert "word pairs" not in report_markdown(record, None)
+
+
 def test_the_findings_and_the_joint_set_have_their_numbers(record: Record) -> None:
     text = report_markdown(record, None)
     assert "| H4A | confirmed | present: head is random | tie\\_head | 2.5000 | 17.3000 ± 0.0400 | 98.0% |" in text

@@ -15,7 +15,7 @@ from diag.checkpoints.families import (
     is_tied,
     projections,
 )
-from diag.checkpoints.hf_folder import open_checkpoint
+from diag.checkpoints.formats import open_checkpoint
 from diag.checkpoints.layout import LayoutScore, layout_scores
 from diag.checkpoints.reader import Checkpoint, TensorInfo
 from diag.checkpoints.stats import TensorStats, tensor_stats

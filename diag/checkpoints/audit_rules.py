@@ -30,10 +30,11 @@ ROUNDING = 2.0**-8
 
 def structure(checkpoint: Checkpoint) -> Iterator[AuditFinding]:
     """Names and shapes against what the family and config.json ask for."""
-    family, config = checkpoint.family, checkpoint.config
+    family = checkpoint.family
     if family is None:
         return
-    if sentence := contradiction(config, checkpoint.tensors.keys()):
+    config = checkpoint.config
+    if sentence := contradiction(config.declared_architecture, config.model_type, family):
         yield finding("architecture_contradiction", sentence=sentence)
     expected, head = expected_tensors(family, config), family.roles["head"].tensor()
     for name, shape in expected.items():

@@ -1,13 +1,14 @@
-"""Element types of weight files, as a table: how many bytes an element takes and how it becomes float32.
+"""Element types of weight files, as a table: how many bytes a tensor takes and how they become float32.
 
-A new storage type is one row. Quantised blocks fit too: `block_elements` elements share `block_bytes` bytes.
-Names are those of the safetensors specification.
+A new storage type is one row. In a quantised type `block_elements` elements share `block_bytes` bytes, and a row of the
+last dimension is filled up to whole blocks. Names are those of the safetensors specification and of GGML.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -18,16 +19,42 @@ Decode = Callable[[Array], Array]
 
 @dataclass(frozen=True)
 class DType:
-    """One storage type. `decode` takes uint8 [nbytes] and gives float32 [elements]; None: cannot be read as numbers."""
+    """One storage type. `decode` takes uint8 [blocks · block_bytes] and gives float32 [blocks · block_elements]; None:
+    it cannot be read as numbers. `rows`: whether each row starts a new block; otherwise blocks run through the tensor.
+    `whole`: extra bytes at the start of a tensor (a scale for all of it), which must then be decoded in one piece.
+    """
 
     name: str
     block_bytes: int
     decode: Decode | None
     block_elements: int = 1
+    rows: bool = True
+    whole: int = 0
 
-    def nbytes(self, elements: int) -> int:
-        """Bytes that `elements` elements take."""
-        return -(-elements // self.block_elements) * self.block_bytes
+    @property
+    def plain(self) -> bool:
+        """Whether every element has bytes of its own, so that any stretch of them can be read."""
+        return self.block_elements == 1 and not self.whole
+
+    def blocks(self, shape: Sequence[int]) -> int:
+        """Blocks that a tensor of this shape takes."""
+        if not self.rows:
+            return -(-prod(shape) // self.block_elements)
+        width = shape[-1] if shape else 1
+        return prod(shape[:-1]) * -(-width // self.block_elements)
+
+    def nbytes(self, shape: Sequence[int]) -> int:
+        """Bytes that a tensor of this shape takes."""
+        return self.whole + self.blocks(shape) * self.block_bytes
+
+    def floats(self, raw: Array, shape: Sequence[int]) -> Array:
+        """float32 of `shape` from uint8 [nbytes(shape)], the padding of rows cut off. Needs `decode`."""
+        assert self.decode is not None
+        values = self.decode(raw)
+        if self.rows and shape and shape[-1] % self.block_elements:
+            padded = -(-shape[-1] // self.block_elements) * self.block_elements
+            values = values.reshape(-1, padded)[:, : shape[-1]]
+        return values.reshape(-1)[: prod(shape)].reshape(shape)
 
 
 def _as(stored: str) -> Decode:

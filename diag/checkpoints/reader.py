@@ -1,17 +1,17 @@
 """A checkpoint that is open for reading: its configuration, its family, and its tensors as bytes or float32.
 
-Nothing is read but the header until somebody asks; nothing is ever written. No torch.
+Nothing is read but headers until somebody asks; nothing is ever written. No torch.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -19,16 +19,23 @@ from diag import jsonio
 from diag.checkpoints.config import ModelConfig
 from diag.checkpoints.dtypes import DTYPES, Array
 from diag.checkpoints.families import Family
+from diag.checkpoints.views import View
 from diag.errors import InputError
 
 PIECE_ELEMENTS = 1 << 20  # elements held at once while streaming: 4 MiB of float32
 _HASH_CHUNK = 1 << 24
 
+Source = Literal["file", "inferred", "default"]
+"""Where a value of the configuration comes from: stated, read off names and shapes, or what the family means by
+silence."""
+
 
 @dataclass(frozen=True)
 class TensorInfo:
-    """Where a tensor lies. `shape` is [out, in] for matrices; `offset` counts bytes from the start of the file
-    number `file`; `nbytes` is 0 for a placeholder: an entry, perhaps with a full shape, but no data."""
+    """Where a tensor lies. `name` and `shape` are those of Hugging Face's code, [out, in] for matrices; `offset` counts
+    bytes from the start of the file number `file`; `nbytes` is 0 for a placeholder: an entry, perhaps with a full
+    shape, but no data. `stored`, `stored_shape`: the name and shape in the file where they differ. `view`: what is done
+    to the stored tensor to get this one."""
 
     name: str
     dtype: str
@@ -36,26 +43,71 @@ class TensorInfo:
     offset: int
     nbytes: int
     file: int = 0
+    stored: str = ""
+    stored_shape: tuple[int, ...] | None = None
+    view: View | None = None
 
     @property
     def elements(self) -> int:
         """Elements with data behind them."""
         return prod(self.shape) if self.nbytes else 0
 
+    @property
+    def streams(self) -> bool:
+        """Whether any stretch of the buffer can be read by itself: no blocks, no view."""
+        return DTYPES[self.dtype].plain and self.view is None
+
+
+@dataclass(frozen=True)
+class Opened:
+    """What the reader of a format hands over, before anyone asked which model it is.
+
+    tensors: by the names that Hugging Face's code uses, as far as the format's table of names knows them. config: what
+    the file states, under the keys of config.json; untrusted. inferred: keys of `config` that the reader worked out.
+    notes: harmless oddities, one sentence each.
+    """
+
+    format: str
+    files: tuple[Path, ...]
+    tensors: dict[str, TensorInfo]
+    config: dict[str, Any]
+    tokenizer_dir: Path | None = None
+    notes: tuple[str, ...] = ()
+    inferred: frozenset[str] = frozenset()
+
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """An open checkpoint. `path` is what was asked for, `files` are the weight files, `tensors` is sorted by name."""
+    """An open checkpoint. `path` is what was asked for, `files` are the weight files, `tensors` is sorted by name.
+
+    family: None for an architecture that the table does not know; then `model` is None too, everything that needs no
+    family works, and `config` raises. known: every value that was found, stated or not. sources: where each comes from.
+    """
 
     path: Path
     format: str
-    config: ModelConfig
+    model: ModelConfig | None
     raw_config: dict[str, Any]
     family: Family | None
     tensors: dict[str, TensorInfo]
     files: tuple[Path, ...]
+    declared_architecture: str | None = None
+    known: Mapping[str, Any] = field(default_factory=dict)
+    sources: Mapping[str, Source] = field(default_factory=dict)
     tokenizer_dir: Path | None = None
     notes: tuple[str, ...] = ()
+
+    @property
+    def config(self) -> ModelConfig:
+        """The dimensions of the model. InputError for an architecture that cannot be run."""
+        if self.model is None:
+            raise InputError(
+                f"The architecture {self.declared_architecture or '(none is named)'} is not known, so it cannot be "
+                "run; its static audit works.",
+                where=str(self.path),
+                fix=f"Use `python -m diag checkpoint {self.path}`, or one of the families in docs/checkpoints.md.",
+            )
+        return self.model
 
     @cached_property
     def bytes(self) -> int:
@@ -69,7 +121,7 @@ class Checkpoint:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 (hex) over config.json's content and the SHA-256 of every weight file.
+        """SHA-256 (hex) over the configuration's content and the SHA-256 of every weight file.
 
         It names the content, not the path: equal after copying. Cost: reads every byte once, about 1 s per GB;
         remembered in this process for as long as path, size and modification time stay the same.
@@ -87,7 +139,7 @@ class Checkpoint:
         return self.tensors[name]
 
     def raw(self, name: str) -> Array:
-        """uint8 [nbytes], read-only, mapped from the file: no copy, pages are read when touched."""
+        """uint8 [nbytes] as stored, read-only, mapped from the file: no copy, pages are read when touched."""
         info = self.info(name)
         mapped = self._maps[info.file]
         if info.offset + info.nbytes > mapped.size:
@@ -96,47 +148,67 @@ class Checkpoint:
         return view
 
     def float32(self, name: str) -> Array:
-        """float32 of the tensor's shape. F32 is a read-only view of the file; anything else is a new array (BF16 is
-        widened without loss): 4 bytes an element and about 1 ns each. Errors: InputError for a placeholder."""
+        """float32 of the tensor's shape. Plain F32 is a read-only view of the file; anything else is a new array (BF16
+        is widened without loss): 4 bytes an element and about 1 ns each, more where blocks are dequantised. Errors:
+        InputError for a placeholder."""
         info = self.info(name)
         if prod(info.shape) != info.elements:
             raise self._unusable(info, "holds no data")
-        return self._decode(info, self.raw(name)).reshape(info.shape)
+        self._readable(info)
+        stored = info.shape if info.stored_shape is None else info.stored_shape
+        values = DTYPES[info.dtype].floats(self.raw(name), stored)
+        return (info.view.apply(values) if info.view else values).reshape(info.shape)
 
     def flat(self, name: str, start: int, stop: int) -> Array:
         """float32 [stop − start]: elements of the row-major buffer, read (not mapped), so memory stays bounded and
-        a file cut short meanwhile gives an InputError. Only for types without blocks."""
+        a file cut short meanwhile gives an InputError. Only for tensors that stream."""
         info = self.info(name)
         width = DTYPES[info.dtype].block_bytes
         stop = min(stop, info.elements)
-        with self.files[info.file].open("rb") as file:
-            file.seek(info.offset + start * width)
-            data = file.read(max(0, stop - start) * width)
-        if len(data) != max(0, stop - start) * width:
-            raise _changed(self.files[info.file])
-        return self._decode(info, np.frombuffer(data, np.uint8))
+        return self._decoded(info, start * width, max(0, stop - start) * width, (max(0, stop - start),))
 
     def row_chunks(self, name: str, columns: int | None = None) -> Iterator[tuple[int, Array]]:
         """(first row, float32 [rows, columns]) over the buffer read as rows of `columns` elements, by default the
-        tensor's last dimension. Holds about PIECE_ELEMENTS elements at once."""
+        tensor's last dimension. Holds about PIECE_ELEMENTS elements at once, or the whole tensor where a view, or
+        blocks that do not fit those rows, leave no choice."""
         info = self.info(name)
         if not info.elements:
             return
-        columns = columns or (info.shape[-1] if info.shape else 1)
+        own = info.shape[-1] if info.shape else 1
+        columns = columns or own
         rows, step = info.elements // columns, max(1, PIECE_ELEMENTS // columns)
+        kind = DTYPES[info.dtype]
+        by_row = info.view is None and not kind.whole and kind.rows and columns == own
+        if not by_row and not info.streams:
+            whole = self.float32(name).reshape(-1, columns)
+            yield from ((first, whole[first : first + step]) for first in range(0, rows, step))
+            return
+        self._readable(info)
+        bytes_a_row = kind.nbytes((columns,))
         for first in range(0, rows, step):
             last = min(rows, first + step)
-            yield first, self.flat(name, first * columns, last * columns).reshape(-1, columns)
+            yield (
+                first,
+                self._decoded(info, first * bytes_a_row, (last - first) * bytes_a_row, (last - first, columns)),
+            )
 
     @cached_property
     def _maps(self) -> tuple[Array, ...]:
         return tuple(np.memmap(file, dtype=np.uint8, mode="r") for file in self.files)
 
-    def _decode(self, info: TensorInfo, raw: Array) -> Array:
-        decode = DTYPES[info.dtype].decode
-        if decode is None:
+    def _decoded(self, info: TensorInfo, start: int, nbytes: int, shape: tuple[int, ...]) -> Array:
+        """float32 of `shape` from `nbytes` bytes, `start` bytes into the tensor."""
+        self._readable(info)
+        with self.files[info.file].open("rb") as file:
+            file.seek(info.offset + start)
+            data = file.read(nbytes)
+        if len(data) != nbytes:
+            raise _changed(self.files[info.file])
+        return DTYPES[info.dtype].floats(np.frombuffer(data, np.uint8), shape)
+
+    def _readable(self, info: TensorInfo) -> None:
+        if DTYPES[info.dtype].decode is None:
             raise self._unusable(info, f"is stored as {info.dtype}, which is not read as numbers")
-        return decode(raw)
 
     def _unusable(self, info: TensorInfo, why: str) -> InputError:
         return InputError(f"the tensor '{info.name}' {why}.", where=str(self.path), fix="Use a complete checkpoint.")

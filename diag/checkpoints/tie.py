@@ -67,9 +67,10 @@ def tie_status(checkpoint: Checkpoint) -> Tie:
     Cost: nothing when one is absent; else both are read once in chunks (about 10 ns an element, 1.5 s for
     151 936 × 896), and a few more reads where the other order matches a sample of 512 positions.
     """
-    family, config = checkpoint.family, checkpoint.config
+    family = checkpoint.family
     if family is None or "embedding" not in family.roles or "head" not in family.roles:
         return _tie("not_applicable", checkpoint, None, None)
+    config = checkpoint.config
     embedding = checkpoint.tensors.get(family.roles["embedding"].tensor())
     head = checkpoint.tensors.get(family.roles["head"].tensor())
     tied = is_tied(family, config)
@@ -116,7 +117,7 @@ def _tie(
     difference, cosine, equal = numbers or (None, None, None)
     return Tie(
         status=status,
-        declared=checkpoint.config.tie_word_embeddings,
+        declared=checkpoint.model.tie_word_embeddings if checkpoint.model else None,
         max_abs_diff=difference,
         cosine=cosine,
         equal_rows_share=equal,
@@ -155,7 +156,9 @@ def _compare(checkpoint: Checkpoint, head: TensorInfo, embedding: TensorInfo) ->
 
 def _other_order(checkpoint: Checkpoint, head: TensorInfo, embedding: TensorInfo) -> bool:
     """Whether the head's buffer is the embedding's in column-major order, in either direction."""
-    if len(embedding.shape) != 2 or head.dtype != embedding.dtype or head.nbytes != embedding.nbytes:
+    if len(embedding.shape) != 2 or head.dtype != embedding.dtype or not (head.streams and embedding.streams):
+        return False
+    if head.nbytes != embedding.nbytes:
         return False
     unit = f"u{DTYPES[head.dtype].block_bytes}"
     h, e = checkpoint.raw(head.name).view(unit), checkpoint.raw(embedding.name).view(unit)

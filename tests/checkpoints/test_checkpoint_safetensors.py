@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from diag.checkpoints import Checkpoint, open_checkpoint
-from diag.checkpoints.safetensors_file import read_header
+from diag.checkpoints.formats.safetensors_file import read_header
 from diag.errors import InputError
 
 GOOD = {

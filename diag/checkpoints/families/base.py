@@ -1,0 +1,67 @@
+"""What a family is. A *role* is what a tensor does ("q", "down", "attention_norm"); its pattern gives the name, with
+{i} for the layer. A new family is one row in table.py."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Literal
+
+from diag.checkpoints.config import Defaults
+
+Side = Literal["columns", "rows"]
+Kind = Literal["matrix", "norm", "bias"]
+
+
+@dataclass(frozen=True)
+class Role:
+    """One kind of tensor. `shape` names dimensions of `dimensions`; matrices are [out, in].
+
+    `side` is the side that faces the residual stream: the columns of whatever reads it (and of the embedding and
+    the head, which are [vocabulary, hidden]), the rows of whatever writes it. `if_attention_bias`: the tensor is
+    there only when config.json says `attention_bias: true`.
+    """
+
+    pattern: str
+    shape: tuple[str, ...]
+    kind: Kind = "matrix"
+    side: Side | None = None
+    if_attention_bias: bool = False
+
+    @property
+    def per_layer(self) -> bool:
+        """Whether every layer has one."""
+        return "{i}" in self.pattern
+
+    def tensor(self, layer: int | None = None) -> str:
+        """The tensor's name in `layer`."""
+        return self.pattern.replace("{i}", str(layer))
+
+
+@dataclass(frozen=True, eq=False)
+class Family:
+    """A model family. `norm_offset` is 1 where the norm multiplies by 1 + w. `markers` are roles whose tensors only
+    this family has: found in a file stamped as another family, they tell what the file really is."""
+
+    name: str
+    architectures: tuple[str, ...]
+    model_types: tuple[str, ...]
+    roles: dict[str, Role]
+    markers: tuple[str, ...] = ()
+    norm_offset: Literal[0, 1] = 0
+    defaults: Defaults = field(default_factory=Defaults)
+
+    @cached_property
+    def _patterns(self) -> list[tuple[str, re.Pattern[str]]]:
+        return [
+            (key, re.compile(re.escape(role.pattern).replace(r"\{i\}", "(0|[1-9][0-9]{0,5})")))
+            for key, role in self.roles.items()
+        ]
+
+    def role_of(self, name: str) -> tuple[str, int | None] | None:
+        """The role and layer of a tensor name, or None for a name this family does not know."""
+        for key, pattern in self._patterns:
+            if match := pattern.fullmatch(name):
+                return key, int(match[1]) if match.groups() else None
+        return None

@@ -63,7 +63,8 @@ class Facts:
 
     documents, median_document: how many, and tokens of the middle one; 0 where not known. run, run_id: the longest run
     of one id, in tokens. files: in all; of these bad_parts are degenerate or invalid by themselves, odd_parts differ
-    from the rest, and unusable were left out.
+    from the rest, and unusable were left out. id_limit: the largest id that the stored type can hold, None where only a
+    part is looked at.
     """
 
     tokens: int
@@ -86,6 +87,14 @@ class Facts:
     bad_parts: Names = Names()
     odd_parts: Names = Names()
     unusable: Names = Names()
+    id_limit: int | None = None
+
+    @property
+    def unreachable(self) -> float:
+        """Share of the vocabulary that the stored type of the ids cannot name."""
+        if self.vocab_size is None or self.id_limit is None:
+            return 0.0
+        return max(0, self.vocab_size - 1 - self.id_limit) / self.vocab_size
 
     @property
     def entropy_limit_bits(self) -> float:
@@ -184,6 +193,14 @@ ALARMS: tuple[Alarm, ...] = (
         _wrapped,
         "The largest id is {f.max_id:,}, one less than a power of two and below {threshold:.0%} of the vocabulary of "
         "{f.vocab_size:,} entries: a narrower integer may have wrapped.",
+    ),
+    Alarm(
+        "narrow_type",
+        "suspect",
+        0.05,  # an embedding padded a little beyond 65 536 rows is no alarm
+        lambda f, t: f.unreachable > t and f.max_id != f.id_limit,
+        "The stored type of the ids ends at {f.id_limit:,}, so {f.unreachable:.0%} (threshold {threshold:.0%}) of the "
+        "vocabulary of {f.vocab_size:,} entries cannot occur: larger ids, if there were any, were cut when written.",
     ),
     Alarm(
         "no_separator",

@@ -53,7 +53,7 @@ def open_files(path: Path, dtype: str | None) -> TokenShard:
         separator=manifest.separator,
         manifest=manifest.content,
         vocab_size=manifest.vocab_size,
-        notes=(*notes, *shard.notes, *found, *manifest.notes, *_too_narrow(shard, manifest)),
+        notes=(*notes, *shard.notes, *found, *manifest.notes),
     )
 
 
@@ -91,10 +91,3 @@ def _confirmed(shard: TokenShard, manifest: Manifest) -> Sniff:
         return shard.sniff
     reason = f"manifest.json states {SCHEMA} and {stated:,} tokens, which is what 4-byte ids give."
     return Sniff("certain", (reason, *shard.sniff.reasons))
-
-
-def _too_narrow(shard: TokenShard, manifest: Manifest) -> list[str]:
-    entries = manifest.vocab_size
-    if entries is None or shard.dtype != "u16" or entries <= 1 << 16:
-        return []
-    return [f"manifest.json states {entries:,} entries, and 16-bit ids can name 65,536 only."]

@@ -140,6 +140,16 @@ def test_ids_cut_to_16_bits_are_invalid_although_they_look_healthy(write_shard):
     assert audit_shard(open_shard(write_shard([ids])), vocab_size=65_536).status == "ok"
 
 
+def test_a_type_too_narrow_for_the_vocabulary_is_suspect_even_if_no_id_sits_on_its_limit(write_shard):
+    ids = _uniform(65_000, 60_000)
+    narrow = open_shard(write_shard([ids], "<u2"), dtype="u16")
+    audit = audit_shard(narrow, vocab_size=151_936)
+    assert (audit.status, _codes(audit)) == ("suspect", ["narrow_type"])
+    assert "57% (threshold 5%)" in audit.reasons[0].message
+    assert audit_shard(narrow, vocab_size=66_000).status == "ok"  # rows padded beyond a 16-bit tokenizer
+    assert audit_shard(open_shard(write_shard([ids])), vocab_size=151_936).status == "ok"
+
+
 def test_a_16_bit_file_read_as_32_bit_is_invalid_even_without_a_vocabulary(write_shard):
     folder = write_shard([np.append(_uniform(5000, 20_000), [7, 9])], "<u2")
     misread = audit_shard(open_shard(folder, dtype="u32"))

@@ -14,7 +14,7 @@ from diag.findings import Reading
 from diag.jobs.inputs import Inputs, open_inputs
 from diag.settings import load_settings
 from diag.shards import max_id
-from diag.units import bits, perplexity
+from diag.units import bits, perplexity, skill
 
 
 def run_forward(case: Case, places: Places, say: Any) -> dict[str, Any]:
@@ -46,6 +46,7 @@ def forward_object(reading: Reading) -> dict[str, Any]:
                 "bigram_nats": reading.bigram_nats,
                 "reference_nats": theirs.loss_nats if theirs else None,
             },
+            "skill": skill(measured.loss_nats, reading.unigram_nats) if reading.unigram_nats is not None else None,
             "zone": reading.zone,
             "layers": measured.layers,
             "data": reading.data,

@@ -110,6 +110,8 @@ def forward(console: Console, value: dict[str, Any]) -> None:
         ("reference", in_all_units(ruler["reference_nats"])),
     ]
     console.print(table(("ruler", "loss"), rows))
+    if value["skill"] is not None:
+        console.print(Text(f"skill {value['skill']:.2f} (1 − loss ÷ word counts; 0 knows counts only, below is worse)"))
     keys = ("index", "residual_rms", "attention_share", "mlp_share", "logit_lens_nats", "nonfinite")
     console.print(table(keys, [tuple(_number(layer[key]) for key in keys) for layer in value["layers"]]))
     sentences(console, [f"{f['tensor']}: {f['message']}" for f in value["findings"]] + value["notes"])

@@ -122,6 +122,7 @@ def test_forward(healthy: Path, shard: Path) -> None:
     assert value["ruler"]["chance_nats"] == pytest.approx(math.log(4096))
     assert value["ruler"]["reference_nats"] == value["loss_nats"]
     ruler = value["ruler"]
+    assert value["skill"] == pytest.approx(1 - value["loss_nats"] / ruler["unigram_nats"])
     assert value["loss_nats"] < ruler["bigram_nats"] < ruler["unigram_nats"] < ruler["chance_nats"]
     assert [layer["index"] for layer in value["layers"]] == list(range(6))
     assert value["layers"][-1]["logit_lens_nats"] == pytest.approx(value["loss_nats"], abs=1e-5)

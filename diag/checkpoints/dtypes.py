@@ -72,6 +72,19 @@ def _bfloat16(raw: Array) -> Array:
     return wide.view(np.float32)
 
 
+def _apr_q4(raw: Array) -> Array:
+    """Blocks of 32: a float16 scale, then 16 bytes with the even element in the low half; value = (n − 8) · scale."""
+    blocks = raw.reshape(-1, 18)
+    scale = np.ascontiguousarray(blocks[:, :2]).view("<f2").astype(np.float32)  # [blocks, 1]
+    halves = np.stack([blocks[:, 2:] & 15, blocks[:, 2:] >> 4], axis=2).reshape(-1, 32)
+    return ((halves.astype(np.float32) - 8.0) * scale).reshape(-1)
+
+
+def _apr_q8(raw: Array) -> Array:
+    """A float32 scale for the whole tensor, then an int8 an element."""
+    return raw[4:].view("i1").astype(np.float32) * raw[:4].view("<f4")[0]
+
+
 DTYPES: dict[str, DType] = {
     d.name: d
     for d in (
@@ -88,6 +101,8 @@ DTYPES: dict[str, DType] = {
         DType("U16", 2, _as("<u2")),
         DType("U8", 1, _as("u1")),
         DType("BOOL", 1, _as("u1")),
+        DType("APR_Q4", 18, _apr_q4, 32, rows=False),
+        DType("APR_Q8", 1, _apr_q8, rows=False, whole=4),
         # Eight-bit floats come with scales stored elsewhere; the bare numbers would mislead.
         DType("F8_E4M3", 1, None),
         DType("F8_E5M2", 1, None),

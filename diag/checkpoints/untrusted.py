@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections.abc import Iterable
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
 
 from diag.errors import InputError
+
+if TYPE_CHECKING:
+    from diag.checkpoints.reader import TensorInfo
 
 MAX_JSON_OBJECTS = 1_000_001  # a header names one object per tensor; real ones have a few thousand
 
 
-def json_object(data: bytes, *, where: str, fix: str) -> dict[str, Any]:
+def json_object(data: bytes, *, where: str, fix: str, last_wins: bool = False) -> dict[str, Any]:
     """Parse `data` as one JSON object in UTF-8.
 
-    Errors: InputError for anything else, for a key that occurs twice, for text that is no Unicode, for nesting
-    deeper than the interpreter allows, and for more than MAX_JSON_OBJECTS objects. Cost: about ten times `data`
-    in memory, so callers bound its length first.
+    Errors: InputError for anything else, for a key that occurs twice (unless `last_wins`), for text that is no Unicode,
+    for nesting deeper than the interpreter allows, and for more than MAX_JSON_OBJECTS objects. Cost: about ten times
+    `data` in memory, so callers bound its length first.
     """
     objects = 0
 
@@ -25,7 +30,7 @@ def json_object(data: bytes, *, where: str, fix: str) -> dict[str, Any]:
         if objects > MAX_JSON_OBJECTS:
             raise InputError(f"the JSON holds more than {MAX_JSON_OBJECTS:,} objects.", where=where, fix=fix)
         found = dict(pairs)
-        if len(found) != len(pairs):
+        if len(found) != len(pairs) and not last_wins:
             seen: set[str] = set()
             twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
             raise InputError(f"the key '{twice}' occurs twice in the JSON.", where=where, fix=fix)
@@ -45,3 +50,22 @@ def is_text(value: Any, limit: int) -> bool:
     if not isinstance(value, str) or len(value) > limit:
         return False
     return not any("\ud800" <= c <= "\udfff" for c in value)
+
+
+def check_overlaps(tensors: Iterable[TensorInfo], size: int, where: str) -> int:
+    """The bytes that tensors of one file take, which has `size`. InputError when a range ends past the end, or two
+    ranges overlap."""
+    filled = sorted((t for t in tensors if t.nbytes), key=lambda t: t.offset)
+    end = max((t.offset + t.nbytes for t in filled), default=0)
+    if end > size:
+        raise InputError(
+            f"the file is {end - size:,} bytes shorter than its header says.", where=where, fix="Copy it again."
+        )
+    for before, after in pairwise(filled):
+        if before.offset + before.nbytes > after.offset:
+            raise InputError(
+                f"the tensors '{before.name[:100]}' and '{after.name[:100]}' overlap.",
+                where=where,
+                fix="Copy or convert the file again.",
+            )
+    return sum(t.nbytes for t in filled)

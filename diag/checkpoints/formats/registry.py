@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from diag.checkpoints.assemble import assemble
-from diag.checkpoints.formats import hf_folder, safetensors_file
+from diag.checkpoints.formats import apr_file, hf_folder, safetensors_file, torch_file
 from diag.checkpoints.reader import Checkpoint, Opened
 from diag.errors import InputError
 
@@ -24,9 +24,13 @@ class Format:
     open: Callable[[Path], Opened]
 
 
+# What a file starts with says more than its name, so the formats with a magic come first.
 FORMATS: tuple[Format, ...] = (
-    Format("Hugging Face folder", hf_folder.claims, hf_folder.open_folder),
-    Format("safetensors", safetensors_file.claims, hf_folder.open_file),
+    Format("Hugging Face folder", hf_folder.claims, hf_folder.open_path),
+    Format("safetensors", safetensors_file.claims, hf_folder.open_safetensors),
+    Format("apr", apr_file.claims, apr_file.open_file),
+    Format("torch", torch_file.claims, torch_file.open_file),
+    Format("safetensors by its name", safetensors_file.is_named, hf_folder.open_safetensors),
 )
 
 
@@ -40,8 +44,7 @@ def open_checkpoint(path: Path) -> Checkpoint:
     for reader in FORMATS:
         if reader.claims(path, head):
             return assemble(path, reader.open(path))
-    hf_folder.refuse(path, head)
-    raise InputError("this is no weight file that is known.", where=str(path), fix=hf_folder.USE_SAFETENSORS)
+    raise InputError("this is no weight file that is known.", where=str(path), fix=hf_folder.FIX)
 
 
 def _head(path: Path) -> bytes:

@@ -7,13 +7,12 @@ duplicate keys), more lenient where people's files are odd but harmless (holes, 
 from __future__ import annotations
 
 import struct
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from diag.checkpoints.dtypes import DTYPES
 from diag.checkpoints.reader import TensorInfo
-from diag.checkpoints.untrusted import is_text, json_object
+from diag.checkpoints.untrusted import check_overlaps, is_text, json_object
 from diag.errors import InputError
 
 MAX_HEADER_BYTES = 100_000_000  # the limit of the reference implementation
@@ -24,8 +23,13 @@ FIX = "Copy or convert the file again."
 
 
 def claims(path: Path, head: bytes) -> bool:
-    """By the suffix, or by a brace at byte 8, whatever the length before it reads as (640 looks like a pickle)."""
-    return head[8:9] == b"{" or path.suffix == ".safetensors"
+    """By a brace at byte 8, whatever the length before it reads as (640 looks like a pickle)."""
+    return head[8:9] == b"{"
+
+
+def is_named(path: Path, head: bytes) -> bool:
+    """By the suffix, for a file that starts as nothing known."""
+    return path.suffix.lower() == ".safetensors"
 
 
 def read_header(path: Path) -> tuple[dict[str, TensorInfo], tuple[str, ...]]:
@@ -55,7 +59,8 @@ def read_header(path: Path) -> tuple[dict[str, TensorInfo], tuple[str, ...]]:
         raise InputError(f"the header lists {len(header):,} tensors.", where=where, fix=FIX)
     start = 8 + length
     tensors = {name: _entry(name, header[name], start, where) for name in sorted(header)}
-    return tensors, _check_layout(tensors, start, size, where)
+    unclaimed = size - start - check_overlaps(tensors.values(), size, where)
+    return tensors, ((f"{unclaimed:,} bytes of the file belong to no tensor.",) if unclaimed else ())
 
 
 def _entry(name: str, entry: Any, start: int, where: str) -> TensorInfo:
@@ -89,20 +94,3 @@ def _entry(name: str, entry: Any, start: int, where: str) -> TensorInfo:
 
 def _is_count(value: Any, limit: int) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= limit
-
-
-def _check_layout(tensors: dict[str, TensorInfo], start: int, size: int, where: str) -> tuple[str, ...]:
-    """Ranges must lie inside the file and must not overlap; holes are only noted."""
-    filled = sorted((t for t in tensors.values() if t.nbytes), key=lambda t: t.offset)
-    end = max((t.offset + t.nbytes for t in filled), default=start)
-    if end > size:
-        raise InputError(
-            f"the file is {end - size:,} bytes shorter than its header says.", where=where, fix="Copy it again."
-        )
-    for before, after in pairwise(filled):
-        if before.offset + before.nbytes > after.offset:
-            raise InputError(
-                f"the tensors '{before.name[:100]}' and '{after.name[:100]}' overlap.", where=where, fix=FIX
-            )
-    unclaimed = size - start - sum(t.nbytes for t in filled)
-    return (f"{unclaimed:,} bytes of the file belong to no tensor.",) if unclaimed else ()

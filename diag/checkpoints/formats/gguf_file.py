@@ -153,7 +153,6 @@ def _parts(path: Path) -> tuple[Path, ...]:
 
 def _check_parts(files: Sequence[Path], headers: Sequence[GgufHeader]) -> None:
     """split.count, split.no and split.tensors.count against what is there."""
-    tensors = sum(len(header.entries) for header in headers)
     for number, (file, header) in enumerate(zip(files, headers, strict=True)):
         count, own = header.values.get("split.count", 1), header.values.get("split.no", number)
         if count not in (len(files), 0):
@@ -168,10 +167,11 @@ def _check_parts(files: Sequence[Path], headers: Sequence[GgufHeader]) -> None:
                 where=str(file),
                 fix="Give the parts their names back.",
             )
-        if header.values.get("split.tensors.count", tensors) != tensors:
-            raise InputError(
-                f"the parts hold {tensors:,} tensors together; the file announces "
-                f"{str(header.values['split.tensors.count'])[:20]}.",
-                where=str(file),
-                fix="Copy the parts again.",
-            )
+    tensors = sum(len(header.entries) for header in headers)
+    announced = headers[0].values.get("split.tensors.count", tensors)
+    if announced != tensors:
+        raise InputError(
+            f"the parts hold {tensors:,} tensors together; {str(announced)[:20]} are announced.",
+            where=str(files[0]),
+            fix="Copy the parts again.",
+        )

@@ -16,7 +16,8 @@ from diag.checkpoints.untrusted import is_text
 from diag.errors import InputError
 
 MAX_NAME_BYTES = 1_000  # ggml itself stops at 64
-MAX_TEXT_BYTES = 100_000  # longer texts (chat templates) are stepped over
+MAX_TEXT_BYTES = 4_096  # longer texts (chat templates) are stepped over
+MAX_KEPT_BYTES = 1 << 20  # of texts and numbers together; what comes after is stepped over
 MAX_STRINGS = (
     4_000_000  # in all arrays of a file: the largest vocabularies have 0.3 million texts and 0.6 million merges
 )
@@ -49,6 +50,7 @@ class Cursor:
         self.file, self.size, self.where = file, size, where
         self.base = self.at = 0  # of the window in the file; of the place in the window
         self.window = b""
+        self.room = MAX_KEPT_BYTES
 
     @property
     def place(self) -> int:
@@ -73,6 +75,13 @@ class Cursor:
 
     def u64(self) -> int:
         return int(_U64.unpack(self.take(8))[0])
+
+    def keeps(self, count: int) -> bool:
+        """Whether a value of so many bytes may still be kept; it then counts."""
+        if count > self.room:
+            return False
+        self.room -= count
+        return True
 
     def skip(self, count: int) -> None:
         if count > self.left:
@@ -133,7 +142,7 @@ def _array(cursor: Cursor, key: str, kind: int, length: int) -> Value:
         raise cursor.bad(f"'{key[:100]}' is an array of the type {kind:,}, which arrays cannot hold")
     code = _SCALARS[kind]
     width = struct.calcsize(f"<{code}")
-    if length > SMALL_ARRAY:
+    if length > SMALL_ARRAY or not cursor.keeps(16 * length):
         cursor.skip(length * width)
         return Skipped(length)
     return tuple(_shortest(v, code) for v in struct.unpack(f"<{length}{code}", cursor.take(length * width)))
@@ -142,7 +151,7 @@ def _array(cursor: Cursor, key: str, kind: int, length: int) -> Value:
 def _scalar(cursor: Cursor, key: str, kind: int) -> Scalar | Skipped:
     if kind == _STRING:
         length = cursor.u64()
-        if length > MAX_TEXT_BYTES:
+        if length > MAX_TEXT_BYTES or not cursor.keeps(length):
             cursor.skip(length)
             return Skipped(length)
         return cursor.take(length).decode("utf-8", errors="replace")

@@ -17,7 +17,6 @@ USE_SAFETENSORS = "Give a folder with config.json and one .safetensors file."
 # What other weight files look like: the name of the format, its first bytes, its file names.
 OTHER_FORMATS: tuple[tuple[str, bytes | None, tuple[str, ...]], ...] = (
     ("a sharded safetensors checkpoint", None, ("*.safetensors.index.json",)),
-    ("a GGUF file", b"GGUF", ("*.gguf",)),
     ("an APR file of version 2", b"APR\0", ("*.apr",)),
     ("an APR file of version 1, a classic-ML object and no transformer", b"APRN", ()),
     ("a PyTorch archive", b"PK\x03\x04", ("pytorch_model*.bin", "*.pt", "*.pth")),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from diag.checkpoints.assemble import assemble
-from diag.checkpoints.formats import hf_folder, safetensors_file
+from diag.checkpoints.formats import gguf_file, hf_folder, safetensors_file
 from diag.checkpoints.reader import Checkpoint, Opened
 from diag.errors import InputError
 
@@ -25,8 +25,10 @@ class Format:
 
 
 FORMATS: tuple[Format, ...] = (
+    Format("GGUF", gguf_file.claims, gguf_file.open_path),
     Format("Hugging Face folder", hf_folder.claims, hf_folder.open_folder),
     Format("safetensors", safetensors_file.claims, hf_folder.open_file),
+    Format("GGUF by its name", gguf_file.is_named, gguf_file.open_path),
 )
 
 

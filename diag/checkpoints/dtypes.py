@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from diag.checkpoints import ggml
+
 Array = np.ndarray[Any, np.dtype[Any]]
 Decode = Callable[[Array], Array]
 
@@ -106,5 +108,10 @@ DTYPES: dict[str, DType] = {
         # Eight-bit floats come with scales stored elsewhere; the bare numbers would mislead.
         DType("F8_E4M3", 1, None),
         DType("F8_E5M2", 1, None),
+        *(
+            DType(kind.name, kind.block_bytes, ggml.decoder(kind), kind.block_elements)
+            for kind in ggml.GGML_TYPES
+            if not kind.plain
+        ),
     )
 }

@@ -92,3 +92,16 @@ class InOrder:
         for view in self.views:
             stored = view.apply(stored)
         return stored
+
+
+@dataclass(frozen=True)
+class PartsToHeads:
+    """Rows that stand as all of Q, then all of K, then all of V, put back into the order head by head (q, k, v of the
+    first head, then of the second, …) that GPT-NeoX has. stored [3 · heads · d, ...]."""
+
+    heads: int
+    words = "rows of q, k and v put back into the order head by head"
+
+    def apply(self, stored: Array) -> Array:
+        """See View."""
+        return stored.reshape(3, self.heads, -1, *stored.shape[1:]).swapaxes(0, 1).reshape(stored.shape)

@@ -53,12 +53,12 @@ def test_tokenizer_beside_the_weights(build: Build, tmp_path: Path) -> None:
     ("name", "content", "says"),
     [
         ("m.gguf", b"GGUF\3\0\0\0", "GGUF"),
-        ("m.apr", b"APR\0\2\0", "APR"),
+        ("m.apr", b"APR\0\2\0", "6 bytes, less than its header"),
         ("m.apr", b"APRN", "version 1"),
-        ("pytorch_model.bin", b"PK\3\4", "PyTorch"),
-        ("old.pt", b"\x80\x02", "PyTorch|pickle"),
+        ("pytorch_model.bin", b"PK\3\4", "zip archive that cannot be read"),
+        ("old.pt", b"\x80\x02", "pickle has no end|pickle is damaged"),
         ("renamed.safetensors", b"GGUF\3\0\0\0", "GGUF"),
-        ("model.safetensors.index.json", b"{}", "sharded"),
+        ("model.safetensors.index.json", b"{}", "no weight_map"),
         ("notes.txt", b"hello", "no weight file"),
     ],
 )
@@ -78,10 +78,6 @@ def test_nothing_usable(tmp_path: Path, build: Build) -> None:
     os.mkfifo(tmp_path / "pipe.safetensors")
     with pytest.raises(InputError):
         open_checkpoint(tmp_path / "pipe.safetensors")
-    build()
-    (tmp_path / "config.json").unlink()
-    with pytest.raises(InputError, match=r"config\.json is missing"):
-        open_checkpoint(tmp_path)
 
 
 def test_two_weight_files_must_be_chosen_from(build: Build, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from diag.checkpoints.assemble import assemble
-from diag.checkpoints.formats import apr_file, hf_folder, safetensors_file, torch_file
+from diag.checkpoints.formats import apr_file, gguf_file, hf_folder, safetensors_file, torch_file
 from diag.checkpoints.reader import Checkpoint, Opened
 from diag.errors import InputError
 
@@ -26,11 +26,13 @@ class Format:
 
 # What a file starts with says more than its name, so the formats with a magic come first.
 FORMATS: tuple[Format, ...] = (
+    Format("GGUF", gguf_file.claims, gguf_file.open_path),
     Format("Hugging Face folder", hf_folder.claims, hf_folder.open_path),
     Format("safetensors", safetensors_file.claims, hf_folder.open_safetensors),
     Format("apr", apr_file.claims, apr_file.open_file),
     Format("torch", torch_file.claims, torch_file.open_file),
     Format("safetensors by its name", safetensors_file.is_named, hf_folder.open_safetensors),
+    Format("GGUF by its name", gguf_file.is_named, gguf_file.open_path),
 )
 
 

@@ -176,11 +176,10 @@ def _from_legacy(file: BinaryIO, where: str) -> tuple[Any, dict[str, _Place]]:
     widths = {s.key: DTYPES[STORED[s.kind]].block_bytes for s in _storages(value) if s.kind in STORED}
     places, at = {}, stream.tell()
     for key in keys[:MAX_STORAGES]:
-        file.seek(at)
-        told = file.read(8)
-        if len(told) < 8 or key not in widths:
+        if at + 8 > size or not isinstance(key, str) or key not in widths:
             break  # the tensors that need what is missing say so
-        nbytes = int.from_bytes(told, "little") * widths[key]
+        file.seek(at)
+        nbytes = int.from_bytes(file.read(8), "little") * widths[key]
         places[key] = _Place(at + 8, min(nbytes, size - at - 8))
         at += 8 + nbytes
     return value, places

@@ -15,14 +15,9 @@ import numpy as np
 
 from diag.checkpoints.dtypes import Array
 
-RATIOS = (
-    4.0,
-    2.0,
-    8.0,
-    1.5,
-    3.0,
-    16.0,
-)  # of the two wavelengths, where the divisors leave it open; Llama's comes first
+# Of the two wavelengths, where the divisors leave it open; Llama's comes first.
+RATIOS = (4.0, 2.0, 8.0, 1.5, 3.0, 16.0)
+STEP_RATIO = 1.001  # of a band with no frequency inside: wide enough that rounding does not close it
 TOLERANCE = 1e-4  # relative, on each divisor: float32 arithmetic of the exporter leaves 1e-6
 ANY_LENGTH = 8192  # the published original length; only its quotients with the two factors mean anything
 
@@ -94,7 +89,7 @@ def _candidates(divisors: Array, largest: float, waves: Array) -> Iterator[tuple
         else:  # a step between two frequencies: any narrow band between them does it
             edge = int(np.argmax(divisors > 1 + TOLERANCE))
             low_wave = math.sqrt(waves[max(edge - 1, 0)] * waves[edge])
-            ratio = 1.0001  # noqa: PLW2901
+            ratio = STEP_RATIO  # noqa: PLW2901
         yield low_wave, low_wave / ratio
 
 

@@ -20,7 +20,44 @@ LIMITS = {
     "vocab_size": 1 << 26,
     "max_position_embeddings": 1 << 32,
 }
-FIX = "Compare config.json with the one published beside the weights."
+FIX = "Compare the configuration with the one published beside the weights."
+
+# What some families call the same thing (GPT-2, GPT-NeoX, Gemma), by the usual key of config.json.
+ALIASES: dict[str, tuple[str, ...]] = {
+    "hidden_size": ("n_embd",),
+    "num_hidden_layers": ("n_layer",),
+    "num_attention_heads": ("n_head",),
+    "intermediate_size": ("n_inner",),
+    "max_position_embeddings": ("n_positions", "n_ctx"),
+    "rms_norm_eps": ("layer_norm_eps", "layer_norm_epsilon"),
+    "rope_theta": ("rotary_emb_base",),
+    "hidden_act": ("hidden_activation", "activation_function"),
+    "dtype": ("torch_dtype",),
+}
+# ModelConfig's field → the key of config.json, where they differ.
+KEYS = {
+    "num_layers": "num_hidden_layers",
+    "num_heads": "num_attention_heads",
+    "num_kv_heads": "num_key_value_heads",
+    "declared_architecture": "architectures",
+}
+
+
+def stated(raw: dict[str, Any], key: str) -> Any:
+    """What config.json says under `key` or one of its other names; None where it is silent."""
+    for name in (key, *ALIASES.get(key, ())):
+        if raw.get(name) is not None:
+            return raw[name]
+    rope = rotary(raw)
+    return rope.get("rope_theta") if key == "rope_theta" else None
+
+
+def rotary(raw: dict[str, Any]) -> dict[str, Any]:
+    """The rotary settings: `rope_parameters` (transformers 5; Gemma 3's are nested, its full attention counts) or
+    `rope_scaling`."""
+    found = next((r for r in (raw.get("rope_parameters"), raw.get("rope_scaling")) if isinstance(r, dict)), {})
+    inner = found.get("full_attention")
+    return inner if isinstance(inner, dict) else found
 
 
 @dataclass(frozen=True)
@@ -28,18 +65,22 @@ class Defaults:
     """What a family means when config.json is silent (the defaults of its transformers configuration class)."""
 
     rms_norm_eps: float = 1e-6
-    rope_theta: float = 10_000.0
+    rope_theta: float | None = 10_000.0  # None: positions are learned
     tie_word_embeddings: bool = False
     max_position_embeddings: int = 2048
     head_dim: int | None = None  # None: hidden_size / num_heads
+    intermediate_factor: int | None = None  # of hidden_size; None: it must be stated
+    attention_bias: bool | None = None
+    hidden_act: str = "silu"
 
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """Dimensions and constants of a decoder. Sizes are counts; eps is added to a mean square; theta is a base.
+    """Dimensions and constants of a decoder. Sizes are counts; eps is added to a mean square; theta is a base, null for
+    learned positions.
 
-    `tie_word_embeddings` and `attention_bias` are null when the file does not say. `rope_type` is "default" unless
-    the file asks for a scaled variant.
+    `tie_word_embeddings` and `attention_bias` are null when neither the file nor the family says. `rope_type` is
+    "default" unless the file asks for a scaled variant.
     """
 
     hidden_size: int
@@ -51,7 +92,7 @@ class ModelConfig:
     vocab_size: int
     max_position_embeddings: int
     rms_norm_eps: float
-    rope_theta: float
+    rope_theta: float | None
     tie_word_embeddings: bool | None
     declared_architecture: str | None
     model_type: str | None
@@ -68,15 +109,15 @@ def declared(raw: dict[str, Any]) -> tuple[str | None, str | None]:
     return _text(first), _text(raw.get("model_type"))
 
 
-def parse_config(raw: dict[str, Any], *, where: str, defaults: Defaults) -> ModelConfig:
-    """Read the keys of a Hugging Face config.json.
+def parse_config(raw: dict[str, Any], *, where: str, defaults: Defaults, grouped: bool = True) -> ModelConfig:
+    """Read the keys of a Hugging Face config.json, under any of their names. grouped: whether the family has fewer
+    key-value heads than heads.
 
-    `rope_theta` may stand at the top, in `rope_parameters` (transformers 5) or in `rope_scaling`.
     Errors: InputError naming the key, for a missing size, a wrong type, a number below 1, not finite or beyond LIMITS.
     """
 
     def size(key: str, default: int | None = None) -> int:
-        value = raw.get(key)
+        value = stated(raw, key)
         if value is None and default is not None:
             return default
         if isinstance(value, bool) or not isinstance(value, int):
@@ -87,13 +128,14 @@ def parse_config(raw: dict[str, Any], *, where: str, defaults: Defaults) -> Mode
         return value
 
     hidden, heads = size("hidden_size"), size("num_attention_heads")
-    kv_heads = size("num_key_value_heads", heads)
+    kv_heads = size("num_key_value_heads", heads) if grouped else heads
     if heads % kv_heads:
         raise InputError(f"{heads} heads cannot share {kv_heads} key-value heads evenly.", where=where, fix=FIX)
     if raw.get("head_dim") is None and defaults.head_dim is None and hidden % heads:
         raise InputError(f"hidden_size {hidden} is no multiple of {heads} heads.", where=where, fix=FIX)
-    rope = next((r for r in (raw.get("rope_parameters"), raw.get("rope_scaling")) if isinstance(r, dict)), {})
-    theta = raw["rope_theta"] if raw.get("rope_theta") is not None else rope.get("rope_theta")
+    rope, theta = rotary(raw), stated(raw, "rope_theta")
+    widened = hidden * defaults.intermediate_factor if defaults.intermediate_factor else None
+    bias = _flag(raw, "attention_bias", where)
     architecture, model_type = declared(raw)
     return ModelConfig(
         hidden_size=hidden,
@@ -101,18 +143,20 @@ def parse_config(raw: dict[str, Any], *, where: str, defaults: Defaults) -> Mode
         num_heads=heads,
         num_kv_heads=kv_heads,
         head_dim=size("head_dim", defaults.head_dim or hidden // heads or 1),
-        intermediate_size=size("intermediate_size"),
+        intermediate_size=size("intermediate_size", widened),
         vocab_size=size("vocab_size"),
         max_position_embeddings=size("max_position_embeddings", defaults.max_position_embeddings),
-        rms_norm_eps=_real(raw.get("rms_norm_eps"), defaults.rms_norm_eps, "rms_norm_eps", where, positive=False),
-        rope_theta=_real(theta, defaults.rope_theta, "rope_theta", where, positive=True),
+        rms_norm_eps=_real(stated(raw, "rms_norm_eps"), defaults.rms_norm_eps, "rms_norm_eps", where, positive=False),
+        rope_theta=None
+        if defaults.rope_theta is None
+        else _real(theta, defaults.rope_theta, "rope_theta", where, positive=True),
         tie_word_embeddings=_flag(raw, "tie_word_embeddings", where),
         declared_architecture=architecture,
         model_type=model_type,
-        dtype=_text(raw.get("dtype", raw.get("torch_dtype"))),
-        attention_bias=_flag(raw, "attention_bias", where),
+        dtype=_text(stated(raw, "dtype")),
+        attention_bias=defaults.attention_bias if bias is None else bias,
         rope_type=_text(rope.get("rope_type", rope.get("type"))) or "default",
-        hidden_act=_text(raw.get("hidden_act")) or "silu",
+        hidden_act=_text(stated(raw, "hidden_act")) or defaults.hidden_act,
     )
 
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, PreTrainedModel
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
-from diag.checkpoints import Checkpoint
+from diag.checkpoints import Checkpoint, Family, ModelConfig
 from diag.checkpoints.families import is_tied
 from diag.errors import InputError
 from diag.model.loss import TokenLoss
@@ -27,6 +27,7 @@ TORCH_DTYPES = {
     "F16": torch.float16,
     "BF16": torch.bfloat16,
 }
+_HEAD = "lm_head.weight"
 COMPUTE_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 # Keys of a config that must not reach the constructor: remote code, quantisers that need other packages, and the dtype
 # that we choose ourselves, and switches that would change what a forward pass returns.
@@ -38,7 +39,8 @@ _NOT_FOR_BUILDING = (
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A checkpoint on a device. `tensors` maps Hugging Face names to the live parameters; nobody writes to them."""
+    """A checkpoint on a device. `tensors` maps the names in Hugging Face's files to the live parameters; nobody writes
+    to them. `renamed`: the module's own name of those that it calls otherwise (GPT-NeoX's embed_out)."""
 
     loss: TokenLoss
     tensors: dict[str, Tensor]
@@ -47,6 +49,9 @@ class LoadedModel:
     missing: tuple[str, ...]
     unexpected: tuple[str, ...]
     seconds: float
+    renamed: dict[str, str]
+    updates: tuple[str, str]
+    parallel: bool
 
     @property
     def module(self) -> nn.Module:
@@ -110,6 +115,7 @@ def build(checkpoint: Checkpoint, *, device: str = "auto", dtype: str = "auto") 
     Raises InputError when a tensor does not have the shape that the family and the config call for.
     """
     started = time.perf_counter()
+    family = _family(checkpoint)
     on = pick_device(device)
     kind = pick_dtype(dtype, on)
     model = _skeleton(checkpoint)
@@ -117,33 +123,66 @@ def build(checkpoint: Checkpoint, *, device: str = "auto", dtype: str = "auto") 
     model.eval().requires_grad_(False)
     return LoadedModel(
         loss=TokenLoss(model),
-        tensors=dict(model.named_parameters(remove_duplicate=False)),
+        tensors={_in_file(name, checkpoint): p for name, p in model.named_parameters(remove_duplicate=False)},
         device=on,
         dtype=kind,
         missing=missing,
         unexpected=unexpected,
         seconds=time.perf_counter() - started,
+        renamed={_in_file(_HEAD, checkpoint): _HEAD},
+        updates=family.updates,
+        parallel=bool(getattr(model.config, "use_parallel_residual", False)),
     )
+
+
+def _family(checkpoint: Checkpoint) -> Family:
+    """The family; for an unknown architecture the InputError that says so."""
+    _ = checkpoint.config
+    assert checkpoint.family is not None
+    return checkpoint.family
+
+
+def _in_file(name: str, checkpoint: Checkpoint) -> str:
+    """What Hugging Face's files call a parameter: transformers 5 calls every head lm_head."""
+    return checkpoint.family.roles["head"].tensor() if checkpoint.family and name == _HEAD else name
 
 
 def _skeleton(checkpoint: Checkpoint) -> PreTrainedModel:
     """The architecture without weights, as the family says, which the tensor names have confirmed."""
-    family = checkpoint.family
-    assert family is not None, "open_checkpoint refuses an unknown family"
+    family = _family(checkpoint)
     raw = {k: v for k, v in checkpoint.raw_config.items() if k not in _NOT_FOR_BUILDING}
+    raw |= _canonical(checkpoint.config, family)
     # A head in the file is a head of its own, even where the config ties it: that difference is what we look for.
-    own = checkpoint.config
-    raw |= {"rms_norm_eps": own.rms_norm_eps, "max_position_embeddings": own.max_position_embeddings}
     raw["tie_word_embeddings"] = (
         is_tied(family, checkpoint.config) and family.roles["head"].tensor() not in checkpoint.tensors
     )
     try:
-        config = CONFIG_MAPPING[family.name](**raw)
+        config = CONFIG_MAPPING[family.model_types[0]](**raw)
+        # sdpa has no place for Gemma 2's cap on attention logits.
+        kernel = "eager" if getattr(config, "attn_logit_softcapping", None) else "sdpa"
         with torch.device("meta"), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return AutoModelForCausalLM.from_config(config, dtype=torch.float32, attn_implementation="sdpa")
+            return AutoModelForCausalLM.from_config(config, dtype=torch.float32, attn_implementation=kernel)
     except Exception as error:  # config.json is untrusted, and transformers has classes of its own for each complaint
         raise _unbuildable(checkpoint, error) from error
+
+
+def _canonical(config: ModelConfig, family: Family) -> dict[str, object]:
+    """The dimensions as they were understood, whatever the format called them, under the keys of transformers' class.
+    Rotary settings stay as the file states them: they are more than one number."""
+    values = {
+        "vocab_size": config.vocab_size,
+        "hidden_size": config.hidden_size,
+        "num_hidden_layers": config.num_layers,
+        "num_attention_heads": config.num_heads,
+        "intermediate_size": config.intermediate_size,
+        "max_position_embeddings": config.max_position_embeddings,
+        "rms_norm_eps": config.rms_norm_eps,
+        "hidden_act": config.hidden_act,
+    }
+    if family.grouped:
+        values |= {"num_key_value_heads": config.num_kv_heads, "head_dim": config.head_dim}
+    return {family.renamed.get(key, key): value for key, value in values.items()}
 
 
 def _unbuildable(checkpoint: Checkpoint, error: Exception) -> InputError:
@@ -160,10 +199,11 @@ def _fill(
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Put the file's tensors in, initialise what is missing; returns (missing, unexpected) names."""
     wanted = dict(model.named_parameters())  # tied duplicates appear once, under the embedding's name
-    every_name = set(dict(model.named_parameters(remove_duplicate=False)))
+    every_name = {_in_file(name, checkpoint) for name, _ in model.named_parameters(remove_duplicate=False)}
     missing = []
     for name, parameter in wanted.items():
-        info = checkpoint.tensors.get(name)
+        stored_as = _in_file(name, checkpoint)
+        info = checkpoint.tensors.get(stored_as)
         if info is None or info.elements == 0:
             value, stored = torch.empty(parameter.shape, dtype=torch.float32), False
             missing.append(name)
@@ -174,7 +214,7 @@ def _fill(
                 fix="Correct config.json, or convert the checkpoint again.",
             )
         else:
-            value, stored = stored_tensor(checkpoint, name).to(device=device, dtype=dtype), True
+            value, stored = stored_tensor(checkpoint, stored_as).to(device=device, dtype=dtype), True
         _assign(model, name, nn.Parameter(value, requires_grad=False), stored)
     for name, buffer in list(model.named_non_persistent_buffers()):
         # Meta buffers hold nothing: a rotary table left that way predicts at chance (torchtitan #3775).
@@ -190,7 +230,7 @@ def _fill(
         _assign(model, name, nn.Parameter(model.get_parameter(name).to(device, dtype), requires_grad=False), True)
     model.tie_weights()
     nn.Module.to(model, device)  # the buffers; parameters are there already
-    return tuple(missing), tuple(sorted(set(checkpoint.tensors) - every_name))
+    return tuple(_in_file(name, checkpoint) for name in missing), tuple(sorted(set(checkpoint.tensors) - every_name))
 
 
 def _assign(model: nn.Module, name: str, value: Tensor, stored: bool) -> None:

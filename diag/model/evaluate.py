@@ -66,7 +66,8 @@ class Evaluator:
     @torch.inference_mode()
     def _evaluate(self, edits: tuple[Edit, ...], chosen: list[int]) -> np.ndarray:
         changed = overrides(edits, self.loaded.tensors, self.reference)
-        renamed = {f"model.{name}": tensor for name, tensor in changed.items()}
+        own = self.loaded.renamed
+        renamed = {f"model.{own.get(name, name)}": tensor for name, tensor in changed.items()}
         out = []
         with hooked(self.loaded.module, edits):
             for start in range(0, len(chosen), self.batch_size):

@@ -15,8 +15,8 @@ from diag.model.apply import blocks
 from diag.model.build import LoadedModel
 from diag.model.evaluate import Tick, check_window
 
-# Submodules of a block that write to the residual stream, in the architectures of `diag.checkpoints.families`.
-ATTENTION_NAMES, MLP_NAMES = ("self_attn", "attn", "attention"), ("mlp",)
+# What the last norm before the head is called, in the architectures of `diag.checkpoints.families`.
+FINAL_NORMS = ("norm", "ln_f", "final_layer_norm")
 
 
 @dataclass
@@ -96,7 +96,8 @@ def _attach(
     loaded: LoadedModel, sums: list[_Layer], batch: Tensor, lens: bool
 ) -> list[torch.utils.hooks.RemovableHandle]:
     """Hook every block of the model for one batch."""
-    final_norm = getattr(loaded.module, loaded.module.base_model_prefix).norm  # type: ignore[call-overload]
+    body = getattr(loaded.module, loaded.module.base_model_prefix)  # type: ignore[call-overload]
+    final_norm = next(getattr(body, name) for name in FINAL_NORMS if hasattr(body, name))
     handles = []
     for layer, block in zip(sums, blocks(loaded.module), strict=True):
         seen: dict[str, Tensor] = {}
@@ -108,16 +109,15 @@ def _attach(
             module: nn.Module, args: object, output: object, seen: dict[str, Tensor] = seen, layer: _Layer = layer
         ) -> None:
             stream = _tensor(output)
-            _add(layer, seen, stream)
+            _add(layer, seen, stream, parallel=loaded.parallel)
             if lens:
                 nll = loaded.loss.read_out(final_norm(stream), batch[:, 1:])
                 layer.lens_sum += float(nll.double().sum())
                 layer.lens_tokens += nll.numel()
 
         handles += [block.register_forward_pre_hook(before), block.register_forward_hook(after)]
-        for key, names in (("attn", ATTENTION_NAMES), ("mlp", MLP_NAMES)):
-            part = next(getattr(block, name) for name in names if hasattr(block, name))
-            handles.append(part.register_forward_hook(_keep(seen, key)))
+        for key, name in zip(("attn", "mlp"), loaded.updates, strict=True):
+            handles.append(getattr(block, name).register_forward_hook(_keep(seen, key)))
     return handles
 
 
@@ -132,9 +132,10 @@ def _tensor(output: object) -> Tensor:
     return output[0] if isinstance(output, tuple) else output  # type: ignore[return-value]
 
 
-def _add(layer: _Layer, seen: dict[str, Tensor], stream: Tensor) -> None:
-    attention = seen["attn"]
-    parts = {"in": seen["in"], "mid": seen["in"] + attention, "out": stream, "attn": attention, "mlp": seen["mlp"]}
+def _add(layer: _Layer, seen: dict[str, Tensor], stream: Tensor, *, parallel: bool) -> None:
+    # Where both read the same stream, both are added to it; otherwise the MLP's update meets attention's.
+    middle = seen["in"] if parallel else seen["in"] + seen["attn"]
+    parts = {"in": seen["in"], "mid": middle, "out": stream, "attn": seen["attn"], "mlp": seen["mlp"]}
     for key, value in parts.items():
         layer.squares[key] += float(value.double().pow(2).sum())
     layer.values += stream.numel()

@@ -1,7 +1,13 @@
 """Model families as a table: which tensors a family has, what shape each one takes, which side faces the stream."""
 
 from diag.checkpoints.families.base import Family, Kind, Role, Side
-from diag.checkpoints.families.identify import contradiction, declared_family, family_of, known_architectures
+from diag.checkpoints.families.identify import (
+    contradiction,
+    declared_family,
+    family_of,
+    known_architectures,
+    named_family,
+)
 from diag.checkpoints.families.shapes import dimensions, expected_shape, expected_tensors, is_tied, projections
 from diag.checkpoints.families.table import FAMILIES
 
@@ -19,5 +25,6 @@ __all__ = [
     "family_of",
     "is_tied",
     "known_architectures",
+    "named_family",
     "projections",
 ]

@@ -16,11 +16,11 @@ Kind = Literal["matrix", "norm", "bias"]
 
 @dataclass(frozen=True)
 class Role:
-    """One kind of tensor. `shape` names dimensions of `dimensions`; matrices are [out, in].
+    """One kind of tensor. `shape` names dimensions of `dimensions`; matrices are [out, in], but GPT-2's [in, out].
 
-    `side` is the side that faces the residual stream: the columns of whatever reads it (and of the embedding and
-    the head, which are [vocabulary, hidden]), the rows of whatever writes it. `if_attention_bias`: the tensor is
-    there only when config.json says `attention_bias: true`.
+    `side` is the side of the stored matrix that faces the residual stream: of an [out, in] matrix the columns of
+    whatever reads it (and of the embedding and the head, which are [vocabulary, hidden]), the rows of whatever writes
+    it. `if_attention_bias`: the tensor is there only when config.json says `attention_bias: true`.
     """
 
     pattern: str
@@ -41,8 +41,13 @@ class Role:
 
 @dataclass(frozen=True, eq=False)
 class Family:
-    """A model family. `norm_offset` is 1 where the norm multiplies by 1 + w. `markers` are roles whose tensors only
-    this family has: found in a file stamped as another family, they tell what the file really is."""
+    """A model family, built by transformers under the first of `model_types`.
+
+    markers: roles whose tensors the families it is mistaken for do not have; found in a file stamped as another family,
+    they tell what the file really is. norm_offset: 1 where the norm multiplies by 1 + w. updates: the submodules of a
+    block whose outputs are added to the residual stream, attention's and the MLP's. grouped: whether key-value heads
+    can be fewer than heads. renamed: keys of config.json that transformers' class spells otherwise.
+    """
 
     name: str
     architectures: tuple[str, ...]
@@ -51,6 +56,9 @@ class Family:
     markers: tuple[str, ...] = ()
     norm_offset: Literal[0, 1] = 0
     defaults: Defaults = field(default_factory=Defaults)
+    updates: tuple[str, str] = ("self_attn", "mlp")
+    grouped: bool = True
+    renamed: dict[str, str] = field(default_factory=dict)
 
     @cached_property
     def _patterns(self) -> list[tuple[str, re.Pattern[str]]]:

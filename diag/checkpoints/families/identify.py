@@ -5,9 +5,29 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from diag.checkpoints.families.base import Family
+from diag.checkpoints.families.gemma import GEMMA2, GEMMA3
+from diag.checkpoints.families.gpt import GPT2, GPT_NEOX
+from diag.checkpoints.families.llama import LLAMA, PHI3, QWEN2, QWEN3
+from diag.checkpoints.families.olmo2 import OLMO2
 from diag.checkpoints.families.table import FAMILIES
 
 MAX_LAYERS = 1_000  # looked up by name; no model has more
+
+# What the names in a file mean: (family, roles of which some layer must have every one, roles it must not have). The
+# first row that fits. A bias on the output projection too is a Llama with attention_bias, not a Qwen2.
+BY_NAMES: tuple[tuple[Family, tuple[str, ...], tuple[str, ...]], ...] = (
+    (GEMMA3, ("mlp_norm", "post_mlp_norm", "q_norm"), ()),
+    (GEMMA2, ("mlp_norm", "post_mlp_norm"), ()),
+    (OLMO2, ("post_mlp_norm", "q_norm"), ()),
+    (QWEN3, ("q_norm", "q"), ()),
+    (QWEN2, ("q_bias", "q"), ("o_bias",)),
+    (PHI3, ("qkv", "gate_up"), ()),
+    (LLAMA, ("q", "gate"), ()),
+    (GPT2, ("qkv", "up"), ()),
+    (GPT_NEOX, ("qkv", "up"), ()),
+)
+# "o_bias" of a family without one, so that a row can exclude it.
+_ELSEWHERE = {"o_bias": LLAMA.roles["o_bias"]}
 
 
 def known_architectures() -> tuple[str, ...]:
@@ -23,32 +43,38 @@ def declared_family(architecture: str | None, model_type: str | None) -> Family 
     return next((f for f in FAMILIES if model_type in f.model_types), None)
 
 
+def named_family(names: Collection[str]) -> Family | None:
+    """The family that the tensors' names mean, whatever is declared; None for names of no family. Names are looked up
+    layer by layer: a hostile header can list a million."""
+    for family, needed, absent in BY_NAMES:
+        if all(_holds(family, key, names) for key in needed) and not any(_holds(family, k, names) for k in absent):
+            return family
+    return None
+
+
 def family_of(
     architecture: str | None, model_type: str | None, names: Collection[str], *, attention_bias: bool = False
 ) -> Family | None:
     """The family whose forward pass these tensors need; None for an architecture the table does not know.
 
-    The declared family, unless the file holds tensors that it has no place for and another family requires:
-    then that one (trainers stamped Qwen2 files as LlamaForCausalLM for months). `contradiction` says so in words.
+    The declared family, unless the file holds tensors that it has no place for and another family requires: then that
+    one (trainers stamped Qwen2 files as LlamaForCausalLM for months). `contradiction` says so in words. Where nothing
+    is declared, the names decide.
     """
-    family = declared_family(architecture, model_type)
-    if family is None:
-        return None
-    known = {key for key, role in family.roles.items() if attention_bias or not role.if_attention_bias}
-    for other in reversed(FAMILIES):  # q_norm (qwen3) says more than q_proj.bias (qwen2)
-        if other is not family and any(m not in known and _holds(other, m, names) for m in other.markers):
-            return other
-    return family
+    declared, named = declared_family(architecture, model_type), named_family(names)
+    if declared is None:
+        return named if architecture is None and model_type is None else None
+    if named is None or named is declared:
+        return declared
+    known = {role.pattern for role in declared.roles.values() if attention_bias or not role.if_attention_bias}
+    strange = [key for key in named.markers if named.roles[key].pattern not in known and _holds(named, key, names)]
+    return named if strange else declared
 
 
-def _holds(family: Family, marker: str, names: Collection[str]) -> bool:
-    """Whether any layer has the marker. Looked up layer by layer: a hostile header can list a million names."""
-    for layer in range(MAX_LAYERS):
-        name = family.roles[marker].tensor(layer)
-        if name in names:
-            # A bias on the output projection too is a Llama with attention_bias, not a Qwen2.
-            return "o_bias" in family.roles or name.replace("q_proj", "o_proj") not in names
-    return False
+def _holds(family: Family, key: str, names: Collection[str]) -> bool:
+    """Whether any layer has the role."""
+    role = family.roles.get(key) or _ELSEWHERE[key]
+    return any(role.tensor(layer) in names for layer in range(MAX_LAYERS))
 
 
 def contradiction(architecture: str | None, model_type: str | None, found: Family | None) -> str | None:

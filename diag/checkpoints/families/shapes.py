@@ -24,7 +24,10 @@ def dimensions(config: ModelConfig) -> dict[str, int]:
         "hidden": config.hidden_size,
         "q": config.num_heads * config.head_dim,
         "kv": config.num_kv_heads * config.head_dim,
+        "qkv": (config.num_heads + 2 * config.num_kv_heads) * config.head_dim,
         "head_dim": config.head_dim,
+        "gate_up": 2 * config.intermediate_size,
+        "positions": config.max_position_embeddings,
         "intermediate": config.intermediate_size,
         "vocab": config.vocab_size,
     }

@@ -1,0 +1,47 @@
+"""Gemma 2 and the text part of Gemma 3: norms multiply by 1 + w, and every update is normed before it is added.
+
+Source: transformers' modelling code and configuration classes of both.
+"""
+
+from __future__ import annotations
+
+from diag.checkpoints.config import Defaults
+from diag.checkpoints.families.base import Family
+from diag.checkpoints.families.parts import GATED_MLP, OUTSIDE, SEPARATE_ATTENTION, biases, norm, qk_norms
+
+_ROLES = (
+    OUTSIDE
+    | {
+        "attention_norm": norm("input_layernorm"),
+        "post_attention_norm": norm("post_attention_layernorm"),
+        "mlp_norm": norm("pre_feedforward_layernorm"),
+        "post_mlp_norm": norm("post_feedforward_layernorm"),
+    }
+    | SEPARATE_ATTENTION
+    | GATED_MLP
+    | biases("qkvo", if_attention_bias=True)
+)
+_UPDATES = ("post_attention_layernorm", "post_feedforward_layernorm")
+
+GEMMA2 = Family(
+    "gemma2",
+    ("Gemma2ForCausalLM",),
+    ("gemma2",),
+    _ROLES,
+    markers=("post_attention_norm", "mlp_norm"),
+    norm_offset=1,
+    defaults=Defaults(tie_word_embeddings=True, max_position_embeddings=8192, head_dim=256),
+    updates=_UPDATES,
+    renamed={"hidden_act": "hidden_activation"},
+)
+GEMMA3 = Family(
+    "gemma3",
+    ("Gemma3ForCausalLM",),
+    ("gemma3_text",),
+    _ROLES | qk_norms(),
+    markers=("q_norm", "mlp_norm"),
+    norm_offset=1,
+    defaults=Defaults(tie_word_embeddings=True, max_position_embeddings=131_072, head_dim=256, rope_theta=1_000_000.0),
+    updates=_UPDATES,
+    renamed={"hidden_act": "hidden_activation"},
+)

@@ -1,0 +1,50 @@
+"""Llama and what is built like it: Mistral, Qwen2 (biases on q, k, v), Qwen3 (norms on q and k), Phi-3 (fused).
+
+Source: transformers' modelling code and configuration classes of each.
+"""
+
+from __future__ import annotations
+
+from diag.checkpoints.config import Defaults
+from diag.checkpoints.families.base import Family, Role
+from diag.checkpoints.families.parts import ATTENTION, LLAMA_LIKE, MLP, OUTSIDE, PRE_NORMS, biases, qk_norms
+
+LLAMA = Family("llama", ("LlamaForCausalLM",), ("llama",), LLAMA_LIKE | biases("qkvo", if_attention_bias=True))
+MISTRAL = Family(
+    "mistral",
+    ("MistralForCausalLM",),
+    ("mistral",),
+    LLAMA_LIKE,
+    defaults=Defaults(max_position_embeddings=131_072),
+)
+QWEN2 = Family(
+    "qwen2",
+    ("Qwen2ForCausalLM",),
+    ("qwen2",),
+    LLAMA_LIKE | biases("qkv", if_attention_bias=False),
+    markers=("q_bias",),
+    defaults=Defaults(max_position_embeddings=32_768),
+)
+QWEN3 = Family(
+    "qwen3",
+    ("Qwen3ForCausalLM",),
+    ("qwen3",),
+    LLAMA_LIKE | qk_norms() | biases("qkvo", if_attention_bias=True),
+    markers=("q_norm", "k_norm"),
+    defaults=Defaults(max_position_embeddings=32_768, head_dim=128),
+)
+PHI3 = Family(
+    "phi3",
+    ("Phi3ForCausalLM",),
+    ("phi3",),
+    OUTSIDE
+    | PRE_NORMS
+    | {
+        "qkv": Role(ATTENTION + "qkv_proj.weight", ("qkv", "hidden"), side="columns"),
+        "o": Role(ATTENTION + "o_proj.weight", ("hidden", "q"), side="rows"),
+        "gate_up": Role(MLP + "gate_up_proj.weight", ("gate_up", "hidden"), side="columns"),
+        "down": Role(MLP + "down_proj.weight", ("hidden", "intermediate"), side="rows"),
+    },
+    markers=("qkv", "gate_up"),
+    defaults=Defaults(rms_norm_eps=1e-5, max_position_embeddings=4096),
+)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from diag.checkpoints.config import ModelConfig
+from diag.checkpoints.config import ModelConfig, stated
 from diag.checkpoints.families import Family, Role
 from diag.checkpoints.families.identify import MAX_LAYERS
 from diag.checkpoints.reader import TensorInfo
@@ -36,7 +36,7 @@ def canonical(tensors: Mapping[str, TensorInfo]) -> dict[str, TensorInfo]:
     return {info.name: info for info in map(named, tensors.values())}
 
 
-def dimensions(family: Family, tensors: Mapping[str, TensorInfo], stated: Mapping[str, Any]) -> dict[str, Any]:
+def dimensions(family: Family, tensors: Mapping[str, TensorInfo], raw: Mapping[str, Any]) -> dict[str, Any]:
     """Keys of config.json read off names and shapes, as far as they can be. The number of heads needs their width,
     which shapes show only through a norm of one head; otherwise the first of HEAD_DIMS that fits is taken."""
     found: dict[str, Any] = {}
@@ -56,16 +56,16 @@ def dimensions(family: Family, tensors: Mapping[str, TensorInfo], stated: Mappin
     positions = _shape(family, tensors, "positions")
     if len(positions) == 2:
         found["max_position_embeddings"] = positions[0]
-    return found | _heads(family, tensors, dict(stated) | found)
+    return found | _heads(family, tensors, dict(raw) | found)
 
 
-def _heads(family: Family, tensors: Mapping[str, TensorInfo], known: Mapping[str, Any]) -> dict[str, Any]:
+def _heads(family: Family, tensors: Mapping[str, TensorInfo], known: dict[str, Any]) -> dict[str, Any]:
     widths = attention_widths(family, tensors)
     if widths is None:
         return {}
     q, kv = widths
     norm = _shape(family, tensors, "q_norm")
-    heads = known.get("num_attention_heads")
+    heads = stated(known, "num_attention_heads")
     if len(norm) == 1 and norm[0] < q:
         head_dim: int | None = norm[0]
     elif isinstance(known.get("head_dim"), int):

@@ -158,11 +158,9 @@ def _skeleton(checkpoint: Checkpoint) -> PreTrainedModel:
     )
     try:
         config = CONFIG_MAPPING[family.model_types[0]](**raw)
-        # sdpa has no place for Gemma 2's cap on attention logits.
-        kernel = "eager" if getattr(config, "attn_logit_softcapping", None) else "sdpa"
         with torch.device("meta"), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return AutoModelForCausalLM.from_config(config, dtype=torch.float32, attn_implementation=kernel)
+            return AutoModelForCausalLM.from_config(config, dtype=torch.float32, attn_implementation=family.attention)
     except Exception as error:  # config.json is untrusted, and transformers has classes of its own for each complaint
         raise _unbuildable(checkpoint, error) from error
 

@@ -102,7 +102,6 @@ def test_an_unknown_architecture_opens_without_a_family_and_cannot_be_run(build:
         {"num_hidden_layers": 10**12},
         {"num_hidden_layers": 10**400},
         {"hidden_size": -64},
-        {"hidden_size": 63},
         {"hidden_size": "64"},
         {"num_attention_heads": 0},
         {"num_attention_heads": True},
@@ -168,7 +167,7 @@ def test_missing_biases_do_not_change_the_family(build: Build) -> None:
 
 def test_qwen2_5_has_290_tensors_and_its_published_size() -> None:
     config = ModelConfig(896, 24, 14, 2, 64, 4864, 151_936, 32_768, 1e-6, 1e6, True, "Qwen2ForCausalLM", "qwen2", None)
-    expected = expected_tensors(FAMILIES[0], config)
+    expected = expected_tensors(next(f for f in FAMILIES if f.name == "qwen2"), config)
     assert len(expected) == 290
     assert sum(math.prod(shape) for shape in expected.values()) == 494_032_768
 

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny import tiny_ids, write_tiny
+from tiny import CONFIGS, tiny_ids, write_tiny
 
 from diag.checkpoints import open_checkpoint
 from diag.model import loss as loss_module
+from diag.model.apply import blocks
 from diag.model.build import build
 from diag.model.probe import measure
 
@@ -44,6 +45,39 @@ def test_layers_match_hidden_states(name: str, tmp_path: Path) -> None:
     assert measured.layers[-1].logit_lens_nats == pytest.approx(measured.loss_nats, abs=1e-6)
     assert measured.tokens == 96 and measured.sequences == 3
     assert measured.loss_nats == pytest.approx(sum(measured.per_sequence_nats) / 3)
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_the_two_updates_of_a_block_are_what_changes_the_stream(name: str, tmp_path: Path) -> None:
+    write_tiny(name, tmp_path)
+    loaded = build(open_checkpoint(tmp_path), device="cpu", dtype="fp32")
+    seen: dict[str, torch.Tensor] = {}
+
+    def keep(key: str):
+        return lambda module, args, output: seen.update({key: output[0] if isinstance(output, tuple) else output})
+
+    block = blocks(loaded.module)[1]
+    block.register_forward_pre_hook(lambda module, args: seen.update({"in": args[0]}))
+    block.register_forward_hook(keep("out"))
+    for part in loaded.updates:
+        getattr(block, part).register_forward_hook(keep(part))
+    with torch.inference_mode():
+        loaded.module(input_ids=tiny_ids())
+    change = seen["out"] - seen["in"]
+    assert float((change - sum(seen[part] for part in loaded.updates)).abs().max()) < 1e-4
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_the_loss_and_the_last_lens_are_those_of_transformers_logits(name: str, tmp_path: Path) -> None:
+    theirs = write_tiny(name, tmp_path)
+    loaded = build(open_checkpoint(tmp_path), device="cpu", dtype="fp32")
+    ids = tiny_ids()
+    with torch.inference_mode():
+        logits = theirs(input_ids=ids[:, :-1]).logits
+    expected = float(torch.nn.functional.cross_entropy(logits.flatten(0, 1), ids[:, 1:].flatten()))
+    measured = measure(loaded, ids.numpy(), batch_size=2)
+    assert measured.loss_nats == pytest.approx(expected, abs=1e-5)
+    assert measured.layers[-1].logit_lens_nats == pytest.approx(expected, abs=1e-5)
 
 
 def test_a_stream_that_is_not_finite_is_counted_from_the_block_where_it_starts(tmp_path: Path) -> None:

@@ -30,9 +30,12 @@ GEMMA2 = Family(
     _ROLES,
     markers=("post_attention_norm", "mlp_norm"),
     norm_offset=1,
-    defaults=Defaults(tie_word_embeddings=True, max_position_embeddings=8192, head_dim=256),
+    defaults=Defaults(
+        tie_word_embeddings=True, max_position_embeddings=8192, head_dim=256, hidden_act="gelu_pytorch_tanh"
+    ),
     updates=_UPDATES,
     renamed={"hidden_act": "hidden_activation"},
+    attention="eager",  # transformers' sdpa has no place for the cap on attention logits
 )
 GEMMA3 = Family(
     "gemma3",
@@ -41,7 +44,13 @@ GEMMA3 = Family(
     _ROLES | qk_norms(),
     markers=("q_norm", "mlp_norm"),
     norm_offset=1,
-    defaults=Defaults(tie_word_embeddings=True, max_position_embeddings=131_072, head_dim=256, rope_theta=1_000_000.0),
+    defaults=Defaults(
+        tie_word_embeddings=True,
+        max_position_embeddings=131_072,
+        head_dim=256,
+        rope_theta=1_000_000.0,
+        hidden_act="gelu_pytorch_tanh",
+    ),
     updates=_UPDATES,
     renamed={"hidden_act": "hidden_activation"},
 )

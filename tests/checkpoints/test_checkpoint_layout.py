@@ -160,7 +160,7 @@ def test_directions_agree_with_the_plain_formula(shape: tuple[int, int], side: S
     for got, order in zip(found, orders, strict=True):
         vectors = (order if side == "columns" else order.T).astype(np.float64)
         cosines = (vectors.T @ vectors) / np.outer(*[np.linalg.norm(vectors, axis=0)] * 2)
-        pairs = cosines[np.triu_indices(len(cosines), 1)]
-        expected = pairs - pairs.mean() if pairs.size else pairs
-        length = np.linalg.norm(expected)
-        assert np.allclose(got, expected / length if length > 1e-6 else 0, atol=1e-4)
+        pairs = cosines[np.tril_indices(len(cosines), -1)]
+        spread = pairs.std() if pairs.size else 0.0
+        expected = (pairs - pairs.mean()) / spread if spread > 1e-6 else np.zeros_like(pairs)
+        assert np.allclose(got, expected, atol=4e-3)  # float16

@@ -15,6 +15,7 @@ import math
 import multiprocessing
 import os
 import sys
+import zlib
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -166,7 +167,8 @@ def rotary(layers: list[tuple[np.ndarray, np.ndarray]], rng: np.random.Generator
 def measure(task: tuple[Path, int, int]) -> dict[str, Any]:
     """Everything about one model, as plain data."""
     path, sampled.DIMENSIONS, sampled.VECTORS = task
-    checkpoint, rng = open_checkpoint(path), np.random.default_rng(0)
+    # Every model draws its own random numbers, or those of one shape would all see the same.
+    checkpoint, rng = open_checkpoint(path), np.random.default_rng(zlib.crc32(path.name.encode()))
     plants = Plants(checkpoint, rng)
     roles, count = plants.roles, len(plants.matrices)
     tally: dict[str, list[int]] = defaultdict(lambda: [0] * 5)

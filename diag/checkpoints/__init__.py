@@ -1,6 +1,7 @@
 """Weight files: open one, see what it really holds, without a forward pass and without torch.
 
-`open_checkpoint` reads the header; `audit_checkpoint`, `tie_status`, `tensor_stats` and `layout_scores` read data.
+`open_checkpoint` reads the header; `audit_checkpoint`, `tie_status`, `tensor_stats`, `layout_scores` and
+`rotary_pairing` read data.
 """
 
 from diag.checkpoints.audit import CheckpointAudit, audit_checkpoint
@@ -18,6 +19,7 @@ from diag.checkpoints.families import (
 from diag.checkpoints.formats import open_checkpoint
 from diag.checkpoints.layout import LayoutScore, layout_scores
 from diag.checkpoints.reader import Checkpoint, TensorInfo
+from diag.checkpoints.rotary import RotaryScore, rotary_pairing
 from diag.checkpoints.stats import TensorStats, tensor_stats
 from diag.checkpoints.tie import Tie, TieStatus, random_looking, tie_status
 
@@ -30,6 +32,7 @@ __all__ = [
     "LayoutScore",
     "ModelConfig",
     "Role",
+    "RotaryScore",
     "TensorInfo",
     "TensorStats",
     "Tie",
@@ -42,6 +45,7 @@ __all__ = [
     "open_checkpoint",
     "projections",
     "random_looking",
+    "rotary_pairing",
     "tensor_stats",
     "tie_status",
 ]

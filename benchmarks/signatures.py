@@ -1,0 +1,248 @@
+"""How often are the signatures without a forward pass wrong? Layout, rotary pairing and fresh initialisation, planted.
+
+    python benchmarks/signatures.py --models DIR [DIR …] [--out FILE] [--dimensions 256] [--vectors 1024]
+
+Every DIR is a checkpoint of a trained model, such as benchmarks/tiny_families.py makes. Defects are planted in memory,
+one matrix, one role, groups and random subsets at a time; docs/signatures.md quotes the tables that are printed. NumPy
+only, one process a model: 6 s for eleven models of width 128 and 256 on two cores.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import multiprocessing
+import os
+import sys
+import zlib
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+import numpy as np  # noqa: E402
+from signature_tables import report  # noqa: E402
+
+from diag.checkpoints import Checkpoint, open_checkpoint  # noqa: E402
+from diag.checkpoints import directions as sampled  # noqa: E402
+from diag.checkpoints.directions import READINGS, directions_of  # noqa: E402
+from diag.checkpoints.layout import Facing, LayoutScore, correlate, facing_matrices, judge  # noqa: E402
+from diag.checkpoints.rotary import pairing  # noqa: E402
+
+# Until the family table knows them: pattern → role and the side that faces the stream, as the files store it.
+_GEMMA = {
+    "model.embed_tokens.weight": ("embedding", "columns"), "lm_head.weight": ("head", "columns"),
+    **{f"model.layers.{{i}}.self_attn.{c}_proj.weight": (c, "columns") for c in ("q", "k", "v", "qkv")},
+    "model.layers.{i}.self_attn.o_proj.weight": ("o", "rows"),
+    **{f"model.layers.{{i}}.mlp.{c}_proj.weight": (c, "columns") for c in ("gate", "up", "gate_up")},
+    "model.layers.{i}.mlp.down_proj.weight": ("down", "rows"),
+}  # fmt: skip
+UNKNOWN: dict[str, dict[str, tuple[str, Any]]] = {
+    **dict.fromkeys(("gemma2", "gemma3_text", "phi3", "olmo2"), _GEMMA),
+    "gpt2": {
+        "transformer.wte.weight": ("embedding", "columns"), "transformer.wpe.weight": ("positions", "columns"),
+        "transformer.h.{i}.attn.c_attn.weight": ("qkv", "rows"), "transformer.h.{i}.mlp.c_fc.weight": ("up", "rows"),
+        "transformer.h.{i}.attn.c_proj.weight": ("o", "columns"),
+        "transformer.h.{i}.mlp.c_proj.weight": ("down", "columns"),
+    },
+    "gpt_neox": {
+        "gpt_neox.embed_in.weight": ("embedding", "columns"), "embed_out.weight": ("head", "columns"),
+        "gpt_neox.layers.{i}.attention.query_key_value.weight": ("qkv", "columns"),
+        "gpt_neox.layers.{i}.attention.dense.weight": ("o", "rows"),
+        "gpt_neox.layers.{i}.mlp.dense_h_to_4h.weight": ("up", "columns"),
+        "gpt_neox.layers.{i}.mlp.dense_4h_to_h.weight": ("down", "rows"),
+    },
+}  # fmt: skip
+GROUPS = {"attention": ("q", "k", "v", "o", "qkv"), "MLP": ("gate", "up", "down", "gate_up")}
+SHARES, DRAWS = (0.10, 0.25, 0.50, 0.75), 10
+
+
+def facing(checkpoint: Checkpoint) -> list[Facing]:
+    """Matrices by the family table, or by the one above."""
+    if checkpoint.family:
+        return facing_matrices(checkpoint)
+    config = checkpoint.raw_config
+    layers = range(config.get("num_hidden_layers") or config["n_layer"])
+    return [
+        Facing(name, role, side)
+        for pattern, (role, side) in UNKNOWN[config["model_type"]].items()
+        for name in dict.fromkeys(pattern.replace("{i}", str(i)) for i in layers)
+        if name in checkpoint.tensors
+    ]
+
+
+def reread(m: np.ndarray) -> np.ndarray:
+    """Undoes `rewritten`; plants what `rewritten` undoes."""
+    return np.ascontiguousarray(m.reshape(m.shape[::-1]).T)
+
+
+def rewritten(m: np.ndarray) -> np.ndarray:
+    """Undoes `reread`; plants what `reread` undoes."""
+    return np.ascontiguousarray(m.T).reshape(m.shape)
+
+
+def variation(m: np.ndarray) -> float:
+    """Coefficient of variation of the row norms, in units of a fresh Gaussian's, 1/√(2d)."""
+    norms = np.linalg.norm(m.astype(np.float64), axis=1)
+    return float(norms.std() / norms.mean() * math.sqrt(2 * m.shape[1]))
+
+
+class Plants:
+    """Every matrix of a model in all variants, correlated once; `scores` judges any mixture of them."""
+
+    SOUND, REREAD, REWRITTEN, GAUSSIAN, UNIFORM, OTHER_GAUSSIAN = range(6)
+
+    def __init__(self, checkpoint: Checkpoint, rng: np.random.Generator) -> None:
+        self.matrices = facing(checkpoint)
+        self.roles = np.array([m.role for m in self.matrices])
+        found, self.variations = [], []
+        for matrix in self.matrices:
+            values = checkpoint.float32(matrix.tensor)
+            std = float(values.std())
+            fresh = [
+                rng.normal(0, std, values.shape),
+                rng.uniform(-std, std, values.shape),
+                rng.normal(0, std, values.shape),
+            ]
+            variants = [values, rewritten(values), reread(values), *(f.astype(np.float32) for f in fresh)]
+            found.append([directions_of(v, matrix.side) for v in variants])
+            self.variations.append(variation(values))
+        stacked = np.array(found)  # [matrices, variants, readings, pairs]
+        count, variants_, readings, self.pairs = stacked.shape
+        self.together = correlate(stacked.reshape(count, variants_ * readings, self.pairs)).reshape(
+            (count, variants_, readings) * 2
+        )
+
+    def scores(self, variant: np.ndarray) -> tuple[LayoutScore, ...]:
+        """variant: int [matrices]."""
+        each = np.arange(len(self.matrices))
+        mixed = self.together[each, variant][:, :, each, variant]  # [matrices, readings, matrices, readings]
+        return judge(mixed, self.pairs, self.matrices)
+
+
+def query_key(checkpoint: Checkpoint) -> list[tuple[np.ndarray, np.ndarray]]:
+    """(q [heads, rotated rows, width], k [kv heads, …]) of each layer; nothing for a model without rotary."""
+    config, found = checkpoint.raw_config, []
+    if config["model_type"] == "gpt2":
+        return []
+    heads, width = config["num_attention_heads"], config["hidden_size"]
+    kv, rows = config.get("num_key_value_heads", heads), config.get("head_dim") or width // heads
+    for i in range(config["num_hidden_layers"]):
+        if config["model_type"] == "gpt_neox":
+            fused = checkpoint.float32(f"gpt_neox.layers.{i}.attention.query_key_value.weight")
+            by_head = fused.reshape(heads, 3, rows, width)
+            rotated = int(rows * config["rope_parameters"]["partial_rotary_factor"])
+            found.append((by_head[:, 0, :rotated], by_head[:, 1, :rotated]))
+            continue
+        prefix = f"model.layers.{i}.self_attn."
+        if config["model_type"] == "phi3":
+            q, k = np.split(checkpoint.float32(prefix + "qkv_proj.weight")[: (heads + kv) * rows], [heads * rows])
+        else:
+            q, k = (checkpoint.float32(f"{prefix}{c}_proj.weight") for c in "qk")
+        found.append((q.reshape(heads, rows, width), k.reshape(kv, rows, width)))
+    return found
+
+
+def adjacent(x: np.ndarray) -> np.ndarray:
+    """Rows of halves order put in adjacent-pair order, as the original Llama and GGUF have them."""
+    return x.reshape(len(x), 2, x.shape[1] // 2, -1).swapaxes(1, 2).reshape(x.shape)
+
+
+def rotary(layers: list[tuple[np.ndarray, np.ndarray]], rng: np.random.Generator) -> dict[str, Any]:
+    """Scores as published, permuted, permuted twice, half permuted, and never trained."""
+    cases = {
+        "as published": layers,
+        "adjacent": [(adjacent(q), adjacent(k)) for q, k in layers],
+        "permuted twice": [(adjacent(adjacent(q)), adjacent(adjacent(k))) for q, k in layers],
+        "only k permuted": [(q, adjacent(k)) for q, k in layers],
+        "only q permuted": [(adjacent(q), k) for q, k in layers],
+        "untrained": [(rng.normal(size=q.shape), rng.normal(size=k.shape)) for q, k in layers],
+    }
+    return {name: vars(score) for name, case in cases.items() if (score := pairing(case))}
+
+
+def measure(task: tuple[Path, int, int]) -> dict[str, Any]:
+    """Everything about one model, as plain data."""
+    path, sampled.DIMENSIONS, sampled.VECTORS = task
+    # Every model draws its own random numbers, or those of one shape would all see the same.
+    checkpoint, rng = open_checkpoint(path), np.random.default_rng(zlib.crc32(path.name.encode()))
+    plants = Plants(checkpoint, rng)
+    roles, count = plants.roles, len(plants.matrices)
+    tally: dict[str, list[int]] = defaultdict(lambda: [0] * 5)
+
+    def plant(group: str, chosen: np.ndarray, forms: tuple[int, ...] = (1, 2, 0)) -> None:
+        for form in forms:  # 0: either, at random
+            variant = np.zeros(count, int)
+            variant[chosen] = form or rng.integers(1, 3, len(chosen))
+            for score, planted in zip(plants.scores(variant), variant, strict=True):
+                named = score.suspicious and planted and score.reading in (READINGS[planted], *square(score))
+                row = [
+                    planted > 0,
+                    planted > 0 and score.suspicious,
+                    named,
+                    not planted,
+                    not planted and score.suspicious,
+                ]
+                tally[group] = [a + int(b) for a, b in zip(tally[group], row, strict=True)]
+
+    def square(score: LayoutScore) -> tuple[str, ...]:
+        shape = checkpoint.info(score.tensor).shape
+        return READINGS if shape[0] == shape[1] else ()
+
+    sound = plants.scores(np.zeros(count, int))
+    for at in range(count):
+        plant(f"one {roles[at]}", np.array([at]), (1, 2))
+    for role in dict.fromkeys(roles):
+        plant(f"every {role}", np.flatnonzero(roles == role))
+    for group, members in GROUPS.items():
+        plant(group, np.flatnonzero(np.isin(roles, members)))
+    plant("everything", np.arange(count))
+    for share in SHARES:
+        for _ in range(DRAWS):
+            plant(f"random {share:.0%}", rng.permutation(count)[: max(1, round(share * count))])
+
+    fresh = []
+    for at in range(count):
+        for kind in (plants.GAUSSIAN, plants.UNIFORM):
+            score = plants.scores(np.where(np.arange(count) == at, kind, 0))[at]
+            fresh.append((roles[at], max(score.as_read, score.other_order) / score.noise, score.undecided))
+    untrained = [plants.scores(np.full(count, kind)) for kind in (plants.GAUSSIAN, plants.UNIFORM)]
+    return {
+        "model": path.name if path.name != "healthy" else "demo (qwen2)",
+        "sound": [
+            (s.role, s.as_read / s.noise, s.other_order / s.noise, s.suspicious, s.undecided, v)
+            for s, v in zip(sound, plants.variations, strict=True)
+        ],
+        "tally": dict(tally),
+        "fresh": fresh,
+        "untrained": [sum(s.suspicious for s in scores) for scores in untrained],
+        "untrained_decided": [sum(not s.undecided for s in scores) for scores in untrained],
+        "rotary": rotary(query_key(checkpoint), rng),
+    }
+
+
+def main() -> None:
+    """Measure all models side by side and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--models", type=Path, nargs="+", required=True)
+    parser.add_argument("--out", type=Path, help="everything that was measured, as JSON")
+    parser.add_argument("--dimensions", type=int, default=sampled.DIMENSIONS, help="residual dimensions sampled")
+    parser.add_argument("--vectors", type=int, default=sampled.VECTORS, help="vectors sampled along the other side")
+    options = parser.parse_args()
+    tasks = [(path, options.dimensions, options.vectors) for path in options.models]
+    cores = os.cpu_count() or 1
+    workers = min(cores, len(options.models))
+    for library in ("OMP", "OPENBLAS", "MKL"):
+        os.environ[f"{library}_NUM_THREADS"] = str(max(1, cores // workers))
+    with multiprocessing.get_context("spawn").Pool(workers) as pool:
+        models = pool.map(measure, tasks, chunksize=1)
+    report(models)
+    if options.out:
+        options.out.write_text(json.dumps(models, default=lambda x: x.item() if hasattr(x, "item") else str(x)) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -3,8 +3,7 @@
 `open_checkpoint` reads the header; `audit_checkpoint`, `tie_status`, `tensor_stats` and `layout_scores` read data.
 """
 
-from diag.checkpoints.audit import CheckpointAudit, audit_checkpoint
-from diag.checkpoints.codes import AuditFinding
+from diag.checkpoints.audit import AuditFinding, CheckpointAudit, TensorStats, audit_checkpoint, tensor_stats
 from diag.checkpoints.config import ModelConfig
 from diag.checkpoints.families import (
     FAMILIES,
@@ -18,7 +17,6 @@ from diag.checkpoints.families import (
 from diag.checkpoints.formats import open_checkpoint
 from diag.checkpoints.layout import LayoutScore, layout_scores
 from diag.checkpoints.reader import Checkpoint, TensorInfo
-from diag.checkpoints.stats import TensorStats, tensor_stats
 from diag.checkpoints.tie import Tie, TieStatus, random_looking, tie_status
 
 __all__ = [

@@ -16,7 +16,7 @@ from diag.checkpoints.dtypes import Array
 from diag.checkpoints.families import projections
 from diag.checkpoints.profiles import READINGS, profiles
 from diag.checkpoints.reader import Checkpoint
-from diag.checkpoints.stats import Progress
+from diag.checkpoints.scan import Progress
 
 # A score is the mean of the 8 largest |correlations| (defects.md, "Layout of one matrix").
 TOP = 8

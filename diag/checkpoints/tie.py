@@ -11,7 +11,7 @@ import numpy as np
 from diag.checkpoints.dtypes import DTYPES, Array
 from diag.checkpoints.families import is_tied
 from diag.checkpoints.reader import PIECE_ELEMENTS, Checkpoint, TensorInfo
-from diag.checkpoints.stats import variation
+from diag.checkpoints.sums import fresh_variation, variation
 
 TieStatus = Literal[
     "not_applicable",
@@ -100,11 +100,6 @@ def random_looking(matrix: Array) -> tuple[float, float]:
     """
     cv = variation(np.sqrt(np.einsum("rc,rc->r", matrix, matrix, dtype=np.float64)))
     return (math.nan if cv is None else cv), fresh_variation(matrix.shape[-1])
-
-
-def fresh_variation(width: int) -> float:
-    """Coefficient of variation of the row norms of a Gaussian matrix of this width: 1/√(2d)."""
-    return 1.0 / math.sqrt(2.0 * max(1, width))
 
 
 def _tie(

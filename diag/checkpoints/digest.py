@@ -1,8 +1,8 @@
 """A name for the content of weight files: SHA-256 over the SHA-256 of each piece of a file.
 
 Why pieces: one SHA-256 over a file runs on one core, and takes longer for a gigabyte than everything else the audit
-does; a list of digests is as hard to forge and uses both. A faster checksum would do against accidents, but records name
-their inputs by this, and people rely on it after the files have changed hands.
+does; a list of digests is as hard to forge and uses both. A faster checksum would do against accidents, but records
+name their inputs by this, and people rely on it after the files have changed hands.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ _buffers = threading.local()
 
 @lru_cache(maxsize=256)
 def content_digest(file: Path, size: int, mtime_ns: int) -> str:
-    """Hex digest of a file of `size` bytes. Cost: about 0.35 s a GB on two cores with SHA instructions; remembered while
-    path, size and modification time (the key of the cache) stay the same. Errors: InputError when the file is shorter.
+    """Hex digest of a file of `size` bytes. Cost: about 0.35 s a GB on two cores with SHA instructions; remembered
+    while path, size and modification time (the key of the cache) stay the same. Errors: InputError when it is shorter.
     """
     with ThreadPoolExecutor(THREADS) as pool:
         pieces = list(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
+from typing import NamedTuple
 
 import numpy as np
 
@@ -17,7 +18,32 @@ from diag.checkpoints.dtypes import Array
 _INFINITY = 0x7F800000  # the bits of float32 infinity: a magnitude from here up is inf or NaN
 # Sums of doubles may be reordered, or they would be added one by one: four to eight times slower.
 _REORDER = ("reassoc", "contract")
-AddRows = Callable[..., None]
+
+
+class State(NamedTuple):
+    """The running sums of one tensor, seen as [lines, width]. Units: the tensor's.
+
+    rows [lines], columns [width]: squared norms. totals: (sum, sum of squares). counts: (zeros, values that are not
+    finite). extremes: smallest and largest, as int32 in the order of the floats. classes: squares added up over
+    positions that agree modulo the residual width. cut_line, cut_at: where a border between stretches of the buffer
+    cuts a row (at a column) or a column (at a row), by rows. parts, rests: what was added up there; place: the next
+    border (sums.py).
+    """
+
+    rows: Array
+    columns: Array
+    totals: Array
+    counts: Array
+    extremes: Array
+    classes: Array
+    cut_line: Array
+    cut_at: Array
+    parts: Array
+    rests: Array
+    place: Array
+
+
+AddRows = Callable[[Array, int, int, State], None]
 
 
 @cache
@@ -48,26 +74,12 @@ def _widen(stored: Array, bits: Array, half: bool) -> None:
         bits[i] |= special | (np.uint32(stored[i] & np.uint16(0x8000)) << np.uint32(16))
 
 
-def add_rows(
-    values: Array,
-    first: int,
-    side: int,
-    rows: Array,
-    columns: Array,
-    totals: Array,
-    counts: Array,
-    extremes: Array,
-    classes: Array,
-    cut_line: Array,
-    cut_at: Array,
-    parts: Array,
-    rests: Array,
-    place: Array,
-) -> None:
-    """Add float32 `values` [n, width], the tensor's rows from `first` on, to the sums of State (readings.py).
+def add_rows(values: Array, first: int, side: int, state: State) -> None:  # noqa: PLR0912, PLR0915 compiled as a whole
+    """Add float32 `values` [n, width], the tensor's rows from `first` on. `side`: 0 none, 1 columns, 2 rows.
 
     Values that are not finite are counted, set to 0 in `values`, and take part in nothing.
     """
+    rows, columns, totals, counts, extremes, classes, cut_line, cut_at, parts, rests, place = state
     n, width = values.shape
     squares = np.empty(width, np.float64)
     for r in range(n):
@@ -146,23 +158,9 @@ def add_rows(
                 at = 0
 
 
-def add_rows_numpy(
-    values: Array,
-    first: int,
-    side: int,
-    rows: Array,
-    columns: Array,
-    totals: Array,
-    counts: Array,
-    extremes: Array,
-    classes: Array,
-    cut_line: Array,
-    cut_at: Array,
-    parts: Array,
-    rests: Array,
-    place: Array,
-) -> None:
+def add_rows_numpy(values: Array, first: int, side: int, state: State) -> None:
     """See add_rows."""
+    rows, columns, totals, counts, extremes, classes, cut_line, cut_at, parts, rests, place = state
     n, width = values.shape
     good = np.isfinite(values)
     wide = np.where(good, values, np.float32(0)).astype(np.float64)

@@ -44,7 +44,7 @@ class TensorScan:
     otherwise left out. Units are the tensor's own.
 
     count: finite elements. total, squares: their sum and sum of squares. range: smallest and largest, None without any.
-    row_squares [lines], column_squares [width]: squared norms (columns: None for a single row). readings [3, d]: squared
+    row_squares [lines], column_squares [width]: squared norms (columns: None for a single row). readings [3, d]: those
     norms along the residual side as stored and in both other readings (profiles.py), where a side was asked for.
     histogram: int64 [BINS] of at most SAMPLE evenly spaced values, over ± SPAN root mean squares.
     digest: equal for equal tensors of one dtype and shape; different ones share it only where all these sums agree.
@@ -145,33 +145,34 @@ def _scan(
                 break
             sample.append(piece.reshape(-1)[-at % step :: step].copy())
             if stretch:
-                row = sums.rows[0]
-                add(piece, 0, 0, sums.rows, sums.columns[: piece.size], *sums.arguments[2:])
-                sums.rows[0] += row
+                row = sums.state.rows[0]
+                add(piece, 0, 0, sums.state._replace(columns=sums.state.columns[: piece.size]))
+                sums.state.rows[0] += row
             else:
-                add(piece, first, sums.side, *sums.arguments)
+                add(piece, first, sums.side, sums.state)
             at += piece.size
             done.value += piece.size * info.nbytes // info.elements
     return _finished(info, sums, np.concatenate(sample), None if stretch or sums.side == 0 else side)
 
 
 def _finished(info: TensorInfo, sums: Sums, sample: Array, side: Side | None) -> TensorScan:
-    zeros, nonfinite = (int(n) for n in sums.counts)
+    zeros, nonfinite = (int(n) for n in sums.state.counts)
     count = info.elements - nonfinite
-    facts = sums.rows.tobytes() + sums.totals.tobytes() + sums.counts.tobytes() + sums.extremes.tobytes()
+    state = sums.state
+    facts = state.rows.tobytes() + state.totals.tobytes() + state.counts.tobytes() + state.extremes.tobytes()
     return TensorScan(
         name=info.name,
         count=count,
         nonfinite=nonfinite,
         zeros=zeros,
-        total=float(sums.totals[0]),
-        squares=float(sums.totals[1]),
+        total=float(sums.state.totals[0]),
+        squares=float(sums.state.totals[1]),
         range=sums.range,
-        row_squares=sums.rows,
-        column_squares=sums.columns if len(sums.rows) > 1 else None,
+        row_squares=sums.state.rows,
+        column_squares=sums.state.columns if len(sums.state.rows) > 1 else None,
         readings=sums.readings(),
         side=side,
-        histogram=histogram(sample, float(sums.totals[1]) / count if count else 0.0),
+        histogram=histogram(sample, float(sums.state.totals[1]) / count if count else 0.0),
         digest=hashlib.blake2b(f"{info.dtype} {info.shape}".encode() + facts, digest_size=8).digest(),
     )
 
@@ -185,7 +186,7 @@ def histogram(values: Array, mean_square: float) -> Array:
 
 
 def _scratch(key: str, size: int, dtype: type) -> Array:
-    """This thread's buffer of that name, at least `size` long: fresh memory for each tensor costs as much as reading."""
+    """This thread's buffer of that name, at least `size` long: fresh memory would cost as much as reading."""
     held: Array | None = getattr(_THREAD, key, None)
     if held is None or len(held) < size:
         held = np.empty(max(size, PIECE), dtype)
@@ -220,7 +221,7 @@ def _pieces(checkpoint: Checkpoint, info: TensorInfo, compiled: bool) -> Iterato
         for first in range(0, lines, step):
             n = min(step, lines - first) * width
             stream.seek(info.offset + first * width * size)
-            if stream.readinto(memoryview(stored[:n]).cast("B")) != n * size:
+            if stream.readinto(stored[:n].view(np.uint8).data) != n * size:
                 raise changed(file)
             if stored is not bits:
                 kernels.widen()(stored[:n], bits[:n], info.dtype == "F16")

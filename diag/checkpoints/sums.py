@@ -1,4 +1,4 @@
-"""What one pass over a tensor adds up, and what becomes of it: norms by row and column, in three readings of the buffer.
+"""What one pass over a tensor adds up, and what becomes of it: norms by row and column, in three readings.
 
 A [out, in] matrix M whose order was confused comes in two forms (profiles.py): `reread` and `rewritten`. Whichever side
 faces the residual stream, one of the two needs sums over stretches of the buffer (which cut rows, or columns, in two),
@@ -14,6 +14,7 @@ import numpy as np
 
 from diag.checkpoints.dtypes import Array
 from diag.checkpoints.families import Side
+from diag.checkpoints.kernels import State
 
 _SIDES: dict[Side | None, int] = {None: 0, "columns": 1, "rows": 2}
 _PERIOD = 64  # columns are folded to about so many before they are kept by class: few enough for the cache
@@ -22,25 +23,11 @@ _NONE = np.zeros(0, np.int64)
 
 @dataclass(frozen=True, eq=False)
 class Sums:
-    """The running sums of one tensor, seen as [lines, width] (width is the last dimension). Units: the tensor's.
-
-    rows, columns: squared norms. totals: (sum, sum of squares). counts: (zeros, values that are not finite).
-    extremes: smallest and largest, as sortable int32. classes, parts, rests, place: for the other readings, see finish.
-    """
+    """The running sums of one tensor, seen as [lines, width] (width is the last dimension); `side`: see add_rows."""
 
     shape: tuple[int, int]
     side: int
-    rows: Array
-    columns: Array
-    totals: Array
-    counts: Array
-    extremes: Array
-    classes: Array
-    cut_line: Array
-    cut_at: Array
-    parts: Array
-    rests: Array
-    place: Array
+    state: State
 
     @classmethod
     def empty(cls, lines: int, width: int, side: Side | None = None) -> Sums:
@@ -57,9 +44,7 @@ class Sums:
             classes = np.zeros((1, lines))
             order = np.argsort(line, kind="stable")
             line, at = line[order], at[order]
-        return cls(
-            shape=(lines, width),
-            side=_SIDES[side],
+        state = State(
             rows=np.zeros(lines),
             columns=np.zeros(width),
             totals=np.zeros(2),
@@ -72,19 +57,12 @@ class Sums:
             rests=np.zeros(len(line)),
             place=np.zeros(1, np.int64),
         )
-
-    @property
-    def arguments(self) -> tuple[Array, ...]:
-        """What the loops of kernels.py take after `side`."""
-        return (
-            *(self.rows, self.columns, self.totals, self.counts, self.extremes, self.classes),
-            *(self.cut_line, self.cut_at, self.parts, self.rests, self.place),
-        )
+        return cls((lines, width), _SIDES[side], state)
 
     @property
     def range(self) -> tuple[float, float] | None:
         """Smallest and largest finite value; None where there is none."""
-        low, high = (int(key) for key in self.extremes)
+        low, high = (int(key) for key in self.state.extremes)
         if low > high:
             return None
         keys = np.array([low, high], np.int32)
@@ -93,27 +71,28 @@ class Sums:
 
     def readings(self) -> Array | None:
         """float64 [3, d]: squared norms along the residual side as stored, reread and rewritten; None without side."""
+        state = self.state
         if self.side == 1:
             width = self.shape[1]
-            whole = _uncut(self.shape[0], self.cut_line)
-            last = np.append(self.cut_line[1:] != self.cut_line[:-1], True) if len(self.cut_line) else _NONE
-            reread = _segments(self.rows, whole, self.shape, self.parts, np.where(last, self.rests, 0.0))
+            whole = _uncut(self.shape[0], state.cut_line)
+            last = np.append(state.cut_line[1:] != state.cut_line[:-1], True)[: len(state.cut_line)]
+            reread = _segments(state.rows, whole, self.shape, state.parts, np.where(last, state.rests, 0.0))
             period = width // gcd(width, self.shape[0])
-            folded = self.classes.reshape(len(self.classes), -1, period).sum(axis=1)
+            folded = state.classes.reshape(len(state.classes), -1, period).sum(axis=1)
             v, r = np.indices(folded.shape)
             target = (r * self.shape[0] + v) % width
             rewritten = np.bincount(target.ravel(), weights=folded.ravel(), minlength=width)
-            return np.stack([self.columns, reread, rewritten])
+            return np.stack([state.columns, reread, rewritten])
         if self.side == 2:
-            order = np.lexsort((self.cut_line, self.cut_at))
-            column, above = self.cut_at[order], self.parts[order]
+            order = np.lexsort((state.cut_line, state.cut_at))
+            column, above = state.cut_at[order], state.parts[order]
             same = np.concatenate([[False], column[1:] == column[:-1]])[: len(column)]
             parts = above - np.where(same, np.roll(above, 1), 0.0)
             last = np.append(~same[1:], True)[: len(column)]
-            rests = np.where(last, self.columns[column] - above, 0.0)
+            rests = np.where(last, state.columns[column] - above, 0.0)
             whole = _uncut(self.shape[1], column)
-            rewritten = _segments(self.columns, whole, self.shape[::-1], parts, rests)
-            return np.stack([self.rows, self.classes[0], rewritten])
+            rewritten = _segments(state.columns, whole, self.shape[::-1], parts, rests)
+            return np.stack([state.rows, state.classes[0], rewritten])
         return None
 
 

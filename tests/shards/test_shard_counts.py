@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from diag import jit
 from diag.errors import Cancelled
 from diag.shards import counts as counting
-from diag import jit
 from diag.shards import open_shard, reader, scan
 from diag.shards.counts import count_ids
 from diag.shards.documents import Documents

@@ -10,7 +10,7 @@ Severity = Literal["info", "warning", "error"]
 
 @dataclass(frozen=True)
 class AuditFinding:
-    """One thing the file shows. `tensor` is the tensor concerned, null when it is the file as a whole. `fix`: what to do."""
+    """One thing the file shows. `tensor` is the one concerned, null for the file as a whole. `fix`: what to do."""
 
     code: str
     severity: Severity
@@ -108,7 +108,7 @@ CODES: dict[str, Code] = {
     ),
     "norm_offset": Code(
         "warning",
-        "{count} of {total} norm weights of the file lie around {found}, but {family} multiplies by {formula}: the "
+        "{count} of {total} norm weights of the file lie around {around}, but {family} multiplies by {formula}: the "
         "offset of 1 was {step}.",
         "{repair}",
     ),

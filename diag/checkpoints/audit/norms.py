@@ -32,18 +32,30 @@ def norms(family: Family | None, tensors: Sequence[Fact]) -> Iterator[AuditFindi
     if family is not None and offset == 1:
         around = [f for f in found if abs((f.stats.mean or 0.0) - 1) < AROUND_ONE and (f.stats.std or 0.0) < NARROW]
         if len(found) >= MIN_NORMS and len(around) >= MOST * len(found):
-            yield _offset(family, len(around), len(found), "1", "added twice", "Subtract 1 from every norm weight.")
+            yield _offset(family, len(around), len(found))
     elif family is not None and len(trained) >= MIN_NORMS:
         below = [_negative(f) for f in trained]
         if float(np.median(below)) >= NEGATIVE:
             count = sum(share >= NEGATIVE for share in below)
-            yield _offset(family, count, len(trained), "0", "taken away", "Add 1 to every norm weight.")
+            yield _offset(family, count, len(trained))
 
 
-def _offset(family: Family, count: int, total: int, found: str, step: str, repair: str) -> AuditFinding:
-    formula = "1 + w" if family.norm_offset else "w"
-    facts = {"count": count, "total": total, "found": found, "family": family.name, "formula": formula}
-    return finding("norm_offset", None, step=step, repair=f"{repair} Test H4C measures the loss with it.", **facts)
+def _offset(family: Family, count: int, total: int) -> AuditFinding:
+    formula, around, step, repair = (
+        ("1 + w", "1", "added twice", "Subtract 1 from every norm weight.")
+        if family.norm_offset
+        else ("w", "0", "taken away", "Add 1 to every norm weight.")
+    )
+    return finding(
+        "norm_offset",
+        count=count,
+        total=total,
+        around=around,
+        family=family.name,
+        formula=formula,
+        step=step,
+        repair=f"{repair} Test H4C measures the loss with it.",
+    )
 
 
 def _negative(fact: Fact) -> float:

@@ -1,8 +1,8 @@
 """Does the dtype in the header fit the bytes? Each way to read a sample is judged by how far magnitudes spread.
 
-The logarithm to base 2 of a Gaussian's magnitude has a standard deviation of 1.6, whatever its scale; weights of trained
-models have 1 to 2.5. Read bfloat16 as float16 and each octave becomes an eighth of one (0.2); the reverse, and it
-becomes eight (13); half of a float32, or swapped bytes, are noise in the exponent (8 to 70).
+The logarithm to base 2 of a Gaussian's magnitude has a standard deviation of 1.6, whatever its scale; trained weights
+have 1 to 2.5. Read bfloat16 as float16 and each octave becomes an eighth of one (0.2); the reverse, and it becomes
+eight (13); half of a float32, or swapped bytes, are noise in the exponent (8 to 70).
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ READINGS: dict[str, Callable[[Array], Array]] = {
 
 
 def dtype_tags(checkpoint: Checkpoint, tensors: Sequence[Fact]) -> Iterator[AuditFinding]:
-    """Matrices whose bytes make sense under exactly one reading, and not the tagged one. Cost: 8 KB a matrix is read."""
+    """Matrices whose bytes make sense under exactly one reading, and not the tagged one. Cost: 8 KB a matrix."""
     for fact in tensors:
         if fact.kind != "matrix" or fact.info.dtype not in ("F32", "BF16", "F16"):
             continue

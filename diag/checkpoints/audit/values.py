@@ -17,7 +17,7 @@ IMPLAUSIBLE_RMS = 100.0
 # Trained matrices hold practically no exact zeros; a truncated copy leaves whole stretches of them.
 MANY_ZEROS = 0.05
 ZERO_ROWS = 0.01
-# A tail of zeros is a cut copy from this share of a matrix on; of an embedding, whose last rows are often padding, more.
+# A tail of zeros is a cut copy from this share of a matrix on; of an embedding, whose end is often padding, more.
 TAIL, TAIL_OF_TOKENS = 0.1, 0.25
 # Of a file: this share and so many bytes, a matrix among them (biases and padding are zero in sound files).
 TAIL_OF_FILE, TAIL_BYTES = 0.01, 4096

@@ -17,7 +17,7 @@ from diag.checkpoints.dtypes import Array
 
 _INFINITY = 0x7F800000  # the bits of float32 infinity: a magnitude from here up is inf or NaN
 # Sums of doubles may be reordered, or they would be added one by one: four to eight times slower.
-_REORDER = ("reassoc", "contract")
+REORDER = ("reassoc", "contract")
 
 
 class State(NamedTuple):
@@ -49,7 +49,7 @@ AddRows = Callable[[Array, int, int, State], None]
 @cache
 def compiled_add_rows() -> AddRows:
     """`add_rows` as machine code. Cost: about 1 s once, then it is loaded from disk."""
-    return jit.compiled(add_rows, _REORDER)
+    return jit.compiled(add_rows, REORDER)
 
 
 @cache

@@ -112,6 +112,11 @@ def scan_tensor(checkpoint: Checkpoint, name: str, side: Side | None = None) -> 
     return kept[name]
 
 
+def compiles(checkpoint: Checkpoint) -> bool:
+    """Whether its tensors are worth compiled loops."""
+    return jit.available() and checkpoint.parameters >= COMPILED_FROM
+
+
 def readable(info: TensorInfo) -> bool:
     """Whether the tensor has data that can be read as numbers."""
     return bool(info.elements) and DTYPES[info.dtype].decode is not None
@@ -133,14 +138,14 @@ def _scan(
     checkpoint: Checkpoint, info: TensorInfo, side: Side | None, done: _Counter, stop: threading.Event
 ) -> TensorScan:
     lines, width = flattened(info.shape)
-    compiled = jit.available() and checkpoint.parameters >= COMPILED_FROM
+    compiled = compiles(checkpoint)
     add = kernels.compiled_add_rows() if compiled else kernels.add_rows_numpy
     stretch = _in_stretches(info)
     sums = Sums.empty(*((1, PIECE) if stretch else (lines, width)), None if stretch else side)
     step, sample = -(-info.elements // SAMPLE), []
     at = 0
     with np.errstate(over="ignore", invalid="ignore"):
-        for first, piece in _pieces(checkpoint, info, compiled):
+        for first, piece in pieces(checkpoint, info, compiled):
             if stop.is_set():
                 break
             sample.append(piece.reshape(-1)[-at % step :: step].copy())
@@ -200,21 +205,28 @@ def _in_stretches(info: TensorInfo) -> bool:
     return lines == 1 and width > _WIDE and info.streams
 
 
-def _pieces(checkpoint: Checkpoint, info: TensorInfo, compiled: bool) -> Iterator[tuple[int, Array]]:
-    """(first line, float32 [lines, width], writable and reused by the next piece) over the tensor."""
+def direct(info: TensorInfo, compiled: bool) -> bool:
+    """Whether `pieces` reads the tensor into its own buffers; otherwise they come from Checkpoint.row_chunks."""
+    return info.streams and (info.dtype == "F32" or (compiled and info.dtype in _HALVES))
+
+
+def pieces(checkpoint: Checkpoint, info: TensorInfo, compiled: bool, key: str = "") -> Iterator[tuple[int, Array]]:
+    """(first line, float32 [lines, width], writable and reused by the next piece) over the tensor.
+
+    compiled: whether compiled code may decode it. key: names the buffers, for who reads two tensors side by side."""
     if _in_stretches(info):
         for start in range(0, info.elements, PIECE):
             piece = checkpoint.flat(info.name, start, start + PIECE).reshape(1, -1)
             yield 0, piece if piece.flags.writeable else piece.copy()
         return
     lines, width = flattened(info.shape)
-    if not info.streams or info.dtype not in (*_HALVES, "F32") or (info.dtype != "F32" and not compiled):
+    if not direct(info, compiled):
         for first, piece in checkpoint.row_chunks(info.name):
             yield first, piece if piece.flags.writeable else piece.copy()
         return
     step = min(lines, max(1, PIECE // width))
-    bits = _scratch("bits", step * width, np.uint32)
-    stored = bits if info.dtype == "F32" else _scratch("stored", step * width, np.uint16)
+    bits = _scratch("bits" + key, step * width, np.uint32)
+    stored = bits if info.dtype == "F32" else _scratch("stored" + key, step * width, np.uint16)
     size = stored.itemsize
     file = checkpoint.files[info.file]
     with file.open("rb", buffering=0) as stream:

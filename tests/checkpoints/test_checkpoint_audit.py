@@ -42,7 +42,7 @@ def half_zero() -> np.ndarray:
         ("no_data", {DOWN: np.zeros((0, 100), np.float32)}, (), {}),
         ("nonfinite", {DOWN: with_nan()}, (), {}),
         ("all_zero", {DOWN: np.zeros_like(HEALTHY[DOWN])}, (), {}),
-        ("many_zeros", {DOWN: half_zero()}, (), {}),
+        ("zero_tail", {DOWN: half_zero()}, (), {}),
         ("norm_one", {NORM: np.ones(64, np.float32)}, (), {}),
         ("norm_zero", {NORM: np.zeros(64, np.float32)}, (), {}),
         ("bias_zero", BIASES, (), {}),

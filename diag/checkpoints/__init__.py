@@ -17,7 +17,8 @@ from diag.checkpoints.families import (
 from diag.checkpoints.formats import open_checkpoint
 from diag.checkpoints.layout import LayoutScore, layout_scores
 from diag.checkpoints.reader import Checkpoint, TensorInfo
-from diag.checkpoints.tie import Tie, TieStatus, random_looking, tie_status
+from diag.checkpoints.scan import TensorScan, scan_checkpoint, scan_tensor
+from diag.checkpoints.tie import Tie, TiePicture, TieStatus, random_looking, tie_picture, tie_status
 
 __all__ = [
     "FAMILIES",
@@ -29,8 +30,10 @@ __all__ = [
     "ModelConfig",
     "Role",
     "TensorInfo",
+    "TensorScan",
     "TensorStats",
     "Tie",
+    "TiePicture",
     "TieStatus",
     "audit_checkpoint",
     "expected_tensors",
@@ -40,6 +43,9 @@ __all__ = [
     "open_checkpoint",
     "projections",
     "random_looking",
+    "scan_checkpoint",
+    "scan_tensor",
     "tensor_stats",
+    "tie_picture",
     "tie_status",
 ]

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
-from diag.errors import InputError
+from diag.errors import Cancelled, InputError
 
 PIECE_BYTES = 1 << 26  # part of the definition: another size gives other names
 THREADS = 2
@@ -21,16 +22,39 @@ _READ_BYTES = 1 << 18  # hashed while it is still in the core's cache
 _buffers = threading.local()
 
 
-@lru_cache(maxsize=256)
-def content_digest(file: Path, size: int, mtime_ns: int) -> str:
-    """Hex digest of a file of `size` bytes. Cost: about 0.35 s a GB on two cores with SHA instructions; remembered
-    while path, size and modification time (the key of the cache) stay the same. Errors: InputError when it is shorter.
+_known: dict[tuple[Path, int, int], str] = {}
+
+
+def content_digest(file: Path, stop: threading.Event | None = None) -> str:
+    """Hex digest of a file. Cost: about 0.35 s a GB on two cores with SHA instructions; remembered in this process
+    while path, size and modification time stay the same. `stop` ends it early. Errors: InputError when the file
+    becomes shorter; Cancelled after `stop`.
     """
-    with ThreadPoolExecutor(THREADS) as pool:
-        pieces = list(
-            pool.map(lambda start: _piece(file, start, min(size, start + PIECE_BYTES)), range(0, size, PIECE_BYTES))
-        )
-    return hashlib.sha256(b"".join(pieces)).hexdigest()
+    stat = file.stat()
+    key = (file, stat.st_size, stat.st_mtime_ns)
+    if key not in _known:
+        starts = range(0, stat.st_size, PIECE_BYTES)
+
+        def piece(start: int) -> bytes:
+            if stop is not None and stop.is_set():
+                raise Cancelled
+            return _piece(file, start, min(stat.st_size, start + PIECE_BYTES))
+
+        with ThreadPoolExecutor(THREADS) as pool:
+            _known[key] = hashlib.sha256(b"".join(pool.map(piece, starts))).hexdigest()
+    return _known[key]
+
+
+@contextmanager
+def in_background(files: Sequence[Path]) -> Iterator[Future[list[str]]]:
+    """The digests of some files, taken while the block runs; leaving it by an exception ends the work."""
+    stop = threading.Event()
+    pool = ThreadPoolExecutor(1)
+    try:
+        yield pool.submit(lambda: [content_digest(file, stop) for file in files])
+    finally:
+        stop.set()
+        pool.shutdown()
 
 
 def _piece(file: Path, start: int, stop: int) -> bytes:

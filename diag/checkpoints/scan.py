@@ -8,7 +8,8 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from contextlib import nullcontext
 from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
@@ -20,6 +21,7 @@ from diag.checkpoints.dtypes import DTYPES, Array
 from diag.checkpoints.families import Side
 from diag.checkpoints.reader import Checkpoint, TensorInfo, changed
 from diag.checkpoints.sums import Sums, flattened
+from diag.errors import Cancelled
 
 THREADS = 2
 PIECE = 1 << 18  # elements looked at together: 1 MiB of float32, which stays in a core's cache
@@ -65,6 +67,7 @@ class TensorScan:
     digest: bytes
 
 
+_ALONE = threading.Lock()
 _THREAD = threading.local()  # ends with the thread, and so do its buffers
 _KEPT: WeakKeyDictionary[Checkpoint, dict[str, TensorScan]] = WeakKeyDictionary()
 
@@ -88,7 +91,7 @@ def scan_checkpoint(checkpoint: Checkpoint, progress: Progress | None = None) ->
     try:
         pending = {pool.submit(_scan, checkpoint, info, side_of(checkpoint, info), done, stop) for info in todo}
         while pending:
-            finished, pending = wait(pending, timeout=0.1, return_when=FIRST_COMPLETED)
+            finished, pending = wait(pending, timeout=0.1, return_when=FIRST_EXCEPTION)
             for future in finished:
                 scan = future.result()
                 kept[scan.name] = scan
@@ -144,10 +147,11 @@ def _scan(
     sums = Sums.empty(*((1, PIECE) if stretch else (lines, width)), None if stretch else side)
     step, sample = -(-info.elements // SAMPLE), []
     at = 0
-    with np.errstate(over="ignore", invalid="ignore"):
+    # A tensor that can only be decoded whole is held alone: two large ones at once would double the peak of memory.
+    with np.errstate(over="ignore", invalid="ignore"), _ALONE if _held_whole(info) else nullcontext():
         for first, piece in pieces(checkpoint, info, compiled):
             if stop.is_set():
-                break
+                raise Cancelled
             sample.append(piece.reshape(-1)[-at % step :: step].copy())
             if stretch:
                 row = sums.state.rows[0]
@@ -197,6 +201,12 @@ def _scratch(key: str, size: int, dtype: type) -> Array:
         held = np.empty(max(size, PIECE), dtype)
         setattr(_THREAD, key, held)
     return held
+
+
+def _held_whole(info: TensorInfo) -> bool:
+    """Whether Checkpoint.row_chunks cannot but decode the tensor in one piece."""
+    kind = DTYPES[info.dtype]
+    return info.view is not None or bool(kind.whole) or not kind.rows
 
 
 def _in_stretches(info: TensorInfo) -> bool:

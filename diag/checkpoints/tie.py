@@ -200,7 +200,8 @@ def _compare(checkpoint: Checkpoint, head: TensorInfo, embedding: TensorInfo) ->
         compare(h, e, start, rows)
     equal, gaps, dots, norms = rows
     usable = (norms > 0) & np.isfinite(norms) & np.isfinite(dots)
-    return _Compared(float(gaps.max()), float(equal.mean()), dots[usable] / norms[usable])
+    cosines = np.clip(dots[usable] / norms[usable], -1.0, 1.0)  # rounding may go a little beyond
+    return _Compared(float(gaps.max()), float(equal.mean()), cosines)
 
 
 def _side_by_side(

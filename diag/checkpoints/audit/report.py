@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from concurrent.futures import wait
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,7 @@ from diag.checkpoints.audit.stats import TensorStats, tensor_stats
 from diag.checkpoints.audit.structure import constants, structure
 from diag.checkpoints.audit.tags import dtype_tags
 from diag.checkpoints.audit.values import truncation, values
+from diag.checkpoints.digest import in_background
 from diag.checkpoints.layout import LayoutScore, layout_scores
 from diag.checkpoints.reader import Checkpoint
 from diag.checkpoints.scan import Progress, part, scan_checkpoint
@@ -68,35 +70,37 @@ def audit_checkpoint(checkpoint: Checkpoint, progress: Progress | None = None) -
     a file changes while it is read.
     """
     started = time.perf_counter()
-    stats = tensor_stats(checkpoint, part(progress, 0.0, 0.5))
-    by_name = {s.name: s for s in stats}
-    tensors = facts(checkpoint, scan_checkpoint(checkpoint), by_name)
     say = progress or (lambda share, what: None)
-    say(0.5, "comparing head and embedding")
-    tie = tie_status(checkpoint)
-    say(0.6, "applying the rules")
-    found = [
-        *structure(checkpoint),
-        *constants(checkpoint),
-        *values(tensors),
-        *truncation(checkpoint, tensors),
-        *norms(checkpoint.family, tensors),
-        *dtype_tags(checkpoint, tensors),
-        *fresh(tensors),
-        *token_rows(checkpoint, tensors),
-        *duplicates(checkpoint, tensors),
-        *tie_findings(tie, by_name),
-        *layout(layout_scores(checkpoint, part(progress, 0.6, 0.7))),
-    ]
-    say(0.7, "taking the fingerprint")
-    fingerprint = checkpoint.fingerprint
+    with in_background(checkpoint.files) as digests:  # it needs no interpreter lock, so it fills what others leave idle
+        stats = tensor_stats(checkpoint, part(progress, 0.0, 0.5))
+        by_name = {s.name: s for s in stats}
+        tensors = facts(checkpoint, scan_checkpoint(checkpoint), by_name)
+        say(0.5, "comparing head and embedding")
+        tie = tie_status(checkpoint)
+        say(0.6, "applying the rules")
+        found = [
+            *structure(checkpoint),
+            *constants(checkpoint),
+            *values(tensors),
+            *truncation(checkpoint, tensors),
+            *norms(checkpoint.family, tensors),
+            *dtype_tags(checkpoint, tensors),
+            *fresh(tensors),
+            *token_rows(checkpoint, tensors),
+            *duplicates(checkpoint, tensors),
+            *tie_findings(tie, by_name),
+            *layout(layout_scores(checkpoint, part(progress, 0.6, 0.7))),
+        ]
+        while not wait([digests], timeout=0.1).done:
+            say(0.7, "taking the fingerprint")
+        digests.result()
     say(1.0, "done")
     return CheckpointAudit(
         checkpoint=checkpoint,
         tie=tie,
         findings=_bounded(found),
         stats=stats,
-        fingerprint=fingerprint,
+        fingerprint=checkpoint.fingerprint,
         seconds=time.perf_counter() - started,
     )
 

@@ -19,13 +19,19 @@ _STEP = 1 << 22  # bytes compared at once
 
 
 def duplicates(checkpoint: Checkpoint, tensors: Sequence[Fact]) -> Iterator[AuditFinding]:
-    """Weights that are byte for byte another one. Constant ones are not meant, and the tie judges head and embedding.
+    """Matrices and norms that are byte for byte another one. Constant ones are not meant, and the tie judges head and
+    embedding. Biases may well be equal: in GPT-NeoX two of a layer are added to the same stream and get one gradient.
 
     Cost: nothing where no digests agree; else both tensors are read once more.
     """
     groups: dict[bytes, list[Fact]] = defaultdict(list)
     for fact in tensors:
-        if fact.kind != "other" and not fact.tokens and fact.stats.min != fact.stats.max and fact.info.streams:
+        if (
+            fact.kind in ("matrix", "norm")
+            and not fact.tokens
+            and fact.stats.min != fact.stats.max
+            and fact.info.streams
+        ):
             groups[fact.scan.digest].append(fact)
     for group in groups.values():
         first, *rest = sorted(group, key=lambda f: (f.layer or 0, f.name))

@@ -153,7 +153,7 @@ def test_a_model_that_was_never_trained_is_said_once(plant: Plant, trained: Tens
 def test_a_layer_that_is_another_layer(plant: Plant, trained: Tensors) -> None:
     copies = {n.replace("layers.4.", "layers.3."): v for n, v in trained.items() if "layers.4." in n}
     found = {f.tensor for f in plant(copies).findings if f.code == "duplicate_tensor"}
-    assert found == {n.replace("layers.3.", "layers.4.") for n in copies}
+    assert found == {n.replace("layers.3.", "layers.4.") for n in copies if not n.endswith("bias")}
 
 
 def test_the_layout_is_part_of_the_audit(plant: Plant, trained: Tensors) -> None:

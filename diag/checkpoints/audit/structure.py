@@ -25,6 +25,8 @@ USUAL_THETA: dict[str, tuple[float, ...]] = {
     "phi3": (1e4,),
     "olmo2": (5e5,),
 }
+# The first base of all does for short contexts, whatever the family; what small experiments use.
+PLAIN_THETA, SHORT = 1e4, 8192
 
 
 def structure(checkpoint: Checkpoint) -> Iterator[AuditFinding]:
@@ -70,6 +72,7 @@ def constants(checkpoint: Checkpoint) -> Iterator[AuditFinding]:
     elif config.rms_norm_eps < EPS_SMALL:
         yield finding("eps_small", eps=config.rms_norm_eps)
     usual = USUAL_THETA.get(family.name, ())
-    if usual and config.rope_theta not in usual:
+    plain = config.rope_theta == PLAIN_THETA and config.max_position_embeddings <= SHORT
+    if usual and config.rope_theta not in usual and not plain:
         named = " or ".join(f"{theta:,.0f}" for theta in usual)
         yield finding("theta_unusual", theta=config.rope_theta, family=family.name, usual=named)

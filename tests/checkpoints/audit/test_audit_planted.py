@@ -101,7 +101,7 @@ STRAY = "model.layers.9.mlp.down_proj.weight"
         ("unknown_family", None, ({}, (), {"architectures": ["NovelForCausalLM"], "model_type": "novel"})),
         ("eps_large", None, ({}, (), {"rms_norm_eps": 1e-3})),
         ("eps_small", None, ({}, (), {"rms_norm_eps": 1e-12})),
-        ("theta_unusual", None, ({}, (), {"rope_theta": 10_000.0})),
+        ("theta_unusual", None, ({}, (), {"rope_theta": 10_000.0, "max_position_embeddings": 32_768})),
         ("placeholder", HEAD, ({HEAD: np.zeros((0, 256), np.float32)}, (), {})),
     ],
 )

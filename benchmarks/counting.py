@@ -158,11 +158,11 @@ def child(name: str, path: Path, n: int) -> None:
     sys.path.insert(0, str(ROOT))
     work = (OURS | ENGINES)[name]
     work(path, 100_000)
-    done, before, peak = threading.Event(), _anonymous(), [0]
+    done, before, peak = threading.Event(), anonymous_bytes(), [0]
 
     def watch() -> None:
         while not done.wait(0.005):
-            peak[0] = max(peak[0], _anonymous())
+            peak[0] = max(peak[0], anonymous_bytes())
 
     watcher = threading.Thread(target=watch)
     watcher.start()
@@ -174,7 +174,8 @@ def child(name: str, path: Path, n: int) -> None:
     print(json.dumps({"seconds": seconds, "peak_mb": max(before, peak[0]) / 1e6}))
 
 
-def _anonymous() -> int:
+def anonymous_bytes() -> int:
+    """Memory of this process that is not backed by a file."""
     line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("RssAnon"))
     return int(line.split()[1]) * 1024
 

@@ -4,8 +4,7 @@
 `rotary_pairing` read data.
 """
 
-from diag.checkpoints.audit import CheckpointAudit, audit_checkpoint
-from diag.checkpoints.codes import AuditFinding
+from diag.checkpoints.audit import AuditFinding, CheckpointAudit, TensorStats, audit_checkpoint, tensor_stats
 from diag.checkpoints.config import ModelConfig
 from diag.checkpoints.families import (
     FAMILIES,
@@ -20,8 +19,8 @@ from diag.checkpoints.formats import open_checkpoint
 from diag.checkpoints.layout import LayoutScore, layout_scores
 from diag.checkpoints.reader import Checkpoint, TensorInfo
 from diag.checkpoints.rotary import RotaryScore, rotary_pairing
-from diag.checkpoints.stats import TensorStats, tensor_stats
-from diag.checkpoints.tie import Tie, TieStatus, random_looking, tie_status
+from diag.checkpoints.scan import TensorScan, scan_checkpoint, scan_tensor
+from diag.checkpoints.tie import Tie, TiePicture, TieStatus, random_looking, tie_picture, tie_status
 
 __all__ = [
     "FAMILIES",
@@ -34,8 +33,10 @@ __all__ = [
     "Role",
     "RotaryScore",
     "TensorInfo",
+    "TensorScan",
     "TensorStats",
     "Tie",
+    "TiePicture",
     "TieStatus",
     "audit_checkpoint",
     "expected_tensors",
@@ -46,6 +47,9 @@ __all__ = [
     "projections",
     "random_looking",
     "rotary_pairing",
+    "scan_checkpoint",
+    "scan_tensor",
     "tensor_stats",
+    "tie_picture",
     "tie_status",
 ]

@@ -41,6 +41,7 @@ def assemble(path: Path, opened: Opened) -> Checkpoint:
         except InputError:
             if architecture or model_type:
                 raise
+            family = None  # names alone, too few to tell the sizes
         if model is not None:
             inferred = opened.inferred | from_shapes.keys()
             sources = {field: _source(KEYS.get(field, field), raw, inferred) for field in vars(model)}

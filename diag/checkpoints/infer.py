@@ -46,8 +46,8 @@ def dimensions(family: Family, tensors: Mapping[str, TensorInfo], raw: Mapping[s
         if family.roles["head"].tensor() not in tensors and not family.defaults.tie_word_embeddings:
             found["tie_word_embeddings"] = True  # transformers drops the head of a tied model when it saves
     layers = _layers(family, tensors)
-    if layers:
-        found["num_hidden_layers"] = layers
+    if layers and layers == list(range(len(layers))):  # with a gap, or a layer far off, the names do not tell
+        found["num_hidden_layers"] = len(layers)
     up, fused = _shape(family, tensors, "up"), _shape(family, tensors, "gate_up")
     if len(up) == 2:
         found["intermediate_size"] = next((n for n in up if n != found.get("hidden_size")), up[0])
@@ -126,11 +126,10 @@ def _shape(family: Family, tensors: Mapping[str, TensorInfo], key: str) -> tuple
     return info.shape if info else ()
 
 
-def _layers(family: Family, tensors: Mapping[str, TensorInfo]) -> int:
-    """One more than the last layer of which a tensor is there."""
+def _layers(family: Family, tensors: Mapping[str, TensorInfo]) -> list[int]:
+    """The layers of which any tensor is there."""
     roles = [role for role in family.roles.values() if role.per_layer]
-    present = [layer for layer in range(MAX_LAYERS) if any(role.tensor(layer) in tensors for role in roles)]
-    return present[-1] + 1 if present else 0
+    return [layer for layer in range(MAX_LAYERS) if any(role.tensor(layer) in tensors for role in roles)]
 
 
 def _names(role: Role) -> list[str]:

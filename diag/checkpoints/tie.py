@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
-from diag.checkpoints.dtypes import DTYPES, Array
+from diag.checkpoints import rowpairs
+from diag.checkpoints.dtypes import Array
 from diag.checkpoints.families import is_tied
-from diag.checkpoints.reader import PIECE_ELEMENTS, Checkpoint, TensorInfo
-from diag.checkpoints.stats import variation
+from diag.checkpoints.reader import Checkpoint, TensorInfo
+from diag.checkpoints.reorder import Order, other_order
+from diag.checkpoints.scan import compiles, direct, pieces, readable, scan_tensor
+from diag.checkpoints.sums import fresh_variation, variation
 
 TieStatus = Literal[
     "not_applicable",
@@ -24,7 +28,13 @@ TieStatus = Literal[
     "missing",
     "reinterpreted_copy",
 ]
-_SAMPLE = 512  # positions compared before a whole matrix is
+# Where an architecture is not in the table: usual names of both, in the order in which they are looked for.
+EMBEDDINGS = (
+    *("model.embed_tokens.weight", "transformer.wte.weight", "gpt_neox.embed_in.weight", "backbone.embeddings.weight"),
+    *("backbone.embedding.weight", "model.decoder.embed_tokens.weight", "transformer.word_embeddings.weight"),
+)
+HEADS = ("lm_head.weight", "embed_out.weight", "output.weight")
+COSINE_BINS = 40
 
 
 @dataclass(frozen=True)
@@ -61,35 +71,63 @@ SENTENCES: dict[TieStatus, str] = {
 }
 
 
+BYTE_ORDER = "The head holds the embedding's numbers with their bytes swapped: big-endian was read as little-endian."
+
+
 def tie_status(checkpoint: Checkpoint) -> Tie:
     """Compare head and embedding.
 
-    Cost: nothing when one is absent; else both are read once in chunks (about 10 ns an element, 1.5 s for
-    151 936 × 896), and a few more reads where the other order matches a sample of 512 positions.
+    Cost: nothing when one is absent; else both are read once in pieces (0.15 s for 151 936 × 896 in bfloat16), and a
+    few more times where another order of the buffer matches a sample of 512 positions. Quantised and viewed tensors
+    are compared as float32.
     """
-    family = checkpoint.family
-    if family is None or "embedding" not in family.roles or "head" not in family.roles:
+    names = _names(checkpoint)
+    if names is None:
         return _tie("not_applicable", checkpoint, None, None)
-    config = checkpoint.config
-    embedding = checkpoint.tensors.get(family.roles["embedding"].tensor())
-    head = checkpoint.tensors.get(family.roles["head"].tensor())
-    tied = is_tied(family, config)
+    head, embedding = checkpoint.tensors.get(names[0]), checkpoint.tensors.get(names[1])
+    tied = is_tied(checkpoint.family, checkpoint.config) if checkpoint.family else _declared(checkpoint) in (None, True)
     if embedding is None or not embedding.elements:
         return _tie("not_applicable", checkpoint, head, embedding)
     if head is None:
         return _tie("tied_absent" if tied else "missing", checkpoint, None, embedding)
     if not head.elements:
         return _tie("placeholder", checkpoint, head, embedding)
-    comparable = head.shape == embedding.shape and len(head.shape) == 2 and _numeric(head) and _numeric(embedding)
-    numbers = _compare(checkpoint, head, embedding) if comparable else None
-    status: TieStatus
-    if numbers and numbers[2] == 1.0:
-        status = "tied_copy" if tied else "untied_copy"
-    elif _other_order(checkpoint, head, embedding):
+    compared = _compare(checkpoint, head, embedding)
+    order = None
+    if compared and compared.equal_rows == 1.0:
+        status: TieStatus = "tied_copy" if tied else "untied_copy"
+    elif order := other_order(checkpoint, head, embedding):
         status = "reinterpreted_copy"
     else:
         status = "tied_diverged" if tied else "untied"
-    return _tie(status, checkpoint, head, embedding, numbers)
+    found = _tie(status, checkpoint, head, embedding)
+    if order is Order.BYTES:
+        found = replace(found, sentence=BYTE_ORDER)
+    if compared is None:
+        return found
+    return replace(found, max_abs_diff=compared.largest, cosine=compared.cosine, equal_rows_share=compared.equal_rows)
+
+
+@dataclass(frozen=True, eq=False)
+class TiePicture:
+    """What a page draws. cosines: int64 [COSINE_BINS], rows of the head by their cosine to the embedding's row, from −1
+    to 1; embedding_norms, head_norms: float64 [rows], in weight units."""
+
+    cosines: Array
+    embedding_norms: Array
+    head_norms: Array
+
+
+def tie_picture(checkpoint: Checkpoint) -> TiePicture | None:
+    """None without two matrices of one shape. Cost: as tie_status; the norms are free after an audit."""
+    names = _names(checkpoint)
+    head, embedding = (checkpoint.tensors.get(name) for name in names) if names else (None, None)
+    compared = _compare(checkpoint, head, embedding) if head and embedding else None
+    if not head or not embedding or compared is None:
+        return None
+    scans = [scan_tensor(checkpoint, info.name) for info in (embedding, head)]
+    counts, _ = np.histogram(compared.cosines, bins=COSINE_BINS, range=(-1.0, 1.0))
+    return TiePicture(counts, np.sqrt(scans[0].row_squares), np.sqrt(scans[1].row_squares))
 
 
 def random_looking(matrix: Array) -> tuple[float, float]:
@@ -102,75 +140,76 @@ def random_looking(matrix: Array) -> tuple[float, float]:
     return (math.nan if cv is None else cv), fresh_variation(matrix.shape[-1])
 
 
-def fresh_variation(width: int) -> float:
-    """Coefficient of variation of the row norms of a Gaussian matrix of this width: 1/√(2d)."""
-    return 1.0 / math.sqrt(2.0 * max(1, width))
+_Matrix = TensorInfo | None
 
 
-def _tie(
-    status: TieStatus,
-    checkpoint: Checkpoint,
-    head: TensorInfo | None,
-    embedding: TensorInfo | None,
-    numbers: tuple[float, float | None, float] | None = None,
-) -> Tie:
-    difference, cosine, equal = numbers or (None, None, None)
+def _tie(status: TieStatus, checkpoint: Checkpoint, head: _Matrix, embedding: _Matrix) -> Tie:
     return Tie(
         status=status,
-        declared=checkpoint.model.tie_word_embeddings if checkpoint.model else None,
-        max_abs_diff=difference,
-        cosine=cosine,
-        equal_rows_share=equal,
+        declared=_declared(checkpoint),
+        max_abs_diff=None,
+        cosine=None,
+        equal_rows_share=None,
         head=head.name if head else None,
         embedding=embedding.name if embedding else None,
         sentence=SENTENCES[status],
     )
 
 
-def _numeric(info: TensorInfo) -> bool:
-    return DTYPES[info.dtype].decode is not None
+def _declared(checkpoint: Checkpoint) -> bool | None:
+    if checkpoint.model:
+        return checkpoint.model.tie_word_embeddings
+    flag = checkpoint.known.get("tie_word_embeddings")
+    return flag if isinstance(flag, bool) else None
 
 
-def _compare(checkpoint: Checkpoint, head: TensorInfo, embedding: TensorInfo) -> tuple[float, float | None, float]:
-    """(largest absolute difference, mean cosine of rows, share of equal rows), in row chunks.
+def _names(checkpoint: Checkpoint) -> tuple[str, str] | None:
+    """(head, embedding) as the family calls them, or by usual names; None for a family without a head."""
+    if checkpoint.family is not None:
+        roles = checkpoint.family.roles
+        return (roles["head"].tensor(), roles["embedding"].tensor()) if {"head", "embedding"} <= set(roles) else None
+    found = [next((n for n in names if n in checkpoint.tensors), names[0]) for names in (HEADS, EMBEDDINGS)]
+    return found[0], found[1]
+
+
+@dataclass(frozen=True, eq=False)
+class _Compared:
+    """largest: absolute difference. equal_rows: their share. cosines: of rows that are finite and not zero."""
+
+    largest: float
+    equal_rows: float
+    cosines: Array
+
+    @property
+    def cosine(self) -> float | None:
+        """The mean over rows."""
+        return float(self.cosines.mean()) if self.cosines.size else None
+
+
+def _compare(checkpoint: Checkpoint, head: TensorInfo, embedding: TensorInfo) -> _Compared | None:
+    """Row by row; None for two that are not matrices of numbers of one shape.
 
     Equal means equal bit patterns after widening to float32, which keeps those of F32, BF16 and F16 apart.
     """
-    largest, cosines, counted, equal = 0.0, 0.0, 0, 0
-    pairs = zip(checkpoint.row_chunks(head.name), checkpoint.row_chunks(embedding.name), strict=True)
-    for (_, h), (_, e) in pairs:
-        same = np.all(h.view(np.uint32) == e.view(np.uint32), axis=1)
-        equal += int(same.sum())
-        with np.errstate(invalid="ignore", over="ignore"):
-            # np.maximum keeps NaN; a NaN or inf that both hold in the same place is no difference
-            gap = np.abs(h - e)[~same]
-            largest = float(np.maximum(largest, gap.max())) if gap.size else largest
-            dot = np.einsum("rc,rc->r", h, e, dtype=np.float64)
-            norms = np.sqrt(np.einsum("rc,rc->r", h, h, dtype=np.float64))
-            norms *= np.sqrt(np.einsum("rc,rc->r", e, e, dtype=np.float64))
-        usable = norms > 0
-        cosines += float((dot[usable] / norms[usable]).sum())
-        counted += int(usable.sum())
-    return largest, (cosines / counted if counted else None), equal / head.shape[0]
+    if head.shape != embedding.shape or len(head.shape) != 2 or not (readable(head) and readable(embedding)):
+        return None
+    compiled = compiles(checkpoint)
+    compare = rowpairs.compiled_compare() if compiled else rowpairs.compare_numpy
+    rows = rowpairs.RowPairs.empty(head.shape[0])
+    for start, h, e in _side_by_side(checkpoint, head, embedding, compiled):
+        compare(h, e, start, rows)
+    equal, gaps, dots, norms = rows
+    usable = (norms > 0) & np.isfinite(norms) & np.isfinite(dots)
+    cosines = np.clip(dots[usable] / norms[usable], -1.0, 1.0)  # rounding may go a little beyond
+    return _Compared(float(gaps.max()), float(equal.mean()), cosines)
 
 
-def _other_order(checkpoint: Checkpoint, head: TensorInfo, embedding: TensorInfo) -> bool:
-    """Whether the head's buffer is the embedding's in column-major order, in either direction."""
-    if len(embedding.shape) != 2 or head.dtype != embedding.dtype or not (head.streams and embedding.streams):
-        return False
-    if head.nbytes != embedding.nbytes:
-        return False
-    unit = f"u{DTYPES[head.dtype].block_bytes}"
-    h, e = checkpoint.raw(head.name).view(unit), checkpoint.raw(embedding.name).view(unit)
-    rows, width = embedding.shape
-    return _is_transposed(h, e, rows, width) or _is_transposed(e, h, rows, width)
-
-
-def _is_transposed(a: Array, b: Array, rows: int, width: int) -> bool:
-    """Whether a [rows · width] read as [width, rows] and transposed is b read as [rows, width]."""
-    at = np.random.default_rng(0).integers(0, rows * width, _SAMPLE)
-    if not np.array_equal(a[at], b[(at % rows) * width + at // rows]):
-        return False
-    wide, tall = a.reshape(width, rows), b.reshape(rows, width)
-    step = max(1, PIECE_ELEMENTS // width)
-    return all(np.array_equal(wide[:, r : r + step].T, tall[r : r + step]) for r in range(0, rows, step))
+def _side_by_side(
+    checkpoint: Checkpoint, a: TensorInfo, b: TensorInfo, compiled: bool
+) -> Iterator[tuple[int, Array, Array]]:
+    """(first row, rows of a, the same rows of b), float32, over two matrices of one shape."""
+    if direct(a, compiled) and direct(b, compiled):
+        pairs = zip(pieces(checkpoint, a, compiled, "a"), pieces(checkpoint, b, compiled, "b"), strict=True)
+    else:
+        pairs = zip(checkpoint.row_chunks(a.name), checkpoint.row_chunks(b.name), strict=True)
+    yield from ((first, x, y) for (first, x), (_, y) in pairs)

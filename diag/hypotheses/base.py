@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from diag.checkpoints import Checkpoint, Family, Tie, tie_status
+from diag.checkpoints.audit.stats import TensorStats, tensor_stats
 from diag.checkpoints.families import projections
 from diag.checkpoints.layout import LayoutScore, layout_scores
-from diag.checkpoints.stats import TensorStats, tensor_stats
 from diag.findings import LayerProbe, Signature
 from diag.model.edits import Edit, FromReference, borrows
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from diag.checkpoints.stats import TensorStats
+from diag.checkpoints.audit.stats import TensorStats
 from diag.findings import Signature
 from diag.hypotheses.base import Context, Hypothesis, Repair
 from diag.model.edits import FromReference, SetEps, Shift

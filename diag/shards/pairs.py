@@ -16,7 +16,7 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 
-from diag.shards import jit
+from diag import jit
 from diag.shards.counts import count_ids
 
 DISCOUNT = 0.75  # taken off the count of every pair seen; a usual value where it is not fitted to the data

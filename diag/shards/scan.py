@@ -15,7 +15,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from diag.shards import jit
+from diag import jit
 from diag.shards.counts import MAX_STRAYS, IdCounts, Int64, merge_strays
 from diag.shards.documents import NO_DOCUMENTS, Documents
 from diag.shards.reader import Ids

@@ -11,7 +11,7 @@ from checkpoint_samples import EMBEDDING, HEAD, Build, Tensors, healthy_tensors
 
 from diag import jsonio
 from diag.checkpoints import audit_checkpoint, tensor_stats
-from diag.checkpoints.codes import CODES
+from diag.checkpoints.audit import CODES
 
 HEALTHY = healthy_tensors()
 DOWN, NORM, Q = "model.layers.1.mlp.down_proj.weight", "model.norm.weight", "model.layers.0.self_attn.q_proj.weight"
@@ -42,7 +42,7 @@ def half_zero() -> np.ndarray:
         ("no_data", {DOWN: np.zeros((0, 100), np.float32)}, (), {}),
         ("nonfinite", {DOWN: with_nan()}, (), {}),
         ("all_zero", {DOWN: np.zeros_like(HEALTHY[DOWN])}, (), {}),
-        ("many_zeros", {DOWN: half_zero()}, (), {}),
+        ("zero_tail", {DOWN: half_zero()}, (), {}),
         ("norm_one", {NORM: np.ones(64, np.float32)}, (), {}),
         ("norm_zero", {NORM: np.zeros(64, np.float32)}, (), {}),
         ("bias_zero", BIASES, (), {}),
@@ -61,7 +61,7 @@ def test_a_planted_defect_is_found(
 ) -> None:
     found = {f.code: f for f in audit_checkpoint(build(changes, drop, **config)).findings}
     assert code in found
-    assert found[code].severity == CODES[code][0]
+    assert found[code].severity == CODES[code].severity
     assert "{" not in found[code].message and found[code].message.endswith(".")
 
 
@@ -81,7 +81,7 @@ def test_the_json_has_the_promised_keys(build: Build) -> None:
     assert set(promised.split()) | {"seconds"} == set(answer)
     assert answer["tensors"] == len(HEALTHY) + 1
     assert answer["tie"]["max_abs_diff"] == "NaN"
-    assert set(answer["findings"][0]) == {"code", "severity", "tensor", "message"}
+    assert set(answer["findings"][0]) == {"code", "severity", "tensor", "message", "fix"}
     assert answer["findings"][0]["severity"] == "error"
 
 

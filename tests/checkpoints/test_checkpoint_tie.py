@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from checkpoint_samples import EMBEDDING, HEAD, Build, healthy_tensors
 
-from diag.checkpoints import random_looking, tie_status
+from diag.checkpoints import random_looking, scan, tie_picture, tie_status
 
 E = healthy_tensors()[EMBEDDING]
 OTHER = healthy_tensors(seed=1)[EMBEDDING]
@@ -75,3 +75,47 @@ def test_a_gaussian_matrix_looks_random_and_a_trained_one_does_not() -> None:
     assert cv == pytest.approx(expected, rel=0.1)
     assert random_looking(E)[0] > 2 * random_looking(E)[1]
     assert math.isnan(random_looking(np.zeros((4, 4)))[0])
+
+
+SWAPPED = E.view(np.uint32).byteswap().view(np.float32)
+
+
+@pytest.mark.parametrize("declared", [True, False])
+def test_the_head_in_the_other_byte_order(build: Build, declared: bool) -> None:
+    tie = tie_status(build({HEAD: SWAPPED}, tie_word_embeddings=declared))
+    assert tie.status == "reinterpreted_copy" and "bytes swapped" in tie.sentence
+
+
+def test_two_types_are_compared_as_float32(build: Build) -> None:
+    half = E.astype(np.float16)
+    embedding = half.astype(np.float32)
+    assert tie_status(build({EMBEDDING: embedding, HEAD: half})).status == "tied_copy"
+    other = np.ascontiguousarray(half.T).reshape(half.shape)
+    assert tie_status(build({EMBEDDING: embedding, HEAD: other})).status == "reinterpreted_copy"
+
+
+def test_an_unknown_architecture_is_looked_up_by_usual_names(build: Build) -> None:
+    unknown = {"architectures": ["NovelForCausalLM"], "model_type": "novel"}
+    assert tie_status(build({HEAD: E.copy()}, tie_word_embeddings=False, **unknown)).status == "untied_copy"
+    assert tie_status(build({HEAD: OTHER}, **unknown)).status == "tied_diverged"
+    assert tie_status(build(drop=(EMBEDDING,), **unknown)).status == "not_applicable"
+
+
+def test_compiled_and_numpy_agree(build: Build, monkeypatch: pytest.MonkeyPatch) -> None:
+    head = OTHER.copy()
+    head[:50] = E[:50]
+    slow = tie_status(build({HEAD: head}))
+    monkeypatch.setattr(scan, "COMPILED_FROM", 0)
+    fast = tie_status(build({HEAD: head}))
+    assert slow.equal_rows_share == fast.equal_rows_share == pytest.approx(1 / 3)
+    assert slow.cosine == pytest.approx(fast.cosine) and slow.max_abs_diff == fast.max_abs_diff
+
+
+def test_the_picture_counts_cosines_and_has_the_norms(build: Build) -> None:
+    head = E.copy()
+    head[:10] *= -1
+    picture = tie_picture(build({HEAD: head}))
+    assert picture is not None and picture.cosines.sum() == 150
+    assert (picture.cosines[0], picture.cosines[-1]) == (10, 140)
+    assert np.allclose(picture.head_norms, np.linalg.norm(E.astype(np.float64), axis=1))
+    assert tie_picture(build()) is None

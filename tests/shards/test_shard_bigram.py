@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from diag import jit
 from diag.case import Window
 from diag.errors import Cancelled
-from diag.shards import TokenShard, bigram, jit, open_shard, pairs, read_window
+from diag.shards import TokenShard, bigram, open_shard, pairs, read_window
 from diag.shards.bigram import Bigram, bigram_baseline, held_out_bigram
 from diag.shards.pairs import cross_entropy
 

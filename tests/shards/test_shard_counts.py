@@ -14,9 +14,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from diag import jit
 from diag.errors import Cancelled
 from diag.shards import counts as counting
-from diag.shards import jit, open_shard, reader, scan
+from diag.shards import open_shard, reader, scan
 from diag.shards.counts import count_ids
 from diag.shards.documents import Documents
 from diag.shards.reader import Mapped, ShardFile, TokenShard

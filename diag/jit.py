@@ -20,15 +20,17 @@ def available() -> bool:
 
 
 @cache
-def compiled(function: F) -> F:
+def compiled(function: F, reorder: tuple[str, ...] = ()) -> F:
     """`function` as machine code that runs without the interpreter lock, so that threads count side by side.
 
+    `reorder`: LLVM's fast-math flags; without any, floating-point sums are added strictly one after the other.
     Compiled for the types of its first call (about 0.5 s) and kept on disk beside the source, or in the user's cache;
     where neither can be written, it is compiled anew in each process.
     """
     from numba import njit
 
+    fast = set(reorder)
     try:
-        return cast(F, njit(nogil=True, cache=True)(function))
+        return cast(F, njit(nogil=True, cache=True, fastmath=fast)(function))
     except RuntimeError:  # numba found no place for its cache
-        return cast(F, njit(nogil=True)(function))
+        return cast(F, njit(nogil=True, fastmath=fast)(function))

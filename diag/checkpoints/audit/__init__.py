@@ -1,0 +1,7 @@
+"""The static audit: what a checkpoint shows without a forward pass. The pass is `scan.py`, rules are files."""
+
+from diag.checkpoints.audit.codes import CODES, AuditFinding
+from diag.checkpoints.audit.report import CheckpointAudit, audit_checkpoint
+from diag.checkpoints.audit.stats import TensorStats, tensor_stats
+
+__all__ = ["CODES", "AuditFinding", "CheckpointAudit", "TensorStats", "audit_checkpoint", "tensor_stats"]

@@ -1,0 +1,200 @@
+"""Every defect that can be seen without a forward pass, planted in the trained model: its code, its tensor, no other
+error."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from checkpoint_samples import EMBEDDING, HEAD
+
+from diag.checkpoints import CheckpointAudit
+from diag.checkpoints.audit import CODES
+
+Tensors = dict[str, np.ndarray]
+Plant = Callable[..., CheckpointAudit]
+LAYER = "model.layers.3."
+DOWN, GATE, Q, OUT = (LAYER + n + "_proj.weight" for n in ("mlp.down", "mlp.gate", "self_attn.q", "self_attn.o"))
+NORM = "model.layers.2.input_layernorm.weight"
+RNG = np.random.default_rng(0)
+
+
+def rows(values: np.ndarray, part: slice, value: float = 0.0) -> np.ndarray:
+    changed = values.copy()
+    changed[part] = value
+    return changed
+
+
+def sparse(values: np.ndarray) -> np.ndarray:
+    return np.where(RNG.random(values.shape) < 0.2, np.float32(0), values)
+
+
+def fresh(values: np.ndarray) -> np.ndarray:
+    return RNG.normal(0, 0.02, values.shape).astype(np.float32)
+
+
+def kaiming(values: np.ndarray) -> np.ndarray:
+    return RNG.uniform(-0.06, 0.06, values.shape).astype(np.float32)
+
+
+def padded(values: np.ndarray) -> np.ndarray:
+    """The last 200 ids never moved from their initial values."""
+    changed = values.copy()
+    changed[-200:] = RNG.normal(0, 0.02, changed[-200:].shape)
+    return changed
+
+
+def same(values: np.ndarray) -> np.ndarray:
+    changed = values.copy()
+    changed[-96:] = changed[-1]
+    return changed
+
+
+ONE_TENSOR: list[tuple[str, str, Callable[[np.ndarray], np.ndarray]]] = [
+    ("nonfinite", DOWN, lambda v: rows(v, slice(3, 4), np.nan)),
+    ("nonfinite", NORM, lambda v: rows(v, slice(0, 1), np.inf)),
+    ("all_zero", DOWN, np.zeros_like),
+    ("constant", DOWN, lambda v: np.full_like(v, 0.5)),
+    ("zero_rows", GATE, lambda v: rows(v, slice(100, 140))),
+    ("few_zero_rows", GATE, lambda v: rows(v, slice(5, 7))),
+    ("zero_tail", GATE, lambda v: rows(v, slice(600, None))),
+    ("many_zeros", Q, sparse),
+    ("norm_one", NORM, np.ones_like),
+    ("norm_zero", NORM, np.zeros_like),
+    ("implausible_values", Q, lambda v: v * np.float32(1e5)),
+    ("fresh_layer", DOWN, fresh),
+    ("fresh_layer", OUT, kaiming),
+    ("fresh_init", EMBEDDING, fresh),
+    ("untrained_rows", EMBEDDING, padded),
+    ("equal_rows", EMBEDDING, same),
+    ("zero_ids", EMBEDDING, lambda v: rows(v, slice(4000, None))),
+    ("misshapen", GATE, lambda v: np.ascontiguousarray(v.T)),
+    ("no_data", GATE, lambda v: np.zeros((0, 256), np.float32)),
+]
+
+
+@pytest.mark.parametrize(("code", "tensor", "change"), ONE_TENSOR)
+def test_one_damaged_tensor(
+    plant: Plant, trained: Tensors, code: str, tensor: str, change: Callable[[np.ndarray], np.ndarray]
+) -> None:
+    found = plant({tensor: change(trained[tensor])}).findings
+    assert [f.tensor for f in found if f.code == code] == [tensor]
+    assert {f.code for f in found if f.severity == "error"} == {code} & {c for c, r in CODES.items() if r[0] == "error"}
+    (one,) = (f for f in found if f.code == code)
+    assert one.severity == CODES[code].severity and "{" not in one.message + one.fix and one.fix.endswith(".")
+
+
+HARMLESS = "model.layers.0.self_attn.rotary_emb.inv_freq"
+STRAY = "model.layers.9.mlp.down_proj.weight"
+
+
+@pytest.mark.parametrize(
+    ("code", "tensor", "case"),
+    [
+        ("missing_tensor", DOWN, ({}, (DOWN,), {})),
+        ("head_missing", HEAD, ({}, (), {"tie_word_embeddings": False})),
+        ("unexpected_tensor", STRAY, ({STRAY: fresh(np.zeros((256, 768)))}, (), {})),
+        ("ignored_tensor", HARMLESS, ({HARMLESS: np.ones(32, np.float32)}, (), {})),
+        ("architecture_contradiction", None, ({}, (), {"architectures": ["LlamaForCausalLM"], "model_type": "llama"})),
+        ("unknown_family", None, ({}, (), {"architectures": ["NovelForCausalLM"], "model_type": "novel"})),
+        ("eps_large", None, ({}, (), {"rms_norm_eps": 1e-3})),
+        ("eps_small", None, ({}, (), {"rms_norm_eps": 1e-12})),
+        ("theta_unusual", None, ({}, (), {"rope_theta": 10_000.0, "max_position_embeddings": 32_768})),
+        ("placeholder", HEAD, ({HEAD: np.zeros((0, 256), np.float32)}, (), {})),
+    ],
+)
+def test_names_and_constants(
+    plant: Plant, code: str, tensor: str | None, case: tuple[Tensors, tuple[str, ...], dict[str, Any]]
+) -> None:
+    changes, drop, config = case
+    found = plant(changes, drop, **config).findings
+    assert [f.tensor for f in found if f.code == code] == [tensor]
+    assert [f.code for f in found if f.severity == "error"] in ([], [code])
+
+
+def test_the_head_against_the_embedding(plant: Plant, trained: Tensors) -> None:
+    e = trained[EMBEDDING]
+    swapped = (np.frombuffer((e.view(np.uint32) >> 16).astype("<u2").tobytes(), "<u2").byteswap()).tobytes()
+    cases = {
+        "untied_copy": ({HEAD: e}, {}, False),
+        "tied_diverged": ({HEAD: e[::-1]}, {}, True),
+        "reinterpreted_copy": ({HEAD: np.ascontiguousarray(e.T).reshape(e.shape)}, {}, True),
+    }
+    for code, (changes, tags, tied) in cases.items():
+        found = plant(changes, tags=tags, tie_word_embeddings=tied).findings
+        assert [f.tensor for f in found if f.code == code] == [HEAD]
+    audit = plant({HEAD: e}, tags={HEAD: ("BF16", swapped)})
+    assert audit.tie.status == "reinterpreted_copy" and "big-endian" in audit.tie.sentence
+
+
+def test_biases_dropped(plant: Plant, trained: Tensors) -> None:
+    (one,) = (
+        f
+        for f in plant({n: np.zeros_like(v) for n, v in trained.items() if n.endswith(".bias")}).findings
+        if f.code == "bias_zero"
+    )
+    assert one.severity == "warning" and one.message.startswith("18 of 18 biases")
+
+
+def test_a_norm_stored_minus_one(plant: Plant, trained: Tensors) -> None:
+    found = plant({n: v - 1 for n, v in trained.items() if "norm" in n}).findings
+    (one,) = (f for f in found if f.code == "norm_offset")
+    assert "multiplies by w" in one.message and one.fix.startswith("Add 1")
+
+
+def test_a_model_that_was_never_trained_is_said_once(plant: Plant, trained: Tensors) -> None:
+    found = plant({n: fresh(v) for n, v in trained.items() if v.ndim == 2}).findings
+    assert sum(f.code == "fresh_model" for f in found) == 1
+    assert not any(f.code == "fresh_layer" or f.severity == "error" for f in found)
+
+
+def test_a_layer_that_is_another_layer(plant: Plant, trained: Tensors) -> None:
+    copies = {n.replace("layers.4.", "layers.3."): v for n, v in trained.items() if "layers.4." in n}
+    found = {f.tensor for f in plant(copies).findings if f.code == "duplicate_tensor"}
+    assert found == {n.replace("layers.3.", "layers.4.") for n in copies if not n.endswith("bias")}
+
+
+def test_the_layout_is_part_of_the_audit(plant: Plant, trained: Tensors) -> None:
+    names = [n for n in trained if "gate_proj" in n]
+    found = plant({n: np.ascontiguousarray(trained[n].T).reshape(trained[n].shape) for n in names}).findings
+    assert {f.tensor for f in found if f.code == "layout_suspicious"} == set(names)
+    assert not any(f.severity == "error" for f in found)
+
+
+@pytest.mark.parametrize(
+    ("tag", "reading", "stored"),
+    [
+        ("F16", "BF16", lambda v: (v.view(np.uint32) >> 16).astype("<u2").tobytes()),
+        ("BF16", "F16", lambda v: v.astype("<f2").tobytes()),
+        ("BF16", "big-endian BF16", lambda v: (v.view(np.uint32) >> 16).astype(">u2").tobytes()),
+        ("F32", "big-endian F32", lambda v: (v * np.float32(1.1)).astype(">f4").tobytes()),
+        ("F32", "BF16", lambda v: (np.tile(v, 2).view(np.uint32) >> 16).astype("<u2").tobytes()),
+        ("F32", "F16", lambda v: np.tile(v, 2).astype("<f2").tobytes()),
+        ("F16", "F32", lambda v: (v[: len(v) // 2] * np.float32(1.1)).astype("<f4").tobytes()),
+        ("BF16", "F32", lambda v: (v[: len(v) // 2] * np.float32(1.1)).astype("<f4").tobytes()),
+    ],
+)
+def test_a_dtype_tag_that_does_not_fit_the_bytes(
+    plant: Plant, trained: Tensors, tag: str, reading: str, stored: Callable[[np.ndarray], bytes]
+) -> None:
+    found = [f for f in plant(tags={GATE: (tag, stored(trained[GATE]))}).findings if f.code == "dtype_tag"]
+    assert [f.tensor for f in found] == [GATE]
+    assert f"only as {reading}:" in found[0].message
+
+
+def test_the_published_value_of_a_bfloat16_read_as_float16() -> None:
+    """defects.md, "Beyond": bf16 7.5625 read as f16 is 2.4727."""
+    stored = np.array([7.5625], np.float32).view(np.uint32) >> 16
+    assert float(stored.astype(np.uint16).view(np.float16)[0]) == pytest.approx(2.4727, abs=1e-4)
+
+
+def test_a_copy_cut_short_is_named_by_file_and_first_tensor(plant: Plant, trained: Tensors) -> None:
+    names = list(trained)  # the order in which plant writes
+    at = names.index(LAYER + "mlp.up_proj.weight")
+    cut = {n: np.zeros_like(trained[n]) for n in names[at + 1 :]}
+    found = plant({names[at]: rows(trained[names[at]], slice(300, None)), **cut}).findings
+    (one,) = (f for f in found if f.code == "truncated")
+    assert one.tensor == names[at] and "model.safetensors" in one.message
+    assert not any(f.code == "zero_tail" for f in found)

@@ -135,7 +135,8 @@ CONTENDERS: dict[str, Callable[[Path], object]] = {
 
 
 def build(folder: Path, untied: bool) -> None:
-    """Unequal rows and unequal residual dimensions, as training leaves them; written once, read once."""
+    """Unequal rows and residual dimensions, and directions in common, as training leaves them; written once, read
+    once."""
     file = folder / "model.safetensors"
     if not file.exists():
         from diag.checkpoints import FAMILIES, expected_tensors
@@ -146,6 +147,7 @@ def build(folder: Path, untied: bool) -> None:
         shapes = expected_tensors(FAMILIES[0], config)
         rng = np.random.default_rng(0)
         stream = np.exp(0.4 * rng.standard_normal(896)).astype(np.float32)
+        shared = rng.standard_normal((8, 896), dtype=np.float32)  # directions of the stream that every matrix uses
         header, at = {}, 0
         for name, shape in shapes.items():
             size = 2 * int(np.prod(shape))
@@ -155,19 +157,22 @@ def build(folder: Path, untied: bool) -> None:
         with file.open("wb") as out:
             out.write(struct.pack("<Q", len(text)) + text)
             for name, shape in shapes.items():
-                _values(rng, name, shape, stream).tofile(out)
+                _values(rng, name, shape, stream, shared).tofile(out)
     with file.open("rb") as stream_:
         while stream_.read(1 << 24):
             pass
 
 
-def _values(rng: np.random.Generator, name: str, shape: tuple[int, ...], stream: Any) -> Any:
+def _values(rng: np.random.Generator, name: str, shape: tuple[int, ...], stream: Any, shared: Any) -> Any:
     values = rng.standard_normal(shape, dtype=np.float32)
     if len(shape) == 1:
         values = 1 + 0.2 * values if "norm" in name else values
     else:
+        writes = name.endswith(("o_proj.weight", "down_proj.weight"))
+        along = rng.standard_normal((shape[1] if writes else shape[0], len(shared)), dtype=np.float32) @ shared
+        values += 0.3 * (along.T if writes else along)
         values *= 0.02 * np.exp(0.3 * rng.standard_normal((shape[0], 1), dtype=np.float32))
-        values *= stream[:, None] if name.endswith(("o_proj.weight", "down_proj.weight")) else stream
+        values *= stream[:, None] if writes else stream
     return (values.view(np.uint32) >> 16).astype("<u2")
 
 

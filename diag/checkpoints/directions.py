@@ -9,6 +9,7 @@ For a square matrix both are the plain transpose.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 import numpy as np
 
@@ -50,18 +51,21 @@ def directions_of(values: Array, side: Side, readings: Sequence[str] = READINGS)
 
 
 def _readings(gather: Callable[[Array], Array], shape: tuple[int, ...], side: Side, readings: Sequence[str]) -> Array:
-    places = dict(zip(READINGS, _places(shape, side), strict=True))
-    return np.stack([_pairs(gather(places[reading])) for reading in readings]).astype(np.float16)
+    return np.stack([_pairs(gather(_places(shape, side, reading))) for reading in readings]).astype(np.float16)
 
 
-def _places(shape: tuple[int, ...], side: Side) -> tuple[Array, Array, Array]:
-    """Where the sampled [vectors, dimensions] lie in the row-major buffer, under each reading."""
+@lru_cache(maxsize=16)
+def _places(shape: tuple[int, int], side: Side, reading: str) -> Array:
+    """int64 [vectors, dimensions]: where the sampled elements lie in the row-major buffer, under a reading. Kept,
+    because the matrices of a model have few shapes; 1.6 MB each."""
     out, width = shape
     facing, along = (width, out) if side == "columns" else (out, width)
     dims, vectors = _sample(facing, DIMENSIONS)[None, :], _sample(along, VECTORS)[:, None]
     row, column = (vectors, dims) if side == "columns" else (dims, vectors)
+    if reading == "reread":
+        return column * out + row
     stored = row * width + column
-    return stored, column * out + row, (stored % out) * width + stored // out
+    return stored if reading == "stored" else (stored % out) * width + stored // out
 
 
 def _sample(total: int, most: int) -> Array:

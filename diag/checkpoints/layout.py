@@ -8,7 +8,6 @@ in the wrong order, it is noise. Error rates and what they were measured on: doc
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from statistics import NormalDist
 
@@ -91,17 +90,12 @@ def layout_scores(checkpoint: Checkpoint, progress: Progress | None = None) -> t
 def _directions(
     checkpoint: Checkpoint, matrices: Sequence[Facing], readings: tuple[str, ...], progress: Progress | None
 ) -> Array:
-    """float16 [matrices, readings, pairs], two matrices at a time."""
-
-    def one(matrix: Facing) -> Array:
-        return directions(checkpoint, matrix.tensor, matrix.side, readings)
-
+    """float16 [matrices, readings, pairs]. One after the other: the matrix products inside use every core already."""
     found = []
-    with ThreadPoolExecutor(2) as pool:
-        for at, (matrix, made) in enumerate(zip(matrices, pool.map(one, matrices), strict=True)):
-            if progress:
-                progress(at / len(matrices), f"directions of {matrix.tensor}")
-            found.append(made)
+    for at, matrix in enumerate(matrices):
+        if progress:
+            progress(at / len(matrices), f"directions of {matrix.tensor}")
+        found.append(directions(checkpoint, matrix.tensor, matrix.side, readings))
     if progress:
         progress(1.0, "directions of every matrix")
     return np.stack(found)

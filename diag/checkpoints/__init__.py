@@ -5,7 +5,9 @@
 
 from diag.checkpoints.audit import CheckpointAudit, audit_checkpoint
 from diag.checkpoints.codes import AuditFinding
+from diag.checkpoints.compare import compare_checkpoints, compare_tensor
 from diag.checkpoints.config import ModelConfig
+from diag.checkpoints.differences import VERDICTS, CheckpointComparison, FoldedRow, TensorDifference
 from diag.checkpoints.families import (
     FAMILIES,
     Family,
@@ -23,18 +25,24 @@ from diag.checkpoints.tie import Tie, TieStatus, random_looking, tie_status
 
 __all__ = [
     "FAMILIES",
+    "VERDICTS",
     "AuditFinding",
     "Checkpoint",
     "CheckpointAudit",
+    "CheckpointComparison",
     "Family",
+    "FoldedRow",
     "LayoutScore",
     "ModelConfig",
     "Role",
+    "TensorDifference",
     "TensorInfo",
     "TensorStats",
     "Tie",
     "TieStatus",
     "audit_checkpoint",
+    "compare_checkpoints",
+    "compare_tensor",
     "expected_tensors",
     "family_of",
     "is_tied",

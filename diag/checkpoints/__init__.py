@@ -21,6 +21,7 @@ from diag.checkpoints.formats import open_checkpoint
 from diag.checkpoints.layout import LayoutScore, layout_scores
 from diag.checkpoints.reader import Checkpoint, TensorInfo
 from diag.checkpoints.stats import TensorStats, tensor_stats
+from diag.checkpoints.tensor_view import Profile, TensorView, some_rows, sparkline, tensor_view
 from diag.checkpoints.tie import Tie, TieStatus, random_looking, tie_status
 
 __all__ = [
@@ -34,10 +35,12 @@ __all__ = [
     "FoldedRow",
     "LayoutScore",
     "ModelConfig",
+    "Profile",
     "Role",
     "TensorDifference",
     "TensorInfo",
     "TensorStats",
+    "TensorView",
     "Tie",
     "TieStatus",
     "audit_checkpoint",
@@ -50,6 +53,9 @@ __all__ = [
     "open_checkpoint",
     "projections",
     "random_looking",
+    "some_rows",
+    "sparkline",
     "tensor_stats",
+    "tensor_view",
     "tie_status",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -21,7 +22,8 @@ from diag.checkpoints.families import is_tied
 from diag.checkpoints.reader import Checkpoint, TensorInfo
 from diag.checkpoints.relations import Pair, Sums, relation
 from diag.checkpoints.rounding import rounding
-from diag.checkpoints.stats import Progress
+
+Progress = Callable[[float, str], None]  # share done (0 to 1), what is being read
 
 
 def compare_checkpoints(here: Checkpoint, there: Checkpoint, progress: Progress | None = None) -> CheckpointComparison:

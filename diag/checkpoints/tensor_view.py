@@ -190,10 +190,10 @@ def _profile(what: str, numbers: Array) -> Profile:
     low = np.minimum.reduceat(np.where(good, numbers, math.inf), start)
     high = np.maximum.reduceat(np.where(good, numbers, -math.inf), start)
     blank = known == 0
-    lines = [np.where(blank, math.nan, line).astype(np.float32) for line in (low, mean, high)]
+    low, mean, high = (np.where(blank, math.nan, line) for line in (low, mean, high))
     finite = numbers[good]
     percentiles = tuple(float(p) for p in np.percentile(finite, PERCENTILES)) if finite.size else ()
-    return Profile(what, len(numbers), start, *lines, percentiles)
+    return Profile(what, len(numbers), start, low, mean, high, percentiles)
 
 
 def _from_bins(edges: Array, counts: Array) -> tuple[float, ...]:

@@ -66,9 +66,14 @@ FINDINGS: Columns = {
     "code": c.TextColumn("Code"),
 }
 TENSORS: Columns = {
-    "name": c.TextColumn("Name", pinned=True),
+    "name": c.TextColumn("Name", pinned=True, width=330),
+    "role": c.TextColumn("Role", help="What the family uses it for."),
+    "layer": _number("Layer", format="%d"),
     "dtype": c.TextColumn("Stored as"),
-    "shape": c.TextColumn("Shape"),
+    "shape": c.TextColumn("Shape", help="[out, in] for matrices."),
+    "histogram": c.BarChartColumn(
+        "Values", width=130, help="A sample in 32 bins over ± 4 root mean squares; the outer bins are open."
+    ),
     "mean": _number("Mean"),
     "std": _number("Std"),
     "rms": _number("RMS", "Root mean square."),
@@ -79,6 +84,22 @@ TENSORS: Columns = {
     "zeros": _number("Zeros (share)", "Share of elements that are exactly 0: from 0 to 1."),
     "nonfinite": _number("NaN or inf (count)", format="localized"),
     "row_norm_cv": _number("Row norm variation", "Standard deviation over mean of the row norms; 1/√(2d) when fresh."),
+}
+COMPARED: Columns = {
+    "name": c.TextColumn("Tensor", pinned=True, width=380),
+    "count": _number("Tensors", format="%d"),
+    "verdict": c.TextColumn("Verdict", width=110),
+    "what it is": c.TextColumn("What it is", width=380),
+    "relative": _number("‖Δ‖ / ‖reference‖", "Frobenius norm of the difference over that of the reference."),
+    "max_abs_diff": _number("Largest |Δ|", "In the tensor's own unit."),
+    "cosine": _number("Cosine", "Of the two tensors as vectors.", "%.4f"),
+    "equal_percent": _number("Equal rows", "Rows with equal bits in float32.", "%.1f %%"),
+    "dtype": c.TextColumn("Stored as", help="Here, and in the reference."),
+}
+DIFFERING: Columns = {
+    "key": c.TextColumn("Value of the configuration"),
+    "here": c.TextColumn("Here"),
+    "there": c.TextColumn("In the reference"),
 }
 _RMS = "Root mean square over tokens and channels."
 LAYERS: Columns = {

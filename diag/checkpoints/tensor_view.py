@@ -12,7 +12,7 @@ from diag.checkpoints.dtypes import DTYPES, Array
 from diag.checkpoints.reader import Checkpoint, TensorInfo
 from diag.errors import InputError
 
-VALUE_BINS = 120
+VALUE_BINS = 120  # at most; a vector of 256 gets 32
 MAX_POINTS = 400  # of a profile, however many rows there are
 PERCENTILES = (0, 1, 5, 25, 50, 75, 95, 99, 100)
 SPARK_BINS, SPARK_SPAN = 32, 4.0  # bins over ± so many root mean squares, the outer ones open
@@ -35,9 +35,9 @@ class Profile:
 
 @dataclass(frozen=True)
 class TensorView:
-    """One tensor. edges [VALUE_BINS + 1], counts [VALUE_BINS]: its finite values, in equal bins from the least to the
-    largest. rows, columns: their norms (√ of the sum of squares of finite elements); of a vector, `rows` are its values
-    and `columns` is None. percentiles: of the values, read off the bins. Units are the tensor's own."""
+    """One tensor. edges [bins + 1], counts [bins]: its finite values in at most VALUE_BINS equal bins, from the least
+    to the largest. rows, columns: their norms (√ of the sum of squares of finite elements); of a vector, `rows` are its
+    values and `columns` is None. percentiles: of the values, read off the bins. Units are the tensor's own."""
 
     info: TensorInfo
     file: str
@@ -83,11 +83,12 @@ def tensor_view(checkpoint: Checkpoint, name: str) -> TensorView:
     width = high - low
     if not width > 0 or not math.isfinite(width):
         low, high = (low - 0.5, high + 0.5) if not width > 0 else (low / 2, high / 2)
-    counts = np.zeros(VALUE_BINS, np.int64)
+    bins = max(8, min(VALUE_BINS, 2 * math.isqrt(first.good)))
+    counts = np.zeros(bins, np.int64)
     for _, piece in checkpoint.row_chunks(name):
         values = piece[np.isfinite(piece)].astype(np.float64)
-        counts += np.histogram(np.clip(values, low, high), VALUE_BINS, (low, high))[0]
-    edges = np.linspace(low, high, VALUE_BINS + 1)
+        counts += np.histogram(np.clip(values, low, high), bins, (low, high))[0]
+    edges = np.linspace(low, high, bins + 1)
     vector = len(info.shape) < 2
     return TensorView(
         info=info,

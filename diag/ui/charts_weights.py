@@ -69,18 +69,20 @@ def values(views: Sequence[tuple[str, TensorView]]) -> go.Figure:
     figure = blank(330)
     for number, (name, view) in enumerate(views):
         colour, dash, _ = LOOKS[number % len(LOOKS)]
-        share = view.counts / max(1, int(view.counts.sum()))
+        total = max(1, int(view.counts.sum()))
+        floor = 0.5 / total  # an empty bin lies half an element low, so that the line does not break
         figure.add_scatter(
             x=((view.edges[:-1] + view.edges[1:]) / 2).astype(np.float32),
-            y=np.where(share > 0, share, np.nan).astype(np.float32),
+            y=np.maximum(view.counts / total, floor).astype(np.float32),
             mode="lines",
             name=escape(name),
             line={"color": colour, "dash": dash, "shape": "hvh"},
-            hovertemplate="about %{x:.4g}: %{y:.3%} of the elements<extra></extra>",
+            customdata=view.counts.astype(np.float32),
+            hovertemplate="about %{x:.4g}: %{customdata:,} elements<extra></extra>",
         )
     figure.update_layout(
         xaxis=axis("value"),
-        yaxis=axis("share of elements (log)", type="log", tickformat=".0e"),
+        yaxis=axis("share of elements (log)", type="log", dtick=1, exponentformat="power"),
         showlegend=len(views) > 1,
     )
     return figure

@@ -21,6 +21,7 @@ NUMBERS: Columns = {
     "unit": c.TextColumn("Unit", width=140),
     "how": c.TextColumn("How", width="large"),
 }
+FACTS: Columns = NUMBERS | {"value": c.TextColumn("Value", width=250)}
 VOCABULARY: Columns = {
     "what": c.TextColumn("What", width=240),
     "size": _number("Size (entries)", format="localized"),
@@ -86,14 +87,14 @@ TENSORS: Columns = {
     "row_norm_cv": _number("Row norm variation", "Standard deviation over mean of the row norms; 1/√(2d) when fresh."),
 }
 COMPARED: Columns = {
-    "name": c.TextColumn("Tensor", pinned=True, width=380),
-    "count": _number("Tensors", format="%d"),
-    "verdict": c.TextColumn("Verdict", width=110),
-    "what it is": c.TextColumn("What it is", width=380),
-    "relative": _number("‖Δ‖ / ‖reference‖", "Frobenius norm of the difference over that of the reference."),
+    "verdict": c.TextColumn("Verdict", width=100),
+    "name": c.TextColumn("Tensor", width=350),
+    "count": c.NumberColumn("Tensors", format="%d", width=70),
+    "relative": _number("Relative |Δ|", "Frobenius norm of the difference over that of the reference."),
     "max_abs_diff": _number("Largest |Δ|", "In the tensor's own unit."),
     "cosine": _number("Cosine", "Of the two tensors as vectors.", "%.4f"),
     "equal_percent": _number("Equal rows", "Rows with equal bits in float32.", "%.1f %%"),
+    "what it is": c.TextColumn("What it is", width=380),
     "dtype": c.TextColumn("Stored as", help="Here, and in the reference."),
 }
 DIFFERING: Columns = {

@@ -17,14 +17,14 @@ def compared(found: CheckpointComparison) -> pd.DataFrame:
     frame = pd.DataFrame(
         [
             {
+                "verdict": row.verdict.replace("_", " "),
                 "name": row.name,
                 "count": row.count,
-                "verdict": row.verdict.replace("_", " "),
-                "what it is": row.detail,
                 "relative": row.relative,
                 "max_abs_diff": row.max_abs_diff,
                 "cosine": row.cosine,
                 "equal_percent": None if row.equal_rows_share is None else 100 * row.equal_rows_share,
+                "what it is": row.detail,
                 "dtype": _dtypes(row.dtype_here, row.dtype_there),
             }
             for row in found.rows

@@ -72,20 +72,11 @@ def _closely(chosen: Selection, entry: Entry, name: str) -> None:
         figure = charts.profile([(n, v.rows) for n, v in views], "row" if view.columns else "position")
         st.plotly_chart(figure, width="stretch", key="tensor-rows", config=columns.CHART)
     if view.columns:
-        left, right = st.columns(2)
-        with left:
-            st.markdown("**Columns**")
-            figure = charts.profile([(n, v.columns) for n, v in views if v.columns], "column")
-            st.plotly_chart(figure, width="stretch", key="tensor-columns", config=columns.CHART)
-        with right:
-            _numbers(view)
-    else:
-        _numbers(view)
-
-
-def _numbers(view: summaries.TensorView) -> None:
+        st.markdown("**Columns**")
+        figure = charts.profile([(n, v.columns) for n, v in views if v.columns], "column")
+        st.plotly_chart(figure, width="stretch", key="tensor-columns", config=columns.CHART)
     st.markdown("**Numbers, and where it is stored**")
-    show.table(tables_weights.tensor_numbers(view), "tensor", column_config=columns.NUMBERS)
+    show.table(tables_weights.tensor_numbers(view), "tensor", column_config=columns.FACTS, height="content")
 
 
 def _against(found: summaries.TensorDifference) -> str:

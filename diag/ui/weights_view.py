@@ -52,7 +52,9 @@ def pictures(tie: Tie, place: summaries.Place) -> None:
 def numbers(tie: Tie) -> None:
     """What the tie status rests on."""
     st.markdown("**The numbers behind it**")
-    show.table(tables.tie(tie), "tie", column_config=columns.NUMBERS, height="content")
+    frame = tables.tie(tie)
+    shown = frame if tie.head else frame[frame["value"] != "–"]  # without a head there is nothing to subtract
+    show.table(shown, "tie", column_config=columns.FACTS, height="content")
 
 
 def facts(audit: dict[str, Any], entry: Entry) -> None:
@@ -67,11 +69,11 @@ def facts(audit: dict[str, Any], entry: Entry) -> None:
                 label, show.plain(value), delta=show.plain(below), delta_color="off", delta_arrow="off", border=True
             )
     if audit["family"] is None:
+        named = show.plain(audit["declared_architecture"] or "(none is named)")
         st.warning(
-            f"The architecture {show.plain(audit['declared_architecture'] or '(none is named)')} is not in the table of "
-            "families, so nobody knows which tensors it must hold or what ties its head. Values are checked all the "
-            "same.\n\nWhat to do: pick a reference of the same model in the sidebar, which shows what differs; or "
-            "correct the architecture in config.json.",
+            f"The architecture {named} is not in the table of families, so nobody knows which tensors it must hold or "
+            "what ties its head. Values are checked all the same.\n\nWhat to do: pick a reference of the same model in "
+            "the sidebar, which shows what differs; or correct the architecture in config.json.",
             icon=":material/help:",
         )
 
@@ -92,10 +94,11 @@ def findings(audit: dict[str, Any]) -> None:
         boxes[one[0]](f"{show.plain(one[2])}\n\nWhat to do: {show.plain(one[3])}")
     counts = found["severity"].value_counts()
     st.write(", ".join(f"{counts[word]} {word}" for word in ("error", "warning", "info") if word in counts) + ".")
-    show.table(found, "findings", column_config=columns.FINDINGS, height="content" if len(found) < 12 else 400)
+    with st.expander("All findings as a table"):
+        show.table(found, "findings", column_config=columns.FINDINGS, height="content" if len(found) < 12 else 400)
 
 
 def configuration(audit: dict[str, Any]) -> None:
     """Every value with its source."""
     st.subheader("Configuration", anchor=False)
-    show.table(tables.configuration(audit), "config", column_config=columns.NUMBERS)
+    show.table(tables.configuration(audit), "config", column_config=columns.FACTS, height="content")

@@ -17,10 +17,11 @@ from diag.checkpoints.differences import (
     fold_rows,
     largest_first,
 )
-from diag.checkpoints.dtypes import DTYPES, Array
+from diag.checkpoints.dtypes import DTYPES
 from diag.checkpoints.families import is_tied
+from diag.checkpoints.paired_sums import Pass
 from diag.checkpoints.reader import Checkpoint, TensorInfo
-from diag.checkpoints.relations import Pair, Sums, relation
+from diag.checkpoints.relations import Pair, relation
 from diag.checkpoints.rounding import rounding
 
 Progress = Callable[[float, str], None]  # share done (0 to 1), what is being read
@@ -105,38 +106,21 @@ def _both(here: Checkpoint, there: Checkpoint, mine: TensorInfo, theirs: TensorI
 
 def _numbers(here: Checkpoint, there: Checkpoint, mine: TensorInfo, theirs: TensorInfo) -> TensorDifference:
     """The streaming pass over two tensors of one shape, and the rules for what it leaves open."""
-    largest = difference = peak = 0.0
-    a = b = aa = bb = ab = 0.0
-    rows = equal = count = outside = 0
-    rule = rounding(mine, theirs)
-    pieces = zip(here.row_chunks(mine.name), there.row_chunks(theirs.name), strict=True)
-    for (_, x), (_, y) in pieces:
-        same = x.view(np.uint32) == y.view(np.uint32)
-        by_row = same.all(axis=1)
-        rows, equal = rows + len(by_row), equal + int(by_row.sum())
-        if not same.all():
-            with np.errstate(invalid="ignore", over="ignore"):
-                gap = np.abs(x - y)[~same]
-            largest = float(np.maximum(largest, gap.max()))  # np.maximum keeps NaN
-            outside += int(rule.outside(x, y).sum())
-        wide_x, wide_y = _finite(x, y)
-        gaps = wide_x - wide_y
-        count += wide_x.size
-        a, b = a + float(wide_x.sum()), b + float(wide_y.sum())
-        aa, bb = aa + float(wide_x @ wide_x), bb + float(wide_y @ wide_y)
-        ab, difference = ab + float(wide_x @ wide_y), difference + float(gaps @ gaps)
-        peak = max(peak, float(np.abs(wide_y).max(initial=0.0)))
-    sums = Sums(count, a, b, aa, bb, ab)
-    relative = math.sqrt(difference / bb) if bb else (math.inf if difference else 0.0)
-    rule = rounding(mine, theirs, peak / math.sqrt(bb / count) if bb and count else 0.0)
-    close = relative <= rule.norm and math.isfinite(largest) if rule.norm is not None else not outside
-    verdict, detail, number = _verdict(Pair(here, there, mine, theirs, rule, sums), equal == rows, close)
+    rule, seen = rounding(mine, theirs), Pass()
+    for (_, x), (_, y) in zip(here.row_chunks(mine.name), there.row_chunks(theirs.name), strict=True):
+        seen.add(x, y, rule)
+    sums = seen.sums
+    relative = math.sqrt(seen.difference / sums.bb) if sums.bb else (math.inf if seen.difference else 0.0)
+    rule = rounding(mine, theirs, seen.peak / math.sqrt(sums.bb / sums.count) if sums.bb else 0.0)
+    close = relative <= rule.norm and math.isfinite(seen.largest) if rule.norm is not None else not seen.outside
+    pair = Pair(here, there, mine, theirs, rule, sums)
+    verdict, detail, number = _verdict(pair, seen.equal == seen.rows, close)
     return replace(
         _base(mine.name, verdict, mine, theirs, detail),
-        max_abs_diff=largest,
+        max_abs_diff=seen.largest,
         relative=relative,
-        cosine=ab / math.sqrt(aa * bb) if aa and bb else None,
-        equal_rows_share=equal / rows if rows else 1.0,
+        cosine=sums.ab / math.sqrt(sums.aa * sums.bb) if sums.aa and sums.bb else None,
+        equal_rows_share=seen.equal / seen.rows if seen.rows else 1.0,
         number=number,
     )
 
@@ -151,14 +135,6 @@ def _verdict(pair: Pair, equal: bool, close: bool) -> tuple[Verdict, str, float 
         return found.verdict, found.detail, found.number
     zero = [side for side, s in (("here", pair.sums.aa), ("there", pair.sums.bb)) if s == 0] if pair.sums else []
     return "different", f"zero everywhere {zero[0]}" if len(zero) == 1 else "", None
-
-
-def _finite(x: Array, y: Array) -> tuple[Array, Array]:
-    """Both as float64 vectors, without the places where either is not finite."""
-    with np.errstate(invalid="ignore"):  # a signalling NaN is one all the same
-        wide_x, wide_y = x.astype(np.float64).ravel(), y.astype(np.float64).ravel()
-    good = np.isfinite(wide_x) & np.isfinite(wide_y)
-    return (wide_x, wide_y) if good.all() else (wide_x[good], wide_y[good])
 
 
 def _embedding(checkpoint: Checkpoint, name: str) -> TensorInfo | None:

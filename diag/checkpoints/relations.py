@@ -14,12 +14,15 @@ from typing import Literal
 import numpy as np
 
 from diag.checkpoints.dtypes import DTYPES, Array
-from diag.checkpoints.reader import PIECE_ELEMENTS, Checkpoint, TensorInfo
+from diag.checkpoints.paired_sums import Sums
+from diag.checkpoints.reader import Checkpoint, TensorInfo
 from diag.checkpoints.rounding import Rounding, coarsened
 from diag.checkpoints.views import PairedToHalves
 
+PIECE = 1 << 17  # elements compared at once: most rules end at their first piece
+SUMMED = 1e-9  # relative error of a sum of squares in another order, with room
 FEW = 8  # with fewer elements a factor or a shift fits by chance
-_RAW_CHUNK = 1 << 24
+_RAW_CHUNK = 1 << 20
 
 Change = Callable[[Array], Array]
 Related = Literal["permuted", "transposed", "reinterpreted", "scaled", "shifted"]
@@ -32,18 +35,6 @@ class Relation:
     verdict: Related
     detail: str
     number: float | None = None
-
-
-@dataclass(frozen=True)
-class Sums:
-    """Sums over the elements that are finite in both tensors, a here and b there, in float64."""
-
-    count: int
-    a: float
-    b: float
-    aa: float
-    bb: float
-    ab: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,6 +68,11 @@ class Pair:
         """(heads, channels of one head) that either configuration knows for Q and K."""
         models = [c.model for c in (self.here, self.there) if c.model]
         return {(n, m.head_dim) for m in models for n in (m.num_heads, m.num_kv_heads)}
+
+    def same_values(self, tolerance: float) -> bool:
+        """Whether the two can be the same values in another order: order changes no sum of squares. Free."""
+        s = self.sums
+        return s is None or abs(s.aa - s.bb) <= tolerance * max(s.aa, s.bb)
 
     def agree(self, here: Array, there: Array, change: Change | None = None, order: Array | None = None) -> bool:
         """Whether two arrays of one shape are equal up to rounding, `there` with its rows in `order` and `change`d.
@@ -161,7 +157,7 @@ def _byte_swapped(pair: Pair) -> Relation | None:
 
 
 def _rotary(pair: Pair) -> Relation | None:
-    if not pair.same_shape or not pair.mine.shape:
+    if not pair.same_shape or not pair.mine.shape or not pair.same_values(_slack(pair)):
         return None
     for heads, channels in sorted(pair.head_dims):
         if pair.mine.shape[0] != heads * channels or channels % 2 or channels <= 2:
@@ -189,7 +185,7 @@ def _transposed(pair: Pair) -> Relation | None:
 
 def _other_order(pair: Pair) -> Relation | None:
     """The same buffer taken for column-major, in either direction (profiles.py names the two)."""
-    if not pair.same_shape or len(pair.mine.shape) != 2:
+    if not pair.same_shape or len(pair.mine.shape) != 2 or not pair.same_values(_slack(pair)):
         return None
     out, width = pair.mine.shape
     if pair.agree(pair.a.reshape(width, out), pair.b.T):
@@ -204,6 +200,8 @@ def _permuted(pair: Pair) -> Relation | None:
     if not pair.same_shape or not pair.mine.shape or max(pair.mine.shape) < FEW:
         return None
     dtypes = (pair.mine.dtype, pair.theirs.dtype)
+    if not pair.same_values(SUMMED if dtypes[0] == dtypes[1] else _slack(pair)):
+        return None
     if coarsened(np.zeros(1, np.float32), *dtypes) is None:
         return None
     last = pair.mine.shape[-1] if len(pair.mine.shape) > 1 else 1
@@ -234,8 +232,13 @@ RULES: tuple[Callable[[Pair], Relation | None], ...] = (
 )
 
 
+def _slack(pair: Pair) -> float:
+    """How far rounding moves a sum of squares, at most."""
+    return SUMMED + 4 * (pair.rounding.norm or pair.rounding.relative) + (1.0 if pair.rounding.absolute else 0.0)
+
+
 def _pieces(values: Array) -> Iterator[slice]:
-    step = max(1, PIECE_ELEMENTS * len(values) // max(1, values.size))
+    step = max(1, PIECE * len(values) // max(1, values.size))
     return (slice(first, first + step) for first in range(0, len(values), step))
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 from diag.errors import InputError, one_line
+from diag.recognise import recognise
 from diag.settings import Root, Settings, short_hash, slug
 
 Kind = Literal["shard", "checkpoint", "evidence"]
@@ -24,13 +25,14 @@ MAX_ENTRIES = 2_000  # per root
 MAX_VISITED = 100_000  # files and folders looked at per root, so that a root such as / ends in seconds
 ADD_A_ROOT = "Pick one from the list, or add its folder to the roots (subrandom.toml or SUBRANDOM_ROOTS)."
 
-_ROTATED_SHARD = re.compile(r"shard-\d+\.bin")  # the trainer's own names: together they are one corpus
-_NAMED_SHARD = re.compile(r"shard[^/]*\.bin")  # any other name is a shard by itself
-_PART = re.compile(r"-\d+-of-\d+\.safetensors$")
 _EVIDENCE_FILE = re.compile(
     r"findings\.(md|json)|dispatch\.txt|launch\.log|epoch-\d+\.metadata\.json|(qa|bench)-.*\.json"
 )
-_BESIDE: dict[Kind, tuple[str, ...]] = {"checkpoint": ("config.json", "tokenizer.json"), "shard": ("manifest.json",)}
+_INDEXES = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
+_BESIDE: dict[Kind, tuple[str, ...]] = {
+    "checkpoint": ("config.json", "tokenizer.json", *_INDEXES),
+    "shard": ("manifest.json",),
+}
 _TEXT_SUFFIXES = {".md", ".txt", ".log", ".json", ".jsonl", ".tsv", ".yaml", ".yml"}
 
 
@@ -201,26 +203,15 @@ class _Walk:
 
     def _entries(self, folder: Path, files: list[Path], in_evidence: bool) -> Iterator[Entry]:
         names = {file.name for file in files}
-        weights = [file for file in files if file.suffix == ".safetensors"]
-        bins = [file for file in files if file.suffix == ".bin"]
-        rotated = [file for file in bins if _ROTATED_SHARD.fullmatch(file.name)]
-        if "manifest.json" in names and "config.json" not in names:
-            rotated = bins
-        if rotated:
-            yield self._entry("shard", folder, rotated)
-        else:
-            yield from (self._entry("shard", file, [file]) for file in bins if _NAMED_SHARD.fullmatch(file.name))
-        if weights and "config.json" in names:
-            parts = [file for file in weights if file.name == "model.safetensors" or _PART.search(file.name)]
-            parts = parts or (weights if len(weights) == 1 else [])
-            if parts:
-                yield self._entry("checkpoint", folder, parts)
-            # Several loose files beside one config are several checkpoints, one per training step for instance.
-            yield from (self._entry("checkpoint", file, [file]) for file in weights if file not in parts)
+        found = list(recognise(folder, files))
+        yield from (self._entry(one.kind, one.path, list(one.files)) for one in found)
+        # Arrays and tables lie about in evidence folders; a corpus of the trainer's, or a model, is no evidence.
+        corpus = any(file.suffix == ".bin" for one in found if one.path == folder for file in one.files)
+        weights = any(one.kind == "checkpoint" for one in found)
         texts = [file for file in files if file.suffix in _TEXT_SUFFIXES or not file.suffix]
         if folder.name == "evidence" and not in_evidence:
             yield from (self._entry("evidence", file, [file]) for file in texts)
-        elif not in_evidence and not rotated and not weights:
+        elif not in_evidence and not corpus and not weights:
             marked = any(_EVIDENCE_FILE.fullmatch(name) for name in names)
             if marked or (folder.parent.name == "evidence" and folder != self.real):
                 yield self._entry("evidence", folder, texts)

@@ -63,11 +63,86 @@ def test_everything_is_found_once_with_a_readable_id(root: Path) -> None:
     assert _ids(found, "shard") == ["data/shards/loose/shard-val.bin", "data/shards/named", "data/shards/python"]
     assert _ids(found, "checkpoint") == [
         "data/checkpoints/healthy",
+        "data/checkpoints/no-config",
         "data/checkpoints/parts",
         "data/checkpoints/steps/step-1.safetensors",
         "data/checkpoints/steps/step-2.safetensors",
     ]
     assert _ids(found, "evidence") == ["data/evidence/alone.txt", "data/evidence/section-61", "data/runs/epochs"]
+
+
+CHECKPOINTS = {
+    ("a.safetensors", "b.safetensors"): ["a.safetensors", "b.safetensors"],
+    ("config.json", "weights.safetensors"): ["."],
+    ("config.json", "x.safetensors", "y.safetensors", "model.safetensors.index.json"): ["."],
+    ("m-00001-of-00002.safetensors", "m-00002-of-00002.safetensors"): ["."],
+    ("config.json", "model.safetensors", "optimizer.safetensors", "optimizer.bin", "training_args.bin"): ["."],
+    ("m-Q4_K.gguf", "m-q8-00001-of-00002.gguf", "m-q8-00002-of-00002.gguf"): [
+        "m-Q4_K.gguf", "m-q8-00001-of-00002.gguf"
+    ],
+    ("step-1.apr", "step-2.apr"): ["step-1.apr", "step-2.apr"],
+    ("config.json", "pytorch_model.bin"): ["pytorch_model.bin"],
+    ("pytorch_model-00001-of-00002.bin", "pytorch_model-00002-of-00002.bin", "pytorch_model.bin.index.json"): ["."],
+    ("config.json", "weights.bin"): ["weights.bin"],
+    ("weights.bin",): [],
+    ("consolidated.00.pth", "ckpt.pt", "optimizer.pt", "rng_state.pth"): ["ckpt.pt", "consolidated.00.pth"],
+    ("config.json", "model.safetensors", "pytorch_model.bin"): [".", "pytorch_model.bin"],
+}  # fmt: skip
+SHARDS = {
+    ("fineweb_train_000001.bin", "fineweb_train_000002.bin"): ["."],
+    ("train.bin", "val.bin", "other.bin"): ["train.bin", "val.bin"],
+    ("config.json", "train.bin"): ["train.bin"],
+    ("corpus_text_document.bin", "corpus_text_document.idx"): ["corpus_text_document.bin"],
+    ("config.json", "pile.bin", "pile.idx"): ["pile.bin"],
+    ("tokens.npy",): ["tokens.npy"],
+    ("part-00-00000.npy", "part-00-00001.npy", "part-00-00000.csv.gz"): ["."],
+    ("train-00000-of-00002.parquet", "train-00001-of-00002.parquet"): ["."],
+    ("a.parquet", "b.parquet"): ["a.parquet", "b.parquet"],
+    ("data-00000-of-00001.arrow", "state.json", "dataset_info.json", "cache-12345.arrow"): ["."],
+    ("00000_unshuffled.ds", "00000_unshuffled.ds.index", "00000_unshuffled.ds.metadata"): ["."],
+    ("corpus.ds", "corpus.ds.index"): ["corpus.ds"],
+    ("pytorch_model.bin",): [],
+    ("00000.npy", "00000.parquet"): ["."],
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "names", "expected"),
+    [("checkpoint", names, found) for names, found in CHECKPOINTS.items()]
+    + [("shard", names, found) for names, found in SHARDS.items()],
+)
+def test_every_format_is_told_by_names_and_neighbours(
+    tmp_path: Path, kind: Kind, names: tuple[str, ...], expected: list[str]
+) -> None:
+    for name in names:
+        _write(tmp_path / "data" / "x" / name)
+    found = sorted(_ids(scan(_settings(tmp_path / "data")), kind))
+    assert found == sorted(f"data/x/{name}" if name != "." else "data/x" for name in expected)
+
+
+def test_a_split_model_counts_all_its_files_and_a_pair_both(tmp_path: Path) -> None:
+    for name in ("m-00001-of-00002.gguf", "m-00002-of-00002.gguf", "text_document.bin", "text_document.idx"):
+        _write(tmp_path / "data" / name, b"x" * 100)
+    found = scan(_settings(tmp_path / "data"))
+    assert [entry.detail for entry in found.of("checkpoint")] == ["2 files, 200 B"]
+    assert [entry.detail for entry in found.of("shard")] == ["2 files, 200 B"]
+
+
+def test_a_scan_opens_no_file(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings_ = _settings(root)
+
+    def refuse(*args: object, **more: object) -> None:
+        raise AssertionError("a scan opened a file")
+
+    for target in ("builtins.open", "io.open", "pathlib.Path.open"):
+        monkeypatch.setattr(target, refuse)
+    assert scan(settings_).entries
+
+
+def test_arrays_do_not_hide_evidence(tmp_path: Path) -> None:
+    for name in ("README.md", "figures.npy", "table.parquet"):
+        _write(tmp_path / "data" / "evidence" / "step-1" / name)
+    assert _ids(scan(_settings(tmp_path / "data")), "evidence") == ["data/evidence/step-1"]
 
 
 def test_an_entry_says_how_much_there_is(root: Path) -> None:

@@ -5,7 +5,9 @@
 """
 
 from diag.checkpoints.audit import AuditFinding, CheckpointAudit, TensorStats, audit_checkpoint, tensor_stats
+from diag.checkpoints.compare import compare_checkpoints, compare_tensor
 from diag.checkpoints.config import ModelConfig
+from diag.checkpoints.differences import VERDICTS, CheckpointComparison, FoldedRow, TensorDifference
 from diag.checkpoints.families import (
     FAMILIES,
     Family,
@@ -20,25 +22,34 @@ from diag.checkpoints.layout import LayoutScore, layout_scores
 from diag.checkpoints.reader import Checkpoint, TensorInfo
 from diag.checkpoints.rotary import RotaryScore, rotary_pairing
 from diag.checkpoints.scan import TensorScan, scan_checkpoint, scan_tensor
+from diag.checkpoints.tensor_view import Profile, TensorView, some_rows, sparkline, tensor_view
 from diag.checkpoints.tie import Tie, TiePicture, TieStatus, random_looking, tie_picture, tie_status
 
 __all__ = [
     "FAMILIES",
+    "VERDICTS",
     "AuditFinding",
     "Checkpoint",
     "CheckpointAudit",
+    "CheckpointComparison",
     "Family",
+    "FoldedRow",
     "LayoutScore",
     "ModelConfig",
+    "Profile",
     "Role",
     "RotaryScore",
+    "TensorDifference",
     "TensorInfo",
     "TensorScan",
     "TensorStats",
+    "TensorView",
     "Tie",
     "TiePicture",
     "TieStatus",
     "audit_checkpoint",
+    "compare_checkpoints",
+    "compare_tensor",
     "expected_tensors",
     "family_of",
     "is_tied",
@@ -49,7 +60,10 @@ __all__ = [
     "rotary_pairing",
     "scan_checkpoint",
     "scan_tensor",
+    "some_rows",
+    "sparkline",
     "tensor_stats",
+    "tensor_view",
     "tie_picture",
     "tie_status",
 ]

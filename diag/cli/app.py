@@ -87,15 +87,18 @@ def shard(
 
 @app.command()
 def checkpoint(
-    path: Annotated[Path, typer.Argument(help="A weight file, or a folder with config.json.")], json: o.Json = False
+    path: Annotated[Path, typer.Argument(help="A weight file, or a folder that holds one checkpoint.")],
+    *,
+    compare: Annotated[Path | None, typer.Option(help="Another checkpoint, to hold every tensor against.")] = None,
+    tensors: Annotated[bool, typer.Option("--tensors", help="List every tensor with its statistics.")] = False,
+    json: o.Json = False,
 ) -> None:
     """What does the file really hold? Tie status and static audit, without a forward pass."""
-    from diag.checkpoints import audit_checkpoint, open_checkpoint
+    from diag.cli import checkpoint as command
 
-    opened = open_checkpoint(path)
     with render.progress("Reading tensors", quiet=json) as say:
-        audit = audit_checkpoint(opened, say)
-    render.show(audit.to_json(), render.checkpoint, json)
+        result = command.run(command.Request(path, compare, tensors), say)
+    render.show(result, command.draw, json)
 
 
 @app.command()

@@ -72,7 +72,7 @@ def mapping(console: Console, value: dict[str, Any]) -> None:
     """Keys and values, one a line."""
     table = Table(show_header=False, box=None, pad_edge=False)
     for key, item in value.items():
-        table.add_row(Text(key.replace("_", " "), style="bold"), Text(one_line(_short(item))))
+        table.add_row(Text(key.replace("_", " "), style="bold"), Text(one_line(short(item))))
     console.print(table)
 
 
@@ -84,16 +84,6 @@ def demo(console: Console, value: dict[str, Any]) -> None:
         for c in value["cases"]
     ]
     console.print(table(("case", "planted", "checkpoint", "reference"), rows))
-
-
-def checkpoint(console: Console, value: dict[str, Any]) -> None:
-    """Tie status, findings, numbers."""
-    tie = value["tie"]
-    console.print(Text(f"tie status: {tie['status']}", style="bold"), Text(tie.get("sentence", "")))
-    mapping(console, {key: item for key, item in value.items() if key not in ("tie", "findings", "config")})
-    mapping(console, value["config"])
-    rows = [(f["severity"], f["code"], f["tensor"] or "", f["message"]) for f in value["findings"]]
-    console.print(table(("severity", "code", "tensor", "message"), rows) if rows else Text("No findings."))
 
 
 def forward(console: Console, value: dict[str, Any]) -> None:
@@ -113,7 +103,7 @@ def forward(console: Console, value: dict[str, Any]) -> None:
     if value["skill"] is not None:
         console.print(Text(f"skill {value['skill']:.2f} (1 − loss ÷ word counts; 0 knows counts only, below is worse)"))
     keys = ("index", "residual_rms", "attention_share", "mlp_share", "logit_lens_nats", "nonfinite")
-    console.print(table(keys, [tuple(_number(layer[key]) for key in keys) for layer in value["layers"]]))
+    console.print(table(keys, [tuple(number(layer[key]) for key in keys) for layer in value["layers"]]))
     sentences(console, [f"{f['tensor']}: {f['message']}" for f in value["findings"]] + value["notes"])
 
 
@@ -133,7 +123,7 @@ def test(console: Console, value: dict[str, Any]) -> None:
             f["id"],
             Text(f["status"], style=STYLES.get(f["status"], "")),
             Text(f["best_repair"] or ""),
-            _number(best["loss_nats"]) if best else "",
+            number(best["loss_nats"]) if best else "",
             delta,
             on_top,
         )
@@ -158,11 +148,11 @@ def search(console: Console, value: dict[str, Any]) -> None:
     console.print(Text(f"{count} places for '{one_line(value['query'], 80)}'{hint}"))
 
 
-def table(names: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> Table:
-    """Literal cells under plain heads."""
+def table(names: tuple[str, ...], rows: Sequence[tuple[str, ...]], limit: int = 160) -> Table:
+    """Literal cells of at most `limit` characters under plain heads."""
     drawn = Table(*names, box=None, pad_edge=False)
     for row in rows:
-        drawn.add_row(*(Text(one_line(str(cell), 160)) for cell in row))
+        drawn.add_row(*(Text(one_line(str(cell), limit)) for cell in row))
     return drawn
 
 
@@ -172,15 +162,17 @@ def sentences(console: Console, lines: list[str]) -> None:
         console.print(Text(f"• {sentence}"))
 
 
-def _number(value: Any) -> str:
-    number = jsonio.number(value)
-    return "" if number is None else f"{number:.4g}"
+def number(value: Any) -> str:
+    """Four digits; nothing for none."""
+    known = jsonio.number(value)
+    return "" if known is None else f"{known:.4g}"
 
 
 def _plus_minus(repair: dict[str, Any], key: str) -> str:
     delta, stderr = repair[f"{key}delta_nats"], repair[f"{key}stderr_nats"]
-    return "" if delta is None else f"{_number(delta)} ± {_number(stderr)}"
+    return "" if delta is None else f"{number(delta)} ± {number(stderr)}"
 
 
-def _short(value: Any) -> str:
+def short(value: Any) -> str:
+    """A value of any kind on one line."""
     return f"{value:.6g}" if isinstance(value, float) else f"{value:,}" if type(value) is int else str(value)

@@ -5,9 +5,6 @@ A count of a folder that was stopped, or whose viewer left, goes on where it was
 
 from __future__ import annotations
 
-import threading
-import time
-from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,11 +15,10 @@ from diag.catalogue import Entry
 from diag.shards import Part, ShardAudit, TokenText, audit_shard, open_shard
 from diag.shards.bigram import Bigram, held_out_bigram
 from diag.ui import show, summaries
+from diag.ui.long_work import Bar, Kept, stopped
 from diag.ui.session import Selection
 
 _KEPT = 8  # audits in memory, about 9 MB each: the table of counts draws the comparison
-_SILENT_SECONDS = 0.3  # what is done by then needs no progress bar
-_EVERY_SECONDS = 0.2
 
 Key = tuple[str | None, ...]
 
@@ -71,58 +67,35 @@ def audited(chosen: Selection, entry: Entry, yard: Yard) -> ShardAudit | None:
     kept = _kept().get(key)
     if kept:
         return kept
-    if st.session_state.get("stopped-count") == key:
-        st.info(f"The count of {show.plain(entry.label)} was stopped. Files that were finished are not read again.")
-        st.button("Go on counting", on_click=_stop, args=(None,), type="primary", key=f"go-on-{entry.id}")
+    says = f"The count of {show.plain(entry.label)} was stopped. Files that were finished are not read again."
+    if stopped(key, says, "Go on counting", entry.id):
         return None
-    place = st.empty()
-    bar = _Bar(place, entry, key)
+    bar = Bar(f"Counting every id of {entry.label}", key, entry.id, "Stop counting")
+    count = _Count(bar)
     audit = audit_shard(
         open_shard(Path(path)),
         vocab_size=yard.rows,
         text=text(yard),
         window=yard.window,
         cache=chosen.settings.cache_dir / "shards",
-        progress=bar.progress,
-        on_part=bar.part,
+        progress=count.progress,
+        on_part=count.part,
     )
-    place.empty()
+    bar.done()
     _kept().put(key, audit)
     return audit
 
 
-class _Kept:
-    """The last audits, for every session. Locked: sessions are threads."""
-
-    def __init__(self) -> None:
-        self._audits: OrderedDict[Key, ShardAudit] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def get(self, key: Key) -> ShardAudit | None:
-        with self._lock:
-            if key in self._audits:
-                self._audits.move_to_end(key)
-            return self._audits.get(key)
-
-    def put(self, key: Key, audit: ShardAudit) -> None:
-        with self._lock:
-            self._audits[key] = audit
-            while len(self._audits) > _KEPT:
-                self._audits.popitem(last=False)
-
-
 @st.cache_resource(show_spinner=False)
-def _kept() -> _Kept:
-    return _Kept()
+def _kept() -> Kept[Key, ShardAudit]:
+    return Kept(_KEPT)
 
 
-class _Bar:
-    """What a person sees of a long count: how far it is, what the files say so far, and a way to stop."""
+class _Count:
+    """A count as the bar tells it: how many ids a second, and what the finished files say so far."""
 
-    def __init__(self, place: st.delta_generator.DeltaGenerator, entry: Entry, key: Key) -> None:
-        self._place, self._entry, self._key = place, entry, key
-        self._started = self._shown = time.monotonic()
-        self._bar: st.delta_generator.DeltaGenerator | None = None
+    def __init__(self, bar: Bar) -> None:
+        self._bar = bar
         self._found: dict[str, int] = {}
 
     def part(self, part: Part) -> None:
@@ -130,22 +103,8 @@ class _Bar:
         self._found[part.status] = self._found.get(part.status, 0) + 1
 
     def progress(self, done: int, total: int) -> None:
-        """So many ids are counted. Showing it is also where Streamlit ends the run of a person who left."""
-        now = time.monotonic()
-        if now - self._started < _SILENT_SECONDS or now - self._shown < _EVERY_SECONDS:
-            return
-        self._shown = now
-        speed = done / (now - self._started)
+        """So many ids are counted."""
+        speed = done / max(self._bar.seconds, 1e-9)
         so_far = ", ".join(f"{count:,} {status}" for status, count in self._found.items())
         files = f" · files so far: {so_far}" if so_far else ""
-        says = f"{done:,} of {total:,} ids, {speed / 1e6:,.0f} M a second{files}"
-        if self._bar is None:
-            with self._place.container(border=True):
-                st.markdown(f"**Counting every id of {show.plain(self._entry.label)}**")
-                self._bar = st.progress(0.0)
-                st.button("Stop counting", on_click=_stop, args=(self._key,), key=f"stop-{self._entry.id}")
-        self._bar.progress(min(1.0, done / max(1, total)), text=says)
-
-
-def _stop(key: Key | None) -> None:
-    st.session_state["stopped-count"] = key
+        self._bar.show(done / max(1, total), f"{done:,} of {total:,} ids, {speed / 1e6:,.0f} M a second{files}")

@@ -8,16 +8,19 @@ from diag.ui.charts_layers import layers, logit_lens, shares
 from diag.ui.charts_repairs import repairs
 from diag.ui.charts_ruler import ruler
 from diag.ui.charts_shard import coverage, document_lengths, rank_frequency
-from diag.ui.charts_weights import row_norms
+from diag.ui.charts_weights import profile, row_cosines, row_norms, values
 
 __all__ = [
     "coverage",
     "document_lengths",
     "layers",
     "logit_lens",
+    "profile",
     "rank_frequency",
     "repairs",
+    "row_cosines",
     "row_norms",
     "ruler",
     "shares",
+    "values",
 ]

@@ -1,4 +1,4 @@
-"""Weights drawn: row norms of head and embedding."""
+"""Weights drawn: head against embedding, one tensor's values, and how its rows and columns are spread."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ import numpy as np
 import numpy.typing as npt
 import plotly.graph_objects as go
 
+from diag.checkpoints import Profile, TensorView
 from diag.ui.charts_shard import LOOKS
-from diag.ui.charts_style import BLUE, GREY, axis, blank, sample
+from diag.ui.charts_style import BLUE, GREY, axis, blank, escape, sample
 
 Array = npt.NDArray[np.floating]
 _BINS = 60
@@ -40,6 +41,84 @@ def row_norms(embedding: Array, head: Array | None = None) -> go.Figure:
     figure.update_layout(
         xaxis=axis("norm of the embedding's row", rangemode="tozero"),
         yaxis=axis("norm of the head's row", rangemode="tozero"),
+    )
+    return figure
+
+
+def row_cosines(cosines: Array) -> go.Figure:
+    """How many rows of the head point where the embedding's row points: all at 1 when it is a copy, around 0 when it
+    is random."""
+    counts, edges = np.histogram(cosines[np.isfinite(cosines)].clip(-1, 1), bins=_BINS, range=(-1, 1))
+    figure = blank(400)
+    figure.add_bar(
+        x=((edges[:-1] + edges[1:]) / 2).astype(np.float32),
+        y=counts.astype(np.float32),
+        marker={"color": BLUE},
+        hovertemplate="cosine about %{x:.2f}: %{y:,} rows<extra></extra>",
+    )
+    figure.update_layout(
+        bargap=0,
+        xaxis=axis("cosine between the head's row and the embedding's", range=[-1.05, 1.05]),
+        yaxis=axis("rows", rangemode="tozero"),
+    )
+    return figure
+
+
+def values(views: Sequence[tuple[str, TensorView]]) -> go.Figure:
+    """How the values of a tensor are spread, each checkpoint's on the same axes; logarithmic, so that tails show."""
+    figure = blank(330)
+    for number, (name, view) in enumerate(views):
+        colour, dash, _ = LOOKS[number % len(LOOKS)]
+        total = max(1, int(view.counts.sum()))
+        floor = 0.5 / total  # an empty bin lies half an element low, so that the line does not break
+        figure.add_scatter(
+            x=((view.edges[:-1] + view.edges[1:]) / 2).astype(np.float32),
+            y=np.maximum(view.counts / total, floor).astype(np.float32),
+            mode="lines",
+            name=escape(name),
+            line={"color": colour, "dash": dash, "shape": "hvh"},
+            customdata=view.counts.astype(np.float32),
+            hovertemplate="about %{x:.4g}: %{customdata:,} elements<extra></extra>",
+        )
+    figure.update_layout(
+        xaxis=axis("value"),
+        yaxis=axis("share of elements (log)", type="log", dtick=1, exponentformat="power"),
+        showlegend=len(views) > 1,
+    )
+    return figure
+
+
+def profile(named: Sequence[tuple[str, Profile]], along: str) -> go.Figure:
+    """Norms along one axis of a tensor; where a point stands for several, the band is from the least to the largest."""
+    figure = blank(300)
+    for number, (name, found) in enumerate(named):
+        colour, dash, _ = LOOKS[number % len(LOOKS)]
+        x = found.start.astype(np.float32)
+        if len(x) < found.count:
+            figure.add_scatter(
+                x=np.concatenate([x, x[::-1]]),
+                y=np.concatenate([found.high, found.low[::-1]]).astype(np.float32),
+                fill="toself",
+                mode="lines",
+                line={"width": 0, "color": colour},
+                opacity=0.25,
+                hoverinfo="skip",
+                showlegend=False,
+            )
+        figure.add_scatter(
+            x=x,
+            y=found.mean.astype(np.float32),
+            mode="lines" if len(x) > 1 else "markers",
+            name=escape(name),
+            line={"color": colour, "dash": dash, "width": 1.5},
+            hovertemplate=f"{along} %{{x:,}}: %{{y:.4g}}<extra></extra>",
+        )
+    what = named[0][1].what if named else ""
+    positive = what.startswith("norm")
+    figure.update_layout(
+        xaxis=axis(along),
+        yaxis=axis(what, **({"rangemode": "tozero"} if positive else {})),
+        showlegend=len(named) > 1,
     )
     return figure
 

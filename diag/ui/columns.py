@@ -21,6 +21,7 @@ NUMBERS: Columns = {
     "unit": c.TextColumn("Unit", width=140),
     "how": c.TextColumn("How", width="large"),
 }
+FACTS: Columns = NUMBERS | {"value": c.TextColumn("Value", width=250)}
 VOCABULARY: Columns = {
     "what": c.TextColumn("What", width=240),
     "size": _number("Size (entries)", format="localized"),
@@ -66,9 +67,14 @@ FINDINGS: Columns = {
     "code": c.TextColumn("Code"),
 }
 TENSORS: Columns = {
-    "name": c.TextColumn("Name", pinned=True),
+    "name": c.TextColumn("Name", pinned=True, width=330),
+    "role": c.TextColumn("Role", help="What the family uses it for."),
+    "layer": _number("Layer", format="%d"),
     "dtype": c.TextColumn("Stored as"),
-    "shape": c.TextColumn("Shape"),
+    "shape": c.TextColumn("Shape", help="[out, in] for matrices."),
+    "histogram": c.BarChartColumn(
+        "Values", width=130, help="A sample in 32 bins over ± 4 root mean squares; the outer bins are open."
+    ),
     "mean": _number("Mean"),
     "std": _number("Std"),
     "rms": _number("RMS", "Root mean square."),
@@ -79,6 +85,22 @@ TENSORS: Columns = {
     "zeros": _number("Zeros (share)", "Share of elements that are exactly 0: from 0 to 1."),
     "nonfinite": _number("NaN or inf (count)", format="localized"),
     "row_norm_cv": _number("Row norm variation", "Standard deviation over mean of the row norms; 1/√(2d) when fresh."),
+}
+COMPARED: Columns = {
+    "verdict": c.TextColumn("Verdict", width=100),
+    "name": c.TextColumn("Tensor", width=350),
+    "count": c.NumberColumn("Tensors", format="%d", width=70),
+    "relative": _number("Relative |Δ|", "Frobenius norm of the difference over that of the reference."),
+    "max_abs_diff": _number("Largest |Δ|", "In the tensor's own unit."),
+    "cosine": _number("Cosine", "Of the two tensors as vectors.", "%.4f"),
+    "equal_percent": _number("Equal rows", "Rows with equal bits in float32.", "%.1f %%"),
+    "what it is": c.TextColumn("What it is", width=380),
+    "dtype": c.TextColumn("Stored as", help="Here, and in the reference."),
+}
+DIFFERING: Columns = {
+    "key": c.TextColumn("Value of the configuration"),
+    "here": c.TextColumn("Here"),
+    "there": c.TextColumn("In the reference"),
 }
 _RMS = "Root mean square over tokens and channels."
 LAYERS: Columns = {

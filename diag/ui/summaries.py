@@ -15,7 +15,20 @@ import pandas as pd
 import streamlit as st
 
 from diag.catalogue import Catalogue, Entry
-from diag.checkpoints import Checkpoint, Tie, audit_checkpoint, open_checkpoint, tie_status
+from diag.checkpoints import (
+    Checkpoint,
+    TensorDifference,
+    TensorView,
+    Tie,
+    audit_checkpoint,
+    compare_tensor,
+    open_checkpoint,
+    some_rows,
+    sparkline,
+    tensor_view,
+    tie_status,
+)
+from diag.checkpoints.fold import split_layer
 from diag.errors import InputError
 from diag.jobs.inputs import embedding_rows, tokenizer_of
 
@@ -23,21 +36,28 @@ Array = npt.NDArray[np.float32]
 
 MAX_ROWS = 2_000  # rows whose norms are read: evenly spread, so that 150 000 cost no more
 _KEPT = 64  # cached answers of each kind, a few kB each
+_REAL = ["mean", "std", "rms", "min", "max", "zeros", "row_norm_cv"]
+_NUMBERS = ["mean", "std", "rms", "min", "max", "zeros", "nonfinite", "row_norm_cv"]
+
+Place = tuple[str, str]
+"""(path, stamp) of an entry: what a cached answer is kept under."""
 
 
 @dataclass(frozen=True)
 class Head:
-    """What a checkpoint's header says: embedding rows, layers, and the folder of its tokenizer if there is one."""
+    """What a checkpoint's header says: embedding rows, layers (None for an architecture that is not known), and the
+    folder of its tokenizer if there is one."""
 
-    rows: int
-    layers: int
+    rows: int | None
+    layers: int | None
     family: str | None
     tokenizer_dir: str | None
 
 
 @dataclass(frozen=True)
 class CheckpointSummary:
-    """A static audit. `audit` is the object of `checkpoint --json`; `tensors` one row per tensor."""
+    """A static audit. `audit` is the object of `checkpoint --json`; `tensors` one row per tensor: name, role,
+    layer, dtype, shape, a histogram of 32 counts, then the statistics."""
 
     audit: dict[str, Any]
     tie: Tie
@@ -55,8 +75,8 @@ def head(path: str, stamp: str) -> Head:
     checkpoint = open_checkpoint(Path(path))
     folder = checkpoint.tokenizer_dir
     return Head(
-        rows=embedding_rows(checkpoint),
-        layers=checkpoint.config.num_layers,
+        rows=embedding_rows(checkpoint) if checkpoint.model else None,
+        layers=checkpoint.model.num_layers if checkpoint.model else None,
         family=checkpoint.family.name if checkpoint.family else None,
         # A tokenizer that cannot be used is none, as it is when a case is tested.
         tokenizer_dir=str(folder) if folder and tokenizer_of(checkpoint) else None,
@@ -72,12 +92,16 @@ def tie(path: str, stamp: str) -> Tie:
 @st.cache_data(max_entries=_KEPT, show_spinner="Reading every tensor: about 4 s per 0.5 B parameters …")
 def checkpoint_audit(path: str, stamp: str) -> CheckpointSummary:
     """The static audit with the statistics of every tensor; reads every byte twice."""
-    audit = audit_checkpoint(open_checkpoint(Path(path)))
-    columns = ["name", "dtype", "shape", "mean", "std", "rms", "min", "max", "zeros", "nonfinite", "row_norm_cv"]
-    frame = pd.DataFrame([vars(stats) for stats in audit.stats], columns=columns)
+    checkpoint = open_checkpoint(Path(path))
+    audit = audit_checkpoint(checkpoint)
+    frame = pd.DataFrame([vars(stats) for stats in audit.stats], columns=["name", "dtype", "shape", *_NUMBERS])
     frame["shape"] = [" × ".join(str(n) for n in stats.shape) for stats in audit.stats]
-    numbers = ["mean", "std", "rms", "min", "max", "zeros", "row_norm_cv"]
-    frame[numbers] = frame[numbers].astype("float64")
+    frame[_REAL] = frame[_REAL].astype("float64")
+    places = [_place(checkpoint, stats.name) for stats in audit.stats]
+    frame.insert(1, "role", [role for role, _ in places])
+    frame.insert(2, "layer", pd.array([layer for _, layer in places], dtype="Int64"))
+    sparks = [list(sparkline(checkpoint, stats.name, stats.rms)) for stats in audit.stats]
+    frame.insert(5, "histogram", sparks)
     return CheckpointSummary(audit.to_json(), audit.tie, frame)
 
 
@@ -86,26 +110,60 @@ def tensor_table(path: str, stamp: str) -> pd.DataFrame:
     return checkpoint_audit(path, stamp).tensors
 
 
-@st.cache_data(max_entries=_KEPT, show_spinner=False)
+@st.cache_data(max_entries=_KEPT, show_spinner="Reading the tensor …")
+def tensor(path: str, stamp: str, name: str) -> TensorView:
+    """One tensor in histograms and profiles: about 8 ns an element. InputError when it holds no numbers."""
+    return tensor_view(open_checkpoint(Path(path)), name)
+
+
+@st.cache_data(max_entries=_KEPT, show_spinner="Comparing the tensor …")
+def tensor_difference(here: Place, there: Place, name: str) -> TensorDifference | None:
+    """One tensor against the same one of another checkpoint; None when that has none of this name."""
+    mine, theirs = (open_checkpoint(Path(path)) for path, _ in (here, there))
+    return compare_tensor(mine, theirs, name)
+
+
 def row_norms(path: str, stamp: str) -> tuple[Array | None, Array | None]:
     """Norms of the same rows of (embedding, head), float32 [at most MAX_ROWS]; None for a matrix without data."""
+    return tie_rows(path, stamp)[:2]
+
+
+@st.cache_data(max_entries=_KEPT, show_spinner=False)
+def tie_rows(path: str, stamp: str) -> tuple[Array | None, Array | None, Array | None]:
+    """Norms of the same rows of (embedding, head), and the cosine between the two rows: float32 [at most MAX_ROWS],
+    evenly spread. None for what a file does not hold. Cosines are NaN where a row is zero."""
     checkpoint = open_checkpoint(Path(path))
     if checkpoint.family is None:
-        return None, None
+        return None, None, None
     names = [checkpoint.family.roles[key].tensor() for key in ("embedding", "head") if key in checkpoint.family.roles]
-    found = [_norms(checkpoint, name) for name in names]
-    return found[0] if found else None, found[1] if len(found) > 1 else None
+    rows = [_rows(checkpoint, name) for name in names]
+    embedding, head = [*rows, None, None][:2]
+    cosines = None
+    if embedding is not None and head is not None and embedding.shape == head.shape:
+        with np.errstate(all="ignore"):
+            cosines = ((embedding * head).sum(axis=1) / (_norms(embedding) * _norms(head))).astype(np.float32)
+    norms = [None if found is None else _norms(found).astype(np.float32) for found in (embedding, head)]
+    return norms[0], norms[1], cosines
 
 
-def _norms(checkpoint: Checkpoint, name: str) -> Array | None:
+def _rows(checkpoint: Checkpoint, name: str) -> Any | None:
+    """float64 [at most MAX_ROWS, width]."""
     info = checkpoint.tensors.get(name)
     if info is None or not info.elements or len(info.shape) != 2:
         return None
-    rows, width = info.shape
-    wanted = np.unique(np.linspace(0, rows - 1, min(rows, MAX_ROWS)).astype(np.int64))
+    wanted = np.unique(np.linspace(0, info.shape[0] - 1, min(info.shape[0], MAX_ROWS)).astype(np.int64))
     try:
-        picked = [checkpoint.flat(name, row * width, (row + 1) * width) for row in wanted]
+        return some_rows(checkpoint, name, wanted).astype(np.float64)
     except InputError:  # a type that is not read as numbers
         return None
+
+
+def _norms(rows: Any) -> Any:
     with np.errstate(over="ignore", invalid="ignore"):
-        return np.sqrt(np.square(np.stack(picked), dtype=np.float64).sum(axis=1)).astype(np.float32)
+        return np.sqrt(np.square(rows).sum(axis=1))
+
+
+def _place(checkpoint: Checkpoint, name: str) -> tuple[str, int | None]:
+    """The role that the family gives a tensor, and its layer; the last parts of its name for one without a role."""
+    found = checkpoint.family.role_of(name) if checkpoint.family else None
+    return found or (".".join(name.split(".")[-2:]), split_layer(name)[1])

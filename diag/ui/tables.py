@@ -36,6 +36,12 @@ REMEDIES = {
     "reinterpreted_copy": "Transpose the head when writing it; test H4B.",
 }
 LOOK = "Nothing, unless something else is wrong."
+# Where a value of the configuration comes from.
+SOURCES = {
+    "file": "stated in the file",
+    "inferred": "inferred from names and shapes",
+    "default": "the family's default: the file is silent",
+}
 
 
 def numbers(*rows: tuple[str, object, str, str]) -> pd.DataFrame:
@@ -50,7 +56,7 @@ def findings(audit: dict[str, Any]) -> pd.DataFrame:
     """The findings of the static audit, worst first, with what to do."""
     return pd.DataFrame(
         [
-            (f["severity"], f["tensor"], f["message"], REMEDIES.get(f["code"], LOOK), f["code"])
+            (f["severity"], f["tensor"], f["message"], f.get("fix") or REMEDIES.get(f["code"], LOOK), f["code"])
             for f in audit["findings"]
         ],
         columns=["severity", "tensor", "what is wrong", "what to do", "code"],
@@ -103,14 +109,17 @@ def tie(found: Tie) -> pd.DataFrame:
 
 
 def configuration(audit: dict[str, Any]) -> pd.DataFrame:
-    """What the header and config.json say, one value a row."""
-    rows = [(key, audit[key], "", "") for key in ("format", "family", "declared_architecture", "fingerprint")]
+    """What the file is, then each value of its configuration with where it comes from."""
+    rows = [(key, audit[key], "", "from the file") for key in ("format", "family", "declared_architecture")]
     rows += [
         ("parameters", audit["parameters"], "elements", "held in the file; a tied head counts once"),
         ("tensors", audit["tensors"], "tensors", "entries in the header"),
         ("size", audit["bytes"], "bytes", "of the weight files"),
+        ("fingerprint", audit["fingerprint"], "SHA-256", "of the configuration and every weight file"),
     ]
-    return numbers(*rows, *((key, value, "", "config.json") for key, value in audit["config"].items()))
+    sources = audit["config"].get("sources") or {}
+    values = {key: value for key, value in audit["config"].items() if key != "sources"}
+    return numbers(*rows, *((key, value, "", SOURCES[sources.get(key, "file")]) for key, value in values.items()))
 
 
 def hits(found: Sequence[Hit]) -> pd.DataFrame:

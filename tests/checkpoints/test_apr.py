@@ -17,8 +17,8 @@ RNG = np.random.default_rng(0)
 
 
 def golden() -> bytes:
-    """The published 516-byte file, typed off its dump. Its header's checksum is right; its last four bytes are not the
-    CRC32 of what the dump shows, so the footer is tested on files of our own."""
+    """The published 516-byte file, typed off its dump. The sixth weight is −2: with the −4 that the description gives,
+    the checksum at the end would be another."""
     text = (
         b'{"model_type":"linear_regression","name":"golden-v2","version":"0.0.0-golden",'
         b'"created_at":"1700000000","total_size":0,"param_count":8}'
@@ -30,7 +30,7 @@ def golden() -> bytes:
     data += b"\4\0bias\0\1" + struct.pack("<3Q", 1, 0, 4)
     data += b"\7\0weights\0\1" + struct.pack("<3Q", 8, 0x40, 0x20)
     data = data.ljust(0x180, b"\0") + struct.pack("<f", 0.125).ljust(0x40, b"\0")
-    data += struct.pack("<8f", 1, 2, 0.5, -0.5, 4, -4, 0.25, 8).ljust(0x40, b"\0")
+    data += struct.pack("<8f", 1, 2, 0.5, -0.5, 4, -2, 0.25, 8).ljust(0x40, b"\0")
     return data + bytes.fromhex("921fec09")
 
 
@@ -47,8 +47,9 @@ def test_the_golden_file_parses_exactly(tmp_path: Path) -> None:
     checkpoint = open_checkpoint(path)
     assert (checkpoint.format, checkpoint.family, checkpoint.parameters) == ("apr", None, 9)
     assert checkpoint.float32("bias").tolist() == [0.125]
-    assert checkpoint.float32("weights").tolist() == [1, 2, 0.5, -0.5, 4, -4, 0.25, 8]
+    assert checkpoint.float32("weights").tolist() == [1, 2, 0.5, -0.5, 4, -2, 0.25, 8]
     assert checkpoint.info("weights").offset == 0x1C0
+    assert footer_matches(path)
 
 
 def test_the_footer_tells_a_changed_byte(tmp_path: Path) -> None:

@@ -1,0 +1,103 @@
+"""The `checkpoint` command: static audit, table of tensors, comparison, and how a terminal shows them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from diag import jsonio
+from diag.checkpoints import VERDICTS, audit_checkpoint, compare_checkpoints, open_checkpoint
+from diag.cli import render
+
+MAX_ROWS = 40  # of a comparison on a terminal; --json has all of them
+_STYLES = {"equal": "green", "close": "green"}
+_FROM = {"file": "", "inferred": " (inferred from names and shapes)", "default": " (family default)"}
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the options ask for; see the command's help."""
+
+    path: Path
+    compare: Path | None
+    tensors: bool
+
+
+def run(request: Request, say: Any) -> dict[str, Any]:
+    """`checkpoint --json`."""
+    opened = open_checkpoint(request.path)
+    other = open_checkpoint(request.compare) if request.compare else None
+    share = 0.5 if other else 1.0
+    audit = audit_checkpoint(opened, lambda done, text: say(share * done, text))
+    result = audit.to_json()
+    result["tensor_table"] = jsonio.plain(audit.stats) if request.tensors else None
+    result["compare"] = None
+    if other:
+        result["compare"] = compare_checkpoints(
+            opened, other, lambda done, text: say(share + (1 - share) * done, text)
+        ).to_json()
+    return result
+
+
+def draw(console: Console, value: dict[str, Any]) -> None:
+    """Tie status, findings, numbers; then tensors and comparison where they were asked for."""
+    tie = value["tie"]
+    console.print(Text(f"tie status: {tie['status']}", style="bold"), Text(tie.get("sentence", "")))
+    rows = [
+        (f["severity"], f["code"], f["tensor"] or "", " ".join(filter(None, (f["message"], f.get("fix")))))
+        for f in value["findings"]
+    ]
+    console.print(
+        render.table(("severity", "code", "tensor", "message"), rows, limit=400) if rows else Text("No findings.")
+    )
+    hidden = ("tie", "findings", "config", "compare", "tensor_table")
+    render.mapping(console, {key: item for key, item in value.items() if key not in hidden})
+    sources = value["config"].get("sources") or {}
+    render.mapping(
+        console,
+        {
+            key: f"{render.short(item)}{_FROM.get(sources.get(key, 'file'), '')}"
+            for key, item in value["config"].items()
+            if key != "sources"
+        },
+    )
+    if value["tensor_table"] is not None:
+        _tensors(console, value["tensor_table"])
+    if value["compare"]:
+        _comparison(console, value["compare"])
+
+
+def _tensors(console: Console, rows: list[dict[str, Any]]) -> None:
+    keys = ("mean", "std", "min", "max", "zeros", "nonfinite", "row_norm_cv")
+    lines = [
+        (row["name"], row["dtype"], " × ".join(map(str, row["shape"])), *(render.number(row[key]) for key in keys))
+        for row in rows
+    ]
+    console.print(render.table(("tensor", "stored as", "shape", *(k.replace("_", " ") for k in keys)), lines))
+
+
+def _comparison(console: Console, value: dict[str, Any]) -> None:
+    counts = ", ".join(f"{value['counts'][v]:,} {v.replace('_', ' ')}" for v in VERDICTS if v in value["counts"])
+    console.print(Text(f"Compared with {value['path']}", style="bold"), Text(counts))
+    odd = [row for row in value["rows"] if row["verdict"] not in _STYLES]
+    rows = [
+        (
+            row["name"] + (f" ×{row['count']}" if row["count"] > 1 else ""),
+            row["verdict"].replace("_", " "),
+            render.number(row["max_abs_diff"]),
+            render.number(row["relative"]),
+            render.number(row["cosine"]),
+            "" if row["equal_rows_share"] is None else f"{row['equal_rows_share']:.1%}",
+            row["detail"],
+        )
+        for row in (odd or value["rows"])[:MAX_ROWS]
+    ]
+    names = ("tensor", "verdict", "max |Δ|", "‖Δ‖ / ‖there‖", "cosine", "equal rows", "what it is")
+    console.print(render.table(names, rows))
+    if len(odd) > MAX_ROWS:
+        console.print(Text(f"… and {len(odd) - MAX_ROWS:,} more rows: see --json."))
+    render.sentences(console, [f"config {d['key']}: {d['here']!r} here, {d['there']!r} there" for d in value["config"]])

@@ -18,12 +18,28 @@ from diag.checkpoints.reader import TensorInfo
 # A base model saved by itself lacks the prefix of the causal model; the first tensor of each kind → that prefix.
 PREFIXES = {"embed_tokens.weight": "model.", "wte.weight": "transformer.", "embed_in.weight": "gpt_neox."}
 OWN_PREFIX = ("lm_head.", "embed_out.")  # what a causal model keeps outside of its base model
-# Widths of a head in published models, the usual ones first. One must divide the widths of queries and of keys.
-HEAD_DIMS = (128, 64, 96, 80, 256, 112, 160, 48, 32, 16, 8)
+# Width of a head by (family, hidden size, width of all keys) where the rule below would be wrong. From the published
+# config.json of Llama 3.2 1B, TinyLlama 1.1B, SmolLM 1.7B, Phi-3 mini, Gemma 2 27B, Pythia 2.8B and GPT-NeoX 20B; all
+# of GPT-2's sizes have 64. Pythia 1B (256) has the widths of Pythia 1.4B (128) and is taken for it.
+KNOWN_HEAD_DIM = {
+    ("llama", 2048, 512): 64,
+    ("llama", 2048, 256): 64,
+    ("llama", 2048, 2048): 64,
+    ("phi3", 3072, 3072): 96,
+    ("gemma2", 4608, 2048): 128,
+    ("gpt_neox", 2560, 2560): 80,
+    ("gpt_neox", 6144, 6144): 96,
+    ("gpt2", 1600, 1600): 64,
+}
+# Published models from this hidden size on have heads of 128, smaller ones of 64 (Qwen2.5 0.5B: 896; 1.5B: 1536).
+WIDE, WIDE_HEAD, NARROW_HEAD = 1536, 128, 64
+# Otherwise the first of these that divides the widths of queries and of keys.
+HEAD_DIMS = (64, 128, 96, 80, 256, 112, 160, 48, 32, 16, 8)
 
 
 def canonical(tensors: Mapping[str, TensorInfo]) -> dict[str, TensorInfo]:
     """The tensors with the prefix that Hugging Face's causal models have; `stored` keeps the name in the file."""
+    tensors = _one_head(tensors)
     prefix = next((p for first, p in PREFIXES.items() if first in tensors), None)
     if prefix is None:
         return dict(tensors)
@@ -36,9 +52,19 @@ def canonical(tensors: Mapping[str, TensorInfo]) -> dict[str, TensorInfo]:
     return {info.name: info for info in map(named, tensors.values())}
 
 
+def _one_head(tensors: Mapping[str, TensorInfo]) -> Mapping[str, TensorInfo]:
+    """GPT-NeoX's head under the name of its published files; newer code calls it lm_head, and savers may write that."""
+    head = tensors.get("lm_head.weight")
+    is_neox = any(name in tensors for name in ("gpt_neox.embed_in.weight", "embed_in.weight"))
+    if head is None or not is_neox or "embed_out.weight" in tensors:
+        return tensors
+    renamed = replace(head, name="embed_out.weight", stored=head.stored or head.name)
+    return {name: info for name, info in tensors.items() if info is not head} | {renamed.name: renamed}
+
+
 def dimensions(family: Family, tensors: Mapping[str, TensorInfo], raw: Mapping[str, Any]) -> dict[str, Any]:
     """Keys of config.json read off names and shapes, as far as they can be. The number of heads needs their width,
-    which shapes show only through a norm of one head; otherwise the first of HEAD_DIMS that fits is taken."""
+    which shapes show only through a norm of one head; otherwise it is what published models of these widths have."""
     found: dict[str, Any] = {}
     embedding = _shape(family, tensors, "embedding")
     if len(embedding) == 2:
@@ -73,7 +99,7 @@ def _heads(family: Family, tensors: Mapping[str, TensorInfo], known: dict[str, A
     elif isinstance(heads, int) and heads > 0 and q % heads == 0:
         head_dim = q // heads
     else:
-        head_dim = next((d for d in HEAD_DIMS if q % d == 0 and kv % d == 0), None)
+        head_dim = _usual_head_dim(family, known.get("hidden_size"), q, kv)
     if not head_dim or q % head_dim or kv % head_dim:
         return {}
     return {
@@ -81,6 +107,14 @@ def _heads(family: Family, tensors: Mapping[str, TensorInfo], known: dict[str, A
         "num_attention_heads": q // head_dim,
         "num_key_value_heads": kv // head_dim,
     }
+
+
+def _usual_head_dim(family: Family, hidden: Any, q: int, kv: int) -> int | None:
+    """What a published model of these widths has: the table, the family's one size, or the rule of thumb."""
+    listed = KNOWN_HEAD_DIM.get((family.name, hidden, kv)) if isinstance(hidden, int) else None
+    usual = WIDE_HEAD if isinstance(hidden, int) and hidden >= WIDE else NARROW_HEAD
+    guesses = (listed or family.defaults.head_dim or usual, *HEAD_DIMS)
+    return next((d for d in guesses if q % d == 0 and kv % d == 0), None)
 
 
 def attention_widths(family: Family, tensors: Mapping[str, TensorInfo]) -> tuple[int, int] | None:

@@ -118,16 +118,18 @@ def blocks(model: nn.Module) -> nn.ModuleList:
 def _with_eps(own: float, eps: float) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], Tensor]:
     """Turn the output for `own` into the output for `eps`, whatever the norm's weight convention (w or 1 + w).
 
-    y(eps) = y(own) · √((v + own) / (v + eps)), with v the mean square (or variance, for LayerNorm) of the input:
-    exact up to one float32 rounding, and it never touches the module's own attribute.
+    y(eps) = y(own) · √((v + own) / (v + eps)), with v the mean square of the input (for LayerNorm its variance, and y
+    without the bias): exact up to float32 rounding, and it never touches the module's own attribute.
     """
 
     def hook(module: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> Tensor:
-        x = args[0].float()
+        x, y, bias = args[0].float(), output.float(), None
         if isinstance(module, nn.LayerNorm):
-            x = x - x.mean(-1, keepdim=True)
+            x, bias = x - x.mean(-1, keepdim=True), module.bias
         v = x.pow(2).mean(-1, keepdim=True)
-        return (output.float() * torch.sqrt((v + own) / (v + eps))).to(output.dtype)
+        ratio = torch.sqrt((v + own) / (v + eps))
+        scaled = y * ratio if bias is None else (y - bias.float()) * ratio + bias.float()
+        return scaled.to(output.dtype)
 
     return hook
 

@@ -152,6 +152,7 @@ def _skeleton(checkpoint: Checkpoint) -> PreTrainedModel:
     family = _family(checkpoint)
     raw = {k: v for k, v in checkpoint.raw_config.items() if k not in _NOT_FOR_BUILDING}
     raw |= _canonical(checkpoint.config, family)
+    raw.setdefault("pad_token_id", None)  # a class default may lie beyond the rows of a small model
     # A head in the file is a head of its own, even where the config ties it: that difference is what we look for.
     raw["tie_word_embeddings"] = (
         is_tied(family, checkpoint.config) and family.roles["head"].tensor() not in checkpoint.tensors

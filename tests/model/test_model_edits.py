@@ -13,7 +13,7 @@ from tiny import tiny_ids, write_tiny
 
 from diag.checkpoints import open_checkpoint
 from diag.errors import InputError
-from diag.model.apply import overrides, reread
+from diag.model.apply import norms, overrides, reread
 from diag.model.build import LoadedModel, build
 from diag.model.edits import (
     FROM_REFERENCE,
@@ -104,6 +104,17 @@ def test_an_edited_call_equals_a_model_that_was_really_changed(folder: Path) -> 
     fresh = build(open_checkpoint(folder), device="cpu", dtype="fp32")
     edits = (Reorder((GATE,), "column_major"), SetEps(0.1))
     assert np.allclose(evaluator(fresh).losses(edits), by_hand(changed, tiny_ids()), atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["gemma2", "olmo2", "gpt2", "gpt-neox"])
+def test_another_eps_is_that_of_a_model_built_with_it(name: str, tmp_path: Path) -> None:
+    """LayerNorm's bias must not be scaled with the rest, nor Gemma's 1 + w."""
+    write_tiny(name, tmp_path)
+    edited = evaluator(build(open_checkpoint(tmp_path), device="cpu", dtype="fp32")).losses((SetEps(0.1),))
+    changed = build(open_checkpoint(tmp_path), device="cpu", dtype="fp32")
+    for norm, _ in norms(changed.module):
+        setattr(norm, "variance_epsilon" if hasattr(norm, "variance_epsilon") else "eps", 0.1)
+    assert np.allclose(edited, by_hand(changed, tiny_ids()), atol=1e-5)
 
 
 def test_edits_compose_in_order(loaded: LoadedModel) -> None:

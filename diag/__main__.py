@@ -4,6 +4,9 @@ import sys
 
 if __name__ == "__main__":
     try:
+        from diag.cli import interrupt
+
+        interrupt.install()  # before anything slow is imported
         from diag.cli.app import main
 
         main()

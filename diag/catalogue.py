@@ -105,13 +105,21 @@ def scan(settings: Settings) -> Catalogue:
 def _checked(path: Path, reals: list[Path], where: str) -> Path:
     try:
         real = path.resolve(strict=True)
-        children = [child for child in real.iterdir() if child.is_symlink()] if real.is_dir() else []
-        outside = [p.name for p in (real, *(c.resolve() for c in children)) if not _inside(p, reals)]
+        targets = [real, *(_target(child) for child in (real.iterdir() if real.is_dir() else ()) if child.is_symlink())]
+        outside = [path.name for path in targets if path is not None and not _inside(path, reals)]
     except (OSError, ValueError, RuntimeError):  # gone, a NUL in the name, or a loop of links
         raise InputError("There is no such file or folder under the roots.", where=where, fix=ADD_A_ROOT) from None
     if outside:
         raise InputError(f"'{outside[0]}' lies outside the roots.", where=where, fix=ADD_A_ROOT)
     return real
+
+
+def _target(link: Path) -> Path | None:
+    """Where a link leads; None for a loop, which leads nowhere and can hurt nobody."""
+    try:
+        return link.resolve()
+    except (OSError, RuntimeError):
+        return None
 
 
 def _inside(path: Path, reals: list[Path]) -> bool:

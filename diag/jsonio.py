@@ -22,7 +22,9 @@ def plain(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return "NaN" if math.isnan(value) else ("Infinity" if value > 0 else "-Infinity")
     if isinstance(value, Path):
-        return str(value)
+        return plain(str(value))
+    if isinstance(value, str) and not value.isascii():  # the name of a file may hold bytes that are no text
+        return value.encode("utf-8", "backslashreplace").decode("utf-8")
     if hasattr(value, "item") and not isinstance(value, (str, bytes)):  # a NumPy scalar
         return plain(value.item())
     return value

@@ -60,8 +60,10 @@ def compared(chosen: Selection, shard: Entry, yard: audits.Yard) -> shard_view.N
     if not picked:
         return None
     other = chosen.catalogue.get("shard", picked)
-    found = audits.audited(chosen, other, yard)
-    return (shard_view.label(other, [shard, *others]), found) if found else None
+    with show.guard(f"The other shard, {show.plain(other.label)}, cannot be judged"):
+        found = audits.audited(chosen, other, yard)
+        return (shard_view.label(other, [shard, *others]), found) if found else None
+    return None
 
 
 def everything(audit: ShardAudit, shard: Entry, gate: GateResult | None) -> None:

@@ -69,7 +69,7 @@ def dimensions(family: Family, tensors: Mapping[str, TensorInfo], raw: Mapping[s
     embedding = _shape(family, tensors, "embedding")
     if len(embedding) == 2:
         found |= {"vocab_size": embedding[0], "hidden_size": embedding[1]}
-        if family.roles["head"].tensor() not in tensors and not family.defaults.tie_word_embeddings:
+        if not raw and family.roles["head"].tensor() not in tensors and not family.defaults.tie_word_embeddings:
             found["tie_word_embeddings"] = True  # transformers drops the head of a tied model when it saves
     layers = _layers(family, tensors)
     if layers and layers == list(range(len(layers))):  # with a gap, or a layer far off, the names do not tell

@@ -21,12 +21,20 @@ from diag.units import ZONE_WORDS, bits, perplexity
 STYLES = {"confirmed": "bold red", "contributing": "yellow", "refuted": "green", "ok": "green", "error": "bold red"}
 
 
+class _Console(Console):
+    """rich's, which ends with exit code 1 when nobody reads on; that code is taken: a failed gate."""
+
+    def on_broken_pipe(self) -> None:
+        """Leave it to `main`."""
+        raise BrokenPipeError
+
+
 def show(value: dict[str, Any], draw: Callable[[Console, dict[str, Any]], None], as_json: bool) -> None:
     """Print JSON on one stdout, or draw for people."""
     if as_json:
         sys.stdout.write(jsonio.dumps(value) + "\n")
     else:
-        draw(Console(highlight=False), value)
+        draw(_Console(highlight=False), value)
 
 
 @contextmanager

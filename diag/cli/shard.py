@@ -38,11 +38,14 @@ class Request:
 
 def run(request: Request, say: Any) -> dict[str, Any]:
     """`shard --json`."""
-    shard = open_shard(request.path, dtype=request.dtype)
     text = TokenText.open(request.tokenizer) if request.tokenizer else None
+    size = request.vocab_size or (text.vocab_size_with_added if text else None)
+    shard = open_shard(request.path, dtype=request.dtype, vocab_size=size)
     # The other shard says how it is stored, or is asked to: --dtype is about PATH.
-    other = open_shard(request.compare) if request.compare else None
+    other = open_shard(request.compare, vocab_size=size) if request.compare else None
     span = _span(request.read)
+    if span:
+        read_span(shard, *span)  # a span that is not there is refused before anything is counted
     audit = _audit(shard, text, request, say)
     result = audit.to_json()
     result["compare"] = result["span"] = None
@@ -94,7 +97,7 @@ def draw(console: Console, value: dict[str, Any]) -> None:
     render.mapping(console, {k: v for k, v in value.items() if k not in (*_HIDDEN, *_ELSEWHERE)} | _summed(value))
     if value["gate"]:
         console.print(Text(f"gate: word counts alone against {value['gate']['below']} nats: {value['gate']['word']}"))
-    rows = [(str(t["id"]), f"{t['count']:,}", f"{t['share']:.2%}", repr(t["text"] or "")) for t in value["top"][:10]]
+    rows = [(str(t["id"]), f"{t['count']:,}", f"{t['share']:.2%}", _quoted(t["text"])) for t in value["top"][:10]]
     console.print(render.table(("id", "count", "share", "text"), rows))
     _files(console, value)
     if value["compare"]:
@@ -164,7 +167,7 @@ def _comparison(console: Console, value: dict[str, Any]) -> None:
         )
     )
     for title, moved in (("Largest gains", drift["gains"]), ("Largest losses", drift["losses"])):
-        rows = [(str(m["id"]), f"{m['share']:.3%}", f"{m['other_share']:.3%}", repr(m["text"] or "")) for m in moved]
+        rows = [(str(m["id"]), f"{m['share']:.3%}", f"{m['other_share']:.3%}", _quoted(m["text"])) for m in moved]
         console.print(Text(title, style="bold"))
         console.print(render.table(("id", "share", "share there", "text"), rows[:10]))
 
@@ -173,4 +176,10 @@ def _read(console: Console, span: dict[str, Any]) -> None:
     console.print(Text(f"Tokens {span['start']:,} to {span['stop'] - 1:,} of {span['file']}", style="bold"))
     for item in span["items"]:
         mark = " ends a document" if item["ends_document"] else " special" if item["special"] else ""
-        console.print(Text(f"{item['position']:>12,} {item['id']:>8} {item['text']!r}{mark}"))
+        console.print(Text(f"{item['position']:>12,} {item['id']:>8} {_quoted(item['text'])}{mark}"))
+
+
+def _quoted(text: str | None) -> str:
+    """In quotes, so that blanks show; what was made printable already is not escaped again."""
+    text = text or ""
+    return f"'{text}'" if text.isprintable() else repr(text)

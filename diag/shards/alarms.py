@@ -121,6 +121,9 @@ class Alarm:
     says: str
 
 
+LEAST_TOKENS = 32  # below, a share says nothing: the last file of a corpus may hold one token
+
+
 def _low_entropy(f: Facts, bits: float) -> bool:
     # A sample of n tokens cannot show more than log2 n bits: below that, low entropy says nothing about the data.
     return f.entropy_bits < bits < f.entropy_limit_bits and (f.vocab_size is None or f.vocab_size >= SMALL_VOCAB)
@@ -172,8 +175,8 @@ ALARMS: tuple[Alarm, ...] = (
         "The largest id is exactly {threshold:,.0f} (threshold: 2^16 - 1) and the vocabulary has {f.vocab_size:,} "
         "entries: wider ids were cut to 16 bits when they were written.",
     ),
-    Alarm("top_id", "degenerate", 0.50, lambda f, t: f.top_share > t, _TOP),
-    Alarm("top_id", "suspect", 0.20, lambda f, t: f.top_share > t, _TOP),
+    Alarm("top_id", "degenerate", 0.50, lambda f, t: f.top_share > t and f.tokens >= LEAST_TOKENS, _TOP),
+    Alarm("top_id", "suspect", 0.20, lambda f, t: f.top_share > t and f.tokens >= LEAST_TOKENS, _TOP),
     Alarm("low_entropy", "degenerate", 2.0, _low_entropy, _ENTROPY),
     Alarm("low_entropy", "suspect", 5.0, _low_entropy, _ENTROPY),
     Alarm("unk", "degenerate", 0.10, lambda f, t: f.unk_share > t, _UNK),

@@ -133,7 +133,8 @@ def _asked(dtype: str, seen: Sequence[_Look]) -> _Choice:
         return _Choice(Reading(dtype), sniff)
     reading = verdict.order_of(dtype)
     found = verdict.survivors[0] if verdict.decisive else reading
-    if found.dtype == dtype or verdict.shares.get(reading, 0.0) == verdict.shares.get(found, 0.0) > MOST:
+    same = verdict.shares.get(reading, 0.0) == verdict.shares.get(found, 0.0) > MOST
+    if found.dtype == dtype or (same and reading.numpy.itemsize == found.numpy.itemsize):
         return _Choice(reading, sniff)  # the same, or i32 where u32 gives the same ids
     width, bits = reading.numpy.itemsize, found.numpy.itemsize * 8
     if width * 8 < bits:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from diag.errors import InputError
+from diag.errors import InputError, one_line
 from diag.shards.alarms import ShardStatus
 from diag.shards.drift import from_the_rest, odd_ones
 from diag.shards.reader import BadFile, TokenShard
@@ -139,7 +139,7 @@ def _row(shard: TokenShard, index: int, summary: ShardSummary, judge: Judge, *, 
     ids, frequencies = counts.present()
     status, codes = judge(summary)
     return Part(
-        name=shard.files[index].path.name,
+        name=one_line(shard.files[index].path.name, 200),
         tokens=counts.tokens,
         distinct=len(ids),
         max_id=counts.max_id,

@@ -108,14 +108,14 @@ def refuse_folder(path: Path, names: list[str]) -> None:
         kind = _index_kind(path / "index.json")
         if kind:
             raise _refusal(path, kind, _NOT_YET)
-    if any(Path(name).suffix.lower() in _TOKEN_SUFFIXES for name in names):
+    if any(Path(name).suffix.lower() in TOKEN_SUFFIXES for name in names):
         return
     for name in names:
         if Path(name).suffix.lower() in _SUFFIXES:
             raise _refusal(path / name, *_SUFFIXES[Path(name).suffix.lower()])
 
 
-_TOKEN_SUFFIXES = frozenset({".bin", ".npy", ".ds", ".parquet", ".arrow", ".idx"})
+TOKEN_SUFFIXES = frozenset({".bin", ".npy", ".ds", ".parquet", ".arrow", ".idx"})
 
 
 def _refusal(path: Path, name: str, says: str) -> InputError:

@@ -82,7 +82,10 @@ def read_window(shard: TokenShard, window: Window) -> WindowTokens:
     for index, file in enumerate(shard.files):
         take = min(missing, file.tokens // length)
         if take:
-            rows.append(shard.ids(index, 0, take * length).astype(np.int64).reshape(take, length))
+            ids = shard.ids(index, 0, take * length)
+            if ids.dtype.kind == "u" and ids.dtype.itemsize == 8:  # beyond int64 is as far out of range as its limit
+                ids = np.minimum(ids, np.iinfo(np.int64).max)
+            rows.append(ids.astype(np.int64).reshape(take, length))
         missing -= take
         if not missing:
             break
@@ -93,12 +96,14 @@ def read_window(shard: TokenShard, window: Window) -> WindowTokens:
             where=str(shard.path),
             fix="Ask for a smaller seq-len.",
         )
-    ids = np.concatenate(rows)
-    ids.flags.writeable = False
+    all_ids = np.concatenate(rows)
+    all_ids.flags.writeable = False
     notes: tuple[str, ...] = ()
     if missing:
-        notes = (f"{window.sequences:,} sequences were asked for; the shard holds {len(ids):,}, and these are used.",)
-    return WindowTokens(window, ids, notes)
+        notes = (
+            f"{window.sequences:,} sequences were asked for; the shard holds {len(all_ids):,}, and these are used.",
+        )
+    return WindowTokens(window, all_ids, notes)
 
 
 def max_id(window_tokens: WindowTokens) -> int:

@@ -73,7 +73,7 @@ def audited(chosen: Selection, entry: Entry, yard: Yard) -> ShardAudit | None:
     bar = Bar(f"Counting every id of {entry.label}", key, entry.id, "Stop counting")
     count = _Count(bar)
     audit = audit_shard(
-        open_shard(Path(path)),
+        open_shard(Path(path), vocab_size=yard.rows),
         vocab_size=yard.rows,
         text=text(yard),
         window=yard.window,

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from diag.errors import one_line
 from diag.findings import GateResult
 from diag.shards import Audit, BadFile, Part, ShardAudit, Span
 from diag.shards.compare import Row
@@ -104,7 +105,7 @@ def parts(rows: Sequence[Part], bad: Sequence[BadFile] = ()) -> pd.DataFrame:
          ", ".join([*(code.replace("_", " ") for code in p.codes), *(["differs from the rest"] if p.differs else [])]))
         for p in rows
     ]  # fmt: skip
-    found += [(b.path.name, "unusable", 0, 0, None, None, None, None, None, b.error) for b in bad]
+    found += [(one_line(b.path.name, 200), "unusable", 0, 0, None, None, None, None, None, b.error) for b in bad]
     return pd.DataFrame(found, columns=columns)
 
 

@@ -177,7 +177,7 @@ def test_a_claim_turns_the_conclusion(healthy: Path, shard: Path, tmp_path: Path
     ("args", "says"),
     [
         (("shard", "/nowhere"), "No such file or folder"),
-        (("checkpoint", "{shard}"), "no checkpoint"),
+        (("checkpoint", "{shard}"), "3 weight files"),
         (("test", "H9", "--checkpoint", "{healthy}", "--shard", "{shard}"), "H4A"),
         (("forward", "--checkpoint", "{healthy}", "--shard", "{shard}", "--seq-len", "2000"), "1024"),
         (("forward", "--checkpoint", "{healthy}", "--shard", "{shard}", "--batches", "0"), "batches is 0"),
@@ -223,3 +223,21 @@ def test_an_interrupt_exits_130_and_records_nothing(demo: Path, shard: Path, tmp
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == 130 and "Traceback" not in stderr
     assert not list(tmp_path.rglob("*.json"))
+
+
+def test_a_file_name_that_is_no_text_leaves_the_json_text(tmp_path: Path) -> None:
+    for name in (b"shard-0.bin", b"shard-\xff.bin"):
+        (tmp_path / os.fsdecode(name)).write_bytes(bytes(range(256)) * 16)
+    done = subprocess.run(
+        [sys.executable, "-m", "diag", "shard", str(tmp_path), "--no-bigram", "--json"],
+        capture_output=True,
+        check=True,
+        cwd=ROOT,
+    )
+    assert len(json.loads(done.stdout.decode("utf-8"))["parts"]) == 2
+
+
+def test_a_closed_pipe_is_no_failed_gate(shard: Path) -> None:
+    command = f"{sys.executable} -m diag shard {shard} --no-bigram | head -1; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False, cwd=ROOT)
+    assert (done.returncode, done.stdout.startswith("ok")) == (0, True)

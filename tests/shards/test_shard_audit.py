@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from diag.case import Window
 from diag.errors import InputError
 from diag.shards import ShardAudit, TokenText, audit_shard, open_shard
 from diag.shards.alarms import ALARMS
@@ -225,3 +226,39 @@ def test_an_unusable_tokenizer_is_an_input_error(tmp_path: Path):
         (tmp_path / "tokenizer.json").write_text(content)
         with pytest.raises(InputError, match="no usable tokenizer"):
             TokenText.open(tmp_path)
+
+
+def test_the_vocabulary_decides_between_readings_that_both_fit(write_shard):
+    file = write_shard([_uniform(10, 20_000)], "<u2") / "shard-00000.bin"
+    file = file.rename(file.with_name("train.bin"))
+    assert open_shard(file).sniff.confidence == "ambiguous"
+    shard = open_shard(file, vocab_size=10)
+    assert (shard.dtype, shard.sniff.confidence, shard.tokens) == ("u16", "likely", 20_000)
+    assert "u16 alone gives ids below the vocabulary of 10" in shard.sniff.reasons[0]
+
+
+def test_token_files_of_another_format_in_the_folder_are_said(tmp_path):
+    _uniform(5000, 20_000).astype("<u4").tofile(tmp_path / "a.bin")
+    np.save(tmp_path / "b.npy", np.arange(5, dtype="<u2"))
+    (tmp_path / "c.parquet").write_bytes(b"PAR1")
+    notes = open_shard(tmp_path).notes
+    assert any("2 token files of other formats lie in the folder (b.npy, c.parquet)" in note for note in notes)
+
+
+def test_ids_beyond_int64_are_out_of_range_in_the_window_too(tmp_path):
+    ids = np.arange(100, dtype="<u8")
+    ids[3] = 2**64 - 1
+    np.save(tmp_path / "a.npy", ids)
+    audit = audit_shard(open_shard(tmp_path / "a.npy"), vocab_size=100, window=Window(1, 1, 9))
+    assert (audit.status, audit.window.status, audit.window.out_of_range) == ("invalid", "invalid", 1)
+    assert audit.window.max_id == audit.max_id == 2**63 - 1
+
+
+def test_a_last_file_of_a_few_tokens_raises_no_alarm(write_shard):
+    audit = audit_shard(open_shard(write_shard([_uniform(5000, 20_000), [7]])), vocab_size=5000)
+    assert (audit.status, [part.status for part in audit.parts]) == ("ok", ["ok", "ok"])
+
+
+def test_64_bit_ids_read_as_32_bit_ones_are_explained(write_shard):
+    shard = open_shard(write_shard([_uniform(5000, 20_000)], "<i8"), dtype="u32")
+    assert "this is the pattern of 64-bit ids; without --dtype it is read as i64" in shard.notes[0]

@@ -63,7 +63,7 @@ def test_the_tensor_table_has_the_references_numbers_beside_ours(catalogue: Cata
 def test_findings_come_with_what_to_do(catalogue: Catalogue) -> None:
     found = tables.findings(summaries.checkpoint_audit(*place(catalogue, "checkpoint", "h4a-random-head")).audit)
     assert list(found["severity"]) == ["error", "warning"]
-    assert found["what to do"].str.contains("H4A").all()
+    assert "H4A" in found["what to do"][0] and "step that lost the weights" in found["what to do"][1]
 
 
 def test_a_changed_file_has_another_stamp(tmp_path: Path, catalogue: Catalogue) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from diag.checkpoints.dtypes import DTYPES
-from diag.checkpoints.formats.apr_names import canonical, configuration
+from diag.checkpoints.formats.apr_names import EMBEDDING, HEAD, canonical, configuration
 from diag.checkpoints.formats.beside import tokenizer_in
 from diag.checkpoints.reader import Opened, TensorInfo
 from diag.checkpoints.untrusted import check_overlaps, is_text, json_object
@@ -132,7 +132,9 @@ def open_file(path: Path) -> Opened:
         for bit, name in NOTED
         if header.flags & bit
     )
-    return Opened(NAME, (path,), tensors, config, tokenizer_in(path.parent), notes)
+    # There is no tie flag: a file that lists an embedding and no head at all is that of a tied model.
+    tied = {"tie_word_embeddings": True} if EMBEDDING in tensors and HEAD not in tensors else {}
+    return Opened(NAME, (path,), tensors, config | tied, tokenizer_in(path.parent), notes, frozenset(tied))
 
 
 def footer_matches(path: Path) -> bool:

@@ -41,6 +41,7 @@ NAMES = {
     "blk.{i}.ffn_up.weight": "model.layers.{i}.mlp.up_proj.weight",
     "blk.{i}.ffn_down.weight": "model.layers.{i}.mlp.down_proj.weight",
 }
+EMBEDDING, HEAD = NAMES["token_embd.weight"], NAMES["output.weight"]
 _BLOCK = re.compile(r"blk\.(0|[1-9][0-9]{0,5})\.(.+)")
 ADJACENT, HALVES = 0, 2  # rope_type
 

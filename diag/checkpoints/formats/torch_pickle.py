@@ -17,7 +17,7 @@ from typing import Any
 from diag.errors import one_line
 
 MAX_PICKLE_BYTES = 1 << 26  # of a state dict of 100,000 tensors about 20 MB
-MAX_OPCODES = 3_000_000
+MAX_OPCODES = 1_000_000  # about a second; a state dict takes 40 a tensor
 
 
 class Refused(Exception):

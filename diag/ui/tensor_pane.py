@@ -39,9 +39,14 @@ def one(chosen: Selection, entry: Entry, names: list[str]) -> None:
         says = f"The link asks for the tensor '{one_line(asked, 120)}', which this checkpoint does not hold."
         show.problem(InputError(says, fix="Pick one below, or in the table above."))
     name = st.selectbox(
-        "Tensor", ["", *names], key=CHOSEN, bind="query-params", placeholder="none picked",
+        "Tensor",
+        names,
+        index=None,
+        key=CHOSEN,
+        bind="query-params",
+        placeholder="none picked",
         help="Or mark a row of the table above. The choice is part of the link.",
-    )  # fmt: skip
+    )
     if not name:
         st.caption("Pick a tensor to see its values, its rows and its columns.")
         return

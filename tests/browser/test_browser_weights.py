@@ -41,7 +41,10 @@ def test_a_deep_link_to_a_broken_tied_head(fresh: Server, visitor: Callable[...,
     expect(page.get_by_text("1 of 75 tensors differ from those of demo/checkpoints/healthy.")).to_be_visible()
     expect(page.get_by_text("74 equal").first).to_be_visible()
     expect(page.get_by_text("Pick a tensor to see its values")).to_be_visible()
-    page.locator(".st-key-tensor").get_by_role("combobox").click()
+    picker = page.locator(".st-key-tensor").get_by_role("combobox")
+    picker.evaluate("element => element.scrollIntoView({block: 'center'})")  # a list closes when the page scrolls
+    page.wait_for_timeout(1000)
+    picker.click()
     page.get_by_role("option", name="lm_head.weight").click()
     expect(page).to_have_url(re.compile(r"tensor=lm_head\.weight"))
     someone.settle()

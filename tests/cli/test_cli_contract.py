@@ -241,3 +241,19 @@ def test_a_closed_pipe_is_no_failed_gate(shard: Path) -> None:
     command = f"{sys.executable} -m diag shard {shard} --no-bigram | head -1; exit ${{PIPESTATUS[0]}}"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False, cwd=ROOT)
     assert (done.returncode, done.stdout.startswith("ok")) == (0, True)
+
+
+def test_checkpoints_are_compared(demo: Path, healthy: Path) -> None:
+    value = answer("checkpoint", demo / "checkpoints" / "h4b-gate-column-major", "--compare", healthy, "--tensors")
+    found = value["compare"]
+    assert found["path"] == str(healthy) and found["counts"] == {"reinterpreted": 6, "equal": 68}
+    first = found["rows"][0]
+    assert first["name"] == "model.layers.{0…5}.mlp.gate_proj.weight" and first["count"] == len(first["tensors"]) == 6
+    assert first["verdict"] == "reinterpreted" and first["equal_rows_share"] == 0
+    assert [row["name"] for row in value["tensor_table"]] == sorted(row["name"] for row in value["tensor_table"])
+    assert len(value["tensor_table"]) == value["tensors"] == 74
+    alone = answer("checkpoint", healthy)
+    assert alone["compare"] is None and alone["tensor_table"] is None
+    text = run("checkpoint", demo / "checkpoints" / "h4c-norm-plus-one", "--compare", healthy, env={"COLUMNS": "200"})
+    assert "13 shifted, 61 equal" in text.stdout and "+1 on every element here" in text.stdout
+    assert "no such file or folder" in refused("checkpoint", healthy, "--compare", "/nowhere")

@@ -108,7 +108,7 @@ class Context:
 
     @cached_property
     def layout(self) -> tuple[LayoutScore, ...]:
-        """Layout scores of every matrix, from norm profiles. Reads the file once."""
+        """Layout scores of every matrix, from their directions. Reads samples of the file."""
         return layout_scores(self.checkpoint)
 
 

@@ -14,7 +14,7 @@ READINGS: dict[Reading, str] = {
 
 
 def signature(context: Context) -> Signature:
-    """Matrices whose norm profile fits the others better in the other order, and a head that is a reread copy."""
+    """Matrices that resemble the others in the other order only, and a head that is a reread copy."""
     suspicious = tuple(score.tensor for score in context.layout if score.suspicious)
     if context.tie.status == "reinterpreted_copy":
         head = context.head
@@ -27,7 +27,10 @@ def signature(context: Context) -> Signature:
             f"the other order: {_short(suspicious)}.",
             suspicious,
         )
-    return Signature(False, f"All {len(context.layout)} matrices fit the others best as they are read.")
+    decided = sum(not score.undecided for score in context.layout)
+    rest = len(context.layout) - decided
+    also = f" {rest} resemble no other in any order, as untrained ones do." if rest else ""
+    return Signature(False, f"All {decided} matrices that resemble others do so as they are read.{also}")
 
 
 def repairs(context: Context, signature: Signature) -> list[Repair]:

@@ -178,9 +178,20 @@ CODES: dict[str, Code] = {
     "reinterpreted_copy": Code("error", "{sentence}", "Use the embedding as the head, or write the head again."),
     "layout_suspicious": Code(
         "warning",
-        "{tensor} fits the rest of the model better when its buffer is read in the other order ({reading}): its norms "
-        "correlate {other:.2f} with the other matrices', as read {stored:.2f}.",
+        "{tensor} fits the rest of the model only when its buffer is read in the other order ({reading}): it then "
+        "correlates {other:.3f} with the other matrices, and {stored:.3f} as stored.",
         "Run test H4B: it measures the loss with the matrix in the other order.",
+    ),
+    "fresh_matrix": Code(
+        "warning",
+        "{tensor} resembles no other matrix of the model in any order, as one that was never trained.",
+        _TRAINED,
+    ),
+    "rotary_adjacent": Code(
+        "warning",
+        "Q and K look as if their rows stood in adjacent rotary pairs; this family's code pairs split halves (lead "
+        "{lead:.2f} ± {stderr:.2f} over {heads} heads).",
+        "Convert the file again with the rows of Q and K permuted back, or compare it with a reference.",
     ),
     "more": Code("info", "{count:,} more findings of the kind {kind} are not listed.", "Fix the listed ones first."),
 }  # fmt: skip

@@ -15,6 +15,7 @@ import numpy as np
 from diag.checkpoints.audit.codes import AuditFinding, finding
 from diag.checkpoints.audit.facts import TOKENS, Fact
 from diag.checkpoints.dtypes import Array
+from diag.checkpoints.layout import LayoutScore
 from diag.checkpoints.reader import Checkpoint
 from diag.checkpoints.sums import fresh_variation, variation
 
@@ -25,14 +26,19 @@ SCATTERS = 3.0  # … or three times the scatter of the estimate itself, 1/√(2
 MIN_NORMS = 32  # below, the scatter alone exceeds a third
 # A layer is called fresh beside neighbours that are clearly not: more varied than this many times a fresh one.
 TRAINED = 1.5
+FEW = 0.25  # of the matrices may resemble no other: beyond, little was learnt at all (docs/signatures.md)
 MOST = 0.9  # of all matrices fresh: the model is, and single layers are not listed
 PADDING = 1.3  # the last rows are padding while they vary no more than this many times a fresh matrix …
 MIN_PADDING = 8  # … and there are so many of them
 MAX_EQUAL = 4096  # equal rows compared byte by byte
 
 
-def fresh(tensors: Sequence[Fact]) -> Iterator[AuditFinding]:
-    """Embedding and head on their own; other matrices against the same role in other layers; the model as a whole."""
+def fresh(tensors: Sequence[Fact], scores: Sequence[LayoutScore] = ()) -> Iterator[AuditFinding]:
+    """Embedding and head on their own; other matrices against the rest of the model; the model as a whole.
+
+    With layout scores, a matrix is fresh that resembles no other in any order while most do (docs/signatures.md: norms
+    of rows alone are as even in trained v, gate and up). Without, its norms are held against those of the same role.
+    """
     matrices = [f for f in tensors if f.kind == "matrix" and len(f.info.shape) == 2 and not f.stats.nonfinite]
     looks = {f.name: _fresh_kind(f) for f in matrices}
     for fact in matrices:
@@ -42,6 +48,11 @@ def fresh(tensors: Sequence[Fact]) -> Iterator[AuditFinding]:
     count = sum(looks[f.name] is not None for f in judged)
     if judged and count >= MOST * len(judged):
         yield finding("fresh_model", count=count, total=len(judged))
+        return
+    alien = {s.tensor for s in scores if s.undecided}
+    if scores:
+        if len(alien) <= FEW * len(scores):
+            yield from (finding("fresh_matrix", f.name) for f in judged if f.name in alien and f.stats.rms)
         return
     for fact in judged:
         kind = looks[fact.name]

@@ -22,6 +22,7 @@ from diag.checkpoints.audit.values import truncation, values
 from diag.checkpoints.digest import in_background
 from diag.checkpoints.layout import LayoutScore, layout_scores
 from diag.checkpoints.reader import Checkpoint
+from diag.checkpoints.rotary import RotaryScore, rotary_pairing
 from diag.checkpoints.scan import Progress, part, scan_checkpoint
 from diag.checkpoints.tie import Tie, tie_status
 
@@ -78,6 +79,7 @@ def audit_checkpoint(checkpoint: Checkpoint, progress: Progress | None = None) -
         say(0.5, "comparing head and embedding")
         tie = tie_status(checkpoint)
         say(0.6, "applying the rules")
+        scores = layout_scores(checkpoint, part(progress, 0.6, 0.7))
         found = [
             *structure(checkpoint),
             *constants(checkpoint),
@@ -85,11 +87,12 @@ def audit_checkpoint(checkpoint: Checkpoint, progress: Progress | None = None) -
             *truncation(checkpoint, tensors),
             *norms(checkpoint.family, tensors),
             *dtype_tags(checkpoint, tensors),
-            *fresh(tensors),
+            *fresh(tensors, scores),
             *token_rows(checkpoint, tensors),
             *duplicates(checkpoint, tensors),
             *tie_findings(tie, by_name),
-            *layout(layout_scores(checkpoint, part(progress, 0.6, 0.7))),
+            *layout(scores),
+            *rotary(rotary_pairing(checkpoint)),
         ]
         while not wait([digests], timeout=0.1).done:
             say(0.7, "taking the fingerprint")
@@ -106,10 +109,16 @@ def audit_checkpoint(checkpoint: Checkpoint, progress: Progress | None = None) -
 
 
 def layout(scores: Iterable[LayoutScore]) -> Iterator[AuditFinding]:
-    """Matrices whose norm profile fits the others only when the buffer is read in the other order."""
+    """Matrices that resemble the others only when the buffer is read in the other order."""
     for s in scores:
         if s.suspicious:
             yield finding("layout_suspicious", s.tensor, reading=s.reading, stored=s.as_read, other=s.other_order)
+
+
+def rotary(score: RotaryScore | None) -> Iterator[AuditFinding]:
+    """Q and K in the order of another rotary convention than Hugging Face's code turns them by."""
+    if score and score.pairing == "adjacent":
+        yield finding("rotary_adjacent", lead=score.lead, stderr=score.stderr, heads=score.heads)
 
 
 def _bounded(found: Iterable[AuditFinding]) -> tuple[AuditFinding, ...]:

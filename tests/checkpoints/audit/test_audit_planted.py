@@ -64,8 +64,8 @@ ONE_TENSOR: list[tuple[str, str, Callable[[np.ndarray], np.ndarray]]] = [
     ("norm_one", NORM, np.ones_like),
     ("norm_zero", NORM, np.zeros_like),
     ("implausible_values", Q, lambda v: v * np.float32(1e5)),
-    ("fresh_layer", DOWN, fresh),
-    ("fresh_layer", OUT, kaiming),
+    ("fresh_matrix", DOWN, fresh),
+    ("fresh_matrix", OUT, kaiming),
     ("fresh_init", EMBEDDING, fresh),
     ("untrained_rows", EMBEDDING, padded),
     ("equal_rows", EMBEDDING, same),
@@ -147,7 +147,7 @@ def test_a_norm_stored_minus_one(plant: Plant, trained: Tensors) -> None:
 def test_a_model_that_was_never_trained_is_said_once(plant: Plant, trained: Tensors) -> None:
     found = plant({n: fresh(v) for n, v in trained.items() if v.ndim == 2}).findings
     assert sum(f.code == "fresh_model" for f in found) == 1
-    assert not any(f.code == "fresh_layer" or f.severity == "error" for f in found)
+    assert not any(f.code in ("fresh_layer", "fresh_matrix") or f.severity == "error" for f in found)
 
 
 def test_a_layer_that_is_another_layer(plant: Plant, trained: Tensors) -> None:
@@ -160,6 +160,17 @@ def test_the_layout_is_part_of_the_audit(plant: Plant, trained: Tensors) -> None
     names = [n for n in trained if "gate_proj" in n]
     found = plant({n: np.ascontiguousarray(trained[n].T).reshape(trained[n].shape) for n in names}).findings
     assert {f.tensor for f in found if f.code == "layout_suspicious"} == set(names)
+    assert not any(f.severity == "error" for f in found)
+
+
+def test_rows_left_in_adjacent_rotary_pairs(plant: Plant, trained: Tensors) -> None:
+    def paired(values: np.ndarray) -> np.ndarray:
+        heads = len(values) // 64
+        return values.reshape(heads, 2, 32, -1).swapaxes(1, 2).reshape(values.shape)
+
+    names = [n for n in trained if n.endswith(("q_proj.weight", "k_proj.weight"))]
+    found = plant({n: paired(trained[n]) for n in names}).findings
+    assert [f.severity for f in found if f.code == "rotary_adjacent"] == ["warning"]
     assert not any(f.severity == "error" for f in found)
 
 

@@ -17,6 +17,7 @@ SHOTS = (  # name, path, colour scheme, height
     ("hypotheses-light", "/hypotheses?" + CASE.format("h4a-random-head"), "light", 1180),
     ("activations-light", "/activations?" + CASE.format("h4d-zero-down-proj"), "light", 760),
     ("shard-dark", "/shard?shard=demo/shards/stdlib-unk&checkpoint=demo/checkpoints/healthy", "dark", 860),
+    ("weights-light", "/weights?" + CASE.format("h4a-random-head") + "&tensor=lm_head.weight", "light", 1230),
     ("triage-light", "/triage", "light", 720),
 )
 SETTLED = '[data-testid="stApp"][data-test-script-state="notRunning"][data-test-connection-state="CONNECTED"]'

@@ -8,6 +8,3 @@ __version__ = "0.1.0"
 # else too, spinning starves the thread that has the work: two tests at once on two cores took 163 s each with it and
 # 22 s without (benchmarks/README.md).
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-# NumPy's BLAS does small products here, and its threads spin too: the layout scores of a 1 GB file took 1.5 s of
-# processor time with two of them and 0.3 s with one. torch has a BLAS of its own.
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

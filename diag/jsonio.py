@@ -22,9 +22,7 @@ def plain(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return "NaN" if math.isnan(value) else ("Infinity" if value > 0 else "-Infinity")
     if isinstance(value, Path):
-        return plain(str(value))
-    if isinstance(value, str) and not value.isascii():  # the name of a file may hold bytes that are no text
-        return value.encode("utf-8", "backslashreplace").decode("utf-8")
+        return str(value)
     if hasattr(value, "item") and not isinstance(value, (str, bytes)):  # a NumPy scalar
         return plain(value.item())
     return value
@@ -36,8 +34,10 @@ def number(value: float | str | None) -> float | None:
 
 
 def dumps(value: Any, *, indent: int | None = None) -> str:
-    """JSON text of `value`; NaN never leaks in the form other parsers reject."""
-    return json.dumps(plain(value), indent=indent, ensure_ascii=False, allow_nan=False)
+    """JSON text of `value`, always valid UTF-8 (the name of a file may hold bytes that are no text); NaN never leaks in
+    the form other parsers reject."""
+    text = json.dumps(plain(value), indent=indent, ensure_ascii=False, allow_nan=False)
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def canonical(value: Any) -> bytes:

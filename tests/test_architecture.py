@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 # A part may import from itself and from parts before it.
 ORDER = (
-    *("errors", "units", "jsonio", "jit", "case", "findings", "settings", "recognise", "catalogue"),
+    *("errors", "units", "jsonio", "jit", "blas", "case", "findings", "settings", "recognise", "catalogue"),
     *("shards", "checkpoints", "evidence", "model", "hypotheses", "jobs", "ui", "cli", "pages"),
 )
 

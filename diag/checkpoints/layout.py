@@ -13,6 +13,7 @@ from statistics import NormalDist
 
 import numpy as np
 
+from diag import blas
 from diag.checkpoints.directions import READINGS, directions
 from diag.checkpoints.dtypes import DTYPES, Array
 from diag.checkpoints.families import Side, projections
@@ -79,6 +80,11 @@ def layout_scores(checkpoint: Checkpoint, progress: Progress | None = None) -> t
     matrices = facing_matrices(checkpoint)
     if len(matrices) <= TOP:
         return ()
+    with blas.one_thread():
+        return _scored(checkpoint, matrices, progress)
+
+
+def _scored(checkpoint: Checkpoint, matrices: Sequence[Facing], progress: Progress | None) -> tuple[LayoutScore, ...]:
     stored = _directions(checkpoint, matrices, READINGS[:1], part(progress, 0.0, 0.3))
     sound = sound_as_stored(correlate(stored), stored.shape[2], matrices)
     if sound:
@@ -91,7 +97,7 @@ def layout_scores(checkpoint: Checkpoint, progress: Progress | None = None) -> t
 def _directions(
     checkpoint: Checkpoint, matrices: Sequence[Facing], readings: tuple[str, ...], progress: Progress | None
 ) -> Array:
-    """float16 [matrices, readings, pairs]. One after the other: the matrix products inside use every core already."""
+    """float16 [matrices, readings, pairs]."""
     found = []
     for at, matrix in enumerate(matrices):
         if progress:

@@ -1,7 +1,7 @@
 """NumPy's matrix products on one thread, for many small ones in a row.
 
-OpenBLAS threads spin while they wait: the layout scores of a 1 GB file took 1.5 s of processor time with two of them, and
-0.3 s with one, on two cores. The environment variable for it is read when NumPy is loaded, which others do first.
+OpenBLAS threads spin while they wait: the layout scores of a 1 GB file took 1.5 s of processor time with two of them,
+and 0.3 s with one, on two cores. The environment variable for it is read when NumPy is loaded, which others do first.
 """
 
 from __future__ import annotations

@@ -49,6 +49,8 @@ def stated(raw: dict[str, Any], key: str) -> Any:
         if raw.get(name) is not None:
             return raw[name]
     rope = rotary(raw)
+    if key == "rope_type":
+        return rope.get("rope_type", rope.get("type"))
     return rope.get("rope_theta") if key == "rope_theta" else None
 
 
@@ -133,7 +135,7 @@ def parse_config(raw: dict[str, Any], *, where: str, defaults: Defaults, grouped
         raise InputError(f"{heads} heads cannot share {kv_heads} key-value heads evenly.", where=where, fix=FIX)
     if raw.get("head_dim") is None and defaults.head_dim is None and hidden % heads:
         raise InputError(f"hidden_size {hidden} is no multiple of {heads} heads.", where=where, fix=FIX)
-    rope, theta = rotary(raw), stated(raw, "rope_theta")
+    theta = stated(raw, "rope_theta")
     widened = hidden * defaults.intermediate_factor if defaults.intermediate_factor else None
     bias = _flag(raw, "attention_bias", where)
     architecture, model_type = declared(raw)
@@ -155,7 +157,7 @@ def parse_config(raw: dict[str, Any], *, where: str, defaults: Defaults, grouped
         model_type=model_type,
         dtype=_text(stated(raw, "dtype")),
         attention_bias=defaults.attention_bias if bias is None else bias,
-        rope_type=_text(rope.get("rope_type", rope.get("type"))) or "default",
+        rope_type=_text(stated(raw, "rope_type")) or "default",
         hidden_act=_text(stated(raw, "hidden_act")) or defaults.hidden_act,
     )
 

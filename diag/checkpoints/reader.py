@@ -64,7 +64,7 @@ class Opened:
 
     tensors: by the names that Hugging Face's code uses, as far as the format's table of names knows them. config: what
     the file states, under the keys of config.json; untrusted. inferred: keys of `config` that the reader worked out.
-    notes: harmless oddities, one sentence each.
+    notes: harmless oddities, one sentence each. states_tie: whether the format has a place for the tie flag.
     """
 
     format: str
@@ -74,6 +74,7 @@ class Opened:
     tokenizer_dir: Path | None = None
     notes: tuple[str, ...] = ()
     inferred: frozenset[str] = frozenset()
+    states_tie: bool = True
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,6 +83,7 @@ class Checkpoint:
 
     family: None for an architecture that the table does not know; then `model` is None too, everything that needs no
     family works, and `config` raises. known: every value that was found, stated or not. sources: where each comes from.
+    states_tie: whether anything could have said that the head is tied.
     """
 
     path: Path
@@ -96,6 +98,7 @@ class Checkpoint:
     sources: Mapping[str, Source] = field(default_factory=dict)
     tokenizer_dir: Path | None = None
     notes: tuple[str, ...] = ()
+    states_tie: bool = True
 
     @property
     def config(self) -> ModelConfig:

@@ -87,18 +87,26 @@ def pairing(layers: Iterable[tuple[Array, Array]]) -> RotaryScore | None:
     )
 
 
-def _leads(q: Array, k: Array) -> Array:
-    """float64 [heads]: by how much the sine term is larger in halves than in adjacent pairs."""
+def cosines(q: Array, k: Array) -> Array:
+    """float32 [heads, rows, rows]: of every q row with every row of the k head that it reads. q: [heads, rows, width],
+    k: [kv heads, rows, width]; NaN for a row of zeros."""
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         unit_q, unit_k = (x / np.linalg.norm(x, axis=2, keepdims=True) for x in (q, k))
-        group = np.arange(len(q)) // (len(q) // len(k))  # the k head that each q head reads
-        cosines = unit_q @ unit_k[group].swapaxes(1, 2)
-        size = np.abs(cosines).mean(axis=(1, 2))
-        rows = np.arange(q.shape[1] // 2)
+        group = np.arange(len(q)) // (len(q) // len(k))
+        found: Array = unit_q @ unit_k[group].swapaxes(1, 2)
+    return found
 
-        def sine(a: Array, b: Array) -> Array:
-            term: Array = np.abs(cosines[:, a, b] - cosines[:, b, a]).mean(axis=1)
-            return term
 
-        leads: Array = (sine(rows, rows + len(rows)) - sine(2 * rows, 2 * rows + 1)) / size
+def sine(found: Array, first: Array, second: Array) -> Array:
+    """[heads]: the mean |sine term| of the pairs (first, second) of a head's rows, from their cosines."""
+    term: Array = np.abs(found[:, first, second] - found[:, second, first]).mean(axis=1)
+    return term
+
+
+def _leads(q: Array, k: Array) -> Array:
+    """float64 [heads]: by how much the sine term is larger in halves than in adjacent pairs."""
+    found, rows = cosines(q, k), np.arange(q.shape[1] // 2)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        halves, adjacent = sine(found, rows, rows + len(rows)), sine(found, 2 * rows, 2 * rows + 1)
+        leads: Array = (halves - adjacent) / np.abs(found).mean(axis=(1, 2))
     return leads.astype(np.float64)

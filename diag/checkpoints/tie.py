@@ -71,6 +71,7 @@ SENTENCES: dict[TieStatus, str] = {
 }
 
 
+UNSAID = "Nothing says whether the head is tied; it is an exact copy of the embedding, as in every tied model."
 BYTE_ORDER = "The head holds the embedding's numbers with their bytes swapped: big-endian was read as little-endian."
 
 
@@ -95,7 +96,8 @@ def tie_status(checkpoint: Checkpoint) -> Tie:
     compared = _compare(checkpoint, head, embedding)
     order = None
     if compared and compared.equal_rows == 1.0:
-        status: TieStatus = "tied_copy" if tied else "untied_copy"
+        unsaid = not checkpoint.states_tie and _declared(checkpoint) is None
+        status: TieStatus = "tied_copy" if tied or unsaid else "untied_copy"
     elif order := other_order(checkpoint, head, embedding):
         status = "reinterpreted_copy"
     else:
@@ -103,6 +105,8 @@ def tie_status(checkpoint: Checkpoint) -> Tie:
     found = _tie(status, checkpoint, head, embedding)
     if order is Order.BYTES:
         found = replace(found, sentence=BYTE_ORDER)
+    if status == "tied_copy" and not tied:
+        found = replace(found, sentence=UNSAID)
     if compared is None:
         return found
     return replace(found, max_abs_diff=compared.largest, cosine=compared.cosine, equal_rows_share=compared.equal_rows)

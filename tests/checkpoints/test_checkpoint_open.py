@@ -112,7 +112,7 @@ def test_an_unknown_architecture_opens_without_a_family_and_cannot_be_run(build:
         {"rope_theta": 0},
         {"rope_theta": 10**400},
         {"tie_word_embeddings": "yes"},
-        {"vocab_size": None},
+        {"vocab_size": 0},
         {"anything": "\ud800"},
     ],
 )

@@ -26,6 +26,24 @@ def test_logits_equal_those_of_from_pretrained(name: str, tmp_path: Path) -> Non
     assert ours.missing == () and ours.unexpected == ()
 
 
+@pytest.mark.parametrize(
+    ("name", "stray"),
+    [
+        ("gemma2", {"hidden_act": "relu"}),
+        ("gemma3", {"hidden_act": "relu"}),
+        ("gpt2", {"hidden_act": "relu", "intermediate_size": 80, "rms_norm_eps": 0.1}),
+    ],
+)
+def test_the_familys_own_spelling_of_a_key_wins(name: str, stray: dict[str, object], tmp_path: Path) -> None:
+    theirs = write_tiny(name, tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(config | {"n_inner": 256} | stray))
+    ours = build(open_checkpoint(tmp_path), device="cpu", dtype="fp32")
+    ids = tiny_ids()
+    with torch.inference_mode():
+        assert float((ours.module(input_ids=ids).logits - theirs(input_ids=ids).logits).abs().max()) < 1e-5
+
+
 def rewrite(folder: Path, change) -> None:  # type: ignore[no-untyped-def]
     tensors = load_file(folder / "model.safetensors")
     change(tensors)

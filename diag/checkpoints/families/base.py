@@ -46,8 +46,8 @@ class Family:
     markers: roles whose tensors the families it is mistaken for do not have; found in a file stamped as another family,
     they tell what the file really is. norm_offset: 1 where the norm multiplies by 1 + w. updates: the submodules of a
     block whose outputs are added to the residual stream, attention's and the MLP's. grouped: whether key-value heads
-    can be fewer than heads. renamed: keys of config.json that transformers' class spells otherwise. attention: which of
-    transformers' kernels computes it faithfully.
+    can be fewer than heads. renamed: keys of config.json that transformers' class spells otherwise; unread: those that
+    it passes over. attention: which of transformers' kernels computes it faithfully.
     """
 
     name: str
@@ -60,6 +60,7 @@ class Family:
     updates: tuple[str, str] = ("self_attn", "mlp")
     grouped: bool = True
     renamed: dict[str, str] = field(default_factory=dict)
+    unread: tuple[str, ...] = ()
     attention: Literal["sdpa", "eager"] = "sdpa"
 
     @cached_property

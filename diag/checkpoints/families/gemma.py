@@ -35,6 +35,7 @@ GEMMA2 = Family(
     ),
     updates=_UPDATES,
     renamed={"hidden_act": "hidden_activation"},
+    unread=("hidden_act",),
     attention="eager",  # transformers' sdpa has no place for the cap on attention logits
 )
 GEMMA3 = Family(
@@ -53,4 +54,5 @@ GEMMA3 = Family(
     ),
     updates=_UPDATES,
     renamed={"hidden_act": "hidden_activation"},
+    unread=("hidden_act",),
 )

@@ -60,6 +60,7 @@ GPT2 = Family(
         "rms_norm_eps": "layer_norm_epsilon",
         "hidden_act": "activation_function",
     },
+    unread=("hidden_act",),
 )
 GPT_NEOX = Family(
     "gpt_neox",

@@ -134,7 +134,9 @@ def open_file(path: Path) -> Opened:
     )
     # There is no tie flag: a file that lists an embedding and no head at all is that of a tied model.
     tied = {"tie_word_embeddings": True} if EMBEDDING in tensors and HEAD not in tensors else {}
-    return Opened(NAME, (path,), tensors, config | tied, tokenizer_in(path.parent), notes, frozenset(tied))
+    return Opened(
+        NAME, (path,), tensors, config | tied, tokenizer_in(path.parent), notes, frozenset(tied), states_tie=False
+    )
 
 
 def footer_matches(path: Path) -> bool:

@@ -96,7 +96,7 @@ def tie_status(checkpoint: Checkpoint) -> Tie:
     compared = _compare(checkpoint, head, embedding)
     order = None
     if compared and compared.equal_rows == 1.0:
-        unsaid = not checkpoint.states_tie and _declared(checkpoint) is None
+        unsaid = not checkpoint.states_tie and _declared(checkpoint) is None  # a copy contradicts nothing
         status: TieStatus = "tied_copy" if tied or unsaid else "untied_copy"
     elif order := other_order(checkpoint, head, embedding):
         status = "reinterpreted_copy"
@@ -161,8 +161,10 @@ def _tie(status: TieStatus, checkpoint: Checkpoint, head: _Matrix, embedding: _M
 
 
 def _declared(checkpoint: Checkpoint) -> bool | None:
+    """What the file itself states; None where it was worked out or is the family's default."""
     if checkpoint.model:
-        return checkpoint.model.tie_word_embeddings
+        stated = checkpoint.sources.get("tie_word_embeddings") == "file"
+        return checkpoint.model.tie_word_embeddings if stated else None
     flag = checkpoint.known.get("tie_word_embeddings")
     return flag if isinstance(flag, bool) else None
 

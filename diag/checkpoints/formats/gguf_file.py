@@ -74,7 +74,9 @@ def open_path(path: Path) -> Opened:
     notes = [*found.notes, *([f"{unclaimed:,} bytes of the file belong to no tensor."] if unclaimed else [])]
     notes += [f"{name} became part of the configuration." for name in sorted(found.consumed)]
     tokenizer = files[0].parent if (files[0].parent / "tokenizer.json").is_file() else None
-    return Opened("gguf", files, tensors, found.config, tokenizer, tuple(notes), frozenset(found.inferred))
+    return Opened(
+        "gguf", files, tensors, found.config, tokenizer, tuple(notes), frozenset(found.inferred), states_tie=False
+    )
 
 
 _ANOTHER = "Give a GGUF file of a whole model."

@@ -36,7 +36,8 @@ def sum_u32(path: Path, n: int) -> int:
 
 def ours_counting(path: Path, n: int) -> int:
     """The counting loop alone, on two threads with a table each."""
-    from diag.shards import jit, open_shard, scan
+    from diag import jit
+    from diag.shards import open_shard, scan
 
     count, local, tables = jit.compiled(scan._count), threading.local(), []
 

@@ -59,8 +59,8 @@ def _with_model(found: Checkpoint, family: Family, inferred: frozenset[str]) -> 
     defaults = (declared_family(architecture, model_type) or family).defaults
     try:
         model = parse_config(from_shapes | known, where=str(found.path), defaults=defaults, grouped=family.grouped)
-    except InputError:
-        if architecture or model_type:
+    except InputError as error:
+        if architecture or model_type or not error.what.endswith("is missing."):
             raise
         return replace(found, family=None)
     inferred |= from_shapes.keys()

@@ -108,6 +108,7 @@ DTYPES: dict[str, DType] = {
         # Eight-bit floats come with scales stored elsewhere; the bare numbers would mislead.
         DType("F8_E4M3", 1, None),
         DType("F8_E5M2", 1, None),
+        DType("C64", 8, None),
         *(
             DType(kind.name, kind.block_bytes, ggml.decoder(kind), kind.block_elements)
             for kind in ggml.GGML_TYPES

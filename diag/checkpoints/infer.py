@@ -72,8 +72,10 @@ def dimensions(family: Family, tensors: Mapping[str, TensorInfo], raw: Mapping[s
         if not raw and family.roles["head"].tensor() not in tensors and not family.defaults.tie_word_embeddings:
             found["tie_word_embeddings"] = True  # transformers drops the head of a tied model when it saves
     layers = _layers(family, tensors)
-    if layers and layers == list(range(len(layers))):  # with a gap, or a layer far off, the names do not tell
+    if layers and layers == list(range(len(layers))):
         found["num_hidden_layers"] = len(layers)
+    elif layers and stated(dict(raw), "num_hidden_layers") is None:  # a gap: the last layer tells, the rest is missing
+        found["num_hidden_layers"] = layers[-1] + 1
     up, fused = _shape(family, tensors, "up"), _shape(family, tensors, "gate_up")
     if len(up) == 2:
         found["intermediate_size"] = next((n for n in up if n != found.get("hidden_size")), up[0])
@@ -135,7 +137,7 @@ def contradictions(family: Family | None, config: ModelConfig | None, tensors: M
     """One sentence for every size that the configuration states and the shapes deny."""
     if family is None or config is None:
         return []
-    shapes = dimensions(family, tensors, {"head_dim": config.head_dim})
+    shapes = dimensions(family, tensors, {"head_dim": config.head_dim, "num_hidden_layers": config.num_layers})
     claims = {
         "vocab_size": config.vocab_size,
         "hidden_size": config.hidden_size,

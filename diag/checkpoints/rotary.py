@@ -14,7 +14,7 @@ from typing import Literal
 
 import numpy as np
 
-from diag.checkpoints.dtypes import Array
+from diag.checkpoints.dtypes import DTYPES, Array
 from diag.checkpoints.families import projections
 from diag.checkpoints.reader import Checkpoint
 
@@ -60,6 +60,8 @@ def rotary_pairing(checkpoint: Checkpoint) -> RotaryScore | None:
         for q, k in pairs:
             wanted = [(config.num_heads * rows, width), (config.num_kv_heads * rows, width)]
             infos = [checkpoint.info(q), checkpoint.info(k)]
+            if any(DTYPES[info.dtype].decode is None for info in infos):
+                continue
             if [i.shape for i in infos] == wanted and all(i.elements for i in infos):
                 yield tuple(checkpoint.float32(i.name).reshape(-1, rows, width) for i in infos)  # type: ignore[misc]
 

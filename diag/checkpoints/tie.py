@@ -86,7 +86,9 @@ def tie_status(checkpoint: Checkpoint) -> Tie:
     if names is None:
         return _tie("not_applicable", checkpoint, None, None)
     head, embedding = checkpoint.tensors.get(names[0]), checkpoint.tensors.get(names[1])
-    tied = is_tied(checkpoint.family, checkpoint.config) if checkpoint.family else _declared(checkpoint) in (None, True)
+    # Where no family says what silence means, a file without a head is a tied one, and one with a head is not.
+    silent = head is None if _declared(checkpoint) is None else bool(_declared(checkpoint))
+    tied = is_tied(checkpoint.family, checkpoint.config) if checkpoint.family else silent
     if embedding is None or not embedding.elements:
         return _tie("not_applicable", checkpoint, head, embedding)
     if head is None:

@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from checkpoint_samples import CONFIG, Build
+from checkpoint_samples import CONFIG, Build, healthy_tensors
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from diag.checkpoints import FAMILIES, expected_tensors, open_checkpoint, projections
+from diag.checkpoints import FAMILIES, expected_tensors, open_checkpoint, projections, tie_status
 from diag.checkpoints.config import ModelConfig
 from diag.checkpoints.families import contradiction, dimensions
 from diag.errors import InputError
@@ -186,3 +186,20 @@ def test_the_family_table_is_consistent(build: Build) -> None:
 def test_the_package_needs_numpy_only() -> None:
     code = "import sys, diag.checkpoints; print([m for m in ('torch', 'transformers') if m in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_a_bare_file_without_its_first_layer_is_still_told(build: Build, tmp_path: Path) -> None:
+    build(drop=tuple(name for name in healthy_tensors() if ".layers.0." in name))
+    (tmp_path / "config.json").unlink()
+    checkpoint = open_checkpoint(tmp_path)
+    assert checkpoint.family is not None and checkpoint.config.num_layers == 3
+    (tmp_path / "config.json").write_text('{"hidden_size": NaN}')
+    with pytest.raises(InputError, match="hidden_size is nan"):
+        open_checkpoint(tmp_path)
+
+
+def test_a_head_beside_an_embedding_of_no_known_family_is_not_called_tied(build: Build) -> None:
+    head = np.random.default_rng(1).standard_normal((150, 64)).astype(np.float32)
+    known = {"architectures": ["NewForCausalLM"], "model_type": "new", "tie_word_embeddings": None}
+    assert tie_status(build({"lm_head.weight": head}, **known)).status == "untied"
+    assert tie_status(build(**known)).status == "tied_absent"

@@ -15,6 +15,7 @@ from diag.checkpoints.reader import Checkpoint
 # Trained weights have a root mean square of 0.01 to 1; float16 bytes read as bfloat16 give values around 1e4.
 IMPLAUSIBLE_RMS = 100.0
 # Trained matrices hold practically no exact zeros; a truncated copy leaves whole stretches of them.
+FLOATS = ("F64", "F32", "F16", "BF16")  # in a few bits, exact zeros are ordinary values
 MANY_ZEROS = 0.05
 ZERO_ROWS = 0.01
 # A tail of zeros is a cut copy from this share of a matrix on; of an embedding, whose end is often padding, more.
@@ -65,7 +66,7 @@ def _matrix(fact: Fact) -> Iterator[AuditFinding]:
             share = count / len(squares)
             code = "zero_rows" if share >= ZERO_ROWS else "few_zero_rows"
             yield finding(code, name, count=count, total=len(squares), share=share, lines=word)
-    if s.zeros > MANY_ZEROS and not any(count for *_, count in zero):
+    if s.zeros > MANY_ZEROS and s.dtype in FLOATS and not any(count for *_, count in zero):
         yield finding("many_zeros", name, share=s.zeros)
 
 

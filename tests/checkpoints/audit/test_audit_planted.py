@@ -209,3 +209,17 @@ def test_a_copy_cut_short_is_named_by_file_and_first_tensor(plant: Plant, traine
     (one,) = (f for f in found if f.code == "truncated")
     assert one.tensor == names[at] and "model.safetensors" in one.message
     assert not any(f.code == "zero_tail" for f in found)
+
+
+def test_one_nan_is_no_wrong_tag(plant: Plant, trained: Tensors) -> None:
+    values = trained[GATE].copy()
+    values[3, 4] = np.nan
+    bits = (values.view(np.uint32) >> 16).astype("<u2").tobytes()
+    codes = [f.code for f in plant(tags={GATE: ("BF16", bits)}).findings if f.severity == "error"]
+    assert codes == ["nonfinite"]
+
+
+def test_a_type_that_is_not_read_as_numbers_leaves_the_rest_audited(plant: Plant, trained: Tensors) -> None:
+    name = LAYER + "self_attn.q_proj.weight"
+    audit = plant({DOWN: np.zeros_like(trained[DOWN])}, tags={name: ("F8_E4M3", bytes(trained[name].size))})
+    assert [f.code for f in audit.findings if f.severity == "error"] == ["all_zero"]

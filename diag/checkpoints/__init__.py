@@ -17,7 +17,7 @@ from diag.checkpoints.families import (
     is_tied,
     projections,
 )
-from diag.checkpoints.formats import open_checkpoint
+from diag.checkpoints.formats import checksum_matches, open_checkpoint
 from diag.checkpoints.layout import LayoutScore, layout_scores
 from diag.checkpoints.reader import Checkpoint, TensorInfo
 from diag.checkpoints.rotary import RotaryScore, rotary_pairing
@@ -48,6 +48,7 @@ __all__ = [
     "TiePicture",
     "TieStatus",
     "audit_checkpoint",
+    "checksum_matches",
     "compare_checkpoints",
     "compare_tensor",
     "expected_tensors",

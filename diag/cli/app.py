@@ -91,13 +91,14 @@ def checkpoint(
     *,
     compare: Annotated[Path | None, typer.Option(help="Another checkpoint, to hold every tensor against.")] = None,
     tensors: Annotated[bool, typer.Option("--tensors", help="List every tensor with its statistics.")] = False,
+    verify: Annotated[bool, typer.Option("--verify", help="Check the checksum of the file, where it has one.")] = False,
     json: o.Json = False,
 ) -> None:
     """What does the file really hold? Tie status and static audit, without a forward pass."""
     from diag.cli import checkpoint as command
 
     with render.progress("Reading tensors", quiet=json) as say:
-        result = command.run(command.Request(path, compare, tensors), say)
+        result = command.run(command.Request(path, compare, tensors, verify), say)
     render.show(result, command.draw, json)
 
 

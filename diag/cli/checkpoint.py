@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from diag import jsonio
-from diag.checkpoints import VERDICTS, audit_checkpoint, compare_checkpoints, open_checkpoint
+from diag.checkpoints import VERDICTS, audit_checkpoint, checksum_matches, compare_checkpoints, open_checkpoint
 from diag.cli import render
 
 MAX_ROWS = 40  # of a comparison on a terminal; --json has all of them
@@ -25,6 +25,7 @@ class Request:
     path: Path
     compare: Path | None
     tensors: bool
+    verify: bool
 
 
 def run(request: Request, say: Any) -> dict[str, Any]:
@@ -34,6 +35,7 @@ def run(request: Request, say: Any) -> dict[str, Any]:
     share = 0.5 if other else 1.0
     audit = audit_checkpoint(opened, lambda done, text: say(share * done, text))
     result = audit.to_json()
+    result["checksum_matches"] = checksum_matches(opened) if request.verify else None
     result["tensor_table"] = jsonio.plain(audit.stats) if request.tensors else None
     result["compare"] = None
     if other:
@@ -47,6 +49,11 @@ def draw(console: Console, value: dict[str, Any]) -> None:
     """Tie status, findings, numbers; then tensors and comparison where they were asked for."""
     tie = value["tie"]
     console.print(Text(f"tie status: {tie['status']}", style="bold"), Text(tie.get("sentence", "")))
+    if value["checksum_matches"] is not None:
+        says = (
+            "matches" if value["checksum_matches"] else "does not match: the file was changed or damaged; copy it again"
+        )
+        console.print(Text(f"the file's checksum {says}"))
     rows = [
         (f["severity"], f["code"], f["tensor"] or "", " ".join(filter(None, (f["message"], f.get("fix")))))
         for f in value["findings"]

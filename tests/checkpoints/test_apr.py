@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from apr_samples import Stored, apr, patched, stored
 
-from diag.checkpoints import open_checkpoint, tie_status
+from diag.checkpoints import checksum_matches, open_checkpoint, tie_status
 from diag.checkpoints.formats.apr_file import footer_matches, open_file
 from diag.errors import InputError
 
@@ -49,7 +49,7 @@ def test_the_golden_file_parses_exactly(tmp_path: Path) -> None:
     assert checkpoint.float32("bias").tolist() == [0.125]
     assert checkpoint.float32("weights").tolist() == [1, 2, 0.5, -0.5, 4, -2, 0.25, 8]
     assert checkpoint.info("weights").offset == 0x1C0
-    assert footer_matches(path)
+    assert footer_matches(path) and checksum_matches(checkpoint) is True
 
 
 def test_the_footer_tells_a_changed_byte(tmp_path: Path) -> None:

@@ -1,5 +1,5 @@
 """One reader a weight-file format; `open_checkpoint` finds the one that a path needs."""
 
-from diag.checkpoints.formats.registry import FORMATS, open_checkpoint
+from diag.checkpoints.formats.registry import FORMATS, checksum_matches, open_checkpoint
 
-__all__ = ["FORMATS", "open_checkpoint"]
+__all__ = ["FORMATS", "checksum_matches", "open_checkpoint"]

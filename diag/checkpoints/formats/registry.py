@@ -49,6 +49,12 @@ def open_checkpoint(path: Path) -> Checkpoint:
     raise InputError("this is no weight file that is known.", where=str(path), fix=hf_folder.FIX)
 
 
+def checksum_matches(checkpoint: Checkpoint) -> bool | None:
+    """Whether the checksum that the file carries is that of its bytes; None for a format without one. Cost: reads the
+    whole file."""
+    return apr_file.footer_matches(checkpoint.files[0]) if checkpoint.format == apr_file.NAME else None
+
+
 def _head(path: Path) -> bytes:
     """The first bytes of a regular file, none of a folder; a pipe or a device could block for ever."""
     try:

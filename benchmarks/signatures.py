@@ -29,49 +29,11 @@ from signature_tables import report  # noqa: E402
 from diag.checkpoints import Checkpoint, open_checkpoint  # noqa: E402
 from diag.checkpoints import directions as sampled  # noqa: E402
 from diag.checkpoints.directions import READINGS, directions_of  # noqa: E402
-from diag.checkpoints.layout import Facing, LayoutScore, correlate, facing_matrices, judge  # noqa: E402
+from diag.checkpoints.layout import LayoutScore, correlate, facing_matrices, judge  # noqa: E402
 from diag.checkpoints.rotary import pairing  # noqa: E402
 
-# Until the family table knows them: pattern → role and the side that faces the stream, as the files store it.
-_GEMMA = {
-    "model.embed_tokens.weight": ("embedding", "columns"), "lm_head.weight": ("head", "columns"),
-    **{f"model.layers.{{i}}.self_attn.{c}_proj.weight": (c, "columns") for c in ("q", "k", "v", "qkv")},
-    "model.layers.{i}.self_attn.o_proj.weight": ("o", "rows"),
-    **{f"model.layers.{{i}}.mlp.{c}_proj.weight": (c, "columns") for c in ("gate", "up", "gate_up")},
-    "model.layers.{i}.mlp.down_proj.weight": ("down", "rows"),
-}  # fmt: skip
-UNKNOWN: dict[str, dict[str, tuple[str, Any]]] = {
-    **dict.fromkeys(("gemma2", "gemma3_text", "phi3", "olmo2"), _GEMMA),
-    "gpt2": {
-        "transformer.wte.weight": ("embedding", "columns"), "transformer.wpe.weight": ("positions", "columns"),
-        "transformer.h.{i}.attn.c_attn.weight": ("qkv", "rows"), "transformer.h.{i}.mlp.c_fc.weight": ("up", "rows"),
-        "transformer.h.{i}.attn.c_proj.weight": ("o", "columns"),
-        "transformer.h.{i}.mlp.c_proj.weight": ("down", "columns"),
-    },
-    "gpt_neox": {
-        "gpt_neox.embed_in.weight": ("embedding", "columns"), "embed_out.weight": ("head", "columns"),
-        "gpt_neox.layers.{i}.attention.query_key_value.weight": ("qkv", "columns"),
-        "gpt_neox.layers.{i}.attention.dense.weight": ("o", "rows"),
-        "gpt_neox.layers.{i}.mlp.dense_h_to_4h.weight": ("up", "columns"),
-        "gpt_neox.layers.{i}.mlp.dense_4h_to_h.weight": ("down", "rows"),
-    },
-}  # fmt: skip
 GROUPS = {"attention": ("q", "k", "v", "o", "qkv"), "MLP": ("gate", "up", "down", "gate_up")}
 SHARES, DRAWS = (0.10, 0.25, 0.50, 0.75), 10
-
-
-def facing(checkpoint: Checkpoint) -> list[Facing]:
-    """Matrices by the family table, or by the one above."""
-    if checkpoint.family:
-        return facing_matrices(checkpoint)
-    config = checkpoint.raw_config
-    layers = range(config.get("num_hidden_layers") or config["n_layer"])
-    return [
-        Facing(name, role, side)
-        for pattern, (role, side) in UNKNOWN[config["model_type"]].items()
-        for name in dict.fromkeys(pattern.replace("{i}", str(i)) for i in layers)
-        if name in checkpoint.tensors
-    ]
 
 
 def reread(m: np.ndarray) -> np.ndarray:
@@ -96,7 +58,7 @@ class Plants:
     SOUND, REREAD, REWRITTEN, GAUSSIAN, UNIFORM, OTHER_GAUSSIAN = range(6)
 
     def __init__(self, checkpoint: Checkpoint, rng: np.random.Generator) -> None:
-        self.matrices = facing(checkpoint)
+        self.matrices = facing_matrices(checkpoint)
         self.roles = np.array([m.role for m in self.matrices])
         found, self.variations = [], []
         for matrix in self.matrices:

@@ -5,7 +5,6 @@ from diag.checkpoints.families.identify import (
     contradiction,
     declared_family,
     family_of,
-    known_architectures,
     named_family,
 )
 from diag.checkpoints.families.shapes import dimensions, expected_shape, expected_tensors, is_tied, projections
@@ -24,7 +23,6 @@ __all__ = [
     "expected_tensors",
     "family_of",
     "is_tied",
-    "known_architectures",
     "named_family",
     "projections",
 ]

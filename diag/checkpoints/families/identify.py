@@ -30,11 +30,6 @@ BY_NAMES: tuple[tuple[Family, tuple[str, ...], tuple[str, ...]], ...] = (
 _ELSEWHERE = {"o_bias": LLAMA.roles["o_bias"]}
 
 
-def known_architectures() -> tuple[str, ...]:
-    """Every architecture the table knows, for messages."""
-    return tuple(a for f in FAMILIES for a in f.architectures)
-
-
 def declared_family(architecture: str | None, model_type: str | None) -> Family | None:
     """The family that is declared; the architecture outranks the model type."""
     for family in FAMILIES:

@@ -174,12 +174,15 @@ def _window(current: Window) -> Window:
 
 
 def _keyed(key: str, current: Any, widget: Any, *args: Any, **options: Any) -> Any:
-    """A widget whose value is the session's: changed by a hand since the last run, else `current`."""
+    """A widget whose value is the session's: changed by a hand since the last run, else `current`.
+
+    The value is set in either case, because a selectbox speaks to the server in labels: one that was picked under a
+    label of the last run ("3 min ago") would otherwise go on being sent under it, mean nothing, and become the first.
+    """
     name = f"pick-{key}"
     last = st.session_state.get("drawn", {}).get(name, _UNSET)
     touched = name in st.session_state and last is not _UNSET and st.session_state[name] != last
-    if not touched:
-        st.session_state[name] = current
+    st.session_state[name] = st.session_state[name] if touched else current
     value = widget(*args, key=name, **options)
     st.session_state.setdefault("drawn", {})[name] = value
     return value

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
-from browser_server import Server, Watched
+from browser_server import Server, Watched, start_server, stop_server
 from playwright.sync_api import expect
+
+from data.demo import DEFAULT_DIR
+from diag.ui.session import SCAN_SECONDS
 
 QUESTIONS = {
     "case": "Is it worse than chance?",
@@ -89,6 +95,36 @@ def test_picking_another_checkpoint_changes_the_link(shared: Server, visitor: Ca
     page.get_by_role("link", name=QUESTIONS["hypotheses"]).first.click()
     expect(page).to_have_url(re.compile("/hypotheses.*h4c-norm-plus-one"))
     expect(page.get_by_text("checkpoint demo/checkpoints/h4c-norm-plus-one")).to_be_visible()
+
+
+@pytest.fixture
+def two_of_mine(demo: None, tmp_path: Path) -> Iterator[tuple[Server, Path]]:
+    """A server with a root of its own that holds the checkpoints first and second, and that root."""
+    root = tmp_path / "mine"
+    for name in ("first", "second"):
+        shutil.copytree(DEFAULT_DIR / "checkpoints" / "healthy", root / name)
+    server = start_server(tmp_path / "evidence", roots=str(root))
+    yield server, root
+    stop_server(server)
+
+
+def test_a_pick_stays_when_the_labels_have_changed_meanwhile(
+    two_of_mine: tuple[Server, Path], visitor: Callable[..., Watched]
+) -> None:
+    """A label tells an age, so it changes while one looks; the browser goes on sending the one that was picked."""
+    server, root = two_of_mine
+    someone = visitor(server)
+    page = someone.open(f"{server.url}/case?{urlencode({**CASE, 'checkpoint': 'mine/first'})}")
+    for file in root.rglob("*.*"):
+        os.utime(file, (0, 0))
+    page.wait_for_timeout(1000 * (SCAN_SECONDS + 1))
+    page.locator(".st-key-pick-checkpoint").get_by_role("combobox").click()
+    page.get_by_role("option", name="second · ").click()
+    expect(page).to_have_url(re.compile("mine%2Fsecond"))
+    someone.settle()
+    page.get_by_role("link", name=QUESTIONS["hypotheses"]).first.click()
+    expect(page).to_have_url(re.compile("/hypotheses.*checkpoint="))
+    expect(page.get_by_text("checkpoint mine/second")).to_be_visible()
 
 
 def test_a_claim_is_held_against_the_ruler_before_anything_runs(

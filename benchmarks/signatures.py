@@ -27,8 +27,7 @@ import numpy as np  # noqa: E402
 from signature_tables import report  # noqa: E402
 
 from diag.checkpoints import Checkpoint, open_checkpoint  # noqa: E402
-from diag.checkpoints import directions as sampled  # noqa: E402
-from diag.checkpoints.directions import READINGS, directions_of  # noqa: E402
+from diag.checkpoints.directions import FULL, READINGS, Sample, directions_of  # noqa: E402
 from diag.checkpoints.layout import LayoutScore, correlate, facing_matrices, judge  # noqa: E402
 from diag.checkpoints.rotary import pairing  # noqa: E402
 
@@ -57,7 +56,7 @@ class Plants:
 
     SOUND, REREAD, REWRITTEN, GAUSSIAN, UNIFORM, OTHER_GAUSSIAN = range(6)
 
-    def __init__(self, checkpoint: Checkpoint, rng: np.random.Generator) -> None:
+    def __init__(self, checkpoint: Checkpoint, rng: np.random.Generator, sample: Sample) -> None:
         self.matrices = facing_matrices(checkpoint)
         self.roles = np.array([m.role for m in self.matrices])
         found, self.variations = [], []
@@ -70,7 +69,7 @@ class Plants:
                 rng.normal(0, std, values.shape),
             ]
             variants = [values, rewritten(values), reread(values), *(f.astype(np.float32) for f in fresh)]
-            found.append([directions_of(v, matrix.side) for v in variants])
+            found.append([directions_of(v, matrix.side, sample=sample) for v in variants])
             self.variations.append(variation(values))
         stacked = np.array(found)  # [matrices, variants, readings, pairs]
         count, variants_, readings, self.pairs = stacked.shape
@@ -126,12 +125,12 @@ def rotary(layers: list[tuple[np.ndarray, np.ndarray]], rng: np.random.Generator
     return {name: vars(score) for name, case in cases.items() if (score := pairing(case))}
 
 
-def measure(task: tuple[Path, int, int]) -> dict[str, Any]:
+def measure(task: tuple[Path, Sample]) -> dict[str, Any]:
     """Everything about one model, as plain data."""
-    path, sampled.DIMENSIONS, sampled.VECTORS = task
+    path, sample = task
     # Every model draws its own random numbers, or those of one shape would all see the same.
     checkpoint, rng = open_checkpoint(path), np.random.default_rng(zlib.crc32(path.name.encode()))
-    plants = Plants(checkpoint, rng)
+    plants = Plants(checkpoint, rng, sample)
     roles, count = plants.roles, len(plants.matrices)
     tally: dict[str, list[int]] = defaultdict(lambda: [0] * 5)
 
@@ -191,10 +190,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--models", type=Path, nargs="+", required=True)
     parser.add_argument("--out", type=Path, help="everything that was measured, as JSON")
-    parser.add_argument("--dimensions", type=int, default=sampled.DIMENSIONS, help="residual dimensions sampled")
-    parser.add_argument("--vectors", type=int, default=sampled.VECTORS, help="vectors sampled along the other side")
+    parser.add_argument("--dimensions", type=int, default=FULL.dimensions, help="residual dimensions sampled")
+    parser.add_argument("--vectors", type=int, default=FULL.vectors, help="vectors sampled along the other side")
     options = parser.parse_args()
-    tasks = [(path, options.dimensions, options.vectors) for path in options.models]
+    tasks = [(path, Sample(options.dimensions, options.vectors)) for path in options.models]
     cores = os.cpu_count() or 1
     workers = min(cores, len(options.models))
     for library in ("OMP", "OPENBLAS", "MKL"):

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 
@@ -18,18 +19,29 @@ from diag.checkpoints.families import Side
 from diag.checkpoints.reader import Checkpoint
 
 READINGS = ("stored", "reread", "rewritten")
-# Sampled, so that the cost of a matrix does not depend on its size. Chance correlates as 1/DIMENSIONS: of width 256,
-# 128 dimensions still found every misread matrix and 64 found 82 of 86; 256 vectors did as well as 1024.
-DIMENSIONS, VECTORS = 384, 512
 
 
-def directions(checkpoint: Checkpoint, name: str, side: Side, readings: Sequence[str] = READINGS) -> Array:
+class Sample(NamedTuple):
+    """How much of a matrix is looked at, so that its cost does not depend on its size: `dimensions` of the residual
+    stream, the same ones for every matrix of a width, and `vectors` of those along the other axis."""
+
+    dimensions: int
+    vectors: int
+
+
+# Chance correlates as 1/dimensions: of width 256, 128 still found every misread matrix and 64 found 82 of 86; 256
+# vectors did as well as 1024. A glance is enough to see that all matrices of a sound file resemble each other.
+FULL, GLANCE = Sample(384, 512), Sample(256, 512)
+
+
+def directions(
+    checkpoint: Checkpoint, name: str, side: Side, readings: Sequence[str] = READINGS, sample: Sample = FULL
+) -> Array:
     """float16 [readings, pairs]: a matrix, in each of `readings`, as a standardised profile over pairs of dimensions.
 
     Entry (i, j), i > j: the cosine of what the matrix holds for dimensions i and j, over its columns (`side` "columns")
-    or rows ("rows"), brought to mean 0 and variance 1 over all pairs. At most DIMENSIONS dimensions, the same ones for
-    every matrix of a width, and VECTORS of the vectors along the other axis, so at most 73 536 pairs. A matrix that is
-    constant or holds numbers that are not finite gives zeros: it correlates with nothing.
+    or rows ("rows"), brought to mean 0 and variance 1 over all pairs; of 384 dimensions there are 73 536. A matrix that
+    is constant or holds numbers that are not finite gives zeros: it correlates with nothing.
     Cost: about 2 ms a reading and 10 MB a matrix, whatever its size; a quantised or permuted one is decoded whole.
     """
     info = checkpoint.info(name)
@@ -40,27 +52,30 @@ def directions(checkpoint: Checkpoint, name: str, side: Side, readings: Sequence
         return kind.floats(chosen.view(np.uint8), where.shape)
 
     if not info.streams:
-        return directions_of(checkpoint.float32(name), side, readings)
-    return _readings(gather, info.shape, side, readings)
+        return directions_of(checkpoint.float32(name), side, readings, sample)
+    return _readings(gather, info.shape, side, readings, sample)
 
 
-def directions_of(values: Array, side: Side, readings: Sequence[str] = READINGS) -> Array:
+def directions_of(values: Array, side: Side, readings: Sequence[str] = READINGS, sample: Sample = FULL) -> Array:
     """The same for a matrix in memory, float32 [out, in]."""
     buffer = np.ascontiguousarray(values).reshape(-1)
-    return _readings(lambda where: buffer[where], values.shape, side, readings)
+    return _readings(lambda where: buffer[where], values.shape, side, readings, sample)
 
 
-def _readings(gather: Callable[[Array], Array], shape: tuple[int, ...], side: Side, readings: Sequence[str]) -> Array:
-    return np.stack([_pairs(gather(_places(shape, side, reading))) for reading in readings]).astype(np.float16)
+def _readings(
+    gather: Callable[[Array], Array], shape: tuple[int, ...], side: Side, readings: Sequence[str], sample: Sample
+) -> Array:
+    found = [_pairs(gather(_places(shape, side, reading, sample))) for reading in readings]
+    return np.stack(found).astype(np.float16)
 
 
 @lru_cache(maxsize=16)
-def _places(shape: tuple[int, int], side: Side, reading: str) -> Array:
+def _places(shape: tuple[int, int], side: Side, reading: str, sample: Sample) -> Array:
     """int64 [vectors, dimensions]: where the sampled elements lie in the row-major buffer, under a reading. Kept,
     because the matrices of a model have few shapes; 1.6 MB each."""
     out, width = shape
     facing, along = (width, out) if side == "columns" else (out, width)
-    dims, vectors = _sample(facing, DIMENSIONS)[None, :], _sample(along, VECTORS)[:, None]
+    dims, vectors = _some(facing, sample.dimensions)[None, :], _some(along, sample.vectors)[:, None]
     row, column = (vectors, dims) if side == "columns" else (dims, vectors)
     if reading == "reread":
         return column * out + row
@@ -68,7 +83,7 @@ def _places(shape: tuple[int, int], side: Side, reading: str) -> Array:
     return stored if reading == "stored" else (stored % out) * width + stored // out
 
 
-def _sample(total: int, most: int) -> Array:
+def _some(total: int, most: int) -> Array:
     """int64: `most` of range(total) in order, always the same ones; all of them if there are no more. Not evenly
     spaced: a step that divides the size of a head would look at the same place of every head."""
     if total <= most:

@@ -13,9 +13,11 @@ import diag  # noqa: F401  first: it sets what torch reads once, when it is load
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 
-# No deadline for one example: on a shared machine a pause of a second says nothing about the code.
-settings.register_profile("shared-machine", deadline=None)
-settings.load_profile("shared-machine")
+# No deadline for one example: on a shared machine a pause of a second says nothing about the code. The examples are the
+# same in every run, so that a change is judged by itself; `pytest --hypothesis-profile=explore` looks for new ones.
+settings.register_profile("repeatable", deadline=None, derandomize=True)
+settings.register_profile("explore", deadline=None)
+settings.load_profile("repeatable")
 
 
 @pytest.fixture(scope="session", autouse=True)

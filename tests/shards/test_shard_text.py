@@ -23,7 +23,8 @@ PIECES = [
     *((character, -4.0) for character in "abcdefghijklmnopqrstuvwxyz世ü"),
 ]
 
-written = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="▁"), max_size=40)
+# Without "<": "<|endoftext|>" in full is a control token, which stands for no text, and "<0x41>" the entry of a byte.
+written = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="▁<"), max_size=40)
 
 
 def byte_level() -> Tokenizer:

@@ -61,10 +61,10 @@ class Separators:
 class Facts:
     """What the alarms look at. Shares are fractions of `tokens`; vocab_size and unk_id are None when not known.
 
-    documents, median_document: how many, and tokens of the middle one; 0 where not known. run, run_id: the longest run
-    of one id, in tokens. files: in all; of these bad_parts are degenerate or invalid by themselves, odd_parts differ
-    from the rest, and unusable were left out. id_limit: the largest id that the stored type can hold, None where only a
-    part is looked at.
+    misread: what the ids say against the type they were read as, "" if nothing. documents, median_document: how many,
+    and tokens of the middle one; 0 where not known. run, run_id: the longest run of one id, in tokens. files: in all;
+    of these bad_parts are degenerate or invalid by themselves, odd_parts differ from the rest, and unusable were left
+    out. id_limit: the largest id that the stored type can hold, None where only a part is looked at.
     """
 
     tokens: int
@@ -78,6 +78,7 @@ class Facts:
     entropy_bits: float
     unk_id: int | None
     unk_share: float
+    misread: str = ""
     separators: Separators = Separators()
     documents: int = 0
     median_document: int = 0
@@ -165,6 +166,7 @@ _FOREIGN = (
 )
 
 ALARMS: tuple[Alarm, ...] = (
+    Alarm("misread", "suspect", 0, lambda f, t: len(f.misread) > t, "{f.misread}"),
     Alarm("out_of_range", "invalid", 0, lambda f, t: f.vocab_size is not None and f.out_of_range > t, _OUT),
     Alarm("negative_ids", "invalid", 0, lambda f, t: f.vocab_size is None and f.out_of_range > t, _NEGATIVE),
     Alarm(

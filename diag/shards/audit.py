@@ -149,6 +149,7 @@ def audit_shard(
         bad_parts=Names(tuple(p.name for p in counted.rows if several and p.status in ("degenerate", "invalid"))),
         odd_parts=Names(tuple(p.name for p in counted.rows if p.differs)),
         unusable=Names(tuple(bad.path.name for bad in bad_files)),
+        misread=shard.sniff.against,
         id_limit=int(np.iinfo(shard.numpy_dtype).max),
     )
     counts = counted.total.counts

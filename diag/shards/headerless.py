@@ -143,8 +143,8 @@ def _asked(dtype: str, seen: Sequence[_Look]) -> _Choice:
         but = f"{side} positions hold only {_values(distinct)}: this is the pattern of {bits}-bit ids"
     else:
         but = f"only {verdict.shares[reading]:.1%} of the sampled ids are below {verdict.bound:,}"
-    note = f"Read as {dtype} as asked, but {but}; without --dtype it is read as {_spoken(found)}."
-    return _Choice(reading, sniff, (note,))
+    against = f"Read as {dtype} as asked, but {but}; without --dtype it is read as {_spoken(found)}."
+    return _Choice(reading, replace(sniff, against=against))
 
 
 def _reasons(reading: Reading, verdict: Verdict) -> tuple[str, ...]:

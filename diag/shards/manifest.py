@@ -70,10 +70,10 @@ def read_manifest(folder: Path) -> Manifest:
 def lies(manifest: Manifest, files: Sequence[ShardFile]) -> tuple[str, ...]:
     """The counts that it states of a folder, where they are not those of `files`; one sentence each."""
     content = manifest.content or {}
-    found = {"total_tokens": (sum(file.tokens for file in files), "tokens"), "shard_count": (len(files), "files")}
+    found = {"total_tokens": sum(file.tokens for file in files), "shard_count": len(files)}
     return tuple(
-        f"manifest.json states {key} = {_shown(content[key])}, but the folder holds {actual:,} {unit}."
-        for key, (actual, unit) in found.items()
+        f"manifest.json states {key} = {_shown(content[key])}, but the folder holds {actual:,}."
+        for key, actual in found.items()
         if content.get(key) is not None and (isinstance(content[key], bool) or content[key] != actual)
     )
 

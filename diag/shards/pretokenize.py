@@ -29,7 +29,8 @@ def open_files(path: Path, dtype: str | None) -> TokenShard:
     """Open one `.bin`, or those of a folder in lexical order: `shard-*.bin` if there are any, else all of them.
 
     u32 has the benefit of the doubt under a name `shard-*.bin` or with a manifest, and wherever several types fit but
-    the name is one of nanoGPT's. See headerless.open_all for the cost and the errors.
+    the name is one of nanoGPT's. InputError for a manifest whose counts are not those of the folder: some of it is
+    missing or was changed; a given dtype reads what is there. See headerless.open_all for the cost and other errors.
     """
     whole_folder = path.is_dir()
     paths, notes = _listed(path) if whole_folder else ([path], [])
@@ -47,6 +48,12 @@ def open_files(path: Path, dtype: str | None) -> TokenShard:
     if shard.dtype != "u32" or shard.byte_order != "little":
         shard = replace(shard, format=f"headerless-{shard.dtype}")
     found = lies(manifest, shard.files) if whole_folder else ()
+    if found and dtype is None and not shard.bad_files:  # a file that cannot be read is said by itself
+        raise InputError(
+            " ".join(found),
+            where=str(path),
+            fix=f"Copy the folder again, or name one of its files; --dtype {shard.dtype} audits what is there.",
+        )
     return replace(
         shard,
         sniff=_confirmed(shard, manifest) if whole_folder and dtype is None and not found else shard.sniff,

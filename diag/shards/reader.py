@@ -111,11 +111,13 @@ class BadFile:
 @dataclass(frozen=True)
 class Sniff:
     """How sure the reading is. reasons: why this format and type, one sentence each. alternatives: other readings
-    that survive, such as "u16 little", for a file that states nothing; then confidence is "ambiguous"."""
+    that survive, such as "u16 little", for a file that states nothing; then confidence is "ambiguous". against: what
+    the ids say against a type that was given, one sentence, "" if nothing."""
 
     confidence: Confidence = "certain"
     reasons: tuple[str, ...] = ()
     alternatives: tuple[str, ...] = ()
+    against: str = ""
 
 
 @dataclass(frozen=True)

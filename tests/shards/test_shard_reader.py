@@ -51,14 +51,32 @@ def test_a_single_file_finds_the_vocabulary_in_the_manifest_beside_it(write_shar
     assert (shard.vocab_size, shard.tokens, shard.notes) == (151_646, 1, ())
 
 
-def test_a_manifest_that_lies_about_counts_becomes_notes(write_shard):
-    manifest = {"schema": "pretokenize-bin-v1", "vocab_size": 10, "total_tokens": 1_241_692_519, "shard_count": 125}
-    shard = open_shard(write_shard([[1, 2], [3]], manifest=json.dumps(manifest)))
-    assert shard.tokens == 3
-    assert shard.notes == (
-        "manifest.json states total_tokens = 1241692519, but the folder holds 3 tokens.",
-        "manifest.json states shard_count = 125, but the folder holds 2 files.",
-    )
+LYING = json.dumps(
+    {"schema": "pretokenize-bin-v1", "vocab_size": 10, "total_tokens": 1_241_692_519, "shard_count": 125}
+)
+LIES = (
+    "manifest.json states total_tokens = 1241692519, but the folder holds 3.",
+    "manifest.json states shard_count = 125, but the folder holds 2.",
+)
+
+
+def test_a_folder_that_is_not_what_its_manifest_counts_is_refused_and_the_fix_works(write_shard):
+    folder = write_shard([[1, 2], [3]], manifest=LYING)
+    with pytest.raises(InputError) as refused:
+        open_shard(folder)
+    assert refused.value.what == " ".join(LIES)
+    assert "--dtype u32 audits what is there" in refused.value.fix
+    shard = open_shard(folder, dtype="u32")
+    assert (shard.tokens, shard.notes, shard.vocab_size) == (3, LIES, 10)
+    assert open_shard(folder / "shard-00000.bin").tokens == 2
+
+
+def test_a_manifest_that_counts_a_file_that_cannot_be_read_is_no_reason_to_refuse_the_rest(write_shard):
+    folder = write_shard([[1, 2], [3]], manifest=LYING)
+    (folder / "shard-00001.bin").write_bytes(b"odd")
+    shard = open_shard(folder)
+    assert (shard.tokens, [bad.path.name for bad in shard.bad_files]) == (2, ["shard-00001.bin"])
+    assert shard.notes[-1] == "manifest.json states shard_count = 125, but the folder holds 1."
 
 
 @pytest.mark.parametrize("claim", ["4294967295", "-1", "true", '"151646"', "1.5", "0", "1e400", "[" * 50 + "]" * 50])

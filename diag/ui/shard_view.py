@@ -155,8 +155,8 @@ def comparison(here: Named, there: Named, text: TokenText | None) -> None:
     st.markdown("**Which ids moved**")
     st.write(
         f"The two differ by {drift.js_bits:.4f} bits (Jensen-Shannon: 0 equal, 1 nothing in common); sampling alone "
-        f"explains about {drift.expected_js_bits:.4f}. {drift.only_here:,} ids occur only in {show.plain(names[0])}, "
-        f"{drift.only_there:,} only in {show.plain(names[1])}."
+        f"explains about {drift.expected_js_bits:.4f}. Ids that occur only in {show.plain(names[0])}: "
+        f"{drift.only_here:,}; only in {show.plain(names[1])}: {drift.only_there:,}."
     )
     left, right = st.columns(2)
     with left:

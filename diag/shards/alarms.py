@@ -1,4 +1,5 @@
-"""When is a shard no data to learn from? A table: each row states its number, its threshold and its status.
+"""When is a shard no data to learn from? A table: each row states its number, its threshold and its status, but
+`misread`, whose sentence comes with its own figure.
 
 Source: data-facts.md, "Default alarms". Of the rows with one code the first that fires is reported.
 """
@@ -166,7 +167,7 @@ _FOREIGN = (
 )
 
 ALARMS: tuple[Alarm, ...] = (
-    Alarm("misread", "suspect", 0, lambda f, t: len(f.misread) > t, "{f.misread}"),
+    Alarm("misread", "suspect", 0, lambda f, t: bool(f.misread), "{f.misread}"),
     Alarm("out_of_range", "invalid", 0, lambda f, t: f.vocab_size is not None and f.out_of_range > t, _OUT),
     Alarm("negative_ids", "invalid", 0, lambda f, t: f.vocab_size is None and f.out_of_range > t, _NEGATIVE),
     Alarm(

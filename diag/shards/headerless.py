@@ -93,14 +93,19 @@ def _opened(path: Path, look: _Look, reading: Reading, lengths: Lengthy | None, 
     return Opened(ShardFile(path, tokens, source), reading.dtype, reading.byte_order, notes=notes)
 
 
+def _elected(seen: Sequence[_Look]) -> Verdict | None:
+    """A verdict with the reading that most files are sure of, None if none is sure."""
+    sure = [look.verdict for look in seen if look.verdict and look.verdict.decisive]
+    votes = Counter(verdict.survivors[0] for verdict in sure).most_common(1)
+    return next((verdict for verdict in sure if verdict.survivors[0] == votes[0][0]), None) if votes else None
+
+
 def _chosen(seen: Sequence[_Look], favourite: str, trusted: str) -> _Choice:
-    verdicts = [look.verdict for look in seen if look.verdict]
-    votes = Counter(verdict.survivors[0] for verdict in verdicts if verdict.decisive)
-    if votes:
-        reading = votes.most_common(1)[0][0]
-        base = next(each for each in verdicts if each.decisive and each.survivors[0] == reading)
-        return _Choice(reading, Sniff("likely", _reasons(reading, base)))
-    if not verdicts:
+    elected = _elected(seen)
+    if elected:
+        reading = elected.survivors[0]
+        return _Choice(reading, Sniff("likely", _reasons(reading, elected)))
+    if not seen:
         return _Choice(Reading(favourite), Sniff("likely"))
     most = max(seen, key=lambda look: look.size)
     survivors = most.verdict.survivors if most.verdict else ()
@@ -127,8 +132,7 @@ def _chosen(seen: Sequence[_Look], favourite: str, trusted: str) -> _Choice:
 
 def _asked(dtype: str, seen: Sequence[_Look]) -> _Choice:
     sniff = Sniff("certain", ("The type was given.",))
-    verdict = next((look.verdict for look in seen if look.verdict and look.verdict.decisive), None)
-    verdict = verdict or next((look.verdict for look in seen if look.verdict), None)
+    verdict = _elected(seen) or next((look.verdict for look in seen if look.verdict), None)
     if verdict is None:
         return _Choice(Reading(dtype), sniff)
     reading = verdict.order_of(dtype)

@@ -1,28 +1,31 @@
-"""`manifest.json` beside the shards of pretokenize-bin-v1: helpful, optional, and never believed against the files."""
+"""`manifest.json` beside the shards of pretokenize-bin-v1: helpful and optional. What it counts must be what is there;
+nothing else in it is believed against the files."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from diag.errors import one_line
-from diag.shards.reader import MAX_VOCAB, ShardFile
+from diag.shards.reader import MAX_VOCAB
 
 MAX_BYTES = 16 << 20  # it lists its input files, so it can be long; 16 MiB is a hundred thousand paths
 SCHEMA = "pretokenize-bin-v1"
+MAX_COUNT = 1 << 62
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """content: the object as it stands, untrusted, or None. vocab_size, separator: its claims if plausible; there is no
-    separator under the policy "none". notes: what is off."""
+    """content: the object as it stands, untrusted, or None. vocab_size, separator, total_tokens and shard_count: its
+    claims if plausible; there is no separator under the policy "none". notes: what is off."""
 
     content: dict[str, Any] | None = None
     vocab_size: int | None = None
     separator: int | None = None
+    total_tokens: int | None = None
+    shard_count: int | None = None
     notes: tuple[str, ...] = ()
 
     @property
@@ -64,17 +67,21 @@ def read_manifest(folder: Path) -> Manifest:
     if separator is not None and not _whole(separator, 0, MAX_VOCAB - 1):
         notes.append(f"manifest.json states that documents end with {_shown(separator)}, which was ignored.")
         separator = None
-    return Manifest(content, vocab_size, separator, tuple(notes))
+    counts = {key: content.get(key) for key in ("total_tokens", "shard_count")}
+    for key, count in counts.items():
+        if count is not None and not _whole(count, 0, MAX_COUNT):
+            notes.append(f"manifest.json states {key} = {_shown(count)}, which was ignored.")
+            counts[key] = None
+    return Manifest(content, vocab_size, separator, **counts, notes=tuple(notes))
 
 
-def lies(manifest: Manifest, files: Sequence[ShardFile]) -> tuple[str, ...]:
-    """The counts that it states of a folder, where they are not those of `files`; one sentence each."""
-    content = manifest.content or {}
-    found = {"total_tokens": sum(file.tokens for file in files), "shard_count": len(files)}
+def disagreements(manifest: Manifest, tokens: int, files: int) -> tuple[str, ...]:
+    """The counts that it states of a folder, where they are not those found; one sentence each."""
+    found = (("total_tokens", manifest.total_tokens, tokens), ("shard_count", manifest.shard_count, files))
     return tuple(
-        f"manifest.json states {key} = {_shown(content[key])}, but the folder holds {actual:,}."
-        for key, actual in found.items()
-        if content.get(key) is not None and (isinstance(content[key], bool) or content[key] != actual)
+        f"manifest.json states {key} = {stated:,}, but {actual:,} were found."
+        for key, stated, actual in found
+        if stated is not None and stated != actual
     )
 
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from diag.errors import InputError
 from diag.shards import headerless
 from diag.shards.gather import names_in, with_suffix
-from diag.shards.manifest import SCHEMA, Manifest, lies, read_manifest
-from diag.shards.reader import Sniff, TokenShard
+from diag.shards.manifest import SCHEMA, Manifest, disagreements, read_manifest
+from diag.shards.reader import STORED_DTYPES, Sniff, TokenShard
 
 NAME = "pretokenize-bin-v1"
 _NANOGPT = re.compile(r"(train|val)\.bin", re.IGNORECASE)
@@ -29,11 +29,11 @@ def open_files(path: Path, dtype: str | None) -> TokenShard:
     """Open one `.bin`, or those of a folder in lexical order: `shard-*.bin` if there are any, else all of them.
 
     u32 has the benefit of the doubt under a name `shard-*.bin` or with a manifest, and wherever several types fit but
-    the name is one of nanoGPT's. InputError for a manifest whose counts are not those of the folder: some of it is
-    missing or was changed; a given dtype reads what is there. See headerless.open_all for the cost and other errors.
+    the name is one of nanoGPT's. InputError for a folder that is not what its manifest counts; a given dtype reads what
+    is there. See headerless.open_all for the cost and other errors.
     """
     whole_folder = path.is_dir()
-    paths, notes = _listed(path) if whole_folder else ([path], [])
+    paths, left_out = _listed(path) if whole_folder else ([path], 0)
     manifest = read_manifest(path if whole_folder else path.parent)
     nanogpt = all(_NANOGPT.fullmatch(each.name) for each in paths) and manifest.content is None
     shard = headerless.open_all(
@@ -47,24 +47,44 @@ def open_files(path: Path, dtype: str | None) -> TokenShard:
     )
     if shard.dtype != "u32" or shard.byte_order != "little":
         shard = replace(shard, format=f"headerless-{shard.dtype}")
-    found = lies(manifest, shard.files) if whole_folder else ()
-    if found and dtype is None and not shard.bad_files:  # a file that cannot be read is said by itself
+    off = disagreements(manifest, shard.tokens, len(shard.files) + len(shard.bad_files)) if whole_folder else ()
+    if off and dtype is None and not left_out and _incomplete(manifest, shard):
         raise InputError(
-            " ".join(found),
+            " ".join(off),
             where=str(path),
-            fix=f"Copy the folder again, or name one of its files; --dtype {shard.dtype} audits what is there.",
+            fix="Copy the folder again, or correct or remove manifest.json; `python -m diag shard` with "
+            f"--dtype {_type_of(manifest, shard)} audits what is there.",
         )
     return replace(
         shard,
-        sniff=_confirmed(shard, manifest) if whole_folder and dtype is None and not found else shard.sniff,
+        sniff=_confirmed(shard, manifest) if whole_folder and dtype is None and not off else shard.sniff,
         separator=manifest.separator,
         manifest=manifest.content,
         vocab_size=manifest.vocab_size,
-        notes=(*notes, *shard.notes, *found, *manifest.notes),
+        notes=(*(_names(paths, left_out) if whole_folder else ()), *shard.notes, *off, *manifest.notes),
     )
 
 
-def _listed(folder: Path) -> tuple[list[Path], list[str]]:
+def _incomplete(manifest: Manifest, shard: TokenShard) -> bool:
+    """Whether something is missing, or was changed after it was counted. The tokens tell, where all could be read: an
+    empty file more or less is no loss."""
+    if (manifest.content or {}).get("schema", SCHEMA) != SCHEMA:
+        return False  # who knows what it counts
+    if manifest.total_tokens is not None and not shard.bad_files:
+        return manifest.total_tokens != shard.tokens
+    return manifest.shard_count not in (None, len(shard.files) + len(shard.bad_files))
+
+
+def _type_of(manifest: Manifest, shard: TokenShard) -> str:
+    """The type of ids with which the folder would hold what the manifest counts, else the one it was read as."""
+    size = shard.tokens * shard.numpy_dtype.itemsize
+    widths = {dtype: int(code[1:]) for dtype, code in STORED_DTYPES.items()}
+    fitting = (dtype for dtype in ("u16", "u32", "i64") if (manifest.total_tokens or 0) * widths[dtype] == size)
+    return next(fitting, shard.dtype)
+
+
+def _listed(folder: Path) -> tuple[list[Path], int]:
+    """The files to read, and how many others end in .bin."""
     bins = with_suffix(folder, ".bin")
     shards = [path for path in bins if path.name.startswith("shard-")]
     if not bins:
@@ -76,11 +96,15 @@ def _listed(folder: Path) -> tuple[list[Path], list[str]]:
             if inner
             else "Name a folder with shard-*.bin, .npy, .ds, .parquet or .arrow files.",
         )
-    left_out = len(bins) - len(shards)
-    if not shards:
-        return bins, [f"No file is named shard-*.bin, so all {len(bins)} .bin are read."]
-    notes = [f"{left_out} .bin files are not named shard-*.bin and were left out."] if left_out else []
-    return shards, notes
+    return (shards, len(bins) - len(shards)) if shards else (bins, 0)
+
+
+def _names(paths: list[Path], left_out: int) -> tuple[str, ...]:
+    if left_out:
+        return (f"{left_out} .bin files are not named shard-*.bin and were left out.",)
+    if not paths[0].name.startswith("shard-"):
+        return (f"No file is named shard-*.bin, so all {len(paths)} .bin are read.",)
+    return ()
 
 
 def _trusted(paths: list[Path], manifest: Manifest) -> str:
@@ -93,8 +117,7 @@ def _trusted(paths: list[Path], manifest: Manifest) -> str:
 
 def _confirmed(shard: TokenShard, manifest: Manifest) -> Sniff:
     """The manifest states u32 ids, and as many as there are: nothing is left to guess."""
-    stated = (manifest.content or {}).get("total_tokens")
-    if shard.format != NAME or not manifest.states_schema or stated != shard.tokens:
+    if shard.format != NAME or not manifest.states_schema or manifest.total_tokens != shard.tokens:
         return shard.sniff
-    reason = f"manifest.json states {SCHEMA} and {stated:,} tokens, which is what 4-byte ids give."
+    reason = f"manifest.json states {SCHEMA} and {shard.tokens:,} tokens, which is what 4-byte ids give."
     return Sniff("certain", (reason, *shard.sniff.reasons))

@@ -129,7 +129,7 @@ class TokenShard:
     ends documents, as the format or the manifest states it; untrusted. boundaries: where the format itself says where
     documents end, "" if it does not. manifest: the object found beside the files, as it stands and *untrusted*, or
     None. vocab_size: the manifest's claim, if it is a plausible number. notes: what a reader of the numbers should
-    know, one sentence each (a manifest that lies, files left out). bad_files: what could not be used.
+    know, one sentence each (a manifest that counts otherwise, files left out). bad_files: what could not be used.
     """
 
     path: Path

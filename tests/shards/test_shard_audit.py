@@ -267,6 +267,15 @@ def test_64_bit_ids_read_as_32_bit_ones_are_explained(write_shard):
     assert "this is the pattern of 64-bit ids; without --dtype it is read as i64" in first.message
 
 
+def test_what_speaks_against_a_type_is_what_most_files_are(write_shard):
+    folder = write_shard([_uniform(5000, 20_000)])
+    for index in (1, 2):
+        _uniform(5000, 20_000).astype("<u2").tofile(folder / f"shard-0000{index}.bin")
+    assert open_shard(folder, dtype="u16").sniff.against == ""
+    assert "without --dtype it is read as u16" in open_shard(folder, dtype="u32").sniff.against
+    assert open_shard(folder).dtype == "u16"
+
+
 def test_32_bit_ids_read_as_16_bit_ones_are_explained_where_no_other_alarm_would(write_shard):
     # Ids up to 400,000: seven values in odd positions, so that no id is frequent enough to be an alarm.
     audit = audit_shard(open_shard(write_shard([_uniform(400_000, 20_000)]), dtype="u16"))

@@ -51,32 +51,60 @@ def test_a_single_file_finds_the_vocabulary_in_the_manifest_beside_it(write_shar
     assert (shard.vocab_size, shard.tokens, shard.notes) == (151_646, 1, ())
 
 
-LYING = json.dumps(
-    {"schema": "pretokenize-bin-v1", "vocab_size": 10, "total_tokens": 1_241_692_519, "shard_count": 125}
-)
-LIES = (
-    "manifest.json states total_tokens = 1241692519, but the folder holds 3.",
-    "manifest.json states shard_count = 125, but the folder holds 2.",
+def counting(tokens: object, files: object, schema: str = "pretokenize-bin-v1") -> str:
+    return json.dumps({"schema": schema, "vocab_size": 10, "total_tokens": tokens, "shard_count": files})
+
+
+MISSING = (
+    "manifest.json states total_tokens = 1,241,692,519, but 3 were found.",
+    "manifest.json states shard_count = 125, but 2 were found.",
 )
 
 
-def test_a_folder_that_is_not_what_its_manifest_counts_is_refused_and_the_fix_works(write_shard):
-    folder = write_shard([[1, 2], [3]], manifest=LYING)
+def test_a_folder_that_does_not_hold_what_its_manifest_counts_is_refused_and_the_fix_works(write_shard):
+    folder = write_shard([[1, 2], [3]], manifest=counting(1_241_692_519, 125))
     with pytest.raises(InputError) as refused:
         open_shard(folder)
-    assert refused.value.what == " ".join(LIES)
-    assert "--dtype u32 audits what is there" in refused.value.fix
+    assert refused.value.what == " ".join(MISSING)
+    assert "`python -m diag shard` with --dtype u32 audits what is there" in refused.value.fix
     shard = open_shard(folder, dtype="u32")
-    assert (shard.tokens, shard.notes, shard.vocab_size) == (3, LIES, 10)
+    assert (shard.tokens, shard.notes, shard.vocab_size) == (3, MISSING, 10)
     assert open_shard(folder / "shard-00000.bin").tokens == 2
+    (folder / "manifest.json").unlink()
+    assert open_shard(folder).tokens == 3
 
 
-def test_a_manifest_that_counts_a_file_that_cannot_be_read_is_no_reason_to_refuse_the_rest(write_shard):
-    folder = write_shard([[1, 2], [3]], manifest=LYING)
+def test_the_type_that_gives_what_the_manifest_counts_is_named(write_shard):
+    folder = write_shard([list(range(400))], "<u2", manifest=counting(400, 1))
+    with pytest.raises(InputError, match="--dtype u16 audits what is there"):
+        open_shard(folder)
+
+
+def test_a_file_that_cannot_be_read_leaves_the_number_of_files_to_tell(write_shard):
+    folder = write_shard([[1, 2], [3]], manifest=counting(3, 2))
     (folder / "shard-00001.bin").write_bytes(b"odd")
     shard = open_shard(folder)
     assert (shard.tokens, [bad.path.name for bad in shard.bad_files]) == (2, ["shard-00001.bin"])
-    assert shard.notes[-1] == "manifest.json states shard_count = 125, but the folder holds 1."
+    assert shard.notes == ("manifest.json states total_tokens = 3, but 2 were found.",)
+    (folder / "manifest.json").write_text(counting(4, 3))
+    with pytest.raises(InputError, match="shard_count = 3, but 2 were found"):
+        open_shard(folder)
+
+
+def test_counts_that_say_nothing_of_what_was_read_are_notes(write_shard):
+    one_empty_more = open_shard(write_shard([[1, 2, 3], []], manifest=counting(3, 1)))
+    assert one_empty_more.notes == ("manifest.json states shard_count = 1, but 2 were found.",)
+    folder = write_shard([[1, 2, 3]], manifest=counting(5, 2))
+    (folder / "val.bin").write_bytes(bytes(8))
+    assert "1 .bin files are not named shard-*.bin and were left out." in open_shard(folder).notes
+    assert open_shard(write_shard([[1, 2, 3]], manifest=counting(5, 1, schema="mine"))).tokens == 3
+
+
+@pytest.mark.parametrize("count", ["3", 3.0, True, -1, {"train": 3}, [1], 1e400])
+def test_what_is_no_count_is_ignored_with_a_note(write_shard, count):
+    shard = open_shard(write_shard([[1, 2, 3]], manifest=counting(count, count)))
+    assert shard.tokens == 3
+    assert [note.partition(" = ")[2].endswith(", which was ignored.") for note in shard.notes] == [True, True]
 
 
 @pytest.mark.parametrize("claim", ["4294967295", "-1", "true", '"151646"', "1.5", "0", "1e400", "[" * 50 + "]" * 50])

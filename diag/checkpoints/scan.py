@@ -27,6 +27,7 @@ PIECE = 1 << 18  # elements looked at together: 1 MiB of float32, which stays in
 # numba takes half a second to import: below this, NumPy is done earlier.
 COMPILED_FROM = 1 << 24
 SAMPLE = 1 << 12  # values kept for the histogram of a tensor
+CONSTANT_FROM = 8  # a shorter row may hold one value by chance, in a type of few bits
 BINS, SPAN = 32, 4.0  # the histogram: bins over ± SPAN root mean squares, the outer ones open
 _WIDE = 1 << 20  # a single row longer than this is looked at in stretches
 _HALVES = ("BF16", "F16")
@@ -46,6 +47,7 @@ class TensorScan:
 
     count: finite elements. total, squares: their sum and sum of squares. range: smallest and largest, None without any.
     row_squares [lines], column_squares [width]: squared norms (columns: None for a single row).
+    constant_rows: lines of CONSTANT_FROM or more elements that hold one value, not 0, each.
     histogram: int64 [BINS] of at most SAMPLE evenly spaced values, over ± SPAN root mean squares.
     digest: equal for equal tensors of one dtype and shape; different ones share it only where all these sums agree.
     """
@@ -59,6 +61,7 @@ class TensorScan:
     range: tuple[float, float] | None
     row_squares: Array
     column_squares: Array | None
+    constant_rows: int
     histogram: Array
     digest: bytes
 
@@ -132,13 +135,14 @@ def _scan(checkpoint: Checkpoint, info: TensorInfo, done: _Counter, stop: thread
     stretch = _in_stretches(info)
     sums = Sums.empty(*((1, PIECE) if stretch else (lines, width)))
     step, sample = -(-info.elements // SAMPLE), []
-    at = 0
+    at = constant = 0
     # A tensor that can only be decoded whole is held alone: two large ones at once would double the peak of memory.
     with np.errstate(over="ignore", invalid="ignore"), _ALONE if _held_whole(info) else nullcontext():
         for first, piece in pieces(checkpoint, info, compiled):
             if stop.is_set():
                 raise Cancelled
             sample.append(piece.reshape(-1)[-at % step :: step].copy())
+            constant += 0 if stretch else _constant_rows(piece)
             if stretch:
                 row = sums.state.rows[0]
                 add(piece, 0, sums.state._replace(columns=sums.state.columns[: piece.size]))
@@ -147,10 +151,17 @@ def _scan(checkpoint: Checkpoint, info: TensorInfo, done: _Counter, stop: thread
                 add(piece, first, sums.state)
             at += piece.size
             done.value += piece.size * info.nbytes // info.elements
-    return _finished(info, sums, np.concatenate(sample))
+    return _finished(info, sums, constant, np.concatenate(sample))
 
 
-def _finished(info: TensorInfo, sums: Sums, sample: Array) -> TensorScan:
+def _constant_rows(piece: Array) -> int:
+    if piece.shape[1] < CONSTANT_FROM:
+        return 0
+    first = piece[:, 0]
+    return sum(bool(first[row] and (piece[row] == first[row]).all()) for row in np.flatnonzero(first == piece[:, -1]))
+
+
+def _finished(info: TensorInfo, sums: Sums, constant: int, sample: Array) -> TensorScan:
     zeros, nonfinite = (int(n) for n in sums.state.counts)
     count = info.elements - nonfinite
     state = sums.state
@@ -165,6 +176,7 @@ def _finished(info: TensorInfo, sums: Sums, sample: Array) -> TensorScan:
         range=sums.range,
         row_squares=sums.state.rows,
         column_squares=sums.state.columns if len(sums.state.rows) > 1 else None,
+        constant_rows=constant,
         histogram=histogram(sample, float(sums.state.totals[1]) / count if count else 0.0),
         digest=hashlib.blake2b(f"{info.dtype} {info.shape}".encode() + facts, digest_size=8).digest(),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from diag import jsonio
 from diag.case import Window
 from diag.errors import InputError
 from diag.findings import GateResult
-from diag.shards.alarms import IMPLAUSIBLE_ID, Facts, Names, Separators
+from diag.shards.alarms import IMPLAUSIBLE_ID, SMALL_VOCAB, Facts, Names, Separators
 from diag.shards.assess import Audit, Yardstick, assess, chosen_documents, separators_of
 from diag.shards.bigram import Bigram, held_out_bigram
 from diag.shards.counts import IdCounts
@@ -28,6 +28,9 @@ from diag.shards.summary import Plan, Progress, ShardSummary, summarise_ids
 from diag.shards.text import TokenText
 from diag.shards.window import read_window
 from diag.units import gate_word
+
+EVEN = 0.97  # of the most entropy that so many ids can have; the demo's text has 0.81
+ENOUGH = 10  # ids for each distinct one, below which entropy and word pairs say little
 
 
 @dataclass(frozen=True)
@@ -154,6 +157,8 @@ def audit_shard(
     )
     counts = counted.total.counts
     seen, window_notes = _window(shard, window, against)
+    entries = size or max(1, min(counts.max_id + 1, MAX_VOCAB))
+    pairs = held_out_bigram(shard, entries, first=first) if bigram else None
     return ShardAudit(
         **vars(audit),
         path=str(shard.path),
@@ -171,13 +176,11 @@ def audit_shard(
         vocabularies=_vocabularies(shard, vocab_size, text, counts),
         unk_id=unk,
         dead=dead(counts.counts[:size]) if size is not None else None,
-        bigram=held_out_bigram(shard, size or max(1, min(counts.max_id + 1, MAX_VOCAB)), first=first)
-        if bigram
-        else None,
+        bigram=pairs,
         window=seen,
         gate=gate_of(gate_below, audit.entropy_nats, facts.top_share, size or audit.distinct),
         parts=counted.rows if several else (),
-        notes=(*shard.notes, *window_notes, *_notes(shard, facts, counts)),
+        notes=(*shard.notes, *window_notes, *_notes(shard, facts, counts), *_unlike_text(audit, pairs)),
         seconds=time.perf_counter() - started,
         counts=counts,
         lengths=chosen_documents(counted.total, audit.documents),
@@ -253,6 +256,9 @@ def gate_of(below: float | None, nats: float, top_share: float, entries: int) ->
 
 def _notes(shard: TokenShard, facts: Facts, counts: IdCounts) -> list[str]:
     notes = []
+    empty = Names(tuple(file.path.name for file in shard.files if not file.tokens))
+    if empty.count:
+        notes.append(f"{empty.count:,} of {len(shard.files):,} files hold no tokens: {empty}.")
     if shard.sniff.confidence == "ambiguous":
         other = ", ".join(shard.sniff.alternatives)
         notes.append(
@@ -277,3 +283,18 @@ def _notes(shard: TokenShard, facts: Facts, counts: IdCounts) -> list[str]:
             "distinct and entropy leave them out."
         )
     return notes
+
+
+def _unlike_text(audit: Audit, bigram: Bigram | None) -> Iterator[str]:
+    """What no text does. Notes, not alarms: ids need not be of text."""
+    n, distinct, bits = audit.tokens, audit.distinct, audit.entropy_bits
+    if distinct >= SMALL_VOCAB and n >= ENOUGH * distinct and bits > EVEN * math.log2(distinct):
+        yield (
+            f"The {distinct:,} ids are about equally frequent ({bits:.2f} of at most {math.log2(distinct):.2f} bits): "
+            "no text is, random numbers and encrypted or compressed bytes are."
+        )
+    if bigram and bigram.scored >= ENOUGH * distinct and bigram.nats > audit.entropy_nats:
+        yield (
+            f"Word pairs predict the next id no better than word counts ({bigram.nats:.3f} and "
+            f"{audit.entropy_nats:.3f} nats, n = {bigram.scored:,}): if this is text, its order is lost."
+        )

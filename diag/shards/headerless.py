@@ -85,7 +85,8 @@ def _opened(path: Path, look: _Look, reading: Reading, lengths: Lengthy | None, 
         raise InputError(
             f"{look.size:,} bytes are no whole number of {width}-byte ids: the file is cut short or has another type.",
             where=str(path),
-            fix="Copy it again; `python -m diag shard` with --dtype u16, i32 or i64 tells whether it is another type.",
+            fix="Copy it again"
+            + ("." if look.size % 2 else "; `python -m diag shard` with --dtype u16 tells whether it is another type."),
         )
     tokens = look.size // width
     documents, notes = lengths(path, tokens) if lengths else (None, ())

@@ -17,6 +17,7 @@ import pytest
 from checkpoint_samples import CONFIG, Build, healthy_tensors
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from safetensors.numpy import save_file
 
 from diag.checkpoints import FAMILIES, expected_tensors, open_checkpoint, projections, tie_status
 from diag.checkpoints.config import ModelConfig
@@ -181,6 +182,13 @@ def test_the_family_table_is_consistent(build: Build) -> None:
             assert set(role.shape) <= set(dimensions(checkpoint.config))
             assert (role.side is not None) == (role.kind == "matrix")
         assert set(family.markers) <= set(family.roles)
+
+
+@pytest.mark.parametrize("values", [{}, {"a": np.zeros((0, 4), np.float32)}])
+def test_a_file_without_a_tensor_is_refused(values: dict[str, np.ndarray], tmp_path: Path) -> None:
+    save_file(values, tmp_path / "model.safetensors")
+    with pytest.raises(InputError, match="the file holds no tensor"):
+        open_checkpoint(tmp_path / "model.safetensors")
 
 
 def test_the_package_needs_numpy_only() -> None:

@@ -200,6 +200,15 @@ def test_a_reference_of_another_size_is_refused_by_name(healthy: Path, shard: Pa
     assert "another model: hidden size 64" in refused("forward", *where, *SMALL)
 
 
+def test_a_reference_of_another_family_is_refused(healthy: Path, shard: Path, tmp_path: Path) -> None:
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    sizes = {"n_embd": 256, "n_layer": 6, "n_head": 8, "vocab_size": 4096, "n_positions": 512}  # those of the demo
+    GPT2LMHeadModel(GPT2Config(**sizes)).save_pretrained(tmp_path / "gpt2")
+    where = ("--checkpoint", healthy, "--shard", shard, "--reference", tmp_path / "gpt2")
+    assert "another model: it has 0 of the checkpoint's 74 tensors" in refused("forward", *where, *SMALL)
+
+
 def test_an_evidence_folder_that_cannot_be_written_is_found_out_first(
     healthy: Path, shard: Path, tmp_path: Path
 ) -> None:

@@ -87,7 +87,8 @@ def test_the_gate_is_judged_in_nats_by_word_counts(write_shard):
 
 def test_healthy_data_has_no_reasons(write_shard):
     audit = audit_shard(open_shard(write_shard([_uniform(5000, 60_000)])), vocab_size=5000)
-    assert (audit.status, audit.reasons, audit.notes) == ("ok", (), ())
+    (even,) = audit.notes  # these ids are random, which is no alarm but is said
+    assert (audit.status, audit.reasons) == ("ok", ()) and even.startswith("The 5,000 ids are about equally frequent")
 
 
 def test_an_unknown_vocabulary_is_said_and_is_no_alarm(write_shard):
@@ -265,6 +266,16 @@ def test_64_bit_ids_read_as_32_bit_ones_are_explained(write_shard):
     first = audit.reasons[0]
     assert (audit.status, first.code) == ("degenerate", "misread")
     assert "this is the pattern of 64-bit ids; without --dtype it is read as i64" in first.message
+
+
+def test_shuffled_text_and_files_without_tokens_are_said(write_shard, shard: Path, tmp_path: Path):
+    text = np.fromfile(shard / "shard-00000.bin", "<u4")
+    shuffled = np.random.default_rng(0).permutation(text)
+    audits = [audit_shard(open_shard(write_shard([ids, []])), vocab_size=4096, bigram=True) for ids in (text, shuffled)]
+    said = [[note.partition(" (")[0] for note in audit.notes] for audit in audits]
+    empty = "1 of 2 files hold no tokens: shard-00001.bin."
+    assert said == [[empty], [empty, "Word pairs predict the next id no better than word counts"]]
+    assert [audit.status for audit in audits] == ["ok", "ok"]
 
 
 def test_what_speaks_against_a_type_is_what_most_files_are(write_shard):

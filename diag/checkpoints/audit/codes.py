@@ -76,12 +76,23 @@ CODES: dict[str, Code] = {
         "Check it against the training configuration: a wrong base costs more, the longer the text.",
     ),
     # values
+    "not_examined": Code(
+        "info",
+        "{count:,} of {total:,} tensors, {tensor} the first, have a type that is not read as numbers ({dtypes}): their "
+        "values were not examined.",
+        "Convert them to bfloat16 to have them audited.",
+    ),
     "nonfinite": Code(
         "error", "{tensor} holds {count:,} values that are NaN or infinite.", "Go back to an earlier checkpoint."
     ),
     "all_zero": Code("error", "{tensor} is zero everywhere: it was never written, or the copy lost it.", _AGAIN),
     "zero_tensor": Code("warning", "{tensor} is zero everywhere.", _TRAINED),
     "constant": Code("warning", "{tensor} is {value:g} everywhere: it was never trained.", _TRAINED),
+    "constant_rows": Code(
+        "warning",
+        "{count:,} of {total:,} rows of {tensor} hold one value each: they were never trained, or written wrongly.",
+        _TRAINED,
+    ),
     "zero_rows": Code(
         "warning",
         "{count:,} of {total:,} {lines} of {tensor} ({share:.1%}) are zero: part of it was pruned or never written.",
@@ -100,7 +111,9 @@ CODES: dict[str, Code] = {
         "error", "The last {count:,} of {total:,} rows of {tensor} are zero: it was written or copied in part.", _AGAIN
     ),
     "norm_zero": Code(
-        "error", "The norm weight {tensor} is exactly 0 everywhere: it blocks the whole stream.", _AGAIN
+        "error",
+        "The norm weight {tensor} is exactly {value:g} everywhere, which multiplies by 0: it blocks the whole stream.",
+        _AGAIN,
     ),
     "norm_one": Code(
         "warning",
@@ -109,8 +122,8 @@ CODES: dict[str, Code] = {
     ),
     "norm_offset": Code(
         "warning",
-        "{count} of {total} norm weights of the file lie around {around}, but {family} multiplies by {formula}: the "
-        "offset of 1 was {step}.",
+        "{count} of {total} norm weights of the file {lie}, but {family} multiplies by {formula}: the offset of 1 was "
+        "{step}.",
         "{repair}",
     ),
     "bias_zero": Code(

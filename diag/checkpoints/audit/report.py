@@ -18,7 +18,7 @@ from diag.checkpoints.audit.norms import norms
 from diag.checkpoints.audit.stats import TensorStats, tensor_stats
 from diag.checkpoints.audit.structure import constants, structure
 from diag.checkpoints.audit.tags import dtype_tags
-from diag.checkpoints.audit.values import truncation, values
+from diag.checkpoints.audit.values import not_examined, truncation, values
 from diag.checkpoints.digest import in_background
 from diag.checkpoints.layout import LayoutScore, layout_scores
 from diag.checkpoints.reader import Checkpoint
@@ -83,6 +83,7 @@ def audit_checkpoint(checkpoint: Checkpoint, progress: Progress | None = None) -
         found = [
             *structure(checkpoint),
             *constants(checkpoint),
+            *not_examined(checkpoint),
             *values(tensors),
             *truncation(checkpoint, tensors),
             *norms(checkpoint.family, tensors),

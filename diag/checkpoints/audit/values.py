@@ -11,6 +11,7 @@ from diag.checkpoints.audit.codes import AuditFinding, finding
 from diag.checkpoints.audit.facts import Fact
 from diag.checkpoints.dtypes import Array
 from diag.checkpoints.reader import Checkpoint
+from diag.checkpoints.scan import readable
 
 # Trained weights have a root mean square of 0.01 to 1; float16 bytes read as bfloat16 give values around 1e4.
 IMPLAUSIBLE_RMS = 100.0
@@ -43,6 +44,14 @@ def values(tensors: Sequence[Fact]) -> Iterator[AuditFinding]:
         yield finding("bias_zero", count=zero_biases, total=biases)
 
 
+def not_examined(checkpoint: Checkpoint) -> Iterator[AuditFinding]:
+    """Tensors with data of a type that is listed only."""
+    unread = [info for info in checkpoint.tensors.values() if info.elements and info.nbytes and not readable(info)]
+    if unread:
+        dtypes = ", ".join(sorted({info.dtype for info in unread}))
+        yield finding("not_examined", unread[0].name, count=len(unread), total=len(checkpoint.tensors), dtypes=dtypes)
+
+
 def _matrix(fact: Fact) -> Iterator[AuditFinding]:
     s, name = fact.stats, fact.name
     assert s.rms is not None and s.zeros is not None and s.min is not None
@@ -56,6 +65,8 @@ def _matrix(fact: Fact) -> Iterator[AuditFinding]:
         yield finding("implausible_values", name, rms=s.rms)
     if fact.tokens:
         return  # padded rows are zero
+    if fact.scan.constant_rows and s.dtype in FLOATS:
+        yield finding("constant_rows", name, count=fact.scan.constant_rows, total=len(fact.scan.row_squares))
     rows = _trailing(fact.scan.row_squares)
     if rows >= TAIL * len(fact.scan.row_squares) and fact.known:
         return  # named below

@@ -45,7 +45,10 @@ def open_checkpoint(path: Path) -> Checkpoint:
     head = _head(path)
     for reader in FORMATS:
         if reader.claims(path, head):
-            return assemble(path, reader.open(path))
+            found = assemble(path, reader.open(path))
+            if not any(info.elements for info in found.tensors.values()):
+                raise InputError("the file holds no tensor.", where=str(path), fix="Save or copy the checkpoint again.")
+            return found
     raise InputError("this is no weight file that is known.", where=str(path), fix=hf_folder.FIX)
 
 

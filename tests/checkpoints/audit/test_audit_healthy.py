@@ -97,6 +97,13 @@ def test_a_norm_that_multiplies_by_one_plus_w(plant: Plant, trained: dict[str, n
     assert codes(-1.0) == [] and codes(0.0) == ["norm_offset"]
     assert codes(3.0) == []  # trained far away: nothing is said
 
+    def constant(value: float) -> set[str]:
+        checkpoint = plant({n: np.full_like(v, value) for n, v in trained.items() if "norm" in n}).checkpoint
+        stats = {s.name: s for s in tensor_stats(checkpoint)}
+        return {f.code for f in norms(gemma, facts(checkpoint, scan_checkpoint(checkpoint), stats))}
+
+    assert (constant(-1.0), constant(0.0)) == ({"norm_zero"}, {"norm_one"})
+
 
 def test_the_json_of_an_audit_says_what_to_do(plant: Plant, trained: dict[str, np.ndarray]) -> None:
     answer = plant({HEAD: trained[EMBEDDING][::-1]}).to_json()

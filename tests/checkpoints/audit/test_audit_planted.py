@@ -63,6 +63,8 @@ ONE_TENSOR: list[tuple[str, str, Callable[[np.ndarray], np.ndarray]]] = [
     ("many_zeros", Q, sparse),
     ("norm_one", NORM, np.ones_like),
     ("norm_zero", NORM, np.zeros_like),
+    ("constant", NORM, lambda v: np.full_like(v, -1)),
+    ("constant_rows", GATE, lambda v: rows(v, slice(7, 8), 0.02)),
     ("implausible_values", Q, lambda v: v * np.float32(1e5)),
     ("fresh_matrix", DOWN, fresh),
     ("fresh_matrix", OUT, kaiming),
@@ -144,6 +146,17 @@ def test_a_norm_stored_minus_one(plant: Plant, trained: Tensors) -> None:
     assert "multiplies by w" in one.message and one.fix.startswith("Add 1")
 
 
+def test_norms_stored_minus_one_of_which_most_have_grown_beyond_it(plant: Plant, trained: Tensors) -> None:
+    names = [n for n in trained if "norm" in n]
+    early = [n for n in names if ".layers.0." in n or ".layers.1." in n]
+    (one,) = (
+        f
+        for f in plant({n: trained[n] + (0 if n in early else 2) - 1 for n in names}).findings
+        if f.code == "norm_offset"
+    )
+    assert one.message.startswith("4 of 13 norm weights of the file are negative in large part")
+
+
 def test_a_model_that_was_never_trained_is_said_once(plant: Plant, trained: Tensors) -> None:
     found = plant({n: fresh(v) for n, v in trained.items() if v.ndim == 2}).findings
     assert sum(f.code == "fresh_model" for f in found) == 1
@@ -223,3 +236,5 @@ def test_a_type_that_is_not_read_as_numbers_leaves_the_rest_audited(plant: Plant
     name = LAYER + "self_attn.q_proj.weight"
     audit = plant({DOWN: np.zeros_like(trained[DOWN])}, tags={name: ("F8_E4M3", bytes(trained[name].size))})
     assert [f.code for f in audit.findings if f.severity == "error"] == ["all_zero"]
+    (one,) = (f for f in audit.findings if f.code == "not_examined")
+    assert one.message.startswith(f"1 of 74 tensors, {name} the first") and "F8_E4M3" in one.message

@@ -155,26 +155,27 @@ def open_inputs(case: Case, resolve: Resolve) -> Inputs:
 
 
 def _same_model(checkpoint: Checkpoint, reference: Checkpoint, where: str) -> None:
-    """A reference is a sound copy of the same model: one of another size is no yardstick, and has nothing to copy."""
+    """A reference is a sound copy of the same model: another one is no yardstick, and has nothing to copy."""
     shared, total = sum(name in reference.tensors for name in checkpoint.tensors), len(checkpoint.tensors)
-    if 2 * shared < total:
-        raise InputError(
-            f"This reference is another model: it has {shared:,} of the checkpoint's {total:,} tensors.",
-            where=where,
-            fix="Give a sound copy of the same model, or none.",
-        )
     pairs = {
         "embedding rows": (embedding_rows(checkpoint), embedding_rows(reference)),
         "hidden size": (checkpoint.config.hidden_size, reference.config.hidden_size),
         "layers": (checkpoint.config.num_layers, reference.config.num_layers),
     }
-    for what, (ours, theirs) in pairs.items():
-        if ours != theirs:
-            raise InputError(
-                f"This reference is another model: {what} {theirs:,}, and the checkpoint has {ours:,}.",
-                where=where,
-                fix="Give a sound copy of the same model, or none.",
-            )
+    differs = [
+        *([f"it has {shared:,} of the checkpoint's {total:,} tensors"] if 2 * shared < total else []),
+        *(
+            f"{what} {theirs:,}, and the checkpoint has {ours:,}"
+            for what, (ours, theirs) in pairs.items()
+            if ours != theirs
+        ),
+    ]
+    if differs:
+        raise InputError(
+            f"This reference is another model: {differs[0]}.",
+            where=where,
+            fix="Give a sound copy of the same model, or none.",
+        )
 
 
 def embedding_rows(checkpoint: Checkpoint) -> int:

@@ -82,11 +82,13 @@ def _opened(path: Path, look: _Look, reading: Reading, lengths: Lengthy | None, 
     if found != reading:
         raise InputError(f"Its ids are {_spoken(found)}, and those of the other files {_spoken(reading)}.")
     if look.size % width:
+        others = [each for each in ("u32", "u16") if look.size % Reading(each).numpy.itemsize == 0]
         raise InputError(
             f"{look.size:,} bytes are no whole number of {width}-byte ids: the file is cut short or has another type.",
             where=str(path),
-            fix="Copy it again"
-            + ("." if look.size % 2 else "; `python -m diag shard` with --dtype u16 tells whether it is another type."),
+            fix=f"Copy it again; `python -m diag shard` with --dtype {' or '.join(others)} reads it as another type."
+            if others
+            else "Copy it again.",
         )
     tokens = look.size // width
     documents, notes = lengths(path, tokens) if lengths else (None, ())

@@ -12,8 +12,9 @@ from pathlib import Path
 from diag.errors import InputError
 from diag.shards import headerless
 from diag.shards.gather import names_in, with_suffix
+from diag.shards.guess import Reading
 from diag.shards.manifest import SCHEMA, Manifest, disagreements, read_manifest
-from diag.shards.reader import STORED_DTYPES, Sniff, TokenShard
+from diag.shards.reader import Sniff, TokenShard
 
 NAME = "pretokenize-bin-v1"
 _NANOGPT = re.compile(r"(train|val)\.bin", re.IGNORECASE)
@@ -61,7 +62,7 @@ def open_files(path: Path, dtype: str | None) -> TokenShard:
         separator=manifest.separator,
         manifest=manifest.content,
         vocab_size=manifest.vocab_size,
-        notes=(*(_names(paths, left_out) if whole_folder else ()), *shard.notes, *off, *manifest.notes),
+        notes=(*(_of_names(paths, left_out) if whole_folder else ()), *shard.notes, *off, *manifest.notes),
     )
 
 
@@ -78,8 +79,8 @@ def _incomplete(manifest: Manifest, shard: TokenShard) -> bool:
 def _type_of(manifest: Manifest, shard: TokenShard) -> str:
     """The type of ids with which the folder would hold what the manifest counts, else the one it was read as."""
     size = shard.tokens * shard.numpy_dtype.itemsize
-    widths = {dtype: int(code[1:]) for dtype, code in STORED_DTYPES.items()}
-    fitting = (dtype for dtype in ("u16", "u32", "i64") if (manifest.total_tokens or 0) * widths[dtype] == size)
+    counted = manifest.total_tokens or 0
+    fitting = (dtype for dtype in ("u16", "u32", "i64") if counted * Reading(dtype).numpy.itemsize == size)
     return next(fitting, shard.dtype)
 
 
@@ -99,7 +100,8 @@ def _listed(folder: Path) -> tuple[list[Path], int]:
     return (shards, len(bins) - len(shards)) if shards else (bins, 0)
 
 
-def _names(paths: list[Path], left_out: int) -> tuple[str, ...]:
+def _of_names(paths: list[Path], left_out: int) -> tuple[str, ...]:
+    """What the names of a folder's files decided."""
     if left_out:
         return (f"{left_out} .bin files are not named shard-*.bin and were left out.",)
     if not paths[0].name.startswith("shard-"):

@@ -14,28 +14,6 @@ from diag.jsonio import number
 from diag.ui.layers import oddities, paired
 from diag.units import ZONE_WORDS
 
-# What to do about a finding of the static audit, by its code.
-REMEDIES = {
-    "missing_tensor": "Copy the tensor from the source of this checkpoint, or write the checkpoint again.",
-    "head_missing": "Set tie_word_embeddings to true if the head is the embedding; otherwise write the head again.",
-    "unexpected_tensor": "Check that the architecture in config.json is the one that wrote the file.",
-    "misshapen": "Compare config.json with the one published beside the weights.",
-    "no_data": "Write the checkpoint again: the entry is there, its bytes are not.",
-    "nonfinite": "Find the step that wrote it: go back to the last checkpoint without it.",
-    "all_zero": "Take the tensor from the reference, or write the checkpoint again.",
-    "many_zeros": "Compare with the reference; a partial write leaves zeros.",
-    "norm_zero": "Take the norm from the reference; test H4C.",
-    "norm_one": "Check that norm weights were loaded before saving; test H4C.",
-    "bias_zero": "Check that the exporter writes attention biases.",
-    "implausible_values": "Check the dtype tag against the bytes.",
-    "fresh_init": "Check that the tensor was loaded before saving; for a head, test H4A.",
-    "architecture_contradiction": "Correct the architecture in config.json.",
-    "tied_diverged": "Drop the head from the file, or declare it untied; test H4A to see which decides the loss.",
-    "placeholder": "Write the head again, or drop the entry if it is tied; test H4A.",
-    "untied_copy": "Find the head that was trained; if there is none, declare the two tied.",
-    "reinterpreted_copy": "Transpose the head when writing it; test H4B.",
-}
-LOOK = "Nothing, unless something else is wrong."
 # Where a value of the configuration comes from.
 SOURCES = {
     "file": "stated in the file",
@@ -55,10 +33,7 @@ def numbers(*rows: tuple[str, object, str, str]) -> pd.DataFrame:
 def findings(audit: dict[str, Any]) -> pd.DataFrame:
     """The findings of the static audit, worst first, with what to do."""
     return pd.DataFrame(
-        [
-            (f["severity"], f["tensor"], f["message"], f.get("fix") or REMEDIES.get(f["code"], LOOK), f["code"])
-            for f in audit["findings"]
-        ],
+        [(f["severity"], f["tensor"], f["message"], f["fix"], f["code"]) for f in audit["findings"]],
         columns=["severity", "tensor", "what is wrong", "what to do", "code"],
     )
 

@@ -268,7 +268,7 @@ def test_64_bit_ids_read_as_32_bit_ones_are_explained(write_shard):
     assert "this is the pattern of 64-bit ids; without --dtype it is read as i64" in first.message
 
 
-def test_shuffled_text_and_files_without_tokens_are_said(write_shard, shard: Path, tmp_path: Path):
+def test_shuffled_text_and_files_without_tokens_are_said(write_shard, shard: Path):
     text = np.fromfile(shard / "shard-00000.bin", "<u4")
     shuffled = np.random.default_rng(0).permutation(text)
     audits = [audit_shard(open_shard(write_shard([ids, []])), vocab_size=4096, bigram=True) for ids in (text, shuffled)]

@@ -40,7 +40,7 @@ class TensorStats:
 
 
 def tensor_stats(checkpoint: Checkpoint, progress: Progress | None = None) -> tuple[TensorStats, ...]:
-    """Every tensor in name order. Cost: one pass over the file, 0.15 s for 0.5 B parameters on two cores, and nothing
+    """Every tensor in name order. Cost: one pass over the file, 0.25 s for 0.5 B parameters on two cores, and nothing
     a second time on the same open checkpoint. Errors: InputError when the file became shorter meanwhile."""
     scans = scan_checkpoint(checkpoint, progress)
     return tuple(_stats(info, scans.get(info.name)) for info in checkpoint.tensors.values())

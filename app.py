@@ -1,13 +1,13 @@
-"""The launcher: routes, headers, lifespan. `streamlit run app.py` serves it; the script itself is diag/ui/main.py."""
+"""The launcher: routes, headers, lifespan. `streamlit run app.py` serves it; the script is diag/ui/shell/main.py."""
 
 from __future__ import annotations
 
 import streamlit as st
 
-from diag.ui import server
+from diag.ui.shell import server
 
 app = st.App(
-    "diag/ui/main.py",
+    "diag/ui/shell/main.py",
     routes=server.routes(),
     middleware=server.middleware(),
     lifespan=server.lifespan,

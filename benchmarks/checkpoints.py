@@ -80,7 +80,7 @@ def audit(folder: Path) -> object:
 def scan(folder: Path) -> object:
     """The one pass over the tensors."""
     from diag.checkpoints import open_checkpoint
-    from diag.checkpoints.scan import scan_checkpoint
+    from diag.checkpoints.passes.scan import scan_checkpoint
 
     return len(scan_checkpoint(open_checkpoint(folder)))
 
@@ -88,7 +88,7 @@ def scan(folder: Path) -> object:
 def layout(folder: Path) -> object:
     """The layout of every matrix, which scans them first."""
     from diag.checkpoints import layout_scores, open_checkpoint
-    from diag.checkpoints.scan import scan_checkpoint
+    from diag.checkpoints.passes.scan import scan_checkpoint
 
     checkpoint = open_checkpoint(folder)
     scan_checkpoint(checkpoint)
@@ -114,12 +114,13 @@ def load(folder: Path) -> None:
     import safetensors  # noqa: F401
     import torch  # noqa: F401
 
-    from diag.checkpoints import open_checkpoint, rowpairs
-    from diag.checkpoints.scan import scan_tensor
+    from diag.checkpoints import open_checkpoint
+    from diag.checkpoints.passes import row_pairs
+    from diag.checkpoints.passes.scan import scan_tensor
 
     scan_tensor(open_checkpoint(folder), "model.layers.0.mlp.gate_proj.weight")
     tiny = np.zeros((1, 4), np.float32)
-    rowpairs.compiled_compare()(tiny, tiny, 0, rowpairs.RowPairs.empty(1))
+    row_pairs.compiled_compare()(tiny, tiny, 0, row_pairs.RowPairs.empty(1))
 
 
 CONTENDERS: dict[str, Callable[[Path], object]] = {

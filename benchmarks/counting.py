@@ -37,7 +37,8 @@ def sum_u32(path: Path, n: int) -> int:
 def ours_counting(path: Path, n: int) -> int:
     """The counting loop alone, on two threads with a table each."""
     from diag import jit
-    from diag.shards import open_shard, scan
+    from diag.shards import open_shard
+    from diag.shards.counting import scan
 
     count, local, tables = jit.compiled(scan._count), threading.local(), []
 
@@ -69,7 +70,7 @@ def ours_audit(path: Path, n: int) -> str:
 def ours_bigram(path: Path, n: int) -> float:
     """The held-out bigram, which looks at a bounded number of ids."""
     from diag.shards import open_shard
-    from diag.shards.bigram import held_out_bigram
+    from diag.shards.figures.bigram import held_out_bigram
 
     found = held_out_bigram(open_shard(path, dtype="u32"), VOCAB, first=n)
     return found.nats if found else 0.0

@@ -27,9 +27,9 @@ import numpy as np  # noqa: E402
 from signature_tables import report  # noqa: E402
 
 from diag.checkpoints import Checkpoint, open_checkpoint  # noqa: E402
-from diag.checkpoints.directions import FULL, READINGS, Sample, directions_of  # noqa: E402
-from diag.checkpoints.layout import LayoutScore, correlate, facing_matrices, judge  # noqa: E402
-from diag.checkpoints.rotary import pairing  # noqa: E402
+from diag.checkpoints.signatures.directions import FULL, READINGS, Sample, directions_of  # noqa: E402
+from diag.checkpoints.signatures.layout import LayoutScore, correlate, facing_matrices, judge  # noqa: E402
+from diag.checkpoints.signatures.rotary import pairing  # noqa: E402
 
 GROUPS = {"attention": ("q", "k", "v", "o", "qkv"), "MLP": ("gate", "up", "down", "gate_up")}
 SHARES, DRAWS = (0.10, 0.25, 0.50, 0.75), 10

@@ -12,11 +12,11 @@ from typing import Literal
 
 LN2 = math.log(2.0)
 
-Zone = Literal["too_good", "plausible", "no_better_than_counts", "about_chance", "worse_than_chance", "not_finite"]
+Zone = Literal["too_good", "plausible", "no_better_than_unigram", "about_chance", "worse_than_chance", "not_finite"]
 GateWord = Literal["PASS", "FAIL", "VOID", "UNKNOWN"]
 LossUnit = Literal["nats", "bits", "unknown"]
 
-# How near to ln V a loss must be to be called chance, and how far below the word counts is too good to be true.
+# How near to ln V a loss must be to be called chance, and how far below the unigram is too good to be true.
 ABOUT_CHANCE_NATS = 0.05
 TOO_GOOD_SHARE = 0.1
 # A claim agrees with a recomputed loss, or with its conversion, within this many nats (cli.md, `matches`).
@@ -25,7 +25,7 @@ CLAIM_TOLERANCE_NATS = 0.02
 ZONE_WORDS: dict[Zone, str] = {
     "too_good": "too good for this data",
     "plausible": "plausible",
-    "no_better_than_counts": "no better than word counts",
+    "no_better_than_unigram": "no better than the unigram",
     "about_chance": "about chance",
     "worse_than_chance": "worse than chance",
     "not_finite": "not finite",
@@ -73,14 +73,14 @@ def zone(loss_nats: float, ruler: Ruler) -> Zone:
     if loss_nats >= ruler.chance_nats - ABOUT_CHANCE_NATS:
         return "about_chance"
     if loss_nats >= ruler.unigram_nats:
-        return "no_better_than_counts"
+        return "no_better_than_unigram"
     if loss_nats < TOO_GOOD_SHARE * ruler.unigram_nats:
         return "too_good"
     return "plausible"
 
 
 def skill(loss_nats: float, unigram_nats: float) -> float | None:
-    """1 − L / unigram: 0 for a model that knows word counts only, 1 for a perfect one, negative below counts."""
+    """1 − L / unigram: 0 for a model that knows the unigram only, 1 for a perfect one, negative below counts."""
     return 1.0 - loss_nats / unigram_nats if unigram_nats > 0 and math.isfinite(loss_nats) else None
 
 

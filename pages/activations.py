@@ -5,9 +5,11 @@ from collections.abc import Sequence
 import streamlit as st
 
 from diag.evidence.records import Record
-from diag.findings import LayerProbe, Reading
-from diag.ui import charts, columns, empty, frozen, layers, results, run, session, show, tables, words
-from diag.ui.session import Selection
+from diag.results.findings import LayerProbe, Reading
+from diag.ui import charts
+from diag.ui.activations import layers
+from diag.ui.shell import columns, empty, frozen, results, run, session, show, tables, words
+from diag.ui.shell.session import Selection
 from diag.units import Ruler
 
 

@@ -2,7 +2,9 @@
 
 import streamlit as st
 
-from diag.ui import empty, frozen, preview, reading, results, run, session, show
+from diag.ui.case import baseline as reading
+from diag.ui.case import preview
+from diag.ui.shell import empty, frozen, results, run, session, show
 
 HELP = "One forward pass of the checkpoint, and one of the reference, on this window (Ctrl+Enter)."
 

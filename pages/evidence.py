@@ -5,7 +5,8 @@ import streamlit as st
 
 from diag.evidence.records import import_record, write_record
 from diag.settings import Settings
-from diag.ui import columns, knowledge, session, show, tables
+from diag.ui.evidence import knowledge
+from diag.ui.shell import columns, session, show, tables
 
 
 def page(settings: Settings) -> None:

@@ -2,7 +2,8 @@
 
 import streamlit as st
 
-from diag.ui import empty, finding, frozen, results, run, session, show
+from diag.ui.hypotheses import finding
+from diag.ui.shell import empty, frozen, results, run, session, show
 
 chosen = session.selection()
 st.title("Which defect explains it?", anchor=False)

@@ -2,13 +2,16 @@
 
 import streamlit as st
 
-from diag import jsonio
 from diag.catalogue import Entry
 from diag.errors import InputError, one_line
-from diag.findings import GateResult
+from diag.results import codec
+from diag.results.findings import GateResult
 from diag.shards import ShardAudit
-from diag.ui import audits, columns, frozen, reading_pane, session, shard_view, show, summaries, tables_shard
-from diag.ui.session import Selection
+from diag.ui.shard import audits, reading_pane
+from diag.ui.shard import tables as tables_shard
+from diag.ui.shard import view as shard_view
+from diag.ui.shell import columns, frozen, session, show, summaries
+from diag.ui.shell.session import Selection
 
 
 def page(chosen: Selection) -> None:
@@ -34,7 +37,7 @@ def page(chosen: Selection) -> None:
         shard_view.curves([here, *([there] if there else [])])
         shard_view.window_beside(audit, here[0])
         path, stamp = summaries.located(chosen.catalogue, shard)
-        shard_view.predictors(audit, audits.word_pairs(path, stamp, audit.table_size))
+        shard_view.predictors(audit, audits.held_out(path, stamp, audit.table_size))
         shard_view.files(audit)
         reading_pane.pane(path, audit, text)
         shard_view.most_frequent(audit, chosen.checkpoint is not None)
@@ -73,7 +76,7 @@ def everything(audit: ShardAudit, shard: Entry, gate: GateResult | None) -> None
     show.notes(audit.notes)
     st.download_button(
         "The audit as JSON, as `shard --json` prints it",
-        lambda: jsonio.dumps({**audit.to_json(), "path": shard.id, "gate": gate}, indent=1),
+        lambda: codec.dumps({**audit.to_json(), "path": shard.id, "gate": gate}, indent=1),
         file_name="shard-audit.json",
         mime="application/json",
         on_click="ignore",

@@ -2,8 +2,10 @@
 
 import streamlit as st
 
-from diag.ui import columns, knowledge, session, show, triage
-from diag.ui.session import Selection
+from diag.ui.evidence import knowledge
+from diag.ui.shell import columns, session, show
+from diag.ui.shell.session import Selection
+from diag.ui.triage import table as triage
 
 
 def page(chosen: Selection) -> None:

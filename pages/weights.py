@@ -4,8 +4,10 @@ import pandas as pd
 import streamlit as st
 
 from diag.catalogue import Entry
-from diag.ui import comparisons, frozen, session, show, summaries, tensor_pane, weights_view
-from diag.ui.session import Selection
+from diag.ui.shell import frozen, session, show, summaries
+from diag.ui.shell.session import Selection
+from diag.ui.weights import comparisons, tensor_pane
+from diag.ui.weights import view as weights_view
 
 AT_ONCE_BYTES = 1_000_000_000  # some seconds; a larger file is read when somebody asks
 SECONDS_A_GB = 4

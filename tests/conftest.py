@@ -29,7 +29,7 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
 @pytest.fixture(scope="session")
 def demo() -> Path:
     """The demo folder, built on first use: shards/stdlib, its broken twin, and checkpoints/healthy with its copies."""
-    from data.demo import DEFAULT_DIR, build_demo
+    from diag.demo.build import DEFAULT_DIR, build_demo
 
     return build_demo(DEFAULT_DIR).dir
 

@@ -12,8 +12,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 # A part may import from itself and from parts before it.
 ORDER = (
-    *("errors", "units", "jsonio", "jit", "blas", "case", "findings", "settings", "recognise", "catalogue"),
-    *("shards", "checkpoints", "evidence", "model", "hypotheses", "jobs", "ui", "cli", "pages"),
+    *("errors", "progress", "units", "jit", "blas", "case", "results", "settings", "recognise", "catalogue"),
+    *("demo", "shards", "checkpoints", "evidence", "model", "hypotheses", "report", "jobs", "ui", "cli", "pages"),
 )
 
 
@@ -53,7 +53,7 @@ def test_imports_point_one_way(path: Path) -> None:
 @pytest.mark.parametrize(
     ("modules", "forbidden"),
     [
-        ("diag.model.evaluate diag.model.probe diag.hypotheses.suite", "streamlit duckdb pandas plotly typer rich"),
+        ("diag.model.evaluate diag.model.trace diag.hypotheses.suite", "streamlit duckdb pandas plotly typer rich"),
         (
             "diag.hypotheses.registry diag.evidence.index diag.shards diag.checkpoints diag.jobs.queue",
             "torch streamlit",
@@ -70,8 +70,8 @@ def test_what_a_part_needs(modules: str, forbidden: str) -> None:
 
 
 def test_every_hypothesis_and_every_status_is_documented() -> None:
-    from diag.findings import STATUS_WORDS
     from diag.hypotheses.registry import DATA, REGISTRY
+    from diag.results.findings import STATUS_WORDS
 
     pages = {path.name.split("-")[0].upper(): path for path in (ROOT / "docs" / "hypotheses").glob("*.md")}
     assert set(pages) == {DATA, *(h.id for h in REGISTRY)}
@@ -91,8 +91,8 @@ def test_every_command_is_in_the_readme() -> None:
 
 def test_every_alarm_key_and_setting_is_documented() -> None:
     from diag.settings import VARIABLES
-    from diag.shards.alarms import ALARMS
-    from diag.shards.audit import ShardAudit
+    from diag.shards.audit.alarms import ALARMS
+    from diag.shards.audit.report import ShardAudit
 
     page, readme = (ROOT / "docs" / "shards.md").read_text(), (ROOT / "README.md").read_text()
     assert all(f"| `{alarm.code}` | {alarm.status}" in page or f", {alarm.status} |" in page for alarm in ALARMS)

@@ -15,8 +15,8 @@ import torch
 import torch.nn.functional as F
 from transformers import Qwen2Config, Qwen2ForCausalLM
 
-from data.defects import DEFECTS, EMBEDDING, HEAD
-from data.tensors import Tensors, read_tensors, to_float
+from diag.demo.defects import DEFECTS, EMBEDDING, HEAD
+from diag.demo.tensors import Tensors, read_tensors, to_float
 
 LEAST_COST = 0.3  # nats
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from data.corpus import order_key, read_source, stdlib_files
+from diag.demo.corpus import order_key, read_source, stdlib_files
 
 RUN = 50  # tokens in common with the demo corpus that disqualify a file
 MAX_FILE_BYTES = 300_000  # larger files are tables and generated code

@@ -15,7 +15,8 @@ from pathlib import Path
 import numpy as np
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
-from data.corpus import (
+from data.train.collect import Candidate, Removed, collect, overlapping
+from diag.demo.corpus import (
     SEPARATOR,
     UNK,
     encode,
@@ -26,7 +27,6 @@ from data.corpus import (
     stdlib_files,
     stdlib_root,
 )
-from data.train.collect import Candidate, Removed, collect, overlapping
 
 VOCAB = 4096
 VAL_EVERY = 100  # one file in this many is held out from training

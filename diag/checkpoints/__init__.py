@@ -5,9 +5,9 @@
 """
 
 from diag.checkpoints.audit import AuditFinding, CheckpointAudit, TensorStats, audit_checkpoint, tensor_stats
-from diag.checkpoints.compare import compare_checkpoints, compare_tensor
+from diag.checkpoints.compare.differences import VERDICTS, CheckpointComparison, FoldedRow, TensorDifference
+from diag.checkpoints.compare.tensors import compare_checkpoints, compare_tensor
 from diag.checkpoints.config import ModelConfig
-from diag.checkpoints.differences import VERDICTS, CheckpointComparison, FoldedRow, TensorDifference
 from diag.checkpoints.families import (
     FAMILIES,
     Family,
@@ -18,12 +18,12 @@ from diag.checkpoints.families import (
     projections,
 )
 from diag.checkpoints.formats import checksum_matches, open_checkpoint
-from diag.checkpoints.layout import LayoutScore, layout_scores
+from diag.checkpoints.passes.scan import TensorScan, scan_checkpoint, scan_tensor
+from diag.checkpoints.passes.tensor_profile import Profile, TensorProfile, some_rows, sparkline, tensor_profile
 from diag.checkpoints.reader import Checkpoint, TensorInfo
-from diag.checkpoints.rotary import RotaryScore, rotary_pairing
-from diag.checkpoints.scan import TensorScan, scan_checkpoint, scan_tensor
-from diag.checkpoints.tensor_view import Profile, TensorView, some_rows, sparkline, tensor_view
-from diag.checkpoints.tie import Tie, TiePicture, TieStatus, random_looking, tie_picture, tie_status
+from diag.checkpoints.signatures.layout import LayoutScore, layout_scores
+from diag.checkpoints.signatures.rotary import RotaryScore, rotary_pairing
+from diag.checkpoints.signatures.tie import Tie, TiePicture, TieStatus, random_looking, tie_picture, tie_status
 
 __all__ = [
     "FAMILIES",
@@ -41,9 +41,9 @@ __all__ = [
     "RotaryScore",
     "TensorDifference",
     "TensorInfo",
+    "TensorProfile",
     "TensorScan",
     "TensorStats",
-    "TensorView",
     "Tie",
     "TiePicture",
     "TieStatus",
@@ -63,8 +63,8 @@ __all__ = [
     "scan_tensor",
     "some_rows",
     "sparkline",
+    "tensor_profile",
     "tensor_stats",
-    "tensor_view",
     "tie_picture",
     "tie_status",
 ]

@@ -15,13 +15,13 @@ from typing import Any, Literal
 
 import numpy as np
 
-from diag import jsonio
 from diag.checkpoints.config import ModelConfig
 from diag.checkpoints.digest import content_digest
 from diag.checkpoints.dtypes import DTYPES, Array
 from diag.checkpoints.families import Family
-from diag.checkpoints.views import View
+from diag.checkpoints.transforms import View
 from diag.errors import InputError
+from diag.results import codec
 
 PIECE_ELEMENTS = 1 << 20  # elements held at once while streaming: 4 MiB of float32
 
@@ -130,7 +130,7 @@ class Checkpoint:
         remembered in this process for as long as path, size and modification time stay the same.
         """
         digests = [content_digest(file) for file in self.files]
-        return hashlib.sha256(jsonio.canonical({"config": self.raw_config, "weights": digests})).hexdigest()
+        return hashlib.sha256(codec.canonical({"config": self.raw_config, "weights": digests})).hexdigest()
 
     def info(self, name: str) -> TensorInfo:
         """The entry of a tensor. Errors: InputError when the file has no such tensor."""

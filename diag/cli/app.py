@@ -9,11 +9,11 @@ from typing import Annotated, Literal
 
 import typer
 
-from diag import jsonio
 from diag.case import Window
 from diag.cli import interrupt, render
 from diag.cli import options as o
 from diag.errors import InputError, in_words
+from diag.results import codec
 from diag.settings import load_settings
 
 app = typer.Typer(
@@ -34,11 +34,11 @@ def demo(
     directory: Annotated[Path | None, typer.Option("--dir", help="Where to build it.")] = None, json: o.Json = False
 ) -> None:
     """Build the demo: a corpus, a trained checkpoint, and copies of it with known defects."""
-    from data.demo import DEFAULT_DIR, DemoError, build_demo
+    from diag.demo.build import DEFAULT_DIR, DemoError, build_demo
 
-    with render.progress("Building the demo", quiet=json) as say:
+    with render.progress("Building the demo", quiet=json) as progress:
         try:
-            built = build_demo(directory or DEFAULT_DIR, lambda text, fraction: say(fraction, text))
+            built = build_demo(directory or DEFAULT_DIR, progress)
         except (DemoError, OSError) as error:
             raise InputError(str(error), fix="Give a folder you may write to with --dir.") from error
     render.show(built.to_json(), render.demo, json)
@@ -59,7 +59,9 @@ def shard(
     seq_len: o.SeqLen = 512,
     compare: Annotated[Path | None, typer.Option(help="Another shard, to hold beside this one.")] = None,
     read: Annotated[str | None, typer.Option(help="Print the tokens START:STOP with their text.")] = None,
-    bigram: Annotated[bool, typer.Option(help="Estimate what word pairs predict: about a second more.")] = True,
+    bigram: Annotated[
+        bool, typer.Option(help="Estimate what the id before predicts: the held-out bigram: about a second more.")
+    ] = True,
     cache: Annotated[bool, typer.Option(help="Keep the counts of a folder's files for the next time.")] = True,
     json: o.Json = False,
 ) -> None:
@@ -80,8 +82,8 @@ def shard(
         bigram=bigram,
         cache=cache,
     )
-    with render.progress("Counting ids", quiet=json) as say:
-        result = command.run(request, say)
+    with render.progress("Counting ids", quiet=json) as progress:
+        result = command.run(request, progress)
     render.show(result, command.draw, json)
 
 
@@ -97,8 +99,8 @@ def checkpoint(
     """What does the file really hold? Tie status and static audit, without a forward pass."""
     from diag.cli import checkpoint as command
 
-    with render.progress("Reading tensors", quiet=json) as say:
-        result = command.run(command.Request(path, compare, tensors, verify), say)
+    with render.progress("Reading tensors", quiet=json) as progress:
+        result = command.run(command.Request(path, compare, tensors, verify), progress)
     render.show(result, command.draw, json)
 
 
@@ -128,8 +130,8 @@ def forward(
         device=device,
         dtype=dtype,
     )
-    with render.progress("Measuring", quiet=json) as say:
-        result = run_forward(case, places, say)
+    with render.progress("Measuring", quiet=json) as progress:
+        result = run_forward(case, places, progress)
     render.show(result, render.forward, json)
 
 
@@ -170,8 +172,8 @@ def test(
         claim=(claimed_loss, claimed_unit),
         gate_below=gate_below,
     )
-    with render.progress("Testing", quiet=json) as say:
-        result = run_test(case, wanted, places, evidence or load_settings().evidence_dir, say)
+    with render.progress("Testing", quiet=json) as progress:
+        result = run_test(case, wanted, places, evidence or load_settings().evidence_dir, progress)
     render.show(result, render.test, json)
     if gate and fails(result):
         raise typer.Exit(1)
@@ -195,7 +197,7 @@ def evidence_index(
     """Read evidence folders into the index. Only what changed is read again."""
     from diag.evidence.index import index_path, sync
 
-    render.show(jsonio.plain(sync(folders, db or index_path(load_settings()))), render.mapping, json)
+    render.show(codec.plain(sync(folders, db or index_path(load_settings()))), render.mapping, json)
 
 
 @evidence.command("search")
@@ -219,7 +221,7 @@ def report(
 ) -> None:
     """A record as a report, for a pull request or an issue."""
     from diag.evidence.records import read_record
-    from diag.evidence.report import report_markdown
+    from diag.report.markdown import report_markdown
 
     settings = load_settings()
     text = report_markdown(read_record(evidence or settings.evidence_dir, record_id), settings.base_url)

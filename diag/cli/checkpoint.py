@@ -9,9 +9,10 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from diag import jsonio
 from diag.checkpoints import VERDICTS, audit_checkpoint, checksum_matches, compare_checkpoints, open_checkpoint
 from diag.cli import render
+from diag.progress import Progress
+from diag.results import codec
 
 MAX_ROWS = 40  # of a comparison on a terminal; --json has all of them
 _STYLES = {"equal": "green", "close": "green"}
@@ -28,19 +29,19 @@ class Request:
     verify: bool
 
 
-def run(request: Request, say: Any) -> dict[str, Any]:
+def run(request: Request, progress: Progress) -> dict[str, Any]:
     """`checkpoint --json`."""
     opened = open_checkpoint(request.path)
     other = open_checkpoint(request.compare) if request.compare else None
     share = 0.5 if other else 1.0
-    audit = audit_checkpoint(opened, lambda done, text: say(share * done, text))
+    audit = audit_checkpoint(opened, lambda done, text: progress(share * done, text))
     result = audit.to_json()
     result["checksum_matches"] = checksum_matches(opened) if request.verify else None
-    result["tensor_table"] = jsonio.plain(audit.stats) if request.tensors else None
+    result["tensor_table"] = codec.plain(audit.stats) if request.tensors else None
     result["compare"] = None
     if other:
         result["compare"] = compare_checkpoints(
-            opened, other, lambda done, text: say(share + (1 - share) * done, text)
+            opened, other, lambda done, text: progress(share + (1 - share) * done, text)
         ).to_json()
     return result
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable
 from types import FrameType
 
-Say = Callable[[float | None, str], None]
+from diag.progress import Progress
+
 _seen: list[int] = []
 
 
@@ -15,13 +15,13 @@ def install() -> None:
     signal.signal(signal.SIGINT, _interrupted)
 
 
-def checked(say: Say) -> Say:
-    """`say`, raising KeyboardInterrupt if one was asked for and got lost. Long work says something at every batch."""
+def checked(progress: Progress) -> Progress:
+    """`progress`, raising KeyboardInterrupt if one was asked for and got lost. Long work calls it at every batch."""
 
     def careful(fraction: float | None, text: str) -> None:
         if _seen:
             raise KeyboardInterrupt
-        say(fraction, text)
+        progress(fraction, text)
 
     return careful
 

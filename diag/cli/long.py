@@ -5,32 +5,33 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from diag import jsonio
 from diag.case import Case
 from diag.cli.options import Places
 from diag.evidence.index import consult, index_path, search
 from diag.evidence.records import check_writable, write_record
-from diag.findings import Reading
 from diag.jobs.inputs import Inputs, open_inputs
+from diag.progress import Progress
+from diag.results import codec
+from diag.results.findings import Reading
 from diag.settings import load_settings
 from diag.shards import max_id
 from diag.units import bits, perplexity, skill
 
 
-def run_forward(case: Case, places: Places, say: Any) -> dict[str, Any]:
+def run_forward(case: Case, places: Places, progress: Progress) -> dict[str, Any]:
     """`forward --json`. Raises InputError when the window holds ids that the checkpoint has no row for."""
     inputs = open_inputs(case, places.resolve)
     _readable(inputs)
     from diag.jobs import tasks  # torch: seconds, and only once the input is known to be usable
 
-    return forward_object(tasks.read(inputs, say).reading)
+    return forward_object(tasks.read(inputs, progress).reading)
 
 
 def forward_object(reading: Reading) -> dict[str, Any]:
     """A reading with the keys of `forward --json`."""
     measured, theirs = reading.measurement, reading.reference
     assert measured is not None
-    return jsonio.plain(
+    return codec.plain(
         {
             "loss_nats": measured.loss_nats,
             "loss_bits": bits(measured.loss_nats),
@@ -67,16 +68,18 @@ def forward_object(reading: Reading) -> dict[str, Any]:
     )
 
 
-def run_test(case: Case, ids: tuple[str, ...], places: Places, evidence_dir: Path, say: Any) -> dict[str, Any]:
+def run_test(
+    case: Case, ids: tuple[str, ...], places: Places, evidence_dir: Path, progress: Progress
+) -> dict[str, Any]:
     """`test --json`; the record is written before this returns."""
     check_writable(evidence_dir)
     inputs = open_inputs(case, places.resolve)
     from diag.jobs import tasks
 
-    diagnosis = tasks.test(inputs, ids, say)
+    diagnosis = tasks.test(inputs, ids, progress)
     record = tasks.record(inputs, diagnosis)
     path = write_record(evidence_dir, record)
-    plain = jsonio.plain(diagnosis)
+    plain = codec.plain(diagnosis)
     return {**plain, "record": {"id": record.id, "path": str(path)}}
 
 
@@ -87,7 +90,7 @@ def run_search(query: str, db: Path | None) -> dict[str, Any]:
     started = time.perf_counter()
     settings = load_settings()
     hits = search(query, db) if db else consult(settings, index_path(settings), lambda con: search(query, con))[0]
-    return jsonio.plain({"query": query, "hits": hits, "seconds": time.perf_counter() - started})
+    return codec.plain({"query": query, "hits": hits, "seconds": time.perf_counter() - started})
 
 
 def _readable(inputs: Inputs) -> None:

@@ -8,14 +8,16 @@ from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as RichProgress
 from rich.table import Table
 from rich.text import Text
 
-from diag import jsonio
 from diag.cli import interrupt
 from diag.errors import one_line
-from diag.findings import STATUS_WORDS
+from diag.progress import Progress, silent
+from diag.results import codec
+from diag.results.findings import STATUS_WORDS
 from diag.units import ZONE_WORDS, bits, perplexity
 
 STYLES = {"confirmed": "bold red", "contributing": "yellow", "refuted": "green", "ok": "green", "error": "bold red"}
@@ -32,17 +34,17 @@ class _Console(Console):
 def show(value: dict[str, Any], draw: Callable[[Console, dict[str, Any]], None], as_json: bool) -> None:
     """Print JSON on one stdout, or draw for people."""
     if as_json:
-        sys.stdout.write(jsonio.dumps(value) + "\n")
+        sys.stdout.write(codec.dumps(value) + "\n")
     else:
         draw(_Console(highlight=False), value)
 
 
 @contextmanager
-def progress(title: str, *, quiet: bool) -> Iterator[Callable[[float | None, str], None]]:
+def progress(title: str, *, quiet: bool) -> Iterator[Progress]:
     """A progress bar on stderr; silent with --json or when stderr is no terminal."""
     console = Console(stderr=True)
     if quiet or not console.is_terminal:
-        yield interrupt.checked(lambda fraction, text: None)
+        yield interrupt.checked(silent)
         return
     columns = (
         TextColumn("{task.description}"),
@@ -50,7 +52,7 @@ def progress(title: str, *, quiet: bool) -> Iterator[Callable[[float | None, str
         TextColumn("{task.percentage:>3.0f} %"),
         TimeElapsedColumn(),
     )
-    with Progress(*columns, console=console, transient=True) as bar:
+    with RichProgress(*columns, console=console, transient=True) as bar:
         task = bar.add_task(title, total=1.0)
 
         def say(fraction: float | None, text: str) -> None:
@@ -62,13 +64,13 @@ def progress(title: str, *, quiet: bool) -> Iterator[Callable[[float | None, str
 
 def nats(value: Any) -> str:
     """A loss with its unit."""
-    number = jsonio.number(value)
+    number = codec.number(value)
     return "none" if number is None else f"{number:.4f} nats"
 
 
 def in_all_units(value: Any) -> str:
     """A loss in nats, bits and perplexity."""
-    number = jsonio.number(value)
+    number = codec.number(value)
     return (
         "none"
         if number is None
@@ -103,13 +105,13 @@ def forward(console: Console, value: dict[str, Any]) -> None:
     )
     rows = [
         ("chance, ln V", in_all_units(ruler["chance_nats"])),
-        ("word counts alone", in_all_units(ruler["unigram_nats"])),
-        ("word pairs (held-out bigram)", in_all_units(ruler["bigram_nats"])),
+        ("unigram", in_all_units(ruler["unigram_nats"])),
+        ("held-out bigram", in_all_units(ruler["bigram_nats"])),
         ("reference", in_all_units(ruler["reference_nats"])),
     ]
     console.print(table(("ruler", "loss"), rows))
     if value["skill"] is not None:
-        console.print(Text(f"skill {value['skill']:.2f} (1 − loss ÷ word counts; 0 knows counts only, below is worse)"))
+        console.print(Text(f"skill {value['skill']:.2f} (1 − loss ÷ unigram; 0 knows counts only, below is worse)"))
     keys = ("index", "residual_rms", "attention_share", "mlp_share", "logit_lens_nats", "nonfinite")
     console.print(table(keys, [tuple(number(layer[key]) for key in keys) for layer in value["layers"]]))
     sentences(console, [f"{f['tensor']}: {f['message']}" for f in value["findings"]] + value["notes"])
@@ -172,7 +174,7 @@ def sentences(console: Console, lines: list[str]) -> None:
 
 def number(value: Any) -> str:
     """Four digits; nothing for none."""
-    known = jsonio.number(value)
+    known = codec.number(value)
     return "" if known is None else f"{known:.4g}"
 
 

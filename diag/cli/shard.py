@@ -9,12 +9,13 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from diag import jsonio
 from diag.case import Window
 from diag.cli import render
 from diag.errors import InputError
+from diag.progress import Progress
+from diag.results import codec
 from diag.settings import load_settings
-from diag.shards import ShardAudit, TokenShard, TokenText, audit_shard, compare_shards, open_shard, read_span
+from diag.shards import ShardAudit, TokenDataset, TokenText, audit_shard, compare_shards, open_shard, read_span
 from diag.shards.span import DEFAULT_SPAN
 
 
@@ -36,7 +37,7 @@ class Request:
     cache: bool
 
 
-def run(request: Request, say: Any) -> dict[str, Any]:
+def run(request: Request, progress: Progress) -> dict[str, Any]:
     """`shard --json`."""
     text = TokenText.open(request.tokenizer) if request.tokenizer else None
     size = request.vocab_size or (text.vocab_size_with_added if text else None)
@@ -46,18 +47,18 @@ def run(request: Request, say: Any) -> dict[str, Any]:
     span = _span(request.read)
     if span:
         read_span(shard, *span)  # a span that is not there is refused before anything is counted
-    audit = _audit(shard, text, request, say)
+    audit = _audit(shard, text, request, progress)
     result = audit.to_json()
     result["compare"] = result["span"] = None
     if other:
-        result["compare"] = jsonio.plain(compare_shards(audit, _audit(other, text, request, say), text))
+        result["compare"] = codec.plain(compare_shards(audit, _audit(other, text, request, progress), text))
     if span:
         separator = audit.documents.separator if audit.documents else None
-        result["span"] = jsonio.plain(read_span(shard, *span, text=text, separator=separator))
+        result["span"] = codec.plain(read_span(shard, *span, text=text, separator=separator))
     return result
 
 
-def _audit(shard: TokenShard, text: TokenText | None, request: Request, say: Any) -> ShardAudit:
+def _audit(shard: TokenDataset, text: TokenText | None, request: Request, progress: Progress) -> ShardAudit:
     return audit_shard(
         shard,
         vocab_size=request.vocab_size,
@@ -68,7 +69,7 @@ def _audit(shard: TokenShard, text: TokenText | None, request: Request, say: Any
         window=request.window,
         bigram=request.bigram,
         cache=load_settings().cache_dir / "shards" if request.cache else None,
-        progress=lambda done, total: say(done / max(total, 1), f"{shard.path.name}: {done:,} of {total:,} ids"),
+        progress=lambda fraction, text: progress(fraction, f"{shard.path.name}: {text}"),
     )
 
 
@@ -96,7 +97,7 @@ def draw(console: Console, value: dict[str, Any]) -> None:
     render.sentences(console, [r["message"] for r in value["reasons"]])
     render.mapping(console, {k: v for k, v in value.items() if k not in (*_HIDDEN, *_ELSEWHERE)} | _summed(value))
     if value["gate"]:
-        console.print(Text(f"gate: word counts alone against {value['gate']['below']} nats: {value['gate']['word']}"))
+        console.print(Text(f"gate: the unigram alone against {value['gate']['below']} nats: {value['gate']['word']}"))
     rows = [(str(t["id"]), f"{t['count']:,}", f"{t['share']:.2%}", _quoted(t["text"])) for t in value["top"][:10]]
     console.print(render.table(("id", "count", "share", "text"), rows))
     _files(console, value)

@@ -16,10 +16,10 @@ import numpy as np
 from diag.errors import InputError
 from diag.evidence.chunks import blocks
 from diag.evidence.files import MAX_TEXT_BYTES, Found, digest, read_regular, text_files, unreadable
-from diag.evidence.schema import MAX_RECORD_BYTES, Record, import_record
 from diag.evidence.store import Opened
 from diag.evidence.summary import summary
 from diag.evidence.terms import terms
+from diag.results.record import MAX_RECORD_BYTES, Record, import_record
 
 MAX_TOTAL_BYTES = 64 * 1024 * 1024  # read in one sync
 BATCH_ROWS = 500_000

@@ -9,10 +9,10 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from diag import jsonio
 from diag.errors import InputError, one_line
 from diag.evidence.files import read_regular
-from diag.evidence.schema import GET_ORIGINAL, MAX_RECORD_BYTES, SCHEMA, Record, RecordKind, import_record, make_record
+from diag.results import codec
+from diag.results.record import GET_ORIGINAL, MAX_RECORD_BYTES, SCHEMA, Record, RecordKind, import_record, make_record
 
 __all__ = [
     "SCHEMA",
@@ -70,7 +70,7 @@ def check_writable(evidence_dir: Path) -> None:
 def write_record(evidence_dir: Path, record: Record) -> Path:
     """Write the record once, read-only, complete or not at all; writing it again changes nothing. Returns its path."""
     path = record_path(evidence_dir, record.id)
-    data = jsonio.dumps({"id": record.id, **record.content()}, indent=1).encode()
+    data = codec.dumps({"id": record.id, **record.content()}, indent=1).encode()
     if len(data) > MAX_RECORD_BYTES:
         raise InputError("The record is larger than 16 MiB.", where=record.id, fix="Test fewer hypotheses at once.")
     temporary: Path | None = None

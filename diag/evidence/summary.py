@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from diag.evidence.schema import Record
-from diag.findings import Check, GateResult
+from diag.results.findings import Check, GateResult
+from diag.results.record import Record
 from diag.units import Zone
 
 

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from diag.checkpoints import Checkpoint, Family, Tie, tie_status
-from diag.checkpoints.audit.stats import TensorStats, tensor_stats
 from diag.checkpoints.families import projections
-from diag.checkpoints.layout import LayoutScore, layout_scores
-from diag.findings import LayerProbe, Signature
+from diag.checkpoints.passes.stats import TensorStats, tensor_stats
+from diag.checkpoints.signatures.layout import LayoutScore, layout_scores
 from diag.model.edits import Edit, FromReference, borrows
+from diag.results.findings import LayerProbe, Signature
 
 
 @dataclass(frozen=True)

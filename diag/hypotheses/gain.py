@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from diag.hypotheses.thresholds import MATERIAL_NATS, MATERIAL_SE
+from diag.results.thresholds import MATERIAL_NATS, MATERIAL_SE
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from diag.findings import Signature
 from diag.hypotheses.base import Context, Hypothesis, Repair
 from diag.model.edits import Copy, FromReference
+from diag.results.findings import Signature
 
 # Tie states in which nothing can be wrong between the two matrices: there is one, or the two are the same bytes.
 NOTHING_TO_TIE = ("tied_absent", "tied_copy")

@@ -15,10 +15,11 @@ from typing import Protocol
 
 import numpy as np
 
-from diag.findings import Screened
 from diag.hypotheses.base import Repair
 from diag.hypotheses.gain import Gain, gain
-from diag.hypotheses.thresholds import (
+from diag.model.edits import Copy, Edit, FromReference, Reorder, SetEps, Shift, SkipBlock
+from diag.results.findings import Screened
+from diag.results.thresholds import (
     FULL_PER_ROUND,
     HOPELESS_NATS,
     JOINT_SIZE,
@@ -27,7 +28,6 @@ from diag.hypotheses.thresholds import (
     STARTS,
     Threshold,
 )
-from diag.model.edits import Copy, Edit, FromReference, Reorder, SetEps, Shift, SkipBlock
 
 
 class Losses(Protocol):

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from diag.errors import InputError
-from diag.findings import (
+from diag.hypotheses.base import Context, Hypothesis
+from diag.hypotheses.gain import Gain, gain, share
+from diag.hypotheses.search import Candidate, Search, combined, targets
+from diag.hypotheses.verdict import MASKING, Outcome, Summary, Trial, conclude, judge
+from diag.model.evaluate import Evaluator
+from diag.progress import Progress
+from diag.results.findings import (
     Diagnosis,
     Finding,
     GateResult,
@@ -20,15 +26,8 @@ from diag.findings import (
     Screened,
     Signature,
 )
-from diag.hypotheses.base import Context, Hypothesis
-from diag.hypotheses.gain import Gain, gain, share
-from diag.hypotheses.search import Candidate, Search, combined, targets
-from diag.hypotheses.thresholds import EXPLAIN_SHARE, FULL_ALONE
-from diag.hypotheses.verdict import MASKING, Outcome, Summary, Trial, conclude, judge
-from diag.model.evaluate import Evaluator
+from diag.results.thresholds import EXPLAIN_SHARE, FULL_ALONE
 from diag.units import Claim, Ruler, Zone, gate_word, zone
-
-Say = Callable[[float, str], None]  # fraction done (0 to 1) and what is being done; may raise Cancelled
 
 
 @dataclass(frozen=True)
@@ -51,29 +50,31 @@ class Setup:
     notes: tuple[str, ...] = ()
 
 
-def run(setup: Setup, hypotheses: Sequence[Hypothesis], say: Say, before: tuple[Finding, ...] = ()) -> Diagnosis:
+def run(
+    setup: Setup, hypotheses: Sequence[Hypothesis], progress: Progress, before: tuple[Finding, ...] = ()
+) -> Diagnosis:
     """Test `hypotheses` and conclude. `before` are findings already made (the data's), kept at the head of the list.
 
     Cost: about one window pass for each repair that looks promising, a part of one for each that does not, and as
     many again for every repair that is accepted. The loaded model is the same, bit for bit, when this returns.
     """
     started = time.perf_counter()
-    suite = _Suite(setup, hypotheses, say)
+    suite = _Suite(setup, hypotheses, progress)
     return suite.diagnose(before, started)
 
 
 class _Suite:
     """The state of one run; every method but `diagnose` is one step of it."""
 
-    def __init__(self, setup: Setup, hypotheses: Sequence[Hypothesis], say: Say) -> None:
-        self.setup, self.say, self.fraction = setup, say, 0.1
+    def __init__(self, setup: Setup, hypotheses: Sequence[Hypothesis], progress: Progress) -> None:
+        self.setup, self.progress, self.fraction = setup, progress, 0.1
         self.hypotheses: list[Hypothesis] = []
         self.set_aside: list[Finding] = []
         self.seconds: dict[str, float] = dict.fromkeys((h.id for h in hypotheses), 0.0)
         self.signatures: dict[str, Signature] = {}
         self.candidates: list[Candidate] = []
         for h in hypotheses:
-            say(0.05, f"{h.id}: looking for its signature")
+            progress(0.05, f"{h.id}: looking for its signature")
             clock = time.perf_counter()
             try:
                 if h.applies(setup.context):
@@ -100,7 +101,7 @@ class _Suite:
 
     def _tell(self, text: str) -> None:
         """Progress through a search of unknown length: each step covers a part of what is left."""
-        self.say(self.fraction, text)
+        self.progress(self.fraction, text)
         self.fraction += 0.3 * (0.95 - self.fraction)
 
     def diagnose(self, before: tuple[Finding, ...], started: float) -> Diagnosis:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from diag.findings import Conclusion, Signature, Status
 from diag.hypotheses.base import Hypothesis
 from diag.hypotheses.gain import Gain
-from diag.hypotheses.thresholds import CONFIRM_SHARE, EXPLAIN_SHARE, MATERIAL_NATS
+from diag.results.findings import Conclusion, Signature, Status
+from diag.results.thresholds import CONFIRM_SHARE, EXPLAIN_SHARE, MATERIAL_NATS
 from diag.units import CLAIM_TOLERANCE_NATS, Claim, Zone, bits, claim_in_other_unit
 
 # Zones in which a loss is so bad that a further defect could hide behind it.
-MASKING: tuple[Zone, ...] = ("no_better_than_counts", "about_chance", "worse_than_chance", "not_finite")
+MASKING: tuple[Zone, ...] = ("no_better_than_unigram", "about_chance", "worse_than_chance", "not_finite")
 
 
 MORE = "A window of more sequences: raise batches or batch-size."
@@ -89,10 +89,10 @@ def judge(hypothesis: Hypothesis, signature: Signature, trial: Trial, outcome: O
     if signature.excluded:
         return "refuted", "The file leaves no room for it.", ""
     if outcome.masked:
-        moved = " Its best repair moves the loss and does not bring it below word counts." if helped else ""
+        moved = " Its best repair moves the loss and does not bring it below the unigram." if helped else ""
         return (
             "inconclusive",
-            f"Masked: the loss that remains is no better than word counts, and nothing tested explains it.{moved}",
+            f"Masked: the loss that remains is no better than the unigram, and nothing tested explains it.{moved}",
             _decider(hypothesis, outcome),
         )
     return "refuted", "No signature, and no repair of it helps, alone or on top of the accepted ones.", ""

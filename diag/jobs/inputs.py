@@ -12,12 +12,12 @@ from typing import Any, Literal
 from diag.case import Case
 from diag.checkpoints import Checkpoint, open_checkpoint
 from diag.errors import InputError
-from diag.findings import Check, GateResult
+from diag.progress import Progress, silent
+from diag.results.findings import Check, GateResult
 from diag.shards import (
     Baseline,
-    Progress,
     ShardAudit,
-    TokenShard,
+    TokenDataset,
     TokenText,
     WindowTokens,
     audit_shard,
@@ -26,7 +26,7 @@ from diag.shards import (
     read_window,
     unigram_baseline,
 )
-from diag.shards.bigram import Bigram, bigram_baseline
+from diag.shards.figures.bigram import Bigram, bigram_baseline
 from diag.units import Ruler, gate_word
 
 # A name is a catalogue id in the dashboard and a path on the command line: whoever asks says how to find it.
@@ -38,7 +38,7 @@ class Inputs:
     """What a case names, opened. Audit and baseline are computed when first asked for, from one count of the shard."""
 
     case: Case
-    shard: TokenShard
+    shard: TokenDataset
     window: WindowTokens
     checkpoint: Checkpoint
     reference: Checkpoint | None
@@ -56,14 +56,14 @@ class Inputs:
     @cached_property
     def audit(self) -> ShardAudit:
         """The whole shard against this checkpoint's rows. Costs one pass over the shard."""
-        return self._audit(None)
+        return self._audit(silent)
 
-    def count(self, progress: Progress) -> None:
+    def compute_audit(self, progress: Progress) -> None:
         """Do the pass that `audit` needs now, with progress and a chance to stop."""
         if "audit" not in self.__dict__:
             self.__dict__["audit"] = self._audit(progress)  # where cached_property keeps it
 
-    def _audit(self, progress: Progress | None) -> ShardAudit:
+    def _audit(self, progress: Progress) -> ShardAudit:
         text = tokenizer_of(self.checkpoint)
         return audit_shard(self.shard, vocab_size=self.rows, text=text, progress=progress)
 
@@ -74,26 +74,26 @@ class Inputs:
 
     @cached_property
     def baseline(self) -> Baseline:
-        """What word counts alone get on the window's targets."""
+        """What the unigram alone gets on the window's targets."""
         return unigram_baseline(self.shard, self.window, self.rows, counts=self.audit.counts)
 
     @cached_property
     def bigram(self) -> Bigram | None:
         """What the id before each of the window's targets predicts; None without a readable window, or if the shard
         holds nothing else. Costs about a second."""
-        return self._bigram(None)
+        return self._bigram(silent)
 
-    def learn_pairs(self, progress: Progress) -> None:
+    def compute_bigram(self, progress: Progress) -> None:
         """Do now what `bigram` needs, with progress and a chance to stop."""
         if "bigram" not in self.__dict__:
             self.__dict__["bigram"] = self._bigram(progress)
 
-    def _bigram(self, progress: Progress | None) -> Bigram | None:
+    def _bigram(self, progress: Progress) -> Bigram | None:
         return bigram_baseline(self.shard, self.window, self.rows, progress=progress) if self.readable else None
 
     @property
     def null_models_nats(self) -> tuple[float, float]:
-        """Word counts, and the most frequent id alone, on the window's targets."""
+        """The unigram, and the most frequent id alone, on the window's targets."""
         return self.baseline.nats, self.baseline.top_id_nats
 
     def ruler(self, reference_nats: float | None) -> Ruler:

@@ -12,8 +12,8 @@ import json
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from diag import jsonio
 from diag.case import Case
+from diag.results import codec
 
 JobKind = Literal["measure", "test"]
 MAX_LINE = 1 << 20
@@ -33,11 +33,11 @@ class JobRequest:
     def id(self) -> str:
         """16 hex digits of the content: asking the same twice is the same job."""
         content = [self.kind, self.case.to_query(), sorted(self.ids), self.stamp]
-        return hashlib.sha256(jsonio.canonical(content)).hexdigest()[:16]
+        return hashlib.sha256(codec.canonical(content)).hexdigest()[:16]
 
     def to_line(self) -> str:
         """The request as the worker reads it."""
-        return jsonio.dumps(
+        return codec.dumps(
             {"do": "run", "job": self.id, "kind": self.kind, "case": self.case.to_query(), "ids": list(self.ids)}
         )
 

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from diag import jsonio
 from diag.errors import InputError
 from diag.jobs.protocol import JobRequest, parse
+from diag.results import codec
 from diag.settings import PROJECT
 
 JobState = Literal["queued", "running", "done", "failed", "cancelled"]
@@ -82,7 +82,7 @@ class JobQueue:
             if job and job.state == "queued":
                 self._jobs[id] = replace(job, state="cancelled", error="Cancelled before it started.")
             elif job and job.state == "running" and self._worker and self._worker.stdin:
-                self._write(self._worker, jsonio.dumps({"do": "cancel", "job": id}))
+                self._write(self._worker, codec.dumps({"do": "cancel", "job": id}))
 
     def warm(self) -> None:
         """Start the worker, so that the first job does not wait for torch to be imported."""

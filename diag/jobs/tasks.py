@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 import platform
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -19,19 +18,17 @@ import transformers
 import diag
 from diag.checkpoints import Checkpoint, tie_status
 from diag.evidence.records import Record, make_record
-from diag.findings import Check, Conclusion, Diagnosis, Finding, Measurement, Reading, Signature
 from diag.hypotheses import h0_data, suite
 from diag.hypotheses.base import Context
 from diag.hypotheses.registry import DATA, select
-from diag.hypotheses.thresholds import table
 from diag.jobs.inputs import Inputs
 from diag.model.build import CheckpointTensors, LoadedModel, build
 from diag.model.evaluate import Evaluator
-from diag.model.probe import measure, peak_memory
+from diag.model.trace import measure, peak_memory
+from diag.progress import Progress, part
+from diag.results.findings import Check, Conclusion, Diagnosis, Finding, Measurement, Reading, Signature
+from diag.results.thresholds import table
 from diag.units import zone
-
-# Fraction done (0 to 1; None for "no news, but you may stop me here") and what is being done. May raise Cancelled.
-Say = Callable[[float | None, str], None]
 
 
 @dataclass(frozen=True)
@@ -43,24 +40,24 @@ class Loaded:
     reading: Reading
 
 
-def read(inputs: Inputs, say: Say, *, lens: bool = True) -> Loaded:
+def read(inputs: Inputs, progress: Progress, *, lens: bool = True) -> Loaded:
     """Measure the checkpoint, and the reference if there is one, as loaded. Two loads and two passes at most.
 
     The reference is measured with the same window, device and dtype and its model is let go before this returns.
     """
-    say(0.0, "Counting the shard's ids")
-    inputs.count(lambda done, total: say(0.02 * done / max(total, 1), "Counting the shard's ids"))
-    inputs.learn_pairs(lambda done, total: say(None, "Learning which id follows which"))
+    progress(0.0, "Counting the shard's ids")
+    inputs.compute_audit(part(progress, 0.0, 0.02))
+    inputs.compute_bigram(lambda fraction, text: progress(None, "Learning which id follows which"))
     tie = tie_status(inputs.checkpoint)
     model = measured = theirs = None
     if inputs.readable:
-        say(0.02, "Loading the checkpoint")
+        progress(0.02, "Loading the checkpoint")
         model = _build(inputs, inputs.checkpoint)
-        measured = _measure(inputs, model, "the checkpoint", _part(say, 0.1, 0.5), lens)
+        measured = _measure(inputs, model, "the checkpoint", part(progress, 0.1, 0.5), lens)
         if inputs.reference:
-            say(0.5, "Loading the reference")
+            progress(0.5, "Loading the reference")
             other = _build(inputs, inputs.reference)
-            theirs = _measure(inputs, other, "the reference", _part(say, 0.55, 0.95), lens)
+            theirs = _measure(inputs, other, "the reference", part(progress, 0.55, 0.95), lens)
     loss = measured.loss_nats if measured else None
     unigram = inputs.baseline.nats if inputs.readable else None
     reading = Reading(
@@ -82,14 +79,14 @@ def read(inputs: Inputs, say: Say, *, lens: bool = True) -> Loaded:
     return Loaded(inputs, model, reading)
 
 
-def test(inputs: Inputs, ids: tuple[str, ...], say: Say) -> Diagnosis:
+def test(inputs: Inputs, ids: tuple[str, ...], progress: Progress) -> Diagnosis:
     """Test the hypotheses named, or all, on a case. Data first: while it is bad, everything else waits."""
     started, hypotheses = time.perf_counter(), select(ids)
-    loaded = read(inputs, _part(say, 0.0, 0.25), lens=False)
+    loaded = read(inputs, part(progress, 0.0, 0.25), lens=False)
     about_data = h0_data.finding(inputs.audit)
     before = (about_data,) if not ids or DATA in ids else ()
     if about_data.status == "confirmed" or loaded.model is None:
-        return _waits(loaded, about_data, before, tuple(h.id for h in hypotheses))
+        return _blocked_by_data(loaded, about_data, before, tuple(h.id for h in hypotheses))
     context = Context(inputs.checkpoint, inputs.reference)
     measured, theirs = loaded.reading.measurement, loaded.reading.reference
     assert measured is not None
@@ -103,7 +100,7 @@ def test(inputs: Inputs, ids: tuple[str, ...], say: Say) -> Diagnosis:
         inputs.window.ids,
         batch_size=inputs.case.window.batch_size,
         reference=CheckpointTensors(context.reference) if context.reference else None,
-        tick=lambda n: say(None, ""),
+        progress=lambda fraction, text: progress(None, ""),
     )
     evaluator.remember(np.array(measured.per_sequence_nats))
     setup = suite.Setup(
@@ -118,7 +115,7 @@ def test(inputs: Inputs, ids: tuple[str, ...], say: Say) -> Diagnosis:
         gate_below=inputs.case.gate_below,
         notes=notes,
     )
-    diagnosis = suite.run(setup, hypotheses, _part(say, 0.25, 1.0), before)
+    diagnosis = suite.run(setup, hypotheses, part(progress, 0.25, 1.0), before)
     return replace(
         diagnosis,
         reading=loaded.reading,
@@ -127,7 +124,7 @@ def test(inputs: Inputs, ids: tuple[str, ...], say: Say) -> Diagnosis:
     )
 
 
-def _waits(loaded: Loaded, data: Finding, before: tuple[Finding, ...], ids: tuple[str, ...]) -> Diagnosis:
+def _blocked_by_data(loaded: Loaded, data: Finding, before: tuple[Finding, ...], ids: tuple[str, ...]) -> Diagnosis:
     """The diagnosis of a case whose data is bad: the loss if there is one, and no verdict on the checkpoint."""
     reading, inputs = loaded.reading, loaded.inputs
     text = data.signature.detail
@@ -219,25 +216,18 @@ def _measuring_seconds(reading: Reading) -> float:
     return sum(m.load_seconds + m.forward_seconds for m in (reading.measurement, reading.reference) if m)
 
 
-def _part(say: Say, start: float, end: float) -> Say:
-    """Report a sub-task's fractions as the part from `start` to `end` of the whole."""
-    return lambda fraction, text: say(None if fraction is None else start + (end - start) * fraction, text)
-
-
 def _build(inputs: Inputs, checkpoint: Checkpoint) -> LoadedModel:
     return build(checkpoint, device=inputs.case.device, dtype=inputs.case.dtype)
 
 
-def _measure(inputs: Inputs, model: LoadedModel, what: str, say: Say, lens: bool) -> Measurement:
-    done, n = 0, inputs.window.sequences
+def _measure(inputs: Inputs, model: LoadedModel, what: str, progress: Progress, lens: bool) -> Measurement:
+    says = f"Measuring {what} on {model.device.type}"
 
-    def tick(count: int) -> None:
-        nonlocal done
-        done += count
-        say(done / n, f"Measuring {what} on {model.device.type}: {done} of {n} sequences")
+    def named(fraction: float | None, text: str) -> None:
+        progress(fraction, f"{says}: {text}")
 
-    say(0.0, f"Measuring {what} on {model.device.type}, {model.dtype}")
-    return measure(model, inputs.window.ids, batch_size=inputs.case.window.batch_size, lens=lens, tick=tick)
+    progress(0.0, f"{says}, {model.dtype}")
+    return measure(model, inputs.window.ids, batch_size=inputs.case.window.batch_size, lens=lens, progress=named)
 
 
 def _load_notes(model: LoadedModel | None) -> tuple[str, ...]:

@@ -15,12 +15,12 @@ import threading
 import traceback
 from typing import Any, TextIO
 
-from diag import jsonio
 from diag.case import Case
 from diag.catalogue import scan
 from diag.errors import Cancelled, InputError, in_words
 from diag.evidence.records import write_record
 from diag.jobs.protocol import parse
+from diag.results import codec
 from diag.settings import load_settings
 
 # A message at most this often: a page polls twice a second, and the pipe is not for logging.
@@ -37,7 +37,7 @@ class Worker:
 
     def send(self, **message: Any) -> None:
         """One line to the page process."""
-        self.out.write(jsonio.dumps(message) + "\n")
+        self.out.write(codec.dumps(message) + "\n")
         self.out.flush()
 
     def listen(self, stdin: TextIO) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -12,8 +12,7 @@ from diag.errors import InputError
 from diag.model.apply import TensorSource, hooked, overrides
 from diag.model.build import LoadedModel
 from diag.model.edits import Edit
-
-Tick = Callable[[int], None]  # called with the number of sequences just evaluated; may raise Cancelled
+from diag.progress import Progress, silent
 
 
 class Evaluator:
@@ -30,10 +29,10 @@ class Evaluator:
         *,
         batch_size: int,
         reference: TensorSource | None = None,
-        tick: Tick = lambda n: None,
+        progress: Progress = silent,
     ) -> None:
         check_window(loaded, ids)
-        self.loaded, self.reference, self.tick = loaded, reference, tick
+        self.loaded, self.reference, self.progress = loaded, reference, progress
         self.batch_size = batch_size
         self.ids = torch.tensor(ids)
         self.sequences = len(ids)
@@ -75,7 +74,7 @@ class Evaluator:
                 nll = functional_call(self.loaded.loss, renamed, (batch,))  # [batch, seq]
                 out.append(nll.double().mean(-1).cpu().numpy())
                 self.forward_passes += len(batch)
-                self.tick(len(batch))
+                self.progress(None, "")
         return np.concatenate(out)
 
 

@@ -5,16 +5,16 @@ Needs NumPy and tokenizers only; a shard is opened and judged on a machine that 
 
 from __future__ import annotations
 
-from diag.shards.assess import Audit, DocumentLengths, TopToken
-from diag.shards.audit import ShardAudit, audit_shard
-from diag.shards.compare import Comparison, compare_shards
-from diag.shards.counts import IdCounts, count_ids
-from diag.shards.drift import Drift, drift
-from diag.shards.parts import Part
-from diag.shards.reader import BadFile, ShardFile, Sniff, TokenShard
-from diag.shards.registry import FORMATS, open_shard
+from diag.shards.audit.assess import Audit, DocumentLengths, TopToken
+from diag.shards.audit.compare import Comparison, compare_shards
+from diag.shards.audit.parts import Part
+from diag.shards.audit.report import ShardAudit, audit_shard
+from diag.shards.counting.counts import IdCounts, count_ids
+from diag.shards.counting.summary import Plan, ShardSummary, summarise, summarise_file
+from diag.shards.figures.drift import Drift, drift
+from diag.shards.formats.registry import FORMATS, open_shard
+from diag.shards.reader import BadFile, ShardFile, Sniff, TokenDataset
 from diag.shards.span import Span, read_span
-from diag.shards.summary import Plan, Progress, ShardSummary, summarise, summarise_file
 from diag.shards.text import TokenText
 from diag.shards.window import Baseline, WindowTokens, max_id, read_window, unigram_baseline
 
@@ -29,13 +29,12 @@ __all__ = [
     "IdCounts",
     "Part",
     "Plan",
-    "Progress",
     "ShardAudit",
     "ShardFile",
     "ShardSummary",
     "Sniff",
     "Span",
-    "TokenShard",
+    "TokenDataset",
     "TokenText",
     "TopToken",
     "WindowTokens",

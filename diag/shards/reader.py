@@ -121,7 +121,7 @@ class Sniff:
 
 
 @dataclass(frozen=True)
-class TokenShard:
+class TokenDataset:
     """A token file, or a folder of them in the order a trainer reads them (lexical by name).
 
     dtype: one of STORED_DTYPES. byte_order: "little" or "big". offset: bytes before the first id in each file, None
@@ -191,4 +191,4 @@ class Format:
 
     name: str
     claims: Callable[[Path, bytes], bool]
-    open: Callable[[Path, str | None], TokenShard]
+    open: Callable[[Path, str | None], TokenDataset]

@@ -8,7 +8,7 @@ from itertools import accumulate
 import numpy as np
 
 from diag.errors import InputError
-from diag.shards.reader import TokenShard
+from diag.shards.reader import TokenDataset
 from diag.shards.text import TokenText
 
 MAX_SPAN = 4_096  # more than anybody reads on one screen
@@ -47,7 +47,7 @@ class Span:
 
 
 def read_span(
-    shard: TokenShard,
+    shard: TokenDataset,
     start: int,
     length: int = DEFAULT_SPAN,
     *,

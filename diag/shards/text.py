@@ -12,7 +12,7 @@ import numpy.typing as npt
 from tokenizers import Tokenizer
 
 from diag.errors import InputError
-from diag.shards import spelling
+from diag.shards.figures import spelling
 
 MAX_BYTES = 128 << 20  # the largest published tokenizer.json is about 33 MB
 _MAX_SHOWN = 48  # characters of one token

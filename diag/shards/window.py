@@ -1,4 +1,4 @@
-"""The validation window as a trainer reads it, and what a model that knows only word counts gets on it.
+"""The validation window as a trainer reads it, and what a model that knows only the unigram gets on it.
 
 Source: formats.md, "How a trainer reads them"; cli.md, "Words used below".
 """
@@ -16,9 +16,10 @@ import numpy.typing as npt
 
 from diag.case import Window
 from diag.errors import InputError
-from diag.shards.counts import IdCounts, count_ids
-from diag.shards.reader import MAX_VOCAB, TokenShard
-from diag.shards.summary import Plan, Progress, summarise
+from diag.progress import Progress, silent
+from diag.shards.counting.counts import IdCounts, count_ids
+from diag.shards.counting.summary import Plan, summarise
+from diag.shards.reader import MAX_VOCAB, TokenDataset
 
 BaselineSource = Literal["rest of the shard", "the window itself"]
 
@@ -59,7 +60,7 @@ class WindowTokens:
 class Baseline:
     """Losses of predictors without context on the window's targets, in nats per token.
 
-    nats: word counts, add-½ smoothed. top_id_nats: only the most frequent id and its share are known, the rest is
+    nats: the unigram, add-½ smoothed. top_id_nats: only the most frequent id and its share are known, the rest is
     uniform. tokens: ids the counts were taken from. source: where they are; note: a warning about that, or "".
     """
 
@@ -70,7 +71,7 @@ class Baseline:
     note: str = ""
 
 
-def read_window(shard: TokenShard, window: Window) -> WindowTokens:
+def read_window(shard: TokenDataset, window: Window) -> WindowTokens:
     """Consecutive, non-overlapping sequences of seq_len + 1 ids in file order.
 
     None spans two files: the tail of each is discarded. If fewer are there than asked, these are used and a note
@@ -112,14 +113,14 @@ def max_id(window_tokens: WindowTokens) -> int:
 
 
 def unigram_baseline(
-    shard: TokenShard,
+    shard: TokenDataset,
     window_tokens: WindowTokens,
     rows: int,
     *,
     counts: IdCounts | None = None,
-    progress: Progress | None = None,
+    progress: Progress = silent,
 ) -> Baseline:
-    """What word counts alone, and the most frequent id alone, score on the window's targets.
+    """What the unigram alone, and the most frequent id alone, score on the window's targets.
 
     Counts come from every file of the shard less the window's ids: p(id) = (c + ½) / (N + ½ rows), over `rows`
     entries; from the window's own ids if nothing else remains. InputError if the window holds an id outside the
@@ -164,7 +165,7 @@ def _top_id(known: npt.NDArray[np.int64], targets: npt.NDArray[np.int64]) -> flo
 
 def _note(source: BaselineSource, tokens: int, rows: int) -> str:
     if source == "the window itself":
-        return "The shard holds nothing but the window, so its word counts are its own: too low, not held out."
+        return "The shard holds nothing but the window, so its unigram counts are its own: too low, not held out."
     if tokens < rows:
-        return f"Word counts come from only {tokens:,} ids over {rows:,} rows: smoothing makes the baseline too high."
+        return f"The unigram comes from only {tokens:,} ids over {rows:,} rows: smoothing makes the baseline too high."
     return ""

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
-from data.demo import DEFAULT_DIR
+from diag.demo.build import DEFAULT_DIR
 
 PROJECT = Path(__file__).resolve().parents[2]
 SETTLED = (

@@ -10,7 +10,7 @@ import pytest
 from browser_server import WAIT, Server, Watched, start_server, stop_server
 from playwright.sync_api import Browser, expect, sync_playwright
 
-from data.demo import build_demo
+from diag.demo.build import build_demo
 
 CHROMIUM = "/usr/bin/chromium"
 INSTALL = "apt-get install -y --no-install-recommends chromium"

@@ -14,8 +14,8 @@ import pytest
 from browser_server import Server, Watched, start_server, stop_server
 from playwright.sync_api import expect
 
-from data.demo import DEFAULT_DIR
-from diag.ui.session import SCAN_SECONDS
+from diag.demo.build import DEFAULT_DIR
+from diag.ui.shell.session import SCAN_SECONDS
 
 QUESTIONS = {
     "case": "Is it worse than chance?",

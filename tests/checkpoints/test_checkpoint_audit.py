@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from checkpoint_samples import EMBEDDING, HEAD, Build, Tensors, healthy_tensors
 
-from diag import jsonio
 from diag.checkpoints import audit_checkpoint, tensor_stats
 from diag.checkpoints.audit import CODES
+from diag.results import codec
 
 HEALTHY = healthy_tensors()
 DOWN, NORM, Q = "model.layers.1.mlp.down_proj.weight", "model.norm.weight", "model.layers.0.self_attn.q_proj.weight"
@@ -76,7 +76,7 @@ def test_a_healthy_untied_file_has_no_findings(build: Build) -> None:
 
 def test_the_json_has_the_promised_keys(build: Build) -> None:
     audit = audit_checkpoint(build({DOWN: with_nan(), HEAD: OTHER * np.float32(np.nan)}))
-    answer = json.loads(jsonio.dumps(audit.to_json()))
+    answer = json.loads(codec.dumps(audit.to_json()))
     promised = "path format family declared_architecture parameters tensors bytes config tie findings fingerprint"
     assert set(promised.split()) | {"seconds"} == set(answer)
     assert answer["tensors"] == len(HEALTHY) + 1

@@ -11,9 +11,9 @@ from checkpoint_samples import Build
 from safetensors.numpy import save_file
 
 from diag.checkpoints import LayoutScore, layout_scores, open_checkpoint
-from diag.checkpoints.directions import READINGS, Sample, directions, directions_of
 from diag.checkpoints.families import Side
-from diag.checkpoints.layout import FALSE_ALARMS, Facing, correlate, facing_matrices, judge, sound_as_stored
+from diag.checkpoints.signatures.directions import READINGS, Sample, directions, directions_of
+from diag.checkpoints.signatures.layout import FALSE_ALARMS, Facing, correlate, facing_matrices, judge, sound_as_stored
 
 Values = dict[str, np.ndarray]
 

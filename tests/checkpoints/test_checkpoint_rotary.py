@@ -10,7 +10,7 @@ from checkpoint_samples import Build
 from safetensors.numpy import save_file
 
 from diag.checkpoints import open_checkpoint, rotary_pairing
-from diag.checkpoints.rotary import FALSE_ALARMS, pairing
+from diag.checkpoints.signatures.rotary import FALSE_ALARMS, pairing
 
 Layer = tuple[np.ndarray, np.ndarray]
 

@@ -12,8 +12,9 @@ from checkpoint_samples import CONFIG, EMBEDDING, Build, healthy_tensors
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from diag.checkpoints import kernels, open_checkpoint, rowpairs, scan
-from diag.checkpoints.sums import Sums
+from diag.checkpoints import open_checkpoint
+from diag.checkpoints.passes import kernels, row_pairs, scan
+from diag.checkpoints.passes.sums import Sums
 from diag.errors import Cancelled, InputError
 
 HEALTHY = healthy_tensors()
@@ -59,8 +60,8 @@ def test_rows_against_rows_compiled_and_with_numpy() -> None:
     a[4, 0] = b[4, 0] = np.nan
     a[5] = b[5] = 0
     results = []
-    for compare in (rowpairs.compiled_compare(), rowpairs.compare_numpy):
-        found = rowpairs.RowPairs.empty(9)
+    for compare in (row_pairs.compiled_compare(), row_pairs.compare_numpy):
+        found = row_pairs.RowPairs.empty(9)
         compare(a[:4], b[:4], 0, found)
         compare(a[4:], b[4:], 4, found)
         results.append(found)

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from checkpoint_samples import EMBEDDING, HEAD, Build, healthy_tensors
 
-from diag.checkpoints import random_looking, scan, tie_picture, tie_status
+from diag.checkpoints import random_looking, tie_picture, tie_status
+from diag.checkpoints.passes import scan
 
 E = healthy_tensors()[EMBEDDING]
 OTHER = healthy_tensors(seed=1)[EMBEDDING]

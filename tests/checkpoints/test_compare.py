@@ -21,8 +21,8 @@ from diag.checkpoints import (
     open_checkpoint,
 )
 from diag.checkpoints.dtypes import DTYPES
+from diag.checkpoints.passes.rounding import rounding
 from diag.checkpoints.reader import TensorInfo
-from diag.checkpoints.rounding import rounding
 from diag.errors import Cancelled
 
 P = "model.layers.2."

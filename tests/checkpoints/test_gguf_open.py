@@ -14,7 +14,7 @@ from gguf_samples import Q, encoded, export, permuted, random_blocks, write
 
 from diag.checkpoints import audit_checkpoint, open_checkpoint, tie_status
 from diag.checkpoints.formats.gguf_file import open_path
-from diag.checkpoints.views import PairedToHalves
+from diag.checkpoints.transforms import PairedToHalves
 from diag.errors import InputError
 
 WIDE = CONFIG | {"intermediate_size": 128}  # rows of whole blocks of 32

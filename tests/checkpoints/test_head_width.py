@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from diag.checkpoints import open_checkpoint
-from diag.checkpoints.headwidth import SMALL, seen_width
+from diag.checkpoints.identify.head_dim_from_rotary import SMALL, seen_width
 from diag.checkpoints.reader import Checkpoint
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "model"))

@@ -11,7 +11,7 @@ from apr_samples import Stored, apr, stored
 from safetensors.torch import load_file, save_file
 
 from diag.checkpoints import FAMILIES, open_checkpoint, tie_status
-from diag.checkpoints.infer import contradictions
+from diag.checkpoints.identify.infer import contradictions
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "model"))
 from tiny import CONFIGS, write_tiny

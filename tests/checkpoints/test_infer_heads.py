@@ -6,7 +6,7 @@ import pytest
 
 from diag.checkpoints import FAMILIES, expected_tensors
 from diag.checkpoints.config import ModelConfig
-from diag.checkpoints.infer import canonical, dimensions
+from diag.checkpoints.identify.infer import canonical, dimensions
 from diag.checkpoints.reader import TensorInfo
 
 # Family, model, hidden size, heads, key-value heads, head size: from each model's published config.json. Pythia

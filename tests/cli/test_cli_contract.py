@@ -71,10 +71,10 @@ def test_shard_compares_reads_and_audits_the_window(demo: Path) -> None:
     assert rows["Distinct tokens"] == ("2", "3,824") and rows["Unk ratio"] == ("99.99%", "0.00%")
     assert [(t["position"], t["text"]) for t in value["span"]["items"]] == [(i, "<unk>") for i in range(1000, 1004)]
     shown = run("shard", broken, "--tokenizer", tokenizer, *more).stdout
-    assert "Whole shard" in shown and "gate: word counts alone against 9.38 nats: VOID" in shown
+    assert "Whole shard" in shown and "gate: the unigram alone against 9.38 nats: VOID" in shown
 
 
-def test_the_word_pairs_of_a_sound_shard_lie_between_nothing_and_word_counts(demo: Path) -> None:
+def test_the_bigram_of_a_sound_shard_lie_between_nothing_and_the_unigram(demo: Path) -> None:
     value = answer("shard", demo / "shards" / "stdlib", "--vocab-size", "4096")
     assert 3 < value["bigram"]["nats"] < value["entropy_nats"] - 1
     assert value["bigram"]["scored"] > 1_000_000

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from diag.case import Case
 from diag.evidence.records import Record, make_record
-from diag.findings import (
+from diag.results.findings import (
     Check,
     Conclusion,
     Diagnosis,
@@ -114,7 +114,7 @@ def reading(loss: float | None = 0.000758) -> Reading:
         chance_nats=11.93,
         unigram_nats=0.000652,
         null_models_nats=(0.0007,),
-        zone=None if loss is None else "no_better_than_counts",
+        zone=None if loss is None else "no_better_than_unigram",
         gate=GateResult(9.38, "VOID"),
         data=Check("degenerate", "Two distinct ids."),
         tie=Check("tied_absent", "Declared tied, no head in the file."),

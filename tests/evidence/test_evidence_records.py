@@ -44,7 +44,7 @@ def test_a_reading_comes_back_too(tmp_path: Path) -> None:
     assert kept.cost == {"seconds": 3.5, "forward_passes": 9}
 
 
-def test_a_record_from_before_word_pairs_still_opens() -> None:
+def test_a_record_from_before_the_bigram_still_opens() -> None:
     record = record_of(diagnosis(reading=reading(), bigram_nats=4.4))
     found = record.diagnosis()
     assert found is not None and found.bigram_nats == 4.4
@@ -126,7 +126,7 @@ def _forged(record: Record, **changes: object) -> bytes:
     """A record with changed content and a hash that fits it: what an attacker would send."""
     import hashlib
 
-    from diag.jsonio import canonical
+    from diag.results.codec import canonical
 
     content = {**record.content(), **changes}
     content = {key: value for key, value in content.items() if value is not None}

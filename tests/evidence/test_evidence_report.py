@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from diag.case import Case
 from diag.evidence.records import Record
-from diag.evidence.report import MAX_REPORT, escape, report_markdown
-from diag.findings import Conclusion, Finding, RepairResult, Signature
+from diag.report.markdown import MAX_REPORT, escape, report_markdown
+from diag.results.findings import Conclusion, Finding, RepairResult, Signature
 from diag.units import Claim
 
 
@@ -32,10 +32,10 @@ def test_the_ruler_is_in_nats_bits_and_perplexity_lowest_first(record: Record) -
     assert "claimed, given as 19.8 nats | 19.8000 |" in text
 
 
-def test_the_ruler_has_word_pairs_where_the_record_has_them(record: Record) -> None:
+def test_the_ruler_has_the_bigram_where_the_record_has_them(record: Record) -> None:
     text = report_markdown(record_of(diagnosis(bigram_nats=4.4)), None)
-    assert "| word pairs (held-out bigram) | 4.4000 | 6.3479 |" in text
-    assert "word pairs" not in report_markdown(record, None)
+    assert "| held-out bigram | 4.4000 | 6.3479 |" in text
+    assert "bigram" not in report_markdown(record, None)
 
 
 def test_the_findings_and_the_joint_set_have_their_numbers(record: Record) -> None:
@@ -60,7 +60,7 @@ def test_without_an_address_it_says_who_can_open_the_link(record: Record) -> Non
 
 def test_a_reading_has_a_report_too() -> None:
     text = report_markdown(record_of(reading(), kind="measure"), None)
-    assert "Loss 0.000758 ± 1e-05 nats, no better than word counts" in text and "python -m diag forward" in text
+    assert "Loss 0.000758 ± 1e-05 nats, no better than the unigram" in text and "python -m diag forward" in text
     assert "--gate-below" not in text and "## Findings" not in text
     assert "data: degenerate. Two distinct ids." in text and "tied weights: tied absent" in text
     assert "Loss not computed (n" in report_markdown(record_of(reading(None), kind="measure"), None)

@@ -7,10 +7,10 @@ import math
 import numpy as np
 import pytest
 
-from diag.findings import Signature
 from diag.hypotheses.gain import Gain, gain
 from diag.hypotheses.registry import REGISTRY
 from diag.hypotheses.verdict import Outcome, Summary, Trial, conclude, judge
+from diag.results.findings import Signature
 from diag.units import Claim, Ruler, bits, claim_in_other_unit, gate_word, perplexity, skill, zone
 
 CHANCE = math.log(4096)
@@ -178,7 +178,7 @@ BROKEN = {"loss": 12.6, "zone": "worse_than_chance", "excess_material": True, "r
         (BROKEN | {"joint_ids": (), "final_zone": "worse_than_chance"}, None, "unexplained"),
         (BROKEN | {"reference": None, "joint_loss": 3.2, "joint_share": 1.0}, None, "explained"),
         (
-            BROKEN | {"reference": None, "joint_loss": 7.0, "joint_share": 1.0, "final_zone": "no_better_than_counts"},
+            BROKEN | {"reference": None, "joint_loss": 7.0, "joint_share": 1.0, "final_zone": "no_better_than_unigram"},
             None,
             "partly_explained",
         ),
@@ -199,8 +199,8 @@ def test_conclusion(changes: dict, claim: Claim | None, kind: str) -> None:
         (CHANCE + 0.051, "worse_than_chance"),
         (CHANCE + 0.049, "about_chance"),
         (CHANCE - 0.049, "about_chance"),
-        (CHANCE - 0.051, "no_better_than_counts"),
-        (6.8, "no_better_than_counts"),
+        (CHANCE - 0.051, "no_better_than_unigram"),
+        (6.8, "no_better_than_unigram"),
         (6.79, "plausible"),
         (0.68, "plausible"),
         (0.679, "too_good"),
@@ -217,7 +217,7 @@ def test_the_report_that_started_this_compared_nats_with_bits() -> None:
 
 
 def test_gate_words() -> None:
-    assert gate_word(9.38, 3.2, (5.14, 7.0)) == "VOID"  # word counts alone pass it
+    assert gate_word(9.38, 3.2, (5.14, 7.0)) == "VOID"  # the unigram alone passes it
     assert gate_word(9.38, 3.2, (11.0, 0.001)) == "VOID"  # the most frequent id alone passes it
     assert gate_word(4.0, 3.2, (5.14,)) == "PASS"
     assert gate_word(4.0, 4.0, (5.14,)) == "FAIL"

@@ -16,7 +16,7 @@ from transformers import AutoModelForCausalLM
 
 from diag.checkpoints import open_checkpoint, tie_status
 from diag.model.build import build
-from diag.model.probe import measure
+from diag.model.trace import measure
 from diag.shards import open_shard
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "checkpoints"))

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from tokenizers import Tokenizer, decoders, models
 
-from diag.shards import scan
+from diag.shards.counting import scan
 
 WriteShard = Callable[..., Path]
 

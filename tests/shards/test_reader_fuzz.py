@@ -10,7 +10,8 @@ import pytest
 from token_files import WRITERS
 
 from diag.errors import InputError
-from diag.shards import columns, megatron, open_shard, parquet, reader
+from diag.shards import open_shard, reader
+from diag.shards.formats import columns, megatron, parquet
 
 MUTATIONS = 120  # of each format
 MOST_IDS = 1 << 22  # decoded of one damaged file: a count that passed every check may still be large

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from token_files import WRITERS, flat
 
-from diag.shards import columns, datatrove, dolma, megatron, open_shard, parquet, reader
+from diag.shards import open_shard, reader
+from diag.shards.formats import columns, datatrove, dolma, megatron, parquet
 from diag.shards.reader import STORED_DTYPES
 
 CASES = [(name, dtype) for name, writer in WRITERS.items() for dtype in writer.dtypes]

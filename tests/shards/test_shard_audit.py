@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from diag.case import Window
 from diag.errors import InputError
 from diag.shards import ShardAudit, TokenText, audit_shard, open_shard
-from diag.shards.alarms import ALARMS
+from diag.shards.audit.alarms import ALARMS
 
 CONTRACT = {
     "path",
@@ -78,7 +78,7 @@ def test_the_broken_corpus_is_degenerate_and_its_gate_is_void(write_shard):
     assert audit.reasons[1].message.endswith("is 0.0015 bits a token (threshold 2 bits).")
 
 
-def test_the_gate_is_judged_in_nats_by_word_counts(write_shard):
+def test_the_gate_is_judged_in_nats_by_the_unigram(write_shard):
     shard = open_shard(write_shard([np.tile(np.arange(2048), 4)]))  # 11 bits, 7.62 nats
     words = [audit_shard(shard, vocab_size=5000, gate_below=below) for below in (9.38, 7.7, 7.6)]
     assert [a.gate.word for a in words if a.gate] == ["VOID", "VOID", "UNKNOWN"]
@@ -274,7 +274,7 @@ def test_shuffled_text_and_files_without_tokens_are_said(write_shard, shard: Pat
     audits = [audit_shard(open_shard(write_shard([ids, []])), vocab_size=4096, bigram=True) for ids in (text, shuffled)]
     said = [[note.partition(" (")[0] for note in audit.notes] for audit in audits]
     empty = "1 of 2 files hold no tokens: shard-00001.bin."
-    assert said == [[empty], [empty, "Word pairs predict the next id no better than word counts"]]
+    assert said == [[empty], [empty, "The bigram predicts the next id no better than the unigram"]]
     assert [audit.status for audit in audits] == ["ok", "ok"]
 
 

@@ -14,9 +14,11 @@ from hypothesis import strategies as st
 from diag import jit
 from diag.case import Window
 from diag.errors import Cancelled
-from diag.shards import TokenShard, bigram, open_shard, pairs, read_window
-from diag.shards.bigram import Bigram, bigram_baseline, held_out_bigram
-from diag.shards.pairs import cross_entropy
+from diag.shards import TokenDataset, open_shard, read_window
+from diag.shards.counting import pairs
+from diag.shards.counting.pairs import cross_entropy
+from diag.shards.figures import bigram
+from diag.shards.figures.bigram import Bigram, bigram_baseline, held_out_bigram
 
 SIZE = 6
 
@@ -130,11 +132,11 @@ def test_a_baseline_from_fewer_ids_than_rows_says_so(write_shard):
     shard = open_shard(write_shard([[0, 1, 2, 3, 0, 1, 2, 3]]))
     found = bigram_baseline(shard, read_window(shard, Window(1, 1, 3)), 100)
     assert found is not None
-    assert found.note == "Word pairs come from only 4 ids over 100 rows: smoothing makes the baseline too high."
+    assert found.note == "The bigram comes from only 4 ids over 100 rows: smoothing makes the baseline too high."
 
 
 @pytest.fixture(scope="module")
-def zipf(write_shard) -> TokenShard:
+def zipf(write_shard) -> TokenDataset:
     """1.2 M independent ids over 20,000 entries, in two files."""
     rng = np.random.default_rng(1)
     weights = 1 / np.arange(1, 20_001)
@@ -170,7 +172,7 @@ def test_the_halves_do_not_overlap_and_at_most_so_many_ids_are_used(zipf, monkey
         return cross_entropy(train, score, size)
 
     monkeypatch.setattr(bigram, "cross_entropy", caught)
-    monkeypatch.setattr(TokenShard, "ids", lambda self, file, start, stop: np.arange(start, stop) + 500_000 * file)
+    monkeypatch.setattr(TokenDataset, "ids", lambda self, file, start, stop: np.arange(start, stop) + 500_000 * file)
     total = first or zipf.tokens
     found = held_out_bigram(zipf, 1 << 21, first=first, most=most)
     positions = [half[half < 1 << 21] for half in halves]
@@ -210,11 +212,11 @@ def test_a_file_that_is_gone_is_left_out_and_said(write_shard):
 
 
 def test_progress_comes_to_an_end_and_can_stop(zipf):
-    calls: list[tuple[int, int]] = []
-    held_out_bigram(zipf, 20_000, progress=lambda *call: calls.append(call))
-    assert calls[-1] == (zipf.tokens, zipf.tokens) and calls == sorted(calls)
+    calls: list[float] = []
+    held_out_bigram(zipf, 20_000, progress=lambda fraction, text: calls.append(fraction))
+    assert calls[-1] == 1.0 and calls == sorted(calls)
 
-    def stop(done: int, total: int) -> None:
+    def stop(fraction: float, text: str) -> None:
         raise Cancelled
 
     with pytest.raises(Cancelled):

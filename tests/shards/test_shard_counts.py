@@ -16,12 +16,13 @@ from hypothesis import strategies as st
 
 from diag import jit
 from diag.errors import Cancelled
-from diag.shards import counts as counting
-from diag.shards import open_shard, reader, scan
-from diag.shards.counts import count_ids
-from diag.shards.documents import Documents
-from diag.shards.reader import Mapped, ShardFile, TokenShard
-from diag.shards.summary import Plan, ShardSummary, summarise, summarise_file, summarise_ids
+from diag.shards import open_shard, reader
+from diag.shards.counting import counts as counting
+from diag.shards.counting import scan
+from diag.shards.counting.counts import count_ids
+from diag.shards.counting.documents import Documents
+from diag.shards.counting.summary import Plan, ShardSummary, summarise, summarise_file, summarise_ids
+from diag.shards.reader import Mapped, ShardFile, TokenDataset
 
 SIZE, ENDS = 16, (3, 7)
 PLAN = Plan(SIZE, ENDS)
@@ -113,7 +114,7 @@ def test_a_summary_equals_plain_python(ids):
 
 @pytest.mark.usefixtures("kernel")
 def test_pieces_and_threads_lose_nothing_at_their_borders(monkeypatch):
-    monkeypatch.setattr("diag.shards.summary.PIECE_IDS", 7)
+    monkeypatch.setattr("diag.shards.counting.summary.PIECE_IDS", 7)
     monkeypatch.setattr(scan, "_SUB_IDS", 3)
     rng = random.Random(0)
     for n in (1, 6, 7, 8, 14, 15, 60, 300):
@@ -160,7 +161,7 @@ def test_summaries_add_up_in_any_order_bit_for_bit(files, seed, most):
         assert left.counts.outside == sum(not 0 <= i < SIZE for i in flat)
 
 
-def in_memory(files: list[list[int]]) -> TokenShard:
+def in_memory(files: list[list[int]]) -> TokenDataset:
     """A shard without a disk, so that a property can try hundreds."""
 
     class Held(Mapped):
@@ -170,7 +171,7 @@ def in_memory(files: list[list[int]]) -> TokenShard:
     rows = tuple(
         ShardFile(Path(str(i)), len(ids), Held(Path(str(i)), np.dtype("<i8"), len(ids))) for i, ids in enumerate(files)
     )
-    return TokenShard(Path(), "test", "i64", "little", rows, sum(map(len, files)))
+    return TokenDataset(Path(), "test", "i64", "little", rows, sum(map(len, files)))
 
 
 @settings(max_examples=20)
@@ -206,12 +207,12 @@ def test_count_ids_takes_any_shape_and_leaves_other_ids_out():
 
 def test_progress_ends_at_the_total_and_can_stop_the_count(write_shard):
     shard = open_shard(write_shard([np.zeros(2 * reader.PIECE_IDS + 5)]), dtype="u32")
-    seen: list[tuple[int, int]] = []
-    summarise(shard, Plan(4), progress=lambda done, total: seen.append((done, total)))
-    assert seen[0] == (reader.PIECE_IDS, shard.tokens)
-    assert seen[-1] == (shard.tokens, shard.tokens)
+    seen: list[tuple[float, str]] = []
+    summarise(shard, Plan(4), progress=lambda fraction, text: seen.append((fraction, text)))
+    assert seen[0] == (reader.PIECE_IDS / shard.tokens, f"{reader.PIECE_IDS:,} of {shard.tokens:,} ids")
+    assert seen[-1][0] == 1.0
 
-    def stop(done: int, total: int) -> None:
+    def stop(fraction: float, text: str) -> None:
         raise Cancelled
 
     with pytest.raises(Cancelled):

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from diag.case import Window
 from diag.errors import Cancelled, InputError
 from diag.shards import ShardAudit, TokenText, audit_shard, compare_shards, open_shard, read_span
-from diag.shards.store import Store, key_of
-from diag.shards.summary import Plan, summarise_file
+from diag.shards.counting.store import Store, key_of
+from diag.shards.counting.summary import Plan, summarise_file
 
 ZIPF = 1 / np.arange(1, 2001)
 
@@ -49,7 +49,7 @@ def plain(audit: ShardAudit) -> str:
 def test_a_second_audit_reads_no_ids_and_says_the_same(folder, tmp_path, monkeypatch):
     first = audit_shard(open_shard(folder), cache=tmp_path)
     assert [part.cached for part in first.parts] == [False] * 5
-    monkeypatch.setattr("diag.shards.parts.summarise_file", None)  # would fail if it were called
+    monkeypatch.setattr("diag.shards.audit.parts.summarise_file", None)  # would fail if it were called
     again = audit_shard(open_shard(folder), cache=tmp_path)
     assert [part.cached for part in again.parts] == [True] * 5
     assert plain(again) == plain(first)
@@ -57,8 +57,10 @@ def test_a_second_audit_reads_no_ids_and_says_the_same(folder, tmp_path, monkeyp
 
 
 def test_a_stopped_audit_goes_on_where_it_was(folder, tmp_path):
-    def stop(done: int, total: int) -> None:
-        if done > 45_000:
+    tokens = open_shard(folder).tokens
+
+    def stop(fraction: float, text: str) -> None:
+        if fraction * tokens > 45_000:
             raise Cancelled
 
     with pytest.raises(Cancelled):

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from diag.shards.counts import IdCounts
-from diag.shards.documents import BUCKETS, Documents, bucket_of, bucket_starts
-from diag.shards.drift import drift, expected_js_bits, from_the_rest, js_bits, odd_ones
-from diag.shards.statistics import binned, coverage, dead, entropy, ids_for_share, zipf_slope
+from diag.shards.counting.counts import IdCounts
+from diag.shards.counting.documents import BUCKETS, Documents, bucket_of, bucket_starts
+from diag.shards.figures.drift import drift, expected_js_bits, from_the_rest, js_bits, odd_ones
+from diag.shards.figures.statistics import binned, coverage, dead, entropy, ids_for_share, zipf_slope
 
 frequencies = st.lists(st.integers(1, 10**6), min_size=1, max_size=200).map(lambda c: np.array(sorted(c)[::-1]))
 tables = st.lists(st.integers(0, 50), min_size=3, max_size=40)

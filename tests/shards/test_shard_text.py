@@ -10,7 +10,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
-from diag.shards import TokenText, spelling
+from diag.shards import TokenText
+from diag.shards.figures import spelling
 from diag.shards.reader import MAX_VOCAB
 from diag.units import LN2, bits_per_byte
 

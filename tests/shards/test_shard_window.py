@@ -1,4 +1,4 @@
-"""The window a trainer validates on, and what word counts alone score on it."""
+"""The window a trainer validates on, and what the unigram alone scores on it."""
 
 from __future__ import annotations
 

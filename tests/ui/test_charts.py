@@ -9,11 +9,11 @@ import numpy as np
 import plotly.graph_objects as go
 import pytest
 
-from diag.findings import Finding, LayerProbe, RepairResult, Screened, Signature
+from diag.results.findings import Finding, LayerProbe, RepairResult, Screened, Signature
 from diag.ui import charts
-from diag.ui.charts_flags import Label, Mark, Placed, place
-from diag.ui.charts_ruler import _arrange, _marks
-from diag.ui.charts_style import MAX_MARKS, escape, sample
+from diag.ui.charts.flags import Label, Mark, Placed, place
+from diag.ui.charts.ruler import _arrange, _marks
+from diag.ui.charts.style import MAX_MARKS, escape, sample
 from diag.units import Claim, Ruler, bits, zone
 
 RULER = Ruler(chance_nats=11.93, unigram_nats=6.8, reference_nats=2.1, bigram_nats=4.4)
@@ -72,10 +72,10 @@ def test_every_ruler_finds_a_place_for_all_its_labels(seed: int) -> None:
 
 def test_the_ruler_names_every_mark_and_zone_in_nats() -> None:
     figure = charts.ruler(19.8, RULER, claim=Claim(17.22), gate_below=9.38, stderr_nats=0.05)
-    for words in ("loss", "19.80 nats", "reference", "word counts", "chance ln V", "claim", "17.22", "gate", "9.38"):
+    for words in ("loss", "19.80 nats", "reference", "unigram", "chance ln V", "claim", "17.22", "gate", "9.38"):
         assert words in texts(figure)
-    assert "word pairs" in texts(figure) and "4.40 nats" in texts(figure)
-    hover = next(trace.hovertext for trace in figure.data if trace.name == "word pairs")
+    assert "bigram" in texts(figure) and "4.40 nats" in texts(figure)
+    hover = next(trace.hovertext for trace in figure.data if trace.name == "bigram")
     assert "6.3479 bits" in hover and "learnt from the rest of the shard" in hover
     for words in ("too good", "plausible", "no better than", "about chance", "worse than"):
         assert words in texts(figure)
@@ -164,12 +164,12 @@ def test_any_number_of_layers_stays_below_the_bound(draw: object, count: int) ->
     assert marks(draw(own, own)) <= MAX_MARKS  # type: ignore[operator]
 
 
-@pytest.mark.parametrize(("pairs", "below"), [(4.4, "word pairs"), (7.0, "word counts"), (None, "")])
+@pytest.mark.parametrize(("pairs", "below"), [(4.4, "bigram"), (7.0, "unigram"), (None, "")])
 def test_the_levels_of_the_logit_lens_keep_their_words_apart(pairs: float | None, below: str) -> None:
     figure = charts.logit_lens([probe(0)], (), Ruler(8.3, 6.8, bigram_nats=pairs))
     stands = {str(a.text).rsplit(" ", 2)[0]: a.yanchor for a in figure.layout.annotations}
     assert {words for words, anchor in stands.items() if anchor == "top"} == ({below} if below else set())
-    assert ("word pairs" in stands) == (pairs is not None)
+    assert ("bigram" in stands) == (pairs is not None)
 
 
 def test_all_nan_layers_draw() -> None:

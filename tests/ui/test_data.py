@@ -14,9 +14,12 @@ import pytest
 from diag.case import Case, Window
 from diag.catalogue import Catalogue, Entry, scan
 from diag.errors import InputError
-from diag.findings import LayerProbe
+from diag.results.findings import LayerProbe
 from diag.settings import Root, Settings
-from diag.ui import knowledge, layers, summaries, tables, triage
+from diag.ui.activations import layers
+from diag.ui.evidence import knowledge
+from diag.ui.shell import summaries, tables
+from diag.ui.triage import table as triage
 
 
 @pytest.fixture(scope="module")

@@ -10,8 +10,10 @@ import pytest
 
 from diag.shards import ShardAudit, TokenText, audit_shard, compare_shards, open_shard, read_span
 from diag.shards.span import SpanToken
-from diag.ui import charts, tables_shard, typeset
-from diag.ui.charts_style import MAX_MARKS
+from diag.ui import charts
+from diag.ui.charts.style import MAX_MARKS
+from diag.ui.shard import tables as tables_shard
+from diag.ui.shard import typeset
 
 
 @pytest.fixture(scope="module")

@@ -15,8 +15,8 @@ def test_the_page_process_never_imports_torch() -> None:
     """diag.ui, app.py and everything the pages import, in a process of its own."""
     lines = ["import importlib, pkgutil, sys", "import app, diag.ui"]
     lines += [
-        "names = [m.name for m in pkgutil.iter_modules(diag.ui.__path__) if m.name != 'main']",
-        "[importlib.import_module(f'diag.ui.{name}') for name in names]",
+        "names = [m.name for m in pkgutil.walk_packages(diag.ui.__path__, 'diag.ui.') if not m.name.endswith('.main')]",
+        "[importlib.import_module(name) for name in names]",
     ]
     for page in PAGES:
         for match in re.finditer(r"^(?:from [\w.]+ )?import [^(\n]+$", page.read_text(encoding="utf-8"), re.M):

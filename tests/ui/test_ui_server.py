@@ -13,8 +13,8 @@ from starlette.applications import Starlette
 
 from diag.case import Case, Window
 from diag.evidence.records import Record, make_record, write_record
-from diag.findings import Conclusion, Diagnosis
-from diag.ui import server
+from diag.results.findings import Conclusion, Diagnosis
+from diag.ui.shell import server
 
 EVIL = '"><script>alert(1)</script>'
 

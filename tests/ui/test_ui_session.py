@@ -7,7 +7,7 @@ import pytest
 from diag.case import Case, Window
 from diag.catalogue import Catalogue
 from diag.settings import Settings
-from diag.ui import session
+from diag.ui.shell import session
 from diag.units import Claim
 
 BROKEN, HEALTHY = "demo/checkpoints/h4a-random-head", "demo/checkpoints/healthy"

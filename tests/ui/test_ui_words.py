@@ -7,7 +7,7 @@ import math
 import pandas as pd
 import pytest
 
-from diag.ui import show, words
+from diag.ui.shell import show, words
 from diag.units import Claim, Ruler
 
 
@@ -69,7 +69,7 @@ def test_a_spreadsheet_runs_nothing_from_a_csv() -> None:
 def test_every_status_has_a_mark_and_a_word() -> None:
     from typing import get_args
 
-    from diag.findings import ConclusionKind, Status
+    from diag.results.findings import ConclusionKind, Status
     from diag.units import GateWord
 
     for vocabulary in (Status, ConclusionKind, GateWord):

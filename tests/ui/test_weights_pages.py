@@ -11,11 +11,14 @@ import pandas as pd
 import pytest
 
 from diag.catalogue import Catalogue, scan
-from diag.checkpoints import CheckpointComparison, compare_checkpoints, open_checkpoint, tensor_view
+from diag.checkpoints import CheckpointComparison, compare_checkpoints, open_checkpoint, tensor_profile
 from diag.settings import Root, Settings
-from diag.ui import charts, comparisons, show, summaries, tables, tables_weights, words
-from diag.ui.charts_style import MAX_MARKS
-from diag.ui.long_work import Kept
+from diag.ui import charts
+from diag.ui.charts.style import MAX_MARKS
+from diag.ui.shell import show, summaries, tables, words
+from diag.ui.shell.long_work import Kept
+from diag.ui.weights import comparisons
+from diag.ui.weights import tables as tables_weights
 
 HEAD = "lm_head.weight"
 
@@ -74,7 +77,7 @@ def test_the_comparison_as_a_table(demo: Path) -> None:
 
 def test_one_tensor_says_where_it_is_stored(demo: Path) -> None:
     checkpoint = open_checkpoint(demo / "checkpoints" / "healthy")
-    table = tables_weights.tensor_numbers(tensor_view(checkpoint, "model.norm.weight")).set_index("what")
+    table = tables_weights.tensor_numbers(tensor_profile(checkpoint, "model.norm.weight")).set_index("what")
     info = checkpoint.info("model.norm.weight")
     assert table.loc["file", "value"] == "model.safetensors"
     assert table.loc["file", "how"] == f"from byte {info.offset:,} to {info.offset + 511:,}"
@@ -90,7 +93,7 @@ def test_the_configuration_says_where_each_value_comes_from(catalogue: Catalogue
 
 def test_charts_of_a_tensor_stay_small_and_literal(demo: Path) -> None:
     checkpoint = open_checkpoint(demo / "checkpoints" / "h4a-random-head")
-    views = [(f"<b>{n}</b>", tensor_view(checkpoint, HEAD)) for n in ("a", "b")]
+    views = [(f"<b>{n}</b>", tensor_profile(checkpoint, HEAD)) for n in ("a", "b")]
     figures = [
         charts.values(views),
         charts.profile([(n, v.rows) for n, v in views], "row"),

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from data.defects import EMBEDDING, HEAD, column_major, first_down_zero, norms_plus_one, random_head, row_major
-from data.tensors import Tensors, read_tensors, to_bits, to_float, write_tensors
+from diag.demo.defects import EMBEDDING, HEAD, column_major, first_down_zero, norms_plus_one, random_head, row_major
+from diag.demo.tensors import Tensors, read_tensors, to_bits, to_float, write_tensors
 
 LAYERS = 6
 

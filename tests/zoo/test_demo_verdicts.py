@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 from test_zoo import WINDOW, check, diagnose
 
-from data.demo import DEFAULT_DIR, build_demo
 from diag.case import Case
 from diag.checkpoints import open_checkpoint
+from diag.demo.build import DEFAULT_DIR, build_demo
 from diag.hypotheses import suite
 from diag.hypotheses.base import Context
 from diag.hypotheses.registry import REGISTRY
 from diag.jobs.inputs import open_inputs
 from diag.model.build import CheckpointTensors, build
 from diag.model.evaluate import Evaluator
-from diag.model.probe import measure
+from diag.model.trace import measure
 
 C, OPEN = "confirmed", "inconclusive"
 WITHOUT_REFERENCE = {
@@ -49,7 +49,7 @@ def test_without_a_reference(name: str, demo: Path, shard: Path) -> None:
     assert diagnosis.reference_nats is None
 
 
-def test_the_healthy_checkpoint_is_healthy_and_better_than_word_counts_by_40_percent(
+def test_the_healthy_checkpoint_is_healthy_and_better_than_the_unigram_by_40_percent(
     healthy: Path, shard: Path
 ) -> None:
     diagnosis = diagnose(healthy, shard, None)

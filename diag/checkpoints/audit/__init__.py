@@ -2,6 +2,6 @@
 
 from diag.checkpoints.audit.codes import CODES, AuditFinding
 from diag.checkpoints.audit.report import CheckpointAudit, audit_checkpoint
-from diag.checkpoints.audit.stats import TensorStats, tensor_stats
+from diag.checkpoints.passes.stats import TensorStats, tensor_stats
 
 __all__ = ["CODES", "AuditFinding", "CheckpointAudit", "TensorStats", "audit_checkpoint", "tensor_stats"]

@@ -9,9 +9,9 @@ import numpy as np
 
 from diag.checkpoints.audit.codes import AuditFinding, finding
 from diag.checkpoints.audit.facts import Fact
-from diag.checkpoints.audit.stats import TensorStats
+from diag.checkpoints.passes.stats import TensorStats
 from diag.checkpoints.reader import Checkpoint
-from diag.checkpoints.tie import Tie
+from diag.checkpoints.signatures.tie import Tie
 
 # A head stored in bfloat16 beside a float32 embedding is off by at most 2⁻⁸ of a weight.
 ROUNDING = 2.0**-8

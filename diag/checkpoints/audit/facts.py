@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from diag.checkpoints.audit.stats import TensorStats
 from diag.checkpoints.audit.structure import HARMLESS
 from diag.checkpoints.families import Kind
+from diag.checkpoints.passes.scan import TensorScan
+from diag.checkpoints.passes.stats import TensorStats
 from diag.checkpoints.reader import Checkpoint, TensorInfo
-from diag.checkpoints.scan import TensorScan
 
 _NORM = re.compile(r".*(norm|\bln|layernorm)[^.]*\.weight", re.IGNORECASE)
 _NO_WEIGHTS = ("I64", "I32", "I16", "I8", "U64", "U32", "U16", "U8", "BOOL")  # tables and masks

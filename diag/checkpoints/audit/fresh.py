@@ -15,9 +15,9 @@ import numpy as np
 from diag.checkpoints.audit.codes import AuditFinding, finding
 from diag.checkpoints.audit.facts import TOKENS, Fact
 from diag.checkpoints.dtypes import Array
-from diag.checkpoints.layout import LayoutScore
+from diag.checkpoints.passes.sums import fresh_variation, variation
 from diag.checkpoints.reader import Checkpoint
-from diag.checkpoints.sums import fresh_variation, variation
+from diag.checkpoints.signatures.layout import LayoutScore
 
 KINDS = {"Gaussian": 1.0, "uniform": math.sqrt(0.4)}
 # Trained embeddings and heads of two small Qwen2 have 2.7 to 3.8 times the fresh variation.

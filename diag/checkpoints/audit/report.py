@@ -9,22 +9,23 @@ from concurrent.futures import wait
 from dataclasses import dataclass
 from typing import Any
 
-from diag import jsonio
 from diag.checkpoints.audit.codes import AuditFinding, finding
 from diag.checkpoints.audit.copies import duplicates, tie_findings
 from diag.checkpoints.audit.facts import facts
 from diag.checkpoints.audit.fresh import fresh, token_rows
 from diag.checkpoints.audit.norms import norms
-from diag.checkpoints.audit.stats import TensorStats, tensor_stats
 from diag.checkpoints.audit.structure import constants, structure
 from diag.checkpoints.audit.tags import dtype_tags
 from diag.checkpoints.audit.values import not_examined, truncation, values
 from diag.checkpoints.digest import in_background
-from diag.checkpoints.layout import LayoutScore, layout_scores
+from diag.checkpoints.passes.scan import scan_checkpoint
+from diag.checkpoints.passes.stats import TensorStats, tensor_stats
 from diag.checkpoints.reader import Checkpoint
-from diag.checkpoints.rotary import RotaryScore, rotary_pairing
-from diag.checkpoints.scan import Progress, part, scan_checkpoint
-from diag.checkpoints.tie import Tie, tie_status
+from diag.checkpoints.signatures.layout import LayoutScore, layout_scores
+from diag.checkpoints.signatures.rotary import RotaryScore, rotary_pairing
+from diag.checkpoints.signatures.tie import Tie, tie_status
+from diag.progress import Progress, part, silent
+from diag.results import codec
 
 MAX_PER_CODE = 50  # a file with the wrong names would otherwise give thousands of equal findings
 _ORDER = {"error": 0, "warning": 1, "info": 2}
@@ -44,7 +45,7 @@ class CheckpointAudit:
     def to_json(self) -> dict[str, Any]:
         """Plain data with the keys that the command line promises; non-finite numbers are strings."""
         c = self.checkpoint
-        answer: dict[str, Any] = jsonio.plain(
+        answer: dict[str, Any] = codec.plain(
             {
                 "path": str(c.path),
                 "format": c.format,
@@ -63,7 +64,7 @@ class CheckpointAudit:
         return answer
 
 
-def audit_checkpoint(checkpoint: Checkpoint, progress: Progress | None = None) -> CheckpointAudit:
+def audit_checkpoint(checkpoint: Checkpoint, progress: Progress = silent) -> CheckpointAudit:
     """Read each byte once for all statistics and once for the fingerprint, compare head and embedding, apply the rules.
 
     Cost (benchmarks/README.md): 1 GB of bfloat16 takes 0.8 s on two cores and 60 MB of memory. Findings come worst
@@ -71,14 +72,13 @@ def audit_checkpoint(checkpoint: Checkpoint, progress: Progress | None = None) -
     a file changes while it is read.
     """
     started = time.perf_counter()
-    say = progress or (lambda share, what: None)
     with in_background(checkpoint.files) as digests:  # it needs no interpreter lock, so it fills what others leave idle
         stats = tensor_stats(checkpoint, part(progress, 0.0, 0.5))
         by_name = {s.name: s for s in stats}
         tensors = facts(checkpoint, scan_checkpoint(checkpoint), by_name)
-        say(0.5, "comparing head and embedding")
+        progress(0.5, "comparing head and embedding")
         tie = tie_status(checkpoint)
-        say(0.6, "applying the rules")
+        progress(0.6, "applying the rules")
         scores = layout_scores(checkpoint, part(progress, 0.6, 0.7))
         found = [
             *structure(checkpoint),
@@ -96,9 +96,9 @@ def audit_checkpoint(checkpoint: Checkpoint, progress: Progress | None = None) -
             *rotary(rotary_pairing(checkpoint)),
         ]
         while not wait([digests], timeout=0.1).done:
-            say(0.7, "taking the fingerprint")
+            progress(0.7, "taking the fingerprint")
         digests.result()
-    say(1.0, "done")
+    progress(1.0, "done")
     return CheckpointAudit(
         checkpoint=checkpoint,
         tie=tie,

@@ -10,8 +10,8 @@ import numpy as np
 from diag.checkpoints.audit.codes import AuditFinding, finding
 from diag.checkpoints.audit.facts import Fact
 from diag.checkpoints.dtypes import Array
+from diag.checkpoints.passes.scan import readable
 from diag.checkpoints.reader import Checkpoint
-from diag.checkpoints.scan import readable
 
 # Trained weights have a root mean square of 0.01 to 1; float16 bytes read as bfloat16 give values around 1e4.
 IMPLAUSIBLE_RMS = 100.0

@@ -17,10 +17,10 @@ from typing import Any, NamedTuple
 
 from diag.checkpoints.dtypes import DTYPES
 from diag.checkpoints.formats.apr_names import EMBEDDING, HEAD, canonical, configuration
-from diag.checkpoints.formats.beside import tokenizer_in
+from diag.checkpoints.formats.companions import tokenizer_in
 from diag.checkpoints.reader import Opened, TensorInfo
+from diag.checkpoints.transforms import Reshaped
 from diag.checkpoints.untrusted import check_overlaps, is_text, json_object
-from diag.checkpoints.views import Reshaped
 from diag.errors import InputError
 
 NAME = "apr"

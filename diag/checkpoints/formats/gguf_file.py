@@ -17,7 +17,7 @@ from diag.checkpoints.formats.gguf_config import architecture_of, told
 from diag.checkpoints.formats.gguf_header import MAGIC, GgufEntry, GgufHeader, read_header
 from diag.checkpoints.formats.gguf_names import Architecture, hugging_face_name
 from diag.checkpoints.reader import Opened, TensorInfo
-from diag.checkpoints.views import Transposed
+from diag.checkpoints.transforms import Transposed
 from diag.errors import InputError
 
 MAX_PARTS = 1_000

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from diag.checkpoints.views import PairedToHalves, PartsToHeads, Plus, Transposed, View
+from diag.checkpoints.transforms import PairedToHalves, PartsToHeads, Plus, Transposed, View
 
 # A rule makes the view of one tensor from the config and the stored shape; None where the config says too little.
 Rule = Callable[[Mapping[str, Any], tuple[int, ...]], View | None]

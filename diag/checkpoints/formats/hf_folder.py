@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from diag.checkpoints.formats import apr_file, safetensors_file, torch_file
-from diag.checkpoints.formats.beside import config_in, tokenizer_in
+from diag.checkpoints.formats.companions import config_in, tokenizer_in
 from diag.checkpoints.formats.sharded import Read, open_index
 from diag.checkpoints.reader import Opened
 from diag.errors import InputError

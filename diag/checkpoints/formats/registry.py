@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from diag.checkpoints.assemble import assemble
 from diag.checkpoints.formats import apr_file, gguf_file, hf_folder, safetensors_file, torch_file
+from diag.checkpoints.identify.assemble import assemble
 from diag.checkpoints.reader import Checkpoint, Opened
 from diag.errors import InputError
 

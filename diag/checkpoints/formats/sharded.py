@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from diag.checkpoints.formats.beside import read_json
+from diag.checkpoints.formats.companions import read_json
 from diag.checkpoints.reader import TensorInfo
 from diag.errors import InputError, one_line
 

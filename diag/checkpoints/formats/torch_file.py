@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from diag.checkpoints.dtypes import DTYPES
-from diag.checkpoints.formats.beside import config_in, tokenizer_in
+from diag.checkpoints.formats.companions import config_in, tokenizer_in
 from diag.checkpoints.formats.torch_pickle import MAX_PICKLE_BYTES, Refused, Storage, StoredTensor, read_pickle
 from diag.checkpoints.reader import Opened, TensorInfo
+from diag.checkpoints.transforms import Transposed, View
 from diag.checkpoints.untrusted import is_text
-from diag.checkpoints.views import Transposed, View
 from diag.errors import InputError, one_line
 
 NAME = "torch"

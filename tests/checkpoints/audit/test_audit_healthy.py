@@ -14,9 +14,9 @@ from checkpoint_samples import EMBEDDING, HEAD
 from diag.checkpoints import CheckpointAudit, audit_checkpoint, open_checkpoint
 from diag.checkpoints.audit.facts import facts
 from diag.checkpoints.audit.norms import norms
-from diag.checkpoints.audit.stats import tensor_stats
 from diag.checkpoints.families import FAMILIES
-from diag.checkpoints.scan import scan_checkpoint
+from diag.checkpoints.passes.scan import scan_checkpoint
+from diag.checkpoints.passes.stats import tensor_stats
 
 Plant = Callable[..., CheckpointAudit]
 SHAPE = {

@@ -1,0 +1,1 @@
+"""The built-in demo: a real corpus, a small trained checkpoint, and copies of it with planted defects. No torch."""

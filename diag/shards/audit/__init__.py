@@ -1,0 +1,1 @@
+"""Is the data real? Figures and alarms of a dataset of shards, file by file and as a whole."""

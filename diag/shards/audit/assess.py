@@ -1,0 +1,206 @@
+"""Any ids, judged: the figures of a summary and the alarms that they raise. The whole shard, a file and the window of a
+trainer go through here alike."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from diag.shards.audit.alarms import Facts, Reason, Separators, ShardStatus, judge
+from diag.shards.counting.counts import IdCounts
+from diag.shards.counting.documents import Documents
+from diag.shards.counting.summary import MAX_SEPARATORS, LongestRun, ShardSummary
+from diag.shards.figures.statistics import entropy, zipf_slope
+from diag.shards.reader import TokenDataset
+from diag.shards.text import TokenText
+from diag.units import bits
+
+
+@dataclass(frozen=True)
+class TopToken:
+    """One of the most frequent ids. share: fraction of the audited tokens. text: raw, None without a tokenizer."""
+
+    id: int
+    count: int
+    share: float
+    text: str | None
+
+
+@dataclass(frozen=True)
+class DocumentLengths:
+    """Tokens per document. by: "the format", or the id that ends documents; separators: how often it occurs.
+
+    Lengths leave the separator out, and a document ends with its file. Quantiles are exact below 4,096 tokens and
+    within 1.6 % above.
+    """
+
+    by: str
+    separator: int | None
+    separators: int
+    documents: int
+    mean: float
+    shortest: int
+    p10: int
+    median: int
+    p90: int
+    longest: int
+    under_8: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Audit:
+    """The figures of some ids. entropy_*: per token; *_corrected: Miller-Madow; see statistics.Entropy for the others.
+
+    unk_ratio: None when no unknown token is known. out_of_range: ids ≥ vocab_size or negative; with an unknown
+    vocabulary negative ids only. zipf_slope: None when there are too few distinct ids. bytes_per_token: of UTF-8 text,
+    special tokens as none; None without a tokenizer that tells.
+    """
+
+    tokens: int
+    distinct: int
+    max_id: int
+    out_of_range: int
+    entropy_bits: float
+    entropy_nats: float
+    entropy_bits_corrected: float
+    entropy_nats_corrected: float
+    unseen_mass: float
+    effective_choices: float
+    zipf_slope: float | None
+    unk_ratio: float | None
+    longest_run: LongestRun | None
+    bytes_per_token: float | None
+    documents: DocumentLengths | None
+    top: tuple[TopToken, ...]
+    status: ShardStatus
+    reasons: tuple[Reason, ...]
+
+
+@dataclass(frozen=True)
+class Yardstick:
+    """What ids are held against: the vocabulary, the unknown token, the ids that end documents, a tokenizer."""
+
+    vocab_size: int | None
+    vocab_source: str | None
+    unk_id: int | None
+    separators: Separators
+    text: TokenText | None
+
+
+def separators_of(shard: TokenDataset, text: TokenText | None) -> Separators:
+    """The ids that end documents: the one that the format or manifest names, and those of the tokenizer."""
+    special = text.special_ids() if text else frozenset()
+    named = text.separators() if text else ()
+    own = tuple(id for id in named if id in special) or named  # an ordinary entry only where nothing else ends a text
+    stated = shard.separator
+    both = dict.fromkeys((*((stated,) if stated is not None else ()), *own))
+    policy = (shard.manifest or {}).get("eos_policy")
+    ordinary = ""
+    if text and stated is not None and own and stated not in own and stated not in special:
+        ordinary = repr(text.text(stated))
+    return Separators(
+        stated=stated,
+        own=own,
+        counts=tuple((id, 0) for id in list(both)[:MAX_SEPARATORS]),
+        needed=bool(both) and not shard.boundaries and policy != "none",
+        ordinary=ordinary,
+    )
+
+
+def assess(summary: ShardSummary, against: Yardstick, *, top: int, **more: Any) -> tuple[Audit, Facts]:
+    """The audit of what was counted, and the facts it rests on. `more`: facts that a summary does not know."""
+    counts = summary.counts
+    ids, frequencies = counts.present()
+    measured = entropy(frequencies)
+    lengths = _documents(summary, against.separators)
+    n, size, run, ends = counts.tokens, against.vocab_size, summary.run, against.separators
+    facts = Facts(
+        tokens=n,
+        vocab_size=size,
+        vocab_source=against.vocab_source or "",
+        out_of_range=counts.negative if size is None else counts.out_of_range(size),
+        implausible=counts.outside - counts.negative,
+        max_id=counts.max_id,
+        top_id=int(ids[0]),
+        top_share=int(frequencies[0]) / n,
+        entropy_bits=bits(measured.plug_in),
+        unk_id=against.unk_id,
+        unk_share=counts.of(against.unk_id) / n if against.unk_id is not None else 0.0,
+        separators=replace(ends, counts=tuple((id, counts.of(id)) for id, _ in ends.counts)),
+        documents=lengths.documents if lengths else 0,
+        median_document=lengths.median if lengths else 0,
+        run=run.length if run else 0,
+        run_id=run.id if run else 0,
+        **more,
+    )
+    status, reasons = judge(facts)
+    text = against.text
+    return Audit(
+        tokens=n,
+        distinct=len(ids),
+        max_id=counts.max_id,
+        out_of_range=facts.out_of_range,
+        entropy_bits=bits(measured.plug_in),
+        entropy_nats=measured.plug_in,
+        entropy_bits_corrected=bits(measured.corrected),
+        entropy_nats_corrected=measured.corrected,
+        unseen_mass=measured.unseen_mass,
+        effective_choices=measured.choices,
+        zipf_slope=zipf_slope(frequencies),
+        unk_ratio=None if against.unk_id is None else facts.unk_share,
+        longest_run=summary.run,
+        bytes_per_token=_bytes_per_token(counts, text),
+        documents=lengths,
+        top=tuple(
+            TopToken(int(i), int(c), int(c) / n, text.text(int(i)) if text else None)
+            for i, c in zip(ids[:top], frequencies[:top], strict=True)
+        ),
+        status=status,
+        reasons=reasons,
+    ), facts
+
+
+def _documents(summary: ShardSummary, ends: Separators) -> DocumentLengths | None:
+    """As the format tells them, else as the stated separator cuts them, else as the most frequent of the known ones."""
+    if summary.stated is not None:
+        return lengths_of(summary.stated, "the format", None, 0)
+    found = [(id, summary.counts.of(id)) for id, _ in ends.counts if summary.counts.of(id)]
+    if not found:
+        return None
+    separator, count = next((row for row in found if row[0] == ends.stated), None) or max(found, key=lambda row: row[1])
+    return lengths_of(summary.separated[separator], f"id {separator}", separator, count)
+
+
+def chosen_documents(summary: ShardSummary, lengths: DocumentLengths | None) -> Documents | None:
+    """The tally behind `lengths`, for drawing."""
+    if lengths is None:
+        return None
+    return summary.stated if lengths.separator is None else summary.separated[lengths.separator]
+
+
+def lengths_of(documents: Documents, by: str, separator: int | None, separators: int) -> DocumentLengths:
+    """The figures of a tally."""
+    return DocumentLengths(
+        by=by,
+        separator=separator,
+        separators=separators,
+        documents=documents.documents,
+        mean=documents.mean,
+        shortest=documents.shortest,
+        p10=documents.quantile(0.1),
+        median=documents.quantile(0.5),
+        p90=documents.quantile(0.9),
+        longest=documents.longest,
+        under_8=documents.below(8),
+    )
+
+
+def _bytes_per_token(counts: IdCounts, text: TokenText | None) -> float | None:
+    lengths = text.byte_lengths() if text else None
+    if lengths is None:
+        return None
+    size = min(len(lengths), counts.size)
+    known = int(counts.counts[:size].sum())
+    return float(np.dot(counts.counts[:size], lengths[:size].astype(np.int64)) / known) if known else None

@@ -1,0 +1,153 @@
+"""A folder file by file: each summary kept, shown as it comes, and held against the others."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from diag.errors import InputError, one_line
+from diag.progress import Progress, silent
+from diag.shards.audit.alarms import ShardStatus
+from diag.shards.counting.store import Store, key_of
+from diag.shards.counting.summary import Plan, ShardSummary, counting, summarise_file
+from diag.shards.figures.drift import from_the_rest, odd_ones
+from diag.shards.figures.statistics import entropy
+from diag.shards.reader import BadFile, TokenDataset
+from diag.units import bits
+
+
+@dataclass(frozen=True)
+class Part:
+    """One file of a folder. js_bits: Jensen-Shannon divergence from the other files beyond what sampling explains,
+    None if it is too small to tell; differs: whether that makes it an odd one. cached: nothing had to be read."""
+
+    name: str
+    tokens: int
+    distinct: int
+    max_id: int
+    entropy_bits: float
+    top_id: int | None
+    top_share: float
+    status: ShardStatus
+    codes: tuple[str, ...]
+    cached: bool
+    js_bits: float | None = None
+    differs: bool = False
+
+
+Judge = Callable[[ShardSummary], tuple[ShardStatus, tuple[str, ...]]]
+"""A summary's status, and the codes of its alarms."""
+
+
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """A shard counted: the summary of all files, one row a file in order, and the files that turned out bad."""
+
+    total: ShardSummary
+    rows: tuple[Part, ...]
+    bad_files: tuple[BadFile, ...]
+
+
+def count_parts(
+    shard: TokenDataset,
+    plan: Plan,
+    judge: Judge,
+    *,
+    first: int | None = None,
+    cache: Path | None = None,
+    progress: Progress = silent,
+    on_part: Callable[[Part], Any] | None = None,
+) -> Parts:
+    """Count every file of a shard, or its first `first` ids.
+
+    Files that `cache` (a folder) knows are not read again; without one, summaries stay in a temporary folder until
+    this returns. A single file is not cached. A file found damaged on the way is listed in bad_files and the others
+    are counted; InputError if none is left. Costs one pass over the files, and the memory of two summaries.
+    """
+    end = shard.tokens if first is None else min(first, shard.tokens)
+    if len(shard.files) == 1:
+        total = summarise_file(shard, 0, plan, first=first, counted=counting(progress, 0, end))
+        return Parts(total, (_row(shard, 0, total, judge, cached=False),), ())
+    total, rows, bad, keys = ShardSummary.empty(plan), [], [], []
+    done = 0
+    with _store(cache) as store:
+        for index, file in enumerate(shard.files):
+            take = min(file.tokens, end - done)
+            if done >= end or take == 0:
+                continue
+            key = key_of(shard, index, plan, take)
+            summary = _here(store.get(key, plan), index)
+            known = summary is not None
+            try:
+                summary = summary or summarise_file(
+                    shard, index, plan, first=take, counted=counting(progress, done, end)
+                )
+            except InputError as error:
+                bad.append(BadFile(file.path, error.what))
+                end -= take
+                continue
+            if not known:
+                store.put(key, summary)
+            done += take
+            counting(progress, done, end)(0)
+            total += summary
+            keys.append(key)
+            rows.append(_row(shard, index, summary, judge, cached=known))
+            if on_part:
+                on_part(rows[-1])
+        if not rows:
+            raise InputError(
+                f"None of the {len(bad)} token files can be read; the first says: {bad[0].error}",
+                where=str(shard.path),
+                fix="Copy the shard again.",
+            )
+        rows = _compared(rows, keys, store, total, plan)
+    return Parts(total, tuple(rows), tuple(bad))
+
+
+@contextmanager
+def _store(cache: Path | None) -> Iterator[Store]:
+    if cache is not None:
+        store = Store(cache)
+        yield store
+        store.prune()
+        return
+    with tempfile.TemporaryDirectory(prefix="subrandom-") as folder:
+        yield Store(Path(folder))
+
+
+def _here(summary: ShardSummary | None, index: int) -> ShardSummary | None:
+    """A kept summary does not know which number its file has now."""
+    if summary is None or summary.run is None:
+        return summary
+    return replace(summary, run=replace(summary.run, file=index))
+
+
+def _compared(rows: list[Part], keys: list[str], store: Store, total: ShardSummary, plan: Plan) -> list[Part]:
+    if len(rows) < 2:
+        return rows
+    summaries = (store.get(key, plan) for key in keys)  # one at a time: a thousand of them fill a memory
+    far = [from_the_rest(summary.counts, total.counts) if summary else None for summary in summaries]
+    return [replace(row, js_bits=value, differs=odd) for row, value, odd in zip(rows, far, odd_ones(far), strict=True)]
+
+
+def _row(shard: TokenDataset, index: int, summary: ShardSummary, judge: Judge, *, cached: bool) -> Part:
+    counts = summary.counts
+    ids, frequencies = counts.present()
+    status, codes = judge(summary)
+    return Part(
+        name=one_line(shard.files[index].path.name, 200),
+        tokens=counts.tokens,
+        distinct=len(ids),
+        max_id=counts.max_id,
+        entropy_bits=bits(entropy(frequencies).plug_in),
+        top_id=int(ids[0]) if len(ids) else None,
+        top_share=float(frequencies[0] / counts.tokens) if len(ids) else 0.0,
+        status=status,
+        codes=codes,
+        cached=cached,
+    )

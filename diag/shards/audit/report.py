@@ -1,0 +1,301 @@
+"""Is the data real? Every id of a shard counted in one pass, its figures, its files, its window, and the alarms."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from diag.case import Window
+from diag.errors import InputError
+from diag.progress import Progress, silent
+from diag.results import codec
+from diag.results.findings import GateResult
+from diag.shards.audit.alarms import IMPLAUSIBLE_ID, SMALL_VOCAB, Facts, Names, Separators
+from diag.shards.audit.assess import Audit, Yardstick, assess, chosen_documents, separators_of
+from diag.shards.audit.parts import Part, count_parts
+from diag.shards.counting.counts import IdCounts
+from diag.shards.counting.documents import Documents
+from diag.shards.counting.summary import Plan, ShardSummary, summarise_ids
+from diag.shards.figures.bigram import Bigram, held_out_bigram
+from diag.shards.figures.statistics import Dead, binned, coverage, dead
+from diag.shards.reader import MAX_VOCAB, BadFile, Sniff, TokenDataset
+from diag.shards.text import TokenText
+from diag.shards.window import read_window
+from diag.units import gate_word
+
+EVEN = 0.97  # of the most entropy that so many ids can have; the demo's text has 0.81
+ENOUGH = 10  # ids for each distinct one, below which entropy and bigram say little
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """One of the sizes that are taken for one another, and how many ids of the shard lie beyond it."""
+
+    name: str
+    entries: int
+    out_of_range: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShardAudit(Audit):
+    """What the `shard` command prints (cli.md, and docs/shards.md for the keys beyond it).
+
+    `tokens` is what was audited, `shard_tokens` what the shard holds. vocabularies: every size that is known;
+    vocab_size is the one that decides. dead: ids below vocab_size that never occur. bigram: held-out, None if not asked
+    for or too short. window: the audit of the ids that a trainer validates on, None if not asked for or not one
+    sequence long. parts: one per file of a folder. notes: not alarms, one sentence each. counts, lengths: for drawing,
+    not part of the JSON.
+    """
+
+    path: str
+    format: str
+    dtype: str
+    byte_order: str
+    offset: int | None
+    sniff: Sniff
+    boundaries: str
+    files: int
+    bad_files: tuple[BadFile, ...]
+    shard_tokens: int
+    vocab_size: int | None
+    vocab_source: str | None
+    vocabularies: tuple[Vocabulary, ...]
+    unk_id: int | None
+    dead: Dead | None
+    bigram: Bigram | None
+    window: Audit | None
+    gate: GateResult | None
+    parts: tuple[Part, ...]
+    notes: tuple[str, ...]
+    seconds: float
+    counts: IdCounts = field(repr=False, compare=False)
+    lengths: Documents | None = field(repr=False, compare=False)
+
+    def to_json(self) -> dict[str, Any]:
+        """The object of `shard --json`."""
+        hidden = ("counts", "lengths")
+        return codec.plain({name: value for name, value in vars(self).items() if name not in hidden})
+
+    @property
+    def chance_nats(self) -> float | None:
+        """ln of the vocabulary: what a uniform guess scores. None where it is not known."""
+        return math.log(self.vocab_size) if self.vocab_size else None
+
+    @property
+    def table_size(self) -> int:
+        """Entries a model of these ids needs: the vocabulary, else the largest id + 1."""
+        return self.vocab_size or max(1, min(self.max_id + 1, MAX_VOCAB))
+
+    def gate_at(self, below: float | None) -> GateResult | None:
+        """Another gate, without another count: see gate_of."""
+        top_share = self.counts.present()[1][0] / self.tokens
+        return gate_of(below, self.entropy_nats, float(top_share), self.vocab_size or self.distinct)
+
+    def rank_frequency(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """(rank, count), each float64 [at most 60]: see statistics.binned."""
+        return binned(self.counts.present()[1])
+
+    def coverage(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+        """(ids, share of tokens), each [at most 60]: see statistics.coverage."""
+        return coverage(self.counts.present()[1])
+
+
+def audit_shard(
+    shard: TokenDataset,
+    *,
+    vocab_size: int | None = None,
+    text: TokenText | None = None,
+    unk_id: int | None = None,
+    first: int | None = None,
+    gate_below: float | None = None,
+    top: int = 30,
+    window: Window | None = None,
+    bigram: bool = False,
+    cache: Path | None = None,
+    progress: Progress = silent,
+    on_part: Callable[[Part], Any] | None = None,
+) -> ShardAudit:
+    """Count every id of the shard (or its first `first`) and judge it.
+
+    The vocabulary is `vocab_size`, else the tokenizer's with added tokens, else the manifest's. gate_below is in
+    nats. window and bigram ask for these two, cache is a folder for the summaries of a folder's files (store.py), and
+    on_part sees each file of it when it is done. InputError for an option that makes no sense, and for a shard of which
+    nothing can be read. Costs one pass, about 1 G ids a second from the page cache on two cores; the bigram about 1 s.
+    """
+    started = time.perf_counter()
+    _check(vocab_size=vocab_size, unk_id=unk_id, first=first, gate_below=gate_below)
+    size, source = _vocabulary(shard, vocab_size, text)
+    unk = unk_id if unk_id is not None else (text.unk_id if text else None)
+    against = Yardstick(size, source, unk, separators_of(shard, text), text)
+    plan = Plan(max(size or 0, IMPLAUSIBLE_ID), tuple(id for id, _ in against.separators.counts))
+
+    def judged(summary: ShardSummary) -> tuple[Any, tuple[str, ...]]:
+        # By itself a file of a folder need not hold a separator: it may be one long document.
+        alone = Yardstick(size, source, unk, Separators(), None)
+        audit, _ = assess(summary, alone, top=0)
+        return audit.status, tuple(reason.code for reason in audit.reasons)
+
+    counted = count_parts(shard, plan, judged, first=first, cache=cache, progress=progress, on_part=on_part)
+    several = len(counted.rows) > 1
+    bad_files = (*shard.bad_files, *counted.bad_files)
+    audit, facts = assess(
+        counted.total,
+        against,
+        top=top,
+        files=len(shard.files) + len(shard.bad_files),
+        bad_parts=Names(tuple(p.name for p in counted.rows if several and p.status in ("degenerate", "invalid"))),
+        odd_parts=Names(tuple(p.name for p in counted.rows if p.differs)),
+        unusable=Names(tuple(bad.path.name for bad in bad_files)),
+        misread=shard.sniff.against,
+        id_limit=int(np.iinfo(shard.numpy_dtype).max),
+    )
+    counts = counted.total.counts
+    seen, window_notes = _window(shard, window, against)
+    entries = size or max(1, min(counts.max_id + 1, MAX_VOCAB))
+    pairs = held_out_bigram(shard, entries, first=first) if bigram else None
+    return ShardAudit(
+        **vars(audit),
+        path=str(shard.path),
+        format=shard.format,
+        dtype=shard.dtype,
+        byte_order=shard.byte_order,
+        offset=shard.offset,
+        sniff=shard.sniff,
+        boundaries=shard.boundaries,
+        files=len(shard.files),
+        bad_files=bad_files,
+        shard_tokens=shard.tokens,
+        vocab_size=size,
+        vocab_source=source,
+        vocabularies=_vocabularies(shard, vocab_size, text, counts),
+        unk_id=unk,
+        dead=dead(counts.counts[:size]) if size is not None else None,
+        bigram=pairs,
+        window=seen,
+        gate=gate_of(gate_below, audit.entropy_nats, facts.top_share, size or audit.distinct),
+        parts=counted.rows if several else (),
+        notes=(*shard.notes, *window_notes, *_notes(shard, facts, counts), *_unlike_text(audit, pairs)),
+        seconds=time.perf_counter() - started,
+        counts=counts,
+        lengths=chosen_documents(counted.total, audit.documents),
+    )
+
+
+def _check(*, vocab_size: int | None, unk_id: int | None, first: int | None, gate_below: float | None) -> None:
+    if vocab_size is not None and not 1 <= vocab_size <= MAX_VOCAB:
+        raise InputError(f"vocab-size is {vocab_size}.", fix=f"Give a whole number from 1 to {MAX_VOCAB:,}.")
+    if unk_id is not None and unk_id < 0:
+        raise InputError(f"unk-id is {unk_id}.", fix="Give a whole number from 0 up.")
+    if first is not None and first < 1:
+        raise InputError(f"first is {first}.", fix="Give a number of tokens from 1 up.")
+    if gate_below is not None and not math.isfinite(gate_below):
+        raise InputError(f"gate-below is {gate_below}.", fix="Give a number in nats.")
+
+
+def _vocabulary(shard: TokenDataset, vocab_size: int | None, text: TokenText | None) -> tuple[int | None, str | None]:
+    if vocab_size is not None:
+        return vocab_size, "given"
+    if text is not None:
+        if text.vocab_size_with_added > MAX_VOCAB:
+            raise InputError(
+                f"The tokenizer's largest id is {text.vocab_size_with_added - 1:,}.",
+                where=str(text.path),
+                fix="Give --vocab-size.",
+            )
+        return text.vocab_size_with_added, "tokenizer"
+    return shard.vocab_size, "manifest" if shard.vocab_size is not None else None
+
+
+def _vocabularies(
+    shard: TokenDataset, given: int | None, text: TokenText | None, counts: IdCounts
+) -> tuple[Vocabulary, ...]:
+    sizes = {
+        "tokenizer": text.vocab_size if text else None,
+        "tokenizer with added tokens": text.vocab_size_with_added if text else None,
+        "given (embedding rows)": given,
+        "manifest": shard.vocab_size,
+    }
+    return tuple(
+        Vocabulary(name, entries, counts.out_of_range(min(entries, counts.size)))
+        for name, entries in sizes.items()
+        if entries is not None
+    )
+
+
+def _window(shard: TokenDataset, window: Window | None, against: Yardstick) -> tuple[Audit | None, tuple[str, ...]]:
+    """An audit of the ids that a trainer validates on. Documents are not looked at: a window may be one of them."""
+    if window is None:
+        return None, ()
+    try:
+        tokens = read_window(shard, window)
+    except InputError as error:
+        return None, (f"There is no window to audit: {error.what}",)
+    alone = Yardstick(against.vocab_size, against.vocab_source, against.unk_id, Separators(), against.text)
+    plan = Plan(max(against.vocab_size or 0, IMPLAUSIBLE_ID))
+    return assess(summarise_ids(tokens.ids, plan), alone, top=10)[0], tokens.notes
+
+
+def gate_of(below: float | None, nats: float, top_share: float, entries: int) -> GateResult | None:
+    """The gate "loss < below" against predictors without context: the unigram with `nats`, and "always the most
+    frequent id, with its share; the other entries are equally likely". VOID when either passes. No model has been run,
+    so a gate that they do not pass is UNKNOWN. None without a gate."""
+    if below is None:
+        return None
+    constant = 0.0
+    if top_share < 1.0:
+        rest = 1.0 - top_share
+        constant = -(top_share * math.log(top_share) + rest * math.log(rest / max(1, entries - 1)))
+    return GateResult(below, gate_word(below, None, (nats, constant)))
+
+
+def _notes(shard: TokenDataset, facts: Facts, counts: IdCounts) -> list[str]:
+    notes = []
+    empty = Names(tuple(file.path.name for file in shard.files if not file.tokens))
+    if empty.count:
+        notes.append(f"{empty.count:,} of {len(shard.files):,} files hold no tokens: {empty}.")
+    if shard.sniff.confidence == "ambiguous":
+        other = ", ".join(shard.sniff.alternatives)
+        notes.append(
+            f"The file does not say how ids are stored: read as {shard.dtype} {shard.byte_order}-endian, and {other} "
+            "would fit too; --dtype decides."
+        )
+    if facts.vocab_size is None:
+        notes.append("The vocabulary size is not known, so ids are not checked against it; give a tokenizer.")
+    elif shard.vocab_size not in (None, facts.vocab_size):
+        notes.append(
+            f"manifest.json states {shard.vocab_size:,} entries; the audit uses {facts.vocab_size:,} "
+            f"({facts.vocab_source})."
+        )
+    if facts.tokens < (facts.vocab_size or 1 << 15):
+        notes.append(
+            f"Short sample: the entropy of {facts.tokens:,} tokens can never exceed log2 n = "
+            f"{facts.entropy_limit_bits:.2f} bits, and is estimated too low."
+        )
+    if counts.untracked:
+        notes.append(
+            f"{counts.untracked:,} tokens outside 0 to {counts.size - 1:,} have too many distinct ids to list: "
+            "distinct and entropy leave them out."
+        )
+    return notes
+
+
+def _unlike_text(audit: Audit, bigram: Bigram | None) -> Iterator[str]:
+    """What no text does. Notes, not alarms: ids need not be of text."""
+    n, distinct, bits = audit.tokens, audit.distinct, audit.entropy_bits
+    if distinct >= SMALL_VOCAB and n >= ENOUGH * distinct and bits > EVEN * math.log2(distinct):
+        yield (
+            f"The {distinct:,} ids are about equally frequent ({bits:.2f} of at most {math.log2(distinct):.2f} bits): "
+            "no text is, random numbers and encrypted or compressed bytes are."
+        )
+    if bigram and bigram.scored >= ENOUGH * distinct and bigram.nats > audit.entropy_nats:
+        yield (
+            f"The bigram predicts the next id no better than the unigram ({bigram.nats:.3f} and "
+            f"{audit.entropy_nats:.3f} nats, n = {bigram.scored:,}): if this is text, its order is lost."
+        )

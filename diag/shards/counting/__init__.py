@@ -1,0 +1,1 @@
+"""Ids counted: one look at each, small summaries that add up."""

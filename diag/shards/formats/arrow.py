@@ -1,0 +1,122 @@
+"""Arrow streams and files, and the folders of them that Hugging Face `datasets` saves.
+
+Source: formats.md, "Token files in the wild"; the Arrow columnar format, "IPC". Files are mapped, so that offsets are
+all that counting reads; every array is validated, because Arrow believes the offsets of a file.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from diag.errors import InputError
+from diag.shards.formats.columns import Chunk, Column, choose, decoding, pyarrow, unpack
+from diag.shards.formats.foreign_files import read_head
+from diag.shards.formats.gather import Opened, assemble, names_in, size_of, with_suffix
+from diag.shards.reader import ShardFile, TokenDataset
+
+NAME = "arrow"
+FOLDER_NAME = "huggingface-arrow"
+MAGIC = b"ARROW1"
+
+_MAX_STATE_BYTES = 4 << 20
+
+
+def claims(path: Path, head: bytes) -> bool:
+    """By the suffix or the magic of the file format (a stream starts with FF FF FF FF, which may be an id); a folder
+    with state.json and dataset_info.json, or with `.arrow` files and no `.bin`."""
+    if not path.is_dir():
+        return head.startswith(MAGIC) or path.suffix.lower() == ".arrow"
+    names = set(names_in(path))
+    if {"state.json", "dataset_info.json"} <= names or "dataset_dict.json" in names:
+        return True
+    return not with_suffix(path, ".bin") and bool(with_suffix(path, ".arrow"))
+
+
+def open_files(path: Path, dtype: str | None) -> TokenDataset:
+    """Open one file, or a folder in lexical order: the files that state.json lists, without it all `.arrow`.
+
+    Costs the headers of all record batches and the offsets of their lists. InputError without a column of integers.
+    """
+    pyarrow()
+    name = NAME
+    paths = [path]
+    if path.is_dir():
+        if "dataset_dict.json" in names_in(path) and not with_suffix(path, ".arrow"):
+            raise _several(path)
+        paths, name = _listed(path)
+    shard = assemble(path, name, paths, _opened, dtype=dtype)
+    lists = all(file.source.document_lengths() is not None for file in shard.files)
+    return replace(shard, boundaries="the rows of the table" if lists else "")
+
+
+def _several(folder: Path) -> InputError:
+    inner = [name for name in names_in(folder) if (folder / name).is_dir()]
+    return InputError("This folder holds several data sets.", where=str(folder), fix=f"Name one: {', '.join(inner)}.")
+
+
+def _listed(folder: Path) -> tuple[list[Path], str]:
+    """The files to read, and what the format is called. Left-over caches lie in the same folder, so the list counts."""
+    present = with_suffix(folder, ".arrow")
+    state = folder / "state.json"
+    if not state.is_file():
+        return present, NAME
+    try:
+        with state.open("rb") as stream:
+            rows = json.loads(stream.read(_MAX_STATE_BYTES))["_data_files"]
+        names = {Path(str(row["filename"])).name for row in rows}  # the name alone: it must not lead elsewhere
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+        names = set()
+    listed = sorted(folder / name for name in names if name)
+    paths = listed or present
+    if not paths:
+        raise InputError("The folder of a data set holds no .arrow file.", where=str(folder), fix="Copy it again.")
+    return paths, FOLDER_NAME
+
+
+def _opened(path: Path) -> Opened:
+    if not path.is_file():
+        raise InputError("state.json lists this file, and it is not there.", where=str(path), fix="Copy it again.")
+    if not size_of(path):
+        raise InputError("The file is empty.", where=str(path), fix="Copy it again.")
+    with decoding(path):
+        column = _column(path)
+        counts = [0]
+        for _, array in _arrays(path, column, 0):
+            counts.append(counts[-1] + len(unpack(array, column, path)[0]))
+    source = column.source(path, counts, partial(_chunks, path, column))
+    return Opened(ShardFile(path, counts[-1], source), column.dtype, offset=None, reasons=(column.reason,))
+
+
+def _chunks(path: Path, column: Column, first: int) -> Iterator[Chunk]:
+    """The ids of record batch `first` and all after it."""
+    with decoding(path):
+        for number, array in _arrays(path, column, first):
+            yield number, *unpack(array, column, path)
+
+
+def _column(path: Path) -> Column:
+    arrow = pyarrow()
+    with arrow.memory_map(str(path)) as mapped:
+        if read_head(path).startswith(MAGIC):
+            return choose(arrow.ipc.open_file(mapped).schema, path)
+        return choose(arrow.ipc.open_stream(mapped).schema, path)
+
+
+def _arrays(path: Path, column: Column, first: int) -> Iterator[tuple[int, Any]]:
+    """(number, the column in that record batch) from batch `first` on; the batches before are skipped unread."""
+    arrow = pyarrow()
+    options = arrow.ipc.IpcReadOptions(included_fields=[column.position], use_threads=False)
+    with arrow.memory_map(str(path)) as mapped:
+        if read_head(path).startswith(MAGIC):
+            file = arrow.ipc.open_file(mapped, options=options)
+            for number in range(first, file.num_record_batches):
+                yield number, file.get_batch(number).column(0)
+            return
+        for number, batch in enumerate(arrow.ipc.open_stream(mapped, options=options)):
+            if number >= first:
+                yield number, batch.column(0)

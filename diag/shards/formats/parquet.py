@@ -1,0 +1,108 @@
+"""Parquet files with token ids, a list a row, or an id a row.
+
+Source: formats.md, "Token files in the wild"; the Parquet format, "Nested Encoding". The footer counts an empty list as
+a value, and writers differ in what they count as null, so numbers of ids come from decoding unless the writer is known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any
+
+from diag.errors import InputError
+from diag.shards.formats.columns import Chunk, Column, choose, decoding, pyarrow, unpack
+from diag.shards.formats.foreign_files import read_head
+from diag.shards.formats.gather import Opened, assemble, size_of, with_suffix
+from diag.shards.reader import PIECE_IDS, ShardFile, TokenDataset
+
+NAME = "parquet"
+MAGIC = b"PAR1"
+
+_KNOWN_WRITER = "parquet-cpp-arrow"  # pyarrow, pandas, datasets: its null counts include empty lists
+_MAX_ROWS = 1 << 16  # decoded together
+_READ_BYTES = 1 << 20  # of the compressed column, at a time
+
+
+def claims(path: Path, head: bytes) -> bool:
+    """By the magic or the suffix; a folder with `.parquet` files and no `.bin`."""
+    if path.is_dir():
+        return not with_suffix(path, ".bin") and bool(with_suffix(path, ".parquet"))
+    return head.startswith(MAGIC) or path.suffix.lower() == ".parquet"
+
+
+def open_files(path: Path, dtype: str | None) -> TokenDataset:
+    """Open one file, or the `.parquet` of a folder in lexical order.
+
+    Costs the footers for files that pyarrow wrote (what they state is checked as the ids are read), and the decoding of
+    the column, about 100 M ids a second, for others; that once per process. InputError without a column of integers.
+    """
+    pyarrow()
+    shard = assemble(path, NAME, with_suffix(path, ".parquet") if path.is_dir() else [path], _opened, dtype=dtype)
+    lists = all(file.source.document_lengths() is not None for file in shard.files)
+    return replace(shard, boundaries="the rows of the table" if lists else "")
+
+
+def _opened(path: Path) -> Opened:
+    size = size_of(path)
+    if not read_head(path).startswith(MAGIC):
+        what = "The file is empty." if not size else "This is no Parquet file: it does not start with PAR1."
+        raise InputError(what, where=str(path), fix="Copy it again.")
+    stat = path.stat()
+    column, starts = _counted(path, stat.st_size, stat.st_mtime_ns)
+    tokens = int(starts[-1])
+    source = column.source(path, starts, partial(_chunks, path, column))
+    return Opened(ShardFile(path, tokens, source), column.dtype, offset=None, reasons=(column.reason,))
+
+
+@lru_cache(maxsize=4096)
+def _counted(path: Path, size: int, modified: int) -> tuple[Column, tuple[int, ...]]:
+    """(the column, ids before each row group and in all). `size` and `modified` make a changed file another one."""
+    with decoding(path), _file(path) as file:
+        column = choose(file.schema_arrow, path)
+        metadata = file.metadata
+        leaf = _leaf(file, column)
+        known = (metadata.created_by or "").startswith(_KNOWN_WRITER)
+        counts = [0]
+        for group in range(metadata.num_row_groups):
+            chunk = metadata.row_group(group).column(leaf)
+            stated = chunk.statistics.num_values if known and chunk.is_stats_set and chunk.statistics else None
+            if stated is None or not 0 <= stated <= chunk.num_values:
+                stated = sum(len(ids) for _, ids, _ in _decoded(file, column, group, path))
+            counts.append(counts[-1] + stated)
+    return column, tuple(counts)
+
+
+def _chunks(path: Path, column: Column, first: int) -> Iterator[Chunk]:
+    """The ids of row group `first` and all after it."""
+    with decoding(path), _file(path) as file:
+        for group in range(first, file.metadata.num_row_groups):
+            yield from _decoded(file, column, group, path)
+
+
+def _decoded(file: Any, column: Column, group: int, path: Path) -> Iterator[Chunk]:
+    """A row group, in batches of about PIECE_IDS ids; a row is decoded whole, however long it is."""
+    stated = file.metadata.row_group(group)
+    values = max(1, stated.column(_leaf(file, column)).num_values)
+    rows = max(1, min(_MAX_ROWS, PIECE_IDS * stated.num_rows // values))
+    try:
+        batches = file.iter_batches(batch_size=rows, row_groups=[group], columns=[column.name], use_threads=False)
+        for batch in batches:
+            ids, lengths = unpack(batch.column(0), column, path)
+            yield group, ids, lengths
+    finally:
+        pyarrow().default_memory_pool().release_unused()
+
+
+def _leaf(file: Any, column: Column) -> int:
+    """The number of the column's values among the stored columns, of which a struct has several."""
+    leaves = (file.schema.column(at).path for at in range(len(file.schema)))
+    return next(at for at, leaf in enumerate(leaves) if leaf == column.name or leaf.startswith(f"{column.name}."))
+
+
+def _file(path: Path) -> Any:
+    import pyarrow.parquet
+
+    return pyarrow.parquet.ParquetFile(path, pre_buffer=False, buffer_size=_READ_BYTES)

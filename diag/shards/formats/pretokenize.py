@@ -1,0 +1,125 @@
+"""Headerless ids in `.bin` files: `pretokenize-bin-v1` (u32, a manifest beside them perhaps) and nanoGPT's (u16).
+
+Source: formats.md, "Token shards". The type is told from the ids (guess.py); names decide where these leave it open.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+from diag.errors import InputError
+from diag.shards.formats import headerless
+from diag.shards.formats.gather import names_in, with_suffix
+from diag.shards.formats.guess import Reading
+from diag.shards.formats.manifest import SCHEMA, Manifest, disagreements, read_manifest
+from diag.shards.reader import Sniff, TokenDataset
+
+NAME = "pretokenize-bin-v1"
+_NANOGPT = re.compile(r"(train|val)\.bin", re.IGNORECASE)
+_SHOWN_FOLDERS = 5
+
+
+def claims(path: Path, head: bytes) -> bool:
+    """Any folder, and any file that ends in .bin: there is nothing else to go by."""
+    return path.is_dir() or path.suffix.lower() == ".bin"
+
+
+def open_files(path: Path, dtype: str | None) -> TokenDataset:
+    """Open one `.bin`, or those of a folder in lexical order: `shard-*.bin` if there are any, else all of them.
+
+    u32 has the benefit of the doubt under a name `shard-*.bin` or with a manifest, and wherever several types fit but
+    the name is one of nanoGPT's. InputError for a folder that is not what its manifest counts; a given dtype reads what
+    is there. See headerless.open_all for the cost and other errors.
+    """
+    whole_folder = path.is_dir()
+    paths, left_out = _listed(path) if whole_folder else ([path], 0)
+    manifest = read_manifest(path if whole_folder else path.parent)
+    nanogpt = all(_NANOGPT.fullmatch(each.name) for each in paths) and manifest.content is None
+    shard = headerless.open_all(
+        path,
+        NAME,
+        paths,
+        dtype,
+        favourite="u16" if nanogpt else "u32",
+        trusted=_trusted(paths, manifest),
+        vocab_size=manifest.vocab_size,
+    )
+    if shard.dtype != "u32" or shard.byte_order != "little":
+        shard = replace(shard, format=f"headerless-{shard.dtype}")
+    off = disagreements(manifest, shard.tokens, len(shard.files) + len(shard.bad_files)) if whole_folder else ()
+    if off and dtype is None and not left_out and _incomplete(manifest, shard):
+        raise InputError(
+            " ".join(off),
+            where=str(path),
+            fix="Copy the folder again, or correct or remove manifest.json; `python -m diag shard` with "
+            f"--dtype {_type_of(manifest, shard)} audits what is there.",
+        )
+    return replace(
+        shard,
+        sniff=_confirmed(shard, manifest) if whole_folder and dtype is None and not off else shard.sniff,
+        separator=manifest.separator,
+        manifest=manifest.content,
+        vocab_size=manifest.vocab_size,
+        notes=(*(_of_names(paths, left_out) if whole_folder else ()), *shard.notes, *off, *manifest.notes),
+    )
+
+
+def _incomplete(manifest: Manifest, shard: TokenDataset) -> bool:
+    """Whether something is missing, or was changed after it was counted. The tokens tell, where all could be read: an
+    empty file more or less is no loss."""
+    if (manifest.content or {}).get("schema", SCHEMA) != SCHEMA:
+        return False  # who knows what it counts
+    if manifest.total_tokens is not None and not shard.bad_files:
+        return manifest.total_tokens != shard.tokens
+    return manifest.shard_count not in (None, len(shard.files) + len(shard.bad_files))
+
+
+def _type_of(manifest: Manifest, shard: TokenDataset) -> str:
+    """The type of ids with which the folder would hold what the manifest counts, else the one it was read as."""
+    size = shard.tokens * shard.numpy_dtype.itemsize
+    counted = manifest.total_tokens or 0
+    fitting = (dtype for dtype in ("u16", "u32", "i64") if counted * Reading(dtype).numpy.itemsize == size)
+    return next(fitting, shard.dtype)
+
+
+def _listed(folder: Path) -> tuple[list[Path], int]:
+    """The files to read, and how many others end in .bin."""
+    bins = with_suffix(folder, ".bin")
+    shards = [path for path in bins if path.name.startswith("shard-")]
+    if not bins:
+        inner = [name for name in names_in(folder) if (folder / name).is_dir()][:_SHOWN_FOLDERS]
+        raise InputError(
+            "The folder holds no token file that is known.",
+            where=str(folder),
+            fix=f"Name one of its folders ({', '.join(inner)})."
+            if inner
+            else "Name a folder with shard-*.bin, .npy, .ds, .parquet or .arrow files.",
+        )
+    return (shards, len(bins) - len(shards)) if shards else (bins, 0)
+
+
+def _of_names(paths: list[Path], left_out: int) -> tuple[str, ...]:
+    """What the names of a folder's files decided."""
+    if left_out:
+        return (f"{left_out} .bin files are not named shard-*.bin and were left out.",)
+    if not paths[0].name.startswith("shard-"):
+        return (f"No file is named shard-*.bin, so all {len(paths)} .bin are read.",)
+    return ()
+
+
+def _trusted(paths: list[Path], manifest: Manifest) -> str:
+    if manifest.states_schema:
+        return f"manifest.json states the schema {SCHEMA}, whose ids are u32."
+    if all(path.name.startswith("shard-") for path in paths):
+        return f"No header; the name shard-*.bin is that of {NAME}, whose ids are u32."
+    return "manifest.json lies beside it, as with u32 ids." if manifest.content is not None else ""
+
+
+def _confirmed(shard: TokenDataset, manifest: Manifest) -> Sniff:
+    """The manifest states u32 ids, and as many as there are: nothing is left to guess."""
+    if shard.format != NAME or not manifest.states_schema or manifest.total_tokens != shard.tokens:
+        return shard.sniff
+    reason = f"manifest.json states {SCHEMA} and {shard.tokens:,} tokens, which is what 4-byte ids give."
+    return Sniff("certain", (reason, *shard.sniff.reasons))

@@ -1,0 +1,1 @@
+"""The activations page: where does the signal break?"""

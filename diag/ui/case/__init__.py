@@ -1,0 +1,1 @@
+"""The case page: is it worse than chance?"""

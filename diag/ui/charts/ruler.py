@@ -1,0 +1,157 @@
+"""The ruler that every loss is held against, drawn. All in nats, with bits along the top."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import plotly.graph_objects as go
+
+from diag.ui.charts.flags import LANE_PX, Label, Mark, Placed, flag, place, stacked
+from diag.ui.charts.style import BLUE, GREEN, GREY, ORANGE, RED, VIOLET, axis, blank, finite
+from diag.units import ABOUT_CHANCE_NATS, TOO_GOOD_SHARE, Claim, Ruler, bits
+
+BAND_PX = 46
+_FAR = 3.0  # a loss beyond this many times every other mark is drawn at the edge, with an arrow
+_STRETCHES = (1.0, 1.08, 1.2, 1.35, 1.6)
+
+_BIGRAM = "held-out bigram: what the id before predicts, learnt from the rest of the shard"
+
+_Zone = tuple[tuple[str, ...], float, float, str]
+
+
+def ruler(
+    loss_nats: float | None,
+    ruler: Ruler,
+    *,
+    claim: Claim | None = None,
+    gate_below: float | None = None,
+    stderr_nats: float | None = None,
+) -> go.Figure:
+    """One axis in nats, bits along the top: the loss, its marks, and the zones. About 12 marks.
+
+    A loss that is not finite is said and not drawn; one far beyond the rest stands at the edge with an arrow.
+    """
+    marks = _marks(ruler, claim, gate_below)
+    right = 1.06 * max(mark.nats for mark in marks)
+    loss = loss_nats if loss_nats is not None and math.isfinite(loss_nats) else None
+    beyond = loss is not None and loss > _FAR * right
+    if loss is not None:
+        right = right * 1.2 if beyond else max(right, 1.06 * loss)
+        marks.append(
+            Mark("loss", loss, RED if loss > ruler.chance_nats else BLUE, "triangle-right" if beyond else "diamond", 20)
+        )
+    at = _arrange(marks, ruler, right)
+    right, shown, zones, tops, feet = at.right, at.shown, at.zones, at.tops, at.feet
+    above = LANE_PX * (1 + max(p.lane for p in tops)) + 8
+    below = LANE_PX * (1 + max(p.lane for p in feet)) + 8
+    figure = blank(int(above + BAND_PX + below + 104), showlegend=False)
+    # One unit of y is one pixel, so that lanes of text keep their distance whatever the width.
+    figure.update_layout(
+        margin={"l": 12, "r": 12, "t": 52, "b": 52},
+        xaxis=axis("loss, nats per token", range=[0, right], fixedrange=True, showgrid=False, nticks=9),
+        xaxis2=axis(
+            "bits per token",
+            range=[0, bits(right)],
+            fixedrange=True,
+            showgrid=False,
+            overlaying="x",
+            side="top",
+            tickmode="auto",
+            nticks=9,
+        ),
+        yaxis={"range": [-below, BAND_PX + above], "visible": False, "fixedrange": True},
+    )
+    figure.add_scatter(x=[0], y=[0], xaxis="x2", mode="markers", marker={"opacity": 0}, hoverinfo="skip")
+    for (words, a, b, colour), foot in zip(zones, feet, strict=True):
+        figure.add_shape(type="rect", x0=a, x1=b, y0=0, y1=BAND_PX, fillcolor=colour, opacity=0.28, line_width=0)
+        figure.add_shape(type="line", x0=b, x1=b, y0=0, y1=BAND_PX, line={"color": GREY, "width": 1})
+        flag(figure, foot, "<br>".join(words), x=(a + b) / 2, y=-LANE_PX * (foot.lane + 1), foot=0, colour=GREY)
+    for mark, x, top in zip(marks, shown, tops, strict=True):
+        text = "<br>".join(mark.label)
+        words_of = f"<b>{text}</b>" if mark.words == "loss" else text
+        end = BAND_PX + LANE_PX * (top.lane + 1)
+        flag(figure, top, words_of, x=x, y=end, foot=BAND_PX / 2, colour=mark.colour)
+        _point(figure, mark, x, stderr_nats if mark.words == "loss" else None)
+    if loss_nats is not None and loss is None:
+        figure.add_annotation(x=right / 2, y=BAND_PX / 2, text="<b>the loss is not finite</b>", showarrow=False)
+    return figure
+
+
+@dataclass(frozen=True)
+class _Arranged:
+    """The axis' end in nats, where the marks stand on it, the zones, and the labels of both."""
+
+    right: float
+    shown: list[float]
+    zones: list[_Zone]
+    tops: list[Placed]
+    feet: list[Placed]
+
+
+def _arrange(marks: Sequence[Mark], ruler: Ruler, right: float) -> _Arranged:
+    """Lengthen the axis step by step until all labels find a place."""
+    for stretch in _STRETCHES:
+        end = right * stretch
+        shown = [min(mark.nats, end * 0.985) for mark in marks]
+        zones = _zones(ruler, end)
+        above = [Label(x / end, mark.label) for x, mark in zip(shown, marks, strict=True)]
+        below = [Label((a + b) / 2 / end, words) for words, a, b, _ in zones]
+        tops, feet = place(above), place(below)
+        if tops is not None and feet is not None:
+            break
+    return _Arranged(end, shown, zones, tops or stacked(above), feet or stacked(below))
+
+
+def _marks(ruler: Ruler, claim: Claim | None, gate_below: float | None) -> list[Mark]:
+    wanted: list[tuple[str, float | None, str, str]] = [
+        ("reference", ruler.reference_nats, GREEN, "circle"),
+        ("bigram", ruler.bigram_nats, ORANGE, "square-open"),
+        ("unigram", ruler.unigram_nats, ORANGE, "square"),
+        ("chance ln V", ruler.chance_nats, GREY, "triangle-up"),
+        ("claim", claim.nats if claim else None, VIOLET, "x"),
+        ("gate: below", gate_below, GREY, "line-ns-open"),
+    ]
+    about = {"bigram": _BIGRAM}
+    return [
+        Mark(w, v, c, s, about=about.get(w, ""))
+        for w, v, c, s in wanted
+        if v is not None and math.isfinite(v) and v >= 0
+    ]
+
+
+def _zones(ruler: Ruler, right: float) -> list[_Zone]:
+    """(words, from, to, colour) of the zones that have any width; the bounds are those of `diag.units.zone`."""
+    low, high = ruler.chance_nats - ABOUT_CHANCE_NATS, ruler.chance_nats + ABOUT_CHANCE_NATS
+    counts = min(ruler.unigram_nats, low)
+    good = min(TOO_GOOD_SHARE * ruler.unigram_nats, low)
+    bounds = [
+        (("too good", "for this data"), 0.0, good, VIOLET),
+        (("plausible",), good, counts, GREEN),
+        (("no better than", "unigram"), counts, low, ORANGE),
+        (("about chance",), low, high, GREY),
+        (("worse than", "chance"), high, right, RED),
+    ]
+    return [zone for zone in bounds if zone[2] - zone[1] > 1e-9]
+
+
+def _point(figure: go.Figure, mark: Mark, x: float, stderr_nats: float | None) -> None:
+    error = {"type": "data", "array": [stderr_nats], "color": mark.colour} if finite(stderr_nats) else None
+    hover = mark.hover + (f" ± {stderr_nats:.4f} nats" if finite(stderr_nats) else "")
+    figure.add_scatter(
+        x=[x],
+        y=[BAND_PX / 2],
+        mode="markers",
+        marker={
+            "symbol": mark.symbol,
+            "size": mark.size,
+            "color": mark.colour,
+            "line": {"width": 2, "color": mark.colour},
+        },
+        error_x=error,
+        hovertext=hover,
+        hoverinfo="text",
+        cliponaxis=False,
+        name=mark.words,
+    )

@@ -1,0 +1,1 @@
+"""The evidence page: what do we already know?"""

@@ -1,0 +1,1 @@
+"""The hypotheses page: which defect explains it?"""

@@ -1,0 +1,34 @@
+"""What a page says when there is nothing to show yet: always with the next step."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from diag.settings import DEMO_ROOT
+from diag.ui.shell.session import Selection
+
+OWN_FILES = (
+    'Your own files: write `roots = ["/data/runs"]` into `subrandom.toml`, or set `SUBRANDOM_ROOTS`, or start with '
+    '`make app ROOTS="/data/runs /data/corpus"`; then press Rescan.'
+)
+
+
+def nothing_picked(chosen: Selection) -> None:
+    """No shard or no checkpoint was found anywhere."""
+    missing = " and no ".join(word for word in ("shard", "checkpoint") if not chosen.catalogue.of(word))
+    st.info(
+        f"There is no {missing or 'case'} to look at yet.\n\n"
+        "Build the demo, which takes some seconds: `make demo`; then press Rescan in the sidebar.\n\n" + OWN_FILES,
+        icon=":material/inbox:",
+    )
+
+
+def add_your_own(chosen: Selection) -> None:
+    """One line for a person who sees only the demo."""
+    if all(root.name == DEMO_ROOT for root in chosen.settings.roots):
+        st.caption(OWN_FILES)
+
+
+def frozen(sentence: str) -> None:
+    """Says that what follows is a record and not a live view."""
+    st.info(sentence, icon=":material/lock:")

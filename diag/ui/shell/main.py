@@ -1,0 +1,58 @@
+"""The entry script: page config, navigation, pickers; then the page. Runs on every click of every session."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+from diag.errors import InputError
+from diag.ui.shell import show, sidebar, words
+
+PAGES_DIR = Path(__file__).resolve().parents[3] / "pages"
+LOGO = str(Path(__file__).with_name("logo.svg"))
+# One question each; the order is the one in which a person goes through them.
+PAGES = {
+    "case": ("Is it worse than chance?", ":material/straighten:"),
+    "shard": ("Is the data real?", ":material/receipt_long:"),
+    "weights": ("What does the file hold?", ":material/grid_on:"),
+    "activations": ("Where does the signal break?", ":material/show_chart:"),
+    "hypotheses": ("Which defect explains it?", ":material/science:"),
+    "evidence": ("What do we already know?", ":material/folder_open:"),
+    "triage": ("What next?", ":material/explore:"),
+}
+# Streamlit writes white on the primary colour, and no blue carries white text and is itself text on black.
+DARK_BUTTONS = "<style>[data-testid=stBaseButton-primary]:enabled, "
+DARK_BUTTONS += "[data-testid=stBaseButton-primary]:enabled * { color: #10151C !important }</style>"
+
+
+def main() -> None:
+    """One run of one session."""
+    st.set_page_config(page_title="Subrandom", page_icon="📏", layout="wide")
+    st.logo(LOGO, size="large", icon_image=LOGO)
+    pages = {
+        name: st.Page(PAGES_DIR / f"{name}.py", title=title, icon=icon, url_path=name)
+        for name, (title, icon) in PAGES.items()
+        if (PAGES_DIR / f"{name}.py").exists()
+    }
+    st.session_state["pages"] = pages
+    if st.context.theme.type == "dark":
+        st.html(DARK_BUTTONS)
+    # Streamlit answers the default page's own path with "Page not found", so the default is none of the seven.
+    home = st.Page(PAGES_DIR / "home.py", title="Subrandom", default=True, visibility="hidden")
+    page = st.navigation([home, *pages.values()])
+    if page == home:
+        page.run()
+        return
+    try:
+        chosen = sidebar.draw()
+    except InputError as error:
+        show.problem(error, "The settings cannot be used")
+        return
+    if chosen.case:
+        st.caption(show.plain(words.case_line(chosen.case)))
+    show.warnings(chosen.problems)
+    page.run()
+
+
+main()

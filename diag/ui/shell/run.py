@@ -1,0 +1,134 @@
+"""Long work from a page: start it, watch it, stop it. The job's id is in the link, so that any viewer can watch."""
+
+from __future__ import annotations
+
+import time
+
+import streamlit as st
+
+from diag.errors import InputError
+from diag.jobs.protocol import JobKind, JobRequest
+from diag.jobs.queue import FINISHED, Job
+from diag.ui.shell import show
+from diag.ui.shell.server import job_queue
+from diag.ui.shell.session import Selection
+
+POLL_SECONDS = 0.5
+SHORTCUT = "Ctrl+Enter"
+
+
+def current() -> Job | None:
+    """The job that the link names, if this server knows it."""
+    id = st.query_params.get("job")
+    return job_queue().get(id) if id else None
+
+
+def under_way() -> bool:
+    """Whether the link's job waits or runs."""
+    job = current()
+    return job is not None and job.state not in FINISHED
+
+
+def button(
+    chosen: Selection,
+    label: str,
+    kind: JobKind,
+    ids: tuple[str, ...] = (),
+    *,
+    main: bool = False,
+    help: str = "",
+    shortcut: str | None = None,
+) -> None:
+    """A button that starts work on the picked case. `main`: the one thing to do next on its page."""
+    st.button(
+        label,
+        key=f"run-{kind}-{'-'.join(ids) or 'all'}",
+        on_click=start,
+        args=(chosen, kind, ids),
+        type="primary" if main else "secondary",
+        icon=":material/play_arrow:",
+        shortcut=shortcut,
+        disabled=not chosen.runnable or under_way(),
+        help=help or None,
+    )
+
+
+def start(chosen: Selection, kind: JobKind, ids: tuple[str, ...] = ()) -> None:
+    """Queue the work and put its id into the link. Called before the script runs, so a refusal is kept for `panel`."""
+    if chosen.case is None:
+        return
+    try:
+        job = job_queue().submit(JobRequest(kind, chosen.case, ids, chosen.stamp))
+        if job.state == "done":  # asked again on purpose: another run, another record
+            job = job_queue().submit(JobRequest(kind, chosen.case, ids, f"{chosen.stamp} after {time.time()}"))
+    except InputError as error:
+        st.session_state["refused"] = error
+        return
+    st.query_params["job"] = job.id
+
+
+def panel(chosen: Selection, kind: JobKind, ids: tuple[str, ...] = (), *, everything: bool = False) -> None:
+    """The link's job, if it asks for exactly this (or whatever it asks for): progress, failure, or how to go on.
+
+    `kind` and `ids` are what "Run again" asks for when the server has forgotten the job.
+    """
+    refused = st.session_state.pop("refused", None) if everything else None
+    if refused:
+        show.problem(refused, "The work was not queued")
+    id = st.query_params.get("job")
+    if not id:
+        return
+    job = job_queue().get(id)
+    single = job is not None and len(job.request.ids) == 1
+    if job and not (job.request.ids == ids and job.request.kind == kind) and not (everything and not single):
+        return
+    if job is None:
+        if everything:
+            st.warning(
+                "This server does not know the job that the link names: it was restarted since, or the job was done "
+                "long ago. What was finished is recorded and shown below; what was not has to run again.",
+                icon=":material/history:",
+            )
+            _again(chosen, kind, ids, id)
+    elif job.state not in FINISHED:
+        _watch(job.id)
+    elif job.state == "done":
+        del st.query_params["job"]
+        st.toast("Recorded.", icon=":material/check:")
+    else:
+        _failed(chosen, job)
+
+
+def _failed(chosen: Selection, job: Job) -> None:
+    if job.state == "cancelled":
+        st.info(show.plain(job.error), icon=":material/cancel:")
+    else:
+        st.error(f"**The run failed.** {show.plain(job.error)}", icon=":material/error:")
+    _again(chosen, job.request.kind, job.request.ids, job.id)
+
+
+def _again(chosen: Selection, kind: JobKind, ids: tuple[str, ...], id: str) -> None:
+    st.button(
+        "Run again",
+        key=f"again-{id}",
+        on_click=start,
+        args=(chosen, kind, ids),
+        icon=":material/replay:",
+        disabled=not chosen.runnable,
+    )
+
+
+@st.fragment(run_every=POLL_SECONDS)
+def _watch(id: str) -> None:
+    """Progress, twice a second; one rerun of the page at the end."""
+    job = job_queue().get(id)
+    if job is None or job.state in FINISHED:
+        st.rerun()
+    if job.state == "queued":
+        text = "Waiting: nothing before it" if job.ahead == 0 else f"Waiting: {job.ahead} job(s) before this one"
+    elif not job.fraction:
+        text = f"{job.text}: a worker that has just been started needs some seconds to load torch"
+    else:
+        text = f"{job.text} ({100 * job.fraction:.0f} %)"
+    st.progress(min(1.0, max(0.0, job.fraction)), text=show.plain(text))
+    st.button("Cancel", key=f"cancel-{id}", on_click=job_queue().cancel, args=(id,), icon=":material/close:")

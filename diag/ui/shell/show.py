@@ -1,0 +1,143 @@
+"""Small pieces that every page uses. Text from files and records is shown literally, never as markup."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import urlsplit
+
+import pandas as pd
+import streamlit as st
+
+from diag.errors import InputError
+from diag.evidence.records import Record
+from diag.results import codec
+from diag.results.findings import STATUS_WORDS, Status
+from diag.settings import Settings
+from diag.ui.shell import words
+
+MAX_PROBLEMS = 8
+_PUNCTUATION = re.compile(r"[!-/:-@\[-`{-~]")
+_FORMULA = re.compile(r"^[=+\-@\t\r]")
+
+
+def plain(text: str) -> str:
+    """`text` for a place that reads Markdown, so that it shows exactly these characters.
+
+    Character references cannot open markup; the zero-width space keeps addresses from becoming links.
+    """
+    text = text.replace("://", ":\u200b//").replace("www.", "www\u200b.").replace("@", "@\u200b")
+    return _PUNCTUATION.sub(lambda m: f"&#{ord(m[0])};", text)
+
+
+@contextmanager
+def guard(doing: str = "") -> Iterator[None]:
+    """Turn an InputError of the body into a message that says what, where and what to do. The page goes on after it."""
+    try:
+        yield
+    except InputError as error:
+        problem(error, doing)
+
+
+def problem(error: InputError, doing: str = "") -> None:
+    """An error in words: what is wrong, where, and the next step."""
+    lines = [f"**{plain(doing)}**"] if doing else []
+    lines.append(plain(error.what))
+    if error.where:
+        lines.append(f"Where: {plain(error.where)}")
+    if error.fix:
+        lines.append(f"What to do: {plain(error.fix)}")
+    st.error("\n\n".join(lines), icon=":material/block:")
+
+
+def warnings(sentences: tuple[str, ...]) -> None:
+    """What a person should know before believing the page: one box, one line each."""
+    if sentences:
+        shown = [*sentences[:MAX_PROBLEMS]]
+        if len(sentences) > MAX_PROBLEMS:
+            shown.append(f"… and {len(sentences) - MAX_PROBLEMS} more.")
+        st.warning("\n\n".join(plain(sentence) for sentence in shown), icon=":material/warning:")
+
+
+def notes(sentences: tuple[str, ...]) -> None:
+    """Remarks that belong to a result, in small print."""
+    for sentence in sentences:
+        st.caption(plain(sentence))
+
+
+def nats(x: float | None) -> str:
+    """A loss in nats with bits and perplexity, as plain text."""
+    return words.nats_in_full(x)
+
+
+def badge(word: str, help: str | None = None, of: str = "") -> None:
+    """A status word of any vocabulary (verdicts, tie, audit, gate) with its mark and colour."""
+    mark, color = words.MARKS.get(word, words.UNSURE)
+    st.badge(
+        f"{mark} {plain(f'{of} {word}'.strip().replace('_', ' '))}", color=color, help=plain(help) if help else None
+    )
+
+
+def status_badge(status: Status) -> None:
+    """A verdict; hovering says what the word means."""
+    badge(status, STATUS_WORDS[status])
+
+
+def table(frame: pd.DataFrame, name: str, **options: Any) -> Any:
+    """A table with its downloads. `name` is the file name and the key; options go to st.dataframe."""
+    shown = st.dataframe(frame, hide_index=True, width="stretch", key=f"table-{name}", **options)
+    with st.container(horizontal=True):
+        for kind, build, mime in (
+            ("CSV", lambda: to_csv(frame), "text/csv"),
+            ("JSON", lambda: to_json(frame), "application/json"),
+        ):
+            st.download_button(
+                kind,
+                build,
+                file_name=f"{name}.{kind.lower()}",
+                mime=mime,
+                key=f"download-{name}-{kind}",
+                type="tertiary",
+                on_click="ignore",
+                icon=":material/download:",
+                help=f"Download this table as {kind}.",
+            )
+    return shown
+
+
+def to_csv(frame: pd.DataFrame) -> bytes:
+    """CSV in which no text cell can be run as a formula by a spreadsheet."""
+    safe = frame.map(lambda cell: "'" + cell if isinstance(cell, str) and _FORMULA.match(cell) else cell)
+    return bytes(safe.to_csv(index=False).encode("utf-8", "replace"))
+
+
+def to_json(frame: pd.DataFrame) -> bytes:
+    """The rows as JSON, non-finite numbers as strings."""
+    return codec.dumps(frame.to_dict("records"), indent=1).encode("utf-8", "replace")
+
+
+def address(settings: Settings) -> str:
+    """Where this server is reached: base_url, or what the browser used."""
+    if settings.base_url:
+        return settings.base_url
+    parts = urlsplit(st.context.url or "")
+    return f"{parts.scheme}://{parts.netloc}" if parts.netloc else f"http://127.0.0.1:{st.get_option('server.port')}"
+
+
+def permalink(record: Record, settings: Settings) -> None:
+    """The link of a record as text to copy, and its file for those whom the link cannot reach."""
+    st.code(f"{address(settings)}/r/{record.id}", language=None, wrap_lines=True)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.link_button("Record file", f"/records/{record.id}.json", type="tertiary", icon=":material/download:")
+        if not settings.base_url:
+            st.caption(
+                "This link works only on this machine until base_url is set (subrandom.toml or SUBRANDOM_BASE_URL). "
+                "The record file opens in any Subrandom."
+            )
+
+
+def link(name: str, label: str, query: dict[str, str] | None = None, icon: str = ":material/arrow_forward:") -> None:
+    """A link to another page of ours, by its name."""
+    st.page_link(st.session_state["pages"][name], label=label, query_params=query, icon=icon)

@@ -1,0 +1,1 @@
+"""The triage page: which checkpoints are broken, and what next?"""

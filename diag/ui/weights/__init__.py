@@ -1,0 +1,1 @@
+"""The weights page: what does the file really hold?"""

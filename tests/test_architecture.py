@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,36 @@ def test_imports_point_one_way(path: Path) -> None:
         assert "cli" not in theirs
     if own == "cli":
         assert "ui" not in theirs
+
+
+# The same inside diag/checkpoints: its modules and rooms, from the bytes of a file to what is said about them.
+CHECKPOINTS = (
+    *("untrusted", "digest", "fold", "buffer_order", "ggml", "dtypes", "transforms", "config"),
+    *("families", "reader", "passes", "signatures", "identify", "formats", "compare", "audit"),
+)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [p for p in SOURCES if "checkpoints" in p.parts and p.name != "__init__.py"],
+    ids=lambda path: str(path.relative_to(ROOT)),
+)
+def test_imports_inside_checkpoints_point_one_way(path: Path) -> None:
+    own = path.relative_to(ROOT / "diag" / "checkpoints").with_suffix("").parts[0]
+    names = {name.removeprefix("diag.checkpoints.").split(".")[0] for name in imported(path) if "checkpoints." in name}
+    later = {name for name in names & set(CHECKPOINTS) if CHECKPOINTS.index(name) > CHECKPOINTS.index(own)}
+    assert not later, f"{own} imports from {later}"
+
+
+def test_no_module_imports_itself_through_others() -> None:
+    modules = {".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path for path in SOURCES}
+    graph = {}
+    for module, path in modules.items():
+        found = imported(path) & set(modules)
+        # `from package import module` needs the package's __init__ too, but nothing that stands in it.
+        packages = {name.rpartition(".")[0] for name in found}
+        graph[module] = found - packages
+    TopologicalSorter(graph).prepare()  # CycleError names the modules of a circle
 
 
 @pytest.mark.parametrize(

@@ -13,17 +13,16 @@ from diag.checkpoints.families import (
     Family,
     Role,
     expected_tensors,
-    family_of,
     is_tied,
-    projections,
 )
 from diag.checkpoints.formats import checksum_matches, open_checkpoint
+from diag.checkpoints.identify.family import family_of
 from diag.checkpoints.passes.scan import TensorScan, scan_checkpoint, scan_tensor
 from diag.checkpoints.passes.tensor_profile import Profile, TensorProfile, some_rows, sparkline, tensor_profile
-from diag.checkpoints.reader import Checkpoint, TensorInfo
+from diag.checkpoints.reader import Checkpoint, TensorInfo, projections
 from diag.checkpoints.signatures.layout import LayoutScore, layout_scores
 from diag.checkpoints.signatures.rotary import RotaryScore, rotary_pairing
-from diag.checkpoints.signatures.tie import Tie, TiePicture, TieStatus, random_looking, tie_picture, tie_status
+from diag.checkpoints.signatures.tie import Tie, TieStatus, tie_status
 
 __all__ = [
     "FAMILIES",
@@ -45,7 +44,6 @@ __all__ = [
     "TensorScan",
     "TensorStats",
     "Tie",
-    "TiePicture",
     "TieStatus",
     "audit_checkpoint",
     "checksum_matches",
@@ -57,7 +55,6 @@ __all__ = [
     "layout_scores",
     "open_checkpoint",
     "projections",
-    "random_looking",
     "rotary_pairing",
     "scan_checkpoint",
     "scan_tensor",
@@ -65,6 +62,5 @@ __all__ = [
     "sparkline",
     "tensor_profile",
     "tensor_stats",
-    "tie_picture",
     "tie_status",
 ]

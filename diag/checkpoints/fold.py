@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterable, Sequence
 
 _LAYER = re.compile(r"(?:(?<=\.)|^)(0|[1-9][0-9]{0,5})(?=\.)")
-_RUN = re.compile(r"([0-9]+)…([0-9]+)")
 MARK = "{i}"
 _LONG = 3  # consecutive numbers from here on are written as a run
 
@@ -36,16 +35,3 @@ def layer_set(layers: Iterable[int]) -> str:
 def fold(template: str, layers: Sequence[int]) -> str:
     """The name that stands for `template` in all these layers; the template itself where there are none."""
     return template.replace(MARK, layer_set(layers), 1) if layers else template
-
-
-def unfold(folded: str) -> tuple[str, ...]:
-    """The names that a folded one stands for; what `fold` wrote comes back. A name without a set is itself."""
-    opened, brace, rest = folded.partition("{")
-    inside, closed, tail = rest.partition("}")
-    if not brace or not closed:
-        return (folded,)
-    layers: list[int] = []
-    for part in inside.split(", "):
-        run = _RUN.fullmatch(part)
-        layers += range(int(run[1]), int(run[2]) + 1) if run else [int(part)]
-    return tuple(f"{opened}{layer}{tail}" for layer in layers)

@@ -6,7 +6,7 @@ Nothing is read but headers until somebody asks; nothing is ever written. No tor
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import prod
@@ -19,7 +19,7 @@ from diag.checkpoints.config import ModelConfig
 from diag.checkpoints.digest import content_digest
 from diag.checkpoints.dtypes import DTYPES, Array
 from diag.checkpoints.families import Family
-from diag.checkpoints.transforms import View
+from diag.checkpoints.transforms import StoredTransform
 from diag.errors import InputError
 from diag.results import codec
 
@@ -34,8 +34,8 @@ silence."""
 class TensorInfo:
     """Where a tensor lies. `name` and `shape` are those of Hugging Face's code, [out, in] for matrices; `offset` counts
     bytes from the start of the file number `file`; `nbytes` is 0 for a placeholder: an entry, perhaps with a full
-    shape, but no data. `stored`, `stored_shape`: the name and shape in the file where they differ. `view`: what is done
-    to the stored tensor to get this one."""
+    shape, but no data. `stored`, `stored_shape`: the name and shape in the file where they differ. `transform`: what
+    is done to the stored tensor to get this one."""
 
     name: str
     dtype: str
@@ -45,7 +45,7 @@ class TensorInfo:
     file: int = 0
     stored: str = ""
     stored_shape: tuple[int, ...] | None = None
-    view: View | None = None
+    transform: StoredTransform | None = None
 
     @property
     def elements(self) -> int:
@@ -54,12 +54,12 @@ class TensorInfo:
 
     @property
     def streams(self) -> bool:
-        """Whether any stretch of the buffer can be read by itself: no blocks, no view."""
-        return DTYPES[self.dtype].plain and self.view is None
+        """Whether any stretch of the buffer can be read by itself: no blocks, no transform."""
+        return DTYPES[self.dtype].plain and self.transform is None
 
 
 @dataclass(frozen=True)
-class Opened:
+class OpenedCheckpoint:
     """What the reader of a format hands over, before anyone asked which model it is.
 
     tensors: by the names that Hugging Face's code uses, as far as the format's table of names knows them. config: what
@@ -144,8 +144,8 @@ class Checkpoint:
         mapped = self._maps[info.file]
         if info.offset + info.nbytes > mapped.size:
             raise changed(self.files[info.file])
-        view: Array = mapped[info.offset : info.offset + info.nbytes]
-        return view
+        stored: Array = mapped[info.offset : info.offset + info.nbytes]
+        return stored
 
     def float32(self, name: str) -> Array:
         """float32 of the tensor's shape. Plain F32 is a read-only view of the file; anything else is a new array (BF16
@@ -157,7 +157,7 @@ class Checkpoint:
         self._readable(info)
         stored = info.shape if info.stored_shape is None else info.stored_shape
         values = DTYPES[info.dtype].floats(self.raw(name), stored)
-        return (info.view.apply(values) if info.view else values).reshape(info.shape)
+        return (info.transform.apply(values) if info.transform else values).reshape(info.shape)
 
     def flat(self, name: str, start: int, stop: int) -> Array:
         """float32 [stop − start]: elements of the row-major buffer, read (not mapped), so memory stays bounded and
@@ -169,8 +169,8 @@ class Checkpoint:
 
     def row_chunks(self, name: str, columns: int | None = None) -> Iterator[tuple[int, Array]]:
         """(first row, float32 [rows, columns]) over the buffer read as rows of `columns` elements, by default the
-        tensor's last dimension. Holds about PIECE_ELEMENTS elements at once, or the whole tensor where a view, or
-        blocks that do not fit those rows, leave no choice."""
+        tensor's last dimension. Holds about PIECE_ELEMENTS elements at once, or the whole tensor where a transform,
+        or blocks that do not fit those rows, leave no choice."""
         info = self.info(name)
         if not info.elements:
             return
@@ -178,7 +178,7 @@ class Checkpoint:
         columns = columns or own
         rows, step = info.elements // columns, max(1, PIECE_ELEMENTS // columns)
         kind = DTYPES[info.dtype]
-        by_row = info.view is None and not kind.whole and kind.rows and columns == own
+        by_row = info.transform is None and not kind.whole and kind.rows and columns == own
         if not by_row and not info.streams:
             whole = self.float32(name).reshape(-1, columns)
             yield from ((first, whole[first : first + step]) for first in range(0, rows, step))
@@ -216,3 +216,13 @@ class Checkpoint:
 
 def changed(file: Path) -> InputError:
     return InputError("the file became shorter while it was open.", where=str(file), fix="Open it again.")
+
+
+def projections(checkpoint: Checkpoint, role: str) -> list[str]:
+    """Names of the tensors with this role that the file holds, by layer; empty for a role the family lacks."""
+    family = checkpoint.family
+    if family is None or role not in family.roles:
+        return []
+    found = family.roles[role]
+    layers: Iterable[int | None] = range(checkpoint.config.num_layers) if found.per_layer else (None,)
+    return [name for layer in layers if (name := found.tensor(layer)) in checkpoint.tensors]

@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from diag.errors import InputError
-
-if TYPE_CHECKING:
-    from diag.checkpoints.reader import TensorInfo
 
 MAX_JSON_OBJECTS = 1_000_001  # a header names one object per tensor; real ones have a few thousand
 
@@ -50,22 +45,3 @@ def is_text(value: Any, limit: int) -> bool:
     if not isinstance(value, str) or len(value) > limit:
         return False
     return not any("\ud800" <= c <= "\udfff" for c in value)
-
-
-def check_overlaps(tensors: Iterable[TensorInfo], size: int, where: str) -> int:
-    """The bytes that tensors of one file take, which has `size`. InputError when a range ends past the end, or two
-    ranges overlap."""
-    filled = sorted((t for t in tensors if t.nbytes), key=lambda t: t.offset)
-    end = max((t.offset + t.nbytes for t in filled), default=0)
-    if end > size:
-        raise InputError(
-            f"the file is {end - size:,} bytes shorter than its header says.", where=where, fix="Copy it again."
-        )
-    for before, after in pairwise(filled):
-        if before.offset + before.nbytes > after.offset:
-            raise InputError(
-                f"the tensors '{before.name[:100]}' and '{after.name[:100]}' overlap.",
-                where=where,
-                fix="Copy or convert the file again.",
-            )
-    return sum(t.nbytes for t in filled)

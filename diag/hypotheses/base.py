@@ -11,8 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from diag.checkpoints import Checkpoint, Family, Tie, tie_status
-from diag.checkpoints.families import projections
+from diag.checkpoints import Checkpoint, Family, Tie, projections, tie_status
 from diag.checkpoints.passes.stats import TensorStats, tensor_stats
 from diag.checkpoints.signatures.layout import LayoutScore, layout_scores
 from diag.model.edits import Edit, FromReference, borrows

@@ -86,10 +86,10 @@ class CheckpointTensors:
 
 
 def stored_tensor(checkpoint: Checkpoint, name: str) -> Tensor:
-    """One tensor in its stored dtype, or in float32 where the file holds blocks or a view is needed, copied out of the
-    file. Costs its size in memory."""
+    """One tensor in its stored dtype, or in float32 where the file holds blocks or a transform is needed, copied out of
+    the file. Costs its size in memory."""
     info = checkpoint.tensors[name]
-    if info.view is not None or info.dtype not in TORCH_DTYPES:
+    if info.transform is not None or info.dtype not in TORCH_DTYPES:
         return torch.from_numpy(np.array(checkpoint.float32(name)))
     raw = np.array(checkpoint.raw(name))  # a copy: torch must not alias the read-only file
     return torch.from_numpy(raw).view(TORCH_DTYPES[info.dtype]).reshape(info.shape)

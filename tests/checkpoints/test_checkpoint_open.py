@@ -21,7 +21,8 @@ from safetensors.numpy import save_file
 
 from diag.checkpoints import FAMILIES, expected_tensors, open_checkpoint, projections, tie_status
 from diag.checkpoints.config import ModelConfig
-from diag.checkpoints.families import contradiction, dimensions
+from diag.checkpoints.families import dimension_sizes
+from diag.checkpoints.identify.family import contradiction
 from diag.errors import InputError
 
 
@@ -179,7 +180,7 @@ def test_the_family_table_is_consistent(build: Build) -> None:
     for family in FAMILIES:
         for key, role in family.roles.items():
             assert family.role_of(role.tensor(4)) == (key, 4 if role.per_layer else None)
-            assert set(role.shape) <= set(dimensions(checkpoint.config))
+            assert set(role.shape) <= set(dimension_sizes(checkpoint.config))
             assert (role.side is not None) == (role.kind == "matrix")
         assert set(family.markers) <= set(family.roles)
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from diag.checkpoints import open_checkpoint
 from diag.checkpoints.passes import kernels, row_pairs, scan
-from diag.checkpoints.passes.sums import Sums
+from diag.checkpoints.passes.sums import RunningSums, fresh_variation, variation
 from diag.errors import Cancelled, InputError
 
 HEALTHY = healthy_tensors()
@@ -31,14 +31,14 @@ def test_sums_equal_the_plain_formula(out: int, width: int, step: int, seed: int
     good = np.where(np.isfinite(broken), broken, 0).astype(np.float64)
     kept = broken[np.isfinite(broken)]
     for add in (kernels.compiled_add_rows(), kernels.add_rows_numpy):
-        sums = Sums.empty(out, width)
+        sums = RunningSums.empty(out, width)
         for first in range(0, out, step):
-            add(broken[first : first + step].copy(), first, sums.state)
-        assert np.allclose(sums.state.rows, (good**2).sum(axis=1), rtol=1e-11, atol=1e-12)
-        assert np.allclose(sums.state.columns, (good**2).sum(axis=0), rtol=1e-11, atol=1e-12)
+            add(broken[first : first + step].copy(), first, sums)
+        assert np.allclose(sums.rows, (good**2).sum(axis=1), rtol=1e-11, atol=1e-12)
+        assert np.allclose(sums.columns, (good**2).sum(axis=0), rtol=1e-11, atol=1e-12)
         assert sums.range == ((float(kept.min()), float(kept.max())) if kept.size else None)
-        assert sums.state.counts.tolist() == [(broken == 0).sum(), broken.size - kept.size]
-        assert sums.state.totals[0] == pytest.approx(good.sum(), abs=1e-9)
+        assert sums.counts.tolist() == [(broken == 0).sum(), broken.size - kept.size]
+        assert sums.totals[0] == pytest.approx(good.sum(), abs=1e-9)
 
 
 def test_every_float16_is_widened_exactly() -> None:
@@ -133,3 +133,13 @@ def test_a_file_that_became_shorter_and_a_cancelled_scan(build: Build, tmp_path:
 
     with pytest.raises(Cancelled):
         scan.scan_checkpoint(build(), cancel)
+
+
+def test_row_norms_of_a_gaussian_matrix_vary_as_computed_and_those_of_unequal_rows_more() -> None:
+    rng = np.random.default_rng(0)
+    gaussian = np.linalg.norm(rng.standard_normal((2000, 128)), axis=1)
+    assert fresh_variation(128) == pytest.approx(1 / 16)
+    assert variation(gaussian) == pytest.approx(1 / 16, rel=0.1)
+    trained = variation(np.linalg.norm(HEALTHY[EMBEDDING], axis=1))
+    assert trained is not None and trained > 2 * fresh_variation(HEALTHY[EMBEDDING].shape[1])
+    assert variation(np.zeros(4)) is None

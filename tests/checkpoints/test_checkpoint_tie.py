@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import pytest
 from checkpoint_samples import EMBEDDING, HEAD, Build, healthy_tensors
 
-from diag.checkpoints import random_looking, tie_picture, tie_status
+from diag.checkpoints import tie_status
 from diag.checkpoints.passes import scan
 
 E = healthy_tensors()[EMBEDDING]
@@ -70,14 +68,6 @@ def test_a_head_of_another_shape_has_no_numbers(build: Build) -> None:
     assert (tie.status, tie.max_abs_diff, tie.cosine) == ("tied_diverged", None, None)
 
 
-def test_a_gaussian_matrix_looks_random_and_a_trained_one_does_not() -> None:
-    cv, expected = random_looking(np.random.default_rng(0).standard_normal((2000, 128)).astype(np.float32))
-    assert expected == pytest.approx(1 / 16)
-    assert cv == pytest.approx(expected, rel=0.1)
-    assert random_looking(E)[0] > 2 * random_looking(E)[1]
-    assert math.isnan(random_looking(np.zeros((4, 4)))[0])
-
-
 SWAPPED = E.view(np.uint32).byteswap().view(np.float32)
 
 
@@ -110,13 +100,3 @@ def test_compiled_and_numpy_agree(build: Build, monkeypatch: pytest.MonkeyPatch)
     fast = tie_status(build({HEAD: head}))
     assert slow.equal_rows_share == fast.equal_rows_share == pytest.approx(1 / 3)
     assert slow.cosine == pytest.approx(fast.cosine) and slow.max_abs_diff == fast.max_abs_diff
-
-
-def test_the_picture_counts_cosines_and_has_the_norms(build: Build) -> None:
-    head = E.copy()
-    head[:10] *= -1
-    picture = tie_picture(build({HEAD: head}))
-    assert picture is not None and picture.cosines.sum() == 150
-    assert (picture.cosines[0], picture.cosines[-1]) == (10, 140)
-    assert np.allclose(picture.head_norms, np.linalg.norm(E.astype(np.float64), axis=1))
-    assert tie_picture(build()) is None

@@ -7,16 +7,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from diag.checkpoints.formats.gguf_config import Told, told
+from diag.checkpoints.formats.gguf_config import GgufConfig, hf_config_from_gguf
 from diag.checkpoints.formats.gguf_values import Skipped
 
 
-def of(architecture: str, values: dict[str, Any], tensors: dict[str, tuple[int, ...]] | None = None) -> Told:
+def of(architecture: str, values: dict[str, Any], tensors: dict[str, tuple[int, ...]] | None = None) -> GgufConfig:
     """The configuration of a file with these key-values, without the architecture in front, and these shapes."""
     full = {"general.architecture": architecture} | {
         key if key.startswith("tokenizer.") else f"{architecture}.{key}": value for key, value in values.items()
     }
-    return told(full, tensors or {}, lambda name: None)
+    return hf_config_from_gguf(full, tensors or {}, lambda name: None)
 
 
 @pytest.mark.parametrize(
@@ -92,11 +92,16 @@ def test_older_files_scale_linearly_under_another_key() -> None:
 
 def test_divisors_of_no_known_scaling_are_left_and_noted() -> None:
     values = {"general.architecture": "llama"}
-    found = told(values, {}, lambda name: np.array([1, 5, 2, 7], np.float32) if name == "rope_freqs.weight" else None)
+    found = hf_config_from_gguf(
+        values, {}, lambda name: np.array([1, 5, 2, 7], np.float32) if name == "rope_freqs.weight" else None
+    )
     assert "rope_scaling" not in found.config and not found.consumed
     assert "not applied" in found.notes[0]
 
 
 @pytest.mark.parametrize("architecture", [None, 7, "", "a\nb", "LlamaForCausalLM"])
 def test_an_architecture_that_is_none(architecture: Any) -> None:
-    assert told({"general.architecture": architecture}, {}, lambda name: None).config.get("hidden_size") is None
+    assert (
+        hf_config_from_gguf({"general.architecture": architecture}, {}, lambda name: None).config.get("hidden_size")
+        is None
+    )

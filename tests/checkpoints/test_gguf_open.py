@@ -65,11 +65,11 @@ def test_q_and_k_of_a_llama_come_back_from_adjacent_pairs(tmp_path: Path) -> Non
     checkpoint = open_checkpoint(export(tmp_path / "m.gguf", LLAMA, tensors))
     name = "model.layers.1.self_attn.k_proj.weight"
     info = checkpoint.tensors[name]
-    assert info.stored == "blk.1.attn_k.weight" and info.view == PairedToHalves(2)
+    assert info.stored == "blk.1.attn_k.weight" and info.transform == PairedToHalves(2)
     stored = checkpoint.raw(name).view("<f4").reshape(32, 64)
     assert np.array_equal(stored, permuted(tensors[name], 2)) and not np.array_equal(stored, tensors[name])
     assert np.array_equal(checkpoint.float32(name), tensors[name])
-    assert checkpoint.tensors["model.layers.1.self_attn.v_proj.weight"].view is None
+    assert checkpoint.tensors["model.layers.1.self_attn.v_proj.weight"].transform is None
 
 
 def test_quantised_rows_are_put_back_after_decoding(tmp_path: Path) -> None:

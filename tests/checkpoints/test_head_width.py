@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from diag.checkpoints import open_checkpoint
-from diag.checkpoints.identify.head_dim_from_rotary import SMALL, seen_width
+from diag.checkpoints.identify.head_dim_from_rotary import SMALL, head_dim_from_rotary
 from diag.checkpoints.reader import Checkpoint
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "model"))
@@ -36,13 +36,13 @@ def test_the_trained_demo_shows_its_heads(healthy: Path, tmp_path: Path) -> None
 
 def test_only_the_true_width_of_the_demo_stands_out(healthy: Path) -> None:
     demo = open_checkpoint(healthy)
-    assert seen_width(demo, 256, 256, 128) == 64
-    assert seen_width(demo, 256, 128, 256) is None  # not its widths
-    assert seen_width(demo, SMALL, 256, 128) is None
+    assert head_dim_from_rotary(demo, 256, 256, 128) == 64
+    assert head_dim_from_rotary(demo, 256, 128, 256) is None  # not its widths
+    assert head_dim_from_rotary(demo, SMALL, 256, 128) is None
 
 
 def test_untrained_weights_show_nothing_and_the_guess_is_called_one(random_llama: Checkpoint, tmp_path: Path) -> None:
-    assert seen_width(random_llama, 64, 64, 32) is None
+    assert head_dim_from_rotary(random_llama, 64, 64, 32) is None
     shutil.copy(random_llama.path / "model.safetensors", tmp_path)
     assert any("else a guess" in note for note in open_checkpoint(tmp_path).notes)
 
@@ -54,7 +54,7 @@ def test_weights_that_are_no_numbers_show_nothing(random_llama: Checkpoint, tmp_
         with (tmp_path / "model.safetensors").open("r+b") as file:
             file.seek(first)
             file.write(np.full((random_llama.bytes - first) // 4, value, np.float32).tobytes())
-        assert seen_width(open_checkpoint(tmp_path), 64, 64, 32) is None
+        assert head_dim_from_rotary(open_checkpoint(tmp_path), 64, 64, 32) is None
 
 
 def test_a_norm_over_one_head_needs_no_note(tmp_path: Path) -> None:

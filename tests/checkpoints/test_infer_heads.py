@@ -6,7 +6,7 @@ import pytest
 
 from diag.checkpoints import FAMILIES, expected_tensors
 from diag.checkpoints.config import ModelConfig
-from diag.checkpoints.identify.infer import canonical, dimensions
+from diag.checkpoints.identify.infer import config_from_shapes, with_causal_prefix
 from diag.checkpoints.reader import TensorInfo
 
 # Family, model, hidden size, heads, key-value heads, head size: from each model's published config.json. Pythia
@@ -56,7 +56,7 @@ def test_heads_of_published_models(family: str, sizes: tuple[int, int, int, int]
         hidden, 2, heads, kv_heads, head_dim, 4 * hidden, 1000, 512, 1e-6, 1e4, False, None, None, None
     )
     tensors = {n: TensorInfo(n, "F32", shape, 0, 4) for n, shape in expected_tensors(row, config).items()}
-    found = dimensions(row, tensors, {})
+    found = config_from_shapes(row, tensors, {})
     keys = ("num_attention_heads", "num_key_value_heads", "head_dim")
     assert [found[key] for key in keys] == [heads, kv_heads, head_dim]
 
@@ -65,16 +65,16 @@ def test_what_the_file_states_outranks_the_guess() -> None:
     row = next(f for f in FAMILIES if f.name == "llama")
     config = ModelConfig(2048, 1, 16, 4, 128, 8192, 1000, 512, 1e-6, 1e4, False, None, None, None)
     tensors = {n: TensorInfo(n, "F32", shape, 0, 4) for n, shape in expected_tensors(row, config).items()}
-    assert dimensions(row, tensors, {"num_attention_heads": 16})["head_dim"] == 128
-    assert dimensions(row, tensors, {"head_dim": 128})["num_attention_heads"] == 16
+    assert config_from_shapes(row, tensors, {"num_attention_heads": 16})["head_dim"] == 128
+    assert config_from_shapes(row, tensors, {"head_dim": 128})["num_attention_heads"] == 16
 
 
 def test_the_newer_name_of_neoxs_head_means_the_same_tensor() -> None:
     names = ("gpt_neox.embed_in.weight", "lm_head.weight")
     tensors = {n: TensorInfo(n, "F32", (9, 4), 0, 144) for n in names}
-    head = canonical(tensors)["embed_out.weight"]
+    head = with_causal_prefix(tensors)["embed_out.weight"]
     assert (head.name, head.stored) == ("embed_out.weight", "lm_head.weight")
     both = tensors | {"embed_out.weight": TensorInfo("embed_out.weight", "F32", (9, 4), 0, 144)}
-    assert set(canonical(both)) == set(both)
+    assert set(with_causal_prefix(both)) == set(both)
     llama = {n: TensorInfo(n, "F32", (9, 4), 0, 144) for n in ("model.embed_tokens.weight", "lm_head.weight")}
-    assert set(canonical(llama)) == set(llama)
+    assert set(with_causal_prefix(llama)) == set(llama)

@@ -1,4 +1,4 @@
-"""The static audit: what a checkpoint shows without a forward pass. The pass is `scan.py`, rules are files."""
+"""The static audit: what a checkpoint shows without a forward pass. One file holds one group of rules."""
 
 from diag.checkpoints.audit.codes import CODES, AuditFinding
 from diag.checkpoints.audit.report import CheckpointAudit, audit_checkpoint

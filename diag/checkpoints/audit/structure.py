@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator
 
 from diag.checkpoints.audit.codes import AuditFinding, finding
-from diag.checkpoints.families import Family, contradiction, expected_shape, expected_tensors
+from diag.checkpoints.families import Family, expected_shape, expected_tensors
+from diag.checkpoints.identify.family import contradiction
 from diag.checkpoints.identify.infer import contradictions
 from diag.checkpoints.reader import Checkpoint
 from diag.errors import one_line

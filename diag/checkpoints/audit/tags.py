@@ -45,7 +45,7 @@ def dtype_tags(checkpoint: Checkpoint, tensors: Sequence[Fact]) -> Iterator[Audi
             continue
         if 0 < fact.stats.nonfinite < FEW_BROKEN * fact.info.elements:
             continue  # single values went wrong, not the tag
-        raw = sample(checkpoint, fact.name)
+        raw = sampled_bytes(checkpoint, fact.name)
         tagged = spread(raw, fact.info.dtype)
         if tagged is None or PLAUSIBLE[0] / CLEAR <= tagged <= PLAUSIBLE[1] * CLEAR:
             continue
@@ -57,7 +57,7 @@ def dtype_tags(checkpoint: Checkpoint, tensors: Sequence[Fact]) -> Iterator[Audi
             yield finding("dtype_tag", fact.name, tag=fact.info.dtype, reading=reading, how=how, fits=fits)
 
 
-def sample(checkpoint: Checkpoint, name: str) -> Array:
+def sampled_bytes(checkpoint: Checkpoint, name: str) -> Array:
     """uint8 [at most SAMPLE_BYTES]: a few stretches of the stored bytes, evenly spaced, each a multiple of 4 long."""
     raw = checkpoint.raw(name)
     if raw.size <= SAMPLE_BYTES:

@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 
 from diag.checkpoints.dtypes import DTYPES, Array
-from diag.checkpoints.passes.paired_sums import Sums
+from diag.checkpoints.passes.paired_sums import PairedSums
 from diag.checkpoints.passes.rounding import Rounding, coarsened
 from diag.checkpoints.reader import Checkpoint, TensorInfo
 from diag.checkpoints.transforms import PairedToHalves
@@ -46,7 +46,7 @@ class Pair:
     mine: TensorInfo
     theirs: TensorInfo
     rounding: Rounding
-    sums: Sums | None
+    sums: PairedSums | None
 
     @property
     def same_shape(self) -> bool:
@@ -142,14 +142,14 @@ def _retagged(pair: Pair) -> Relation | None:
     mine, theirs = DTYPES[pair.mine.dtype], DTYPES[pair.theirs.dtype]
     if mine is theirs or not (mine.plain and theirs.plain) or mine.block_bytes != theirs.block_bytes:
         return None
-    if pair.mine.view != pair.theirs.view or not _raw_equal(pair, None):
+    if pair.mine.transform != pair.theirs.transform or not _raw_equal(pair, None):
         return None
     return Relation("reinterpreted", f"the same bytes, tagged {mine.name} here and {theirs.name} there")
 
 
 def _byte_swapped(pair: Pair) -> Relation | None:
     kind = DTYPES[pair.mine.dtype]
-    if pair.mine.dtype != pair.theirs.dtype or pair.mine.view != pair.theirs.view or not kind.plain:
+    if pair.mine.dtype != pair.theirs.dtype or pair.mine.transform != pair.theirs.transform or not kind.plain:
         return None
     if kind.block_bytes == 1 or not _raw_equal(pair, f"u{kind.block_bytes}"):
         return None
@@ -184,7 +184,7 @@ def _transposed(pair: Pair) -> Relation | None:
 
 
 def _other_order(pair: Pair) -> Relation | None:
-    """The same buffer taken for column-major, in either direction (profiles.py names the two)."""
+    """The same buffer taken for column-major, in either direction (signatures/directions.py names the two)."""
     if not pair.same_shape or len(pair.mine.shape) != 2 or not pair.same_values(_slack(pair)):
         return None
     out, width = pair.mine.shape

@@ -19,7 +19,7 @@ from diag.checkpoints.compare.differences import (
 from diag.checkpoints.compare.relations import Pair, relation
 from diag.checkpoints.dtypes import DTYPES
 from diag.checkpoints.families import is_tied
-from diag.checkpoints.passes.paired_sums import Pass
+from diag.checkpoints.passes.paired_sums import PairedPass
 from diag.checkpoints.passes.rounding import rounding
 from diag.checkpoints.reader import Checkpoint, TensorInfo
 from diag.progress import Progress, silent
@@ -59,19 +59,18 @@ def compare_tensor(here: Checkpoint, there: Checkpoint, name: str) -> TensorDiff
         return _both(here, there, mine, theirs)
     if mine is None and theirs is None:
         here.info(name)
-    beside = _embedding(there if mine else here, name)
+    embedding = _tied_embedding(there if mine else here, name)
     base = _base(name, "only_here" if mine else "only_there", mine, theirs, "")
-    if beside is None:
+    if embedding is None:
         return base
-    pair = (mine or beside, theirs or beside)
-    held = _both(here, there, *pair)
+    held = _both(here, there, mine or embedding, theirs or embedding)
     side = "there" if mine else "here"
     return replace(
         held,
         name=name,
         verdict=base.verdict,
-        detail=f"{side} it is tied to {beside.name}; held against that: {held.verdict}",
-        against=beside.name,
+        detail=f"{side} it is tied to {embedding.name}; held against that: {held.verdict}",
+        against=embedding.name,
     )
 
 
@@ -82,7 +81,7 @@ def _both(here: Checkpoint, there: Checkpoint, mine: TensorInfo, theirs: TensorI
     empty = [side for side, info in (("here", mine), ("there", theirs)) if math.prod(info.shape) != info.elements]
     if empty:
         return said("unreadable", f"it holds no data {' and '.join(empty)}")
-    alike = (mine.dtype, mine.shape, mine.view) == (theirs.dtype, theirs.shape, theirs.view)
+    alike = (mine.dtype, mine.shape, mine.transform) == (theirs.dtype, theirs.shape, theirs.transform)
     if alike and np.array_equal(here.raw(mine.name), there.raw(theirs.name)):
         return replace(
             said("equal", "the same bytes"), max_abs_diff=0.0, relative=0.0, cosine=1.0, equal_rows_share=1.0
@@ -102,7 +101,7 @@ def _both(here: Checkpoint, there: Checkpoint, mine: TensorInfo, theirs: TensorI
 
 def _numbers(here: Checkpoint, there: Checkpoint, mine: TensorInfo, theirs: TensorInfo) -> TensorDifference:
     """The streaming pass over two tensors of one shape, and the rules for what it leaves open."""
-    rule, seen = rounding(mine, theirs), Pass()
+    rule, seen = rounding(mine, theirs), PairedPass()
     for (_, x), (_, y) in zip(here.row_chunks(mine.name), there.row_chunks(theirs.name), strict=True):
         seen.add(x, y, rule)
     sums = seen.sums
@@ -133,7 +132,7 @@ def _verdict(pair: Pair, equal: bool, close: bool) -> tuple[Verdict, str, float 
     return "different", f"zero everywhere {zero[0]}" if len(zero) == 1 else "", None
 
 
-def _embedding(checkpoint: Checkpoint, name: str) -> TensorInfo | None:
+def _tied_embedding(checkpoint: Checkpoint, name: str) -> TensorInfo | None:
     """The embedding that stands in for a head which this checkpoint ties and does not hold."""
     family, model = checkpoint.family, checkpoint.model
     if family is None or model is None or not is_tied(family, model):

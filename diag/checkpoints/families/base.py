@@ -16,7 +16,7 @@ Kind = Literal["matrix", "norm", "bias"]
 
 @dataclass(frozen=True)
 class Role:
-    """One kind of tensor. `shape` names dimensions of `dimensions`; matrices are [out, in], but GPT-2's [in, out].
+    """One kind of tensor. `shape` names dimensions of `dimension_sizes`; matrices are [out, in], but GPT-2's [in, out].
 
     `side` is the side of the stored matrix that faces the residual stream: of an [out, in] matrix the columns of
     whatever reads it (and of the embedding and the head, which are [vocabulary, hidden]), the rows of whatever writes

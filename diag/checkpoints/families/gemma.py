@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from diag.checkpoints.config import Defaults
 from diag.checkpoints.families.base import Family
-from diag.checkpoints.families.parts import GATED_MLP, OUTSIDE, SEPARATE_ATTENTION, biases, norm, qk_norms
+from diag.checkpoints.families.parts import EMBEDDING_AND_HEAD, GATED_MLP, SEPARATE_ATTENTION, biases, norm, qk_norms
 
 _ROLES = (
-    OUTSIDE
+    EMBEDDING_AND_HEAD
     | {
         "attention_norm": norm("input_layernorm"),
         "post_attention_norm": norm("post_attention_layernorm"),

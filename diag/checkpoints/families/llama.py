@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from diag.checkpoints.config import Defaults
 from diag.checkpoints.families.base import Family, Role
-from diag.checkpoints.families.parts import ATTENTION, LLAMA_LIKE, MLP, OUTSIDE, PRE_NORMS, biases, qk_norms
+from diag.checkpoints.families.parts import ATTENTION, EMBEDDING_AND_HEAD, LLAMA_LIKE, MLP, PRE_NORMS, biases, qk_norms
 
 LLAMA = Family("llama", ("LlamaForCausalLM",), ("llama",), LLAMA_LIKE | biases("qkvo", if_attention_bias=True))
 MISTRAL = Family(
@@ -37,7 +37,7 @@ PHI3 = Family(
     "phi3",
     ("Phi3ForCausalLM",),
     ("phi3",),
-    OUTSIDE
+    EMBEDDING_AND_HEAD
     | PRE_NORMS
     | {
         "qkv": Role(ATTENTION + "qkv_proj.weight", ("qkv", "hidden"), side="columns"),

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from diag.checkpoints.config import Defaults
 from diag.checkpoints.families.base import Family
-from diag.checkpoints.families.parts import GATED_MLP, OUTSIDE, SEPARATE_ATTENTION, biases, norm, qk_norms
+from diag.checkpoints.families.parts import EMBEDDING_AND_HEAD, GATED_MLP, SEPARATE_ATTENTION, biases, norm, qk_norms
 
 OLMO2 = Family(
     "olmo2",
     ("Olmo2ForCausalLM",),
     ("olmo2",),
-    OUTSIDE
+    EMBEDDING_AND_HEAD
     | {
         "post_attention_norm": norm("post_attention_layernorm"),
         "post_mlp_norm": norm("post_feedforward_layernorm"),

@@ -7,7 +7,7 @@ from diag.checkpoints.families.base import Role
 LAYER = "model.layers.{i}."
 ATTENTION, MLP = LAYER + "self_attn.", LAYER + "mlp."
 
-OUTSIDE = {
+EMBEDDING_AND_HEAD = {
     "embedding": Role("model.embed_tokens.weight", ("vocab", "hidden"), side="columns"),
     "final_norm": Role("model.norm.weight", ("hidden",), "norm"),
     "head": Role("lm_head.weight", ("vocab", "hidden"), side="columns"),
@@ -31,7 +31,7 @@ def norm(name: str, width: str = "hidden") -> Role:
 
 
 PRE_NORMS = {"attention_norm": norm("input_layernorm"), "mlp_norm": norm("post_attention_layernorm")}
-LLAMA_LIKE = OUTSIDE | PRE_NORMS | SEPARATE_ATTENTION | GATED_MLP
+LLAMA_LIKE = EMBEDDING_AND_HEAD | PRE_NORMS | SEPARATE_ATTENTION | GATED_MLP
 
 
 def biases(letters: str, *, if_attention_bias: bool) -> dict[str, Role]:

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 from diag.checkpoints.config import ModelConfig
 from diag.checkpoints.families.base import Family
-
-if TYPE_CHECKING:
-    from diag.checkpoints.reader import Checkpoint
 
 
 def is_tied(family: Family, config: ModelConfig) -> bool:
@@ -18,8 +14,8 @@ def is_tied(family: Family, config: ModelConfig) -> bool:
     return family.defaults.tie_word_embeddings if flag is None else flag
 
 
-def dimensions(config: ModelConfig) -> dict[str, int]:
-    """The named dimensions that `Role.shape` uses, in elements."""
+def dimension_sizes(config: ModelConfig) -> dict[str, int]:
+    """How many elements each dimension has that `Role.shape` names."""
     return {
         "hidden": config.hidden_size,
         "q": config.num_heads * config.head_dim,
@@ -35,8 +31,8 @@ def dimensions(config: ModelConfig) -> dict[str, int]:
 
 def expected_shape(family: Family, config: ModelConfig, role: str) -> tuple[int, ...]:
     """The shape config.json asks for, [out, in] for matrices."""
-    dims = dimensions(config)
-    return tuple(dims[d] for d in family.roles[role].shape)
+    sizes = dimension_sizes(config)
+    return tuple(sizes[d] for d in family.roles[role].shape)
 
 
 def expected_tensors(family: Family, config: ModelConfig) -> dict[str, tuple[int, ...]]:
@@ -49,13 +45,3 @@ def expected_tensors(family: Family, config: ModelConfig) -> dict[str, tuple[int
         shape = expected_shape(family, config, key)
         expected |= {role.tensor(layer): shape for layer in layers}
     return expected
-
-
-def projections(checkpoint: Checkpoint, role: str) -> list[str]:
-    """Names of the tensors with this role that the file holds, by layer; empty for a role the family lacks."""
-    family = checkpoint.family
-    if family is None or role not in family.roles:
-        return []
-    found = family.roles[role]
-    layers: Iterable[int | None] = range(checkpoint.config.num_layers) if found.per_layer else (None,)
-    return [name for layer in layers if (name := found.tensor(layer)) in checkpoint.tensors]

@@ -16,11 +16,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from diag.checkpoints.dtypes import DTYPES
-from diag.checkpoints.formats.apr_names import EMBEDDING, HEAD, canonical, configuration
+from diag.checkpoints.formats.apr_names import EMBEDDING, HEAD, configuration, hugging_face_name
+from diag.checkpoints.formats.byte_ranges import check_byte_ranges
 from diag.checkpoints.formats.companions import tokenizer_in
-from diag.checkpoints.reader import Opened, TensorInfo
+from diag.checkpoints.reader import OpenedCheckpoint, TensorInfo
 from diag.checkpoints.transforms import Reshaped
-from diag.checkpoints.untrusted import check_overlaps, is_text, json_object
+from diag.checkpoints.untrusted import is_text, json_object
 from diag.errors import InputError
 
 NAME = "apr"
@@ -94,7 +95,7 @@ def claims(path: Path, head: bytes) -> bool:
     return head.startswith((MAGIC, MAGIC_V1)) or path.suffix.lower() == ".apr"
 
 
-def open_file(path: Path) -> Opened:
+def open_file(path: Path) -> OpenedCheckpoint:
     """Open one file: header, metadata and index are read, no tensor. InputError in one line for whatever is off.
 
     Cost: the index, and metadata of at most 100 MB; milliseconds for real files.
@@ -123,7 +124,7 @@ def open_file(path: Path) -> Opened:
         if info.name in tensors:
             raise InputError(f"the index lists '{info.name[:100]}' twice.", where=where, fix=FIX)
         tensors[info.name] = info
-    check_overlaps(tensors.values(), size, where)
+    check_byte_ranges(tensors.values(), size, where)
     skipped = len(entries) - len(tensors)
     if skipped:
         notes += (f"{skipped:,} tensors of the optimiser (__training__.*) were skipped.",)
@@ -134,7 +135,7 @@ def open_file(path: Path) -> Opened:
     )
     # There is no tie flag: a file that lists an embedding and no head at all is that of a tied model.
     tied = {"tie_word_embeddings": True} if EMBEDDING in tensors and HEAD not in tensors else {}
-    return Opened(
+    return OpenedCheckpoint(
         NAME, (path,), tensors, config | tied, tokenizer_in(path.parent), notes, frozenset(tied), states_tie=False
     )
 
@@ -236,7 +237,7 @@ def _tensor(entry: Entry, data_offset: int, where: str) -> TensorInfo:
     # A full shape over no bytes is a placeholder, such as a tied head: kept, so that the audit can name it.
     if entry.size not in (nbytes, 0):
         raise bad(f"takes {entry.size:,} bytes, but {kind} {list(entry.shape)} takes {nbytes:,}")
-    name = canonical(entry.name)
+    name = hugging_face_name(entry.name)
     shape = entry.shape
     flat = (prod(shape),) if name.endswith(".bias") and len(shape) == 2 and shape[0] == 1 else None
     return TensorInfo(
@@ -247,5 +248,5 @@ def _tensor(entry: Entry, data_offset: int, where: str) -> TensorInfo:
         entry.size,
         stored=entry.name if entry.name != name else "",
         stored_shape=shape if flat else None,
-        view=Reshaped(flat) if flat else None,
+        transform=Reshaped(flat) if flat else None,
     )

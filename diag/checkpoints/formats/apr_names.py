@@ -43,10 +43,10 @@ NAMES = {
 }
 EMBEDDING, HEAD = NAMES["token_embd.weight"], NAMES["output.weight"]
 _BLOCK = re.compile(r"blk\.(0|[1-9][0-9]{0,5})\.(.+)")
-ADJACENT, HALVES = 0, 2  # rope_type
+ADJACENT = 0  # rope_type
 
 
-def canonical(name: str) -> str:
+def hugging_face_name(name: str) -> str:
     """The name that Hugging Face's code uses; a name of neither kind stays as it is."""
     if match := _BLOCK.fullmatch(name):
         found = NAMES.get(f"blk.{{i}}.{match[2]}")

@@ -32,7 +32,7 @@ ROTARY_SHARE = {"phi3": "partial_rotary_factor", "gpt_neox": "rotary_pct"}
 
 
 @dataclass
-class Told:
+class GgufConfig:
     """What the key-values say. config: under the keys of config.json. inferred: keys of it that were worked out.
     consumed: tensors that became part of the configuration. notes: one sentence each."""
 
@@ -56,16 +56,16 @@ def architecture_of(values: Mapping[str, Value]) -> tuple[str | None, Architectu
     return one_line(named, 100), ARCHITECTURES.get(named)
 
 
-def told(
+def hf_config_from_gguf(
     values: Mapping[str, Value], shapes: Mapping[str, tuple[int, ...]], read: Callable[[str], Array | None]
-) -> Told:
+) -> GgufConfig:
     """The configuration of the model.
 
     shapes: of every tensor, by its name in the file, [out, in]. read: a small tensor as float32, None where it is not
     small or not there. Raises nothing; what makes no sense is left to `parse_config`.
     """
     name, row = architecture_of(values)
-    found = Told()
+    found = GgufConfig()
     if name is not None:
         found.config |= {
             "architectures": [row.class_name if row else name],
@@ -93,7 +93,7 @@ def _plain(value: Value | None) -> Any:
     return value
 
 
-def _vocabulary(found: Told, values: Mapping[str, Value], shapes: Mapping[str, tuple[int, ...]]) -> None:
+def _vocabulary(found: GgufConfig, values: Mapping[str, Value], shapes: Mapping[str, tuple[int, ...]]) -> None:
     rows = shapes.get("token_embd.weight", (None,))[0]
     found.infer("vocab_size", rows)
     tokens = values.get("tokenizer.ggml.tokens")
@@ -102,7 +102,9 @@ def _vocabulary(found: Told, values: Mapping[str, Value], shapes: Mapping[str, t
         found.notes.append(f"The tokenizer in the file has {count:,} entries, the embedding {rows:,} rows.")
 
 
-def _of_family(found: Told, name: str, row: Architecture, values: Mapping[str, Value], shapes: Collection[str]) -> None:
+def _of_family(
+    found: GgufConfig, name: str, row: Architecture, values: Mapping[str, Value], shapes: Collection[str]
+) -> None:
     config = found.config
     # Padding rows change no loss, and the family's default id may lie beyond a small vocabulary.
     config["pad_token_id"] = None
@@ -142,7 +144,7 @@ def _count(value: Any) -> int | None:
 
 
 def _rotary(
-    found: Told, name: str, row: Architecture, values: Mapping[str, Value], read: Callable[[str], Array | None]
+    found: GgufConfig, name: str, row: Architecture, values: Mapping[str, Value], read: Callable[[str], Array | None]
 ) -> None:
     config = found.config
 

@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 
 from diag.checkpoints.dtypes import DTYPES, Array
-from diag.checkpoints.formats.gguf_config import architecture_of, told
+from diag.checkpoints.formats.gguf_config import architecture_of, hf_config_from_gguf
 from diag.checkpoints.formats.gguf_header import MAGIC, GgufEntry, GgufHeader, read_header
 from diag.checkpoints.formats.gguf_names import Architecture, hugging_face_name
-from diag.checkpoints.reader import Opened, TensorInfo
+from diag.checkpoints.reader import OpenedCheckpoint, TensorInfo
 from diag.checkpoints.transforms import Transposed
 from diag.errors import InputError
 
@@ -42,7 +42,7 @@ def is_named(path: Path, head: bytes) -> bool:
     return path.suffix == ".gguf"
 
 
-def open_path(path: Path) -> Opened:
+def open_path(path: Path) -> OpenedCheckpoint:
     """Open a file, every part of a split one, or the one model of a folder. Reads headers, and rotary divisors of a
     few KB. Errors: InputError of one line."""
     files = _parts(_model_in(path) if path.is_dir() else path)
@@ -58,7 +58,7 @@ def open_path(path: Path) -> Opened:
     stored = {entry.name: (part, entry) for part, entry in entries}
     if len(stored) < len(entries):
         raise InputError("a tensor is listed in two parts.", where=str(files[0]), fix="Copy the parts again.")
-    found = told(
+    found = hf_config_from_gguf(
         values, {name: e.shape for name, (_, e) in stored.items()}, lambda name: _small(files, stored.get(name))
     )
     _, row = architecture_of(values)
@@ -74,7 +74,7 @@ def open_path(path: Path) -> Opened:
     notes = [*found.notes, *([f"{unclaimed:,} bytes of the file belong to no tensor."] if unclaimed else [])]
     notes += [f"{name} became part of the configuration." for name in sorted(found.consumed)]
     tokenizer = files[0].parent if (files[0].parent / "tokenizer.json").is_file() else None
-    return Opened(
+    return OpenedCheckpoint(
         "gguf", files, tensors, found.config, tokenizer, tuple(notes), frozenset(found.inferred), states_tie=False
     )
 
@@ -83,19 +83,19 @@ _ANOTHER = "Give a GGUF file of a whole model."
 
 
 def _info(entry: GgufEntry, part: int, row: Architecture | None, config: dict[str, object], file: Path) -> TensorInfo:
-    """The entry under its name in Hugging Face's code, with the view that undoes what the exporter did."""
+    """The entry under its name in Hugging Face's code, with the transform that undoes what the exporter did."""
     known = hugging_face_name(row, entry.name) if row else None
     if known is None:
         return TensorInfo(entry.name, entry.dtype, entry.shape, entry.offset, entry.nbytes, part)
     name, rule = known
-    view = rule(config, entry.shape) if rule else None
-    if rule and view is None:
+    transform = rule(config, entry.shape) if rule else None
+    if rule and transform is None:
         raise InputError(
             f"the shape {list(entry.shape)} of '{entry.name}' does not fit the heads that the file states.",
             where=str(file),
             fix="Convert the model again with a current llama.cpp.",
         )
-    shape = entry.shape[::-1] if isinstance(view, Transposed) else entry.shape
+    shape = entry.shape[::-1] if isinstance(transform, Transposed) else entry.shape
     return TensorInfo(
         name,
         entry.dtype,
@@ -105,7 +105,7 @@ def _info(entry: GgufEntry, part: int, row: Architecture | None, config: dict[st
         part,
         stored=entry.name,
         stored_shape=entry.shape if shape != entry.shape else None,
-        view=view,
+        transform=transform,
     )
 
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 
 from diag.checkpoints.dtypes import DTYPES
+from diag.checkpoints.formats.byte_ranges import check_byte_ranges
 from diag.checkpoints.formats.gguf_values import FIX, Cursor, Value, read_name, read_values
 from diag.checkpoints.ggml import BY_NUMBER
 from diag.errors import InputError
@@ -86,7 +86,7 @@ def _header(cursor: Cursor) -> GgufHeader:
     listed = [_entry(cursor, alignment) for _ in range(tensors)]
     start = -(-cursor.place // alignment) * alignment
     entries = tuple(GgufEntry(name, dtype, shape, start + at, size) for name, dtype, shape, at, size in listed)
-    return GgufHeader(version, values, entries, _check_layout(entries, start, alignment, cursor))
+    return GgufHeader(version, values, entries, _unclaimed(entries, start, alignment, cursor))
 
 
 def _wrong_version(version: int, where: str) -> InputError:
@@ -127,24 +127,14 @@ def _entry(cursor: Cursor, alignment: int) -> tuple[str, str, tuple[int, ...], i
     return name, kind.name, shape, offset, DTYPES[kind.name].nbytes(shape)
 
 
-def _check_layout(entries: tuple[GgufEntry, ...], start: int, alignment: int, cursor: Cursor) -> int:
-    """Ranges must lie inside the file and must not overlap, names must differ; returns the bytes between them that
-    alignment does not explain."""
+def _unclaimed(entries: tuple[GgufEntry, ...], start: int, alignment: int, cursor: Cursor) -> int:
+    """The bytes of the data that belong to no tensor and that alignment does not explain. InputError for names that
+    occur twice and for ranges that overlap or leave the file."""
     names: set[str] = set()
     for entry in entries:
         if entry.name in names:
             raise cursor.bad(f"the tensor '{entry.name[:100]}' is listed twice")
         names.add(entry.name)
-    end = max((e.offset + e.nbytes for e in entries), default=start)
-    if entries and end > cursor.size:
-        raise InputError(
-            f"the file is {end - cursor.size:,} bytes shorter than its header says.",
-            where=cursor.where,
-            fix="It is cut short; copy it again.",
-        )
-    ordered = sorted(entries, key=lambda e: e.offset)
-    for before, after in pairwise(ordered):
-        if before.offset + before.nbytes > after.offset:
-            raise cursor.bad(f"the tensors '{before.name[:100]}' and '{after.name[:100]}' overlap")
-    explained = sum(-(-e.nbytes // alignment) * alignment for e in ordered)
+    check_byte_ranges(entries, cursor.size, cursor.where)
+    explained = sum(-(-e.nbytes // alignment) * alignment for e in entries)
     return max(0, cursor.size - start - explained) if entries else 0

@@ -12,10 +12,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from diag.checkpoints.transforms import PairedToHalves, PartsToHeads, Plus, Transposed, View
+from diag.checkpoints.transforms import PairedToHalves, PartsToHeads, Plus, StoredTransform, Transposed
 
-# A rule makes the view of one tensor from the config and the stored shape; None where the config says too little.
-Rule = Callable[[Mapping[str, Any], tuple[int, ...]], View | None]
+# A rule makes the transform of one tensor from the config and the stored shape; None where the config says too little.
+Rule = Callable[[Mapping[str, Any], tuple[int, ...]], StoredTransform | None]
 
 
 def _paired(key: str) -> Rule:
@@ -33,12 +33,12 @@ def _splits(heads: Any, parts: int, shape: tuple[int, ...]) -> bool:
     return whole and bool(shape) and shape[0] % (parts * heads) == 0
 
 
-def _transposed(config: Mapping[str, Any], shape: tuple[int, ...]) -> View | None:
+def _transposed(config: Mapping[str, Any], shape: tuple[int, ...]) -> StoredTransform | None:
     """GPT-2's Conv1D is [in, out] in Hugging Face's code."""
     return Transposed() if len(shape) == 2 else None
 
 
-def _less_one(config: Mapping[str, Any], shape: tuple[int, ...]) -> View:
+def _less_one(config: Mapping[str, Any], shape: tuple[int, ...]) -> StoredTransform:
     """Gemma's norms multiply by 1 + w, and the exporter stores 1 + w."""
     return Plus(-1.0)
 
@@ -49,8 +49,9 @@ class Architecture:
 
     keys: key-value, without the architecture in front → key of config.json. names: tensor, without `blk.N.` in front
     and without suffix → name in Hugging Face's code, with {i} for the layer. changed: tensor (suffix included, where
-    only one is changed) → rule of its view. flags: key of config.json → tensor whose presence sets it. tied_if_silent:
-    whether the family ties its head by default, so that a head in the file may be the copy that older exporters wrote.
+    only one is changed) → rule of its transform. flags: key of config.json → tensor whose presence sets it.
+    tied_if_silent: whether the family ties its head by default, so that a head in the file may be the copy that older
+    exporters wrote.
     """
 
     model_type: str
@@ -221,8 +222,8 @@ _PLACE = re.compile(r"(?:blk\.(0|[1-9][0-9]{0,5})\.)?([a-z0-9_]+)\.(weight|bias)
 
 
 def hugging_face_name(architecture: Architecture, stored: str) -> tuple[str, Rule | None] | None:
-    """The name in Hugging Face's code of a tensor called `stored`, and the rule of its view; None for a tensor that
-    the table does not know."""
+    """The name in Hugging Face's code of a tensor called `stored`, and the rule of its transform; None for a tensor
+    that the table does not know."""
     match = _PLACE.fullmatch(stored)
     if match is None:
         return None

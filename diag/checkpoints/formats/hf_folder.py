@@ -10,7 +10,7 @@ from pathlib import Path
 from diag.checkpoints.formats import apr_file, safetensors_file, torch_file
 from diag.checkpoints.formats.companions import config_in, tokenizer_in
 from diag.checkpoints.formats.sharded import Read, open_index
-from diag.checkpoints.reader import Opened
+from diag.checkpoints.reader import OpenedCheckpoint
 from diag.errors import InputError
 
 FIX = "Name a weight file, or a folder with config.json and .safetensors files."
@@ -22,7 +22,7 @@ def claims(path: Path, head: bytes) -> bool:
     return path.is_dir() or path.name.endswith(INDEX)
 
 
-def open_path(path: Path) -> Opened:
+def open_path(path: Path) -> OpenedCheckpoint:
     """Open the checkpoint of a folder, or the one that an index names. Reads config.json and headers only.
 
     Where a folder holds several kinds of weights, the first row of KINDS that fits is taken.
@@ -41,15 +41,15 @@ def open_path(path: Path) -> Opened:
     raise InputError("the folder holds no checkpoint.", where=str(path), fix=FIX)
 
 
-def open_safetensors(path: Path) -> Opened:
+def open_safetensors(path: Path) -> OpenedCheckpoint:
     """Open one .safetensors file, with config.json beside it if it is there."""
     tensors, notes = safetensors_file.read_header(path)
-    return Opened("safetensors", (path,), tensors, config_in(path.parent), tokenizer_in(path.parent), notes)
+    return OpenedCheckpoint("safetensors", (path,), tensors, config_in(path.parent), tokenizer_in(path.parent), notes)
 
 
-def _sharded(index: Path, name: str, read: Read) -> Opened:
+def _sharded(index: Path, name: str, read: Read) -> OpenedCheckpoint:
     files, tensors, notes = open_index(index, read)
-    return Opened(name, files, tensors, config_in(index.parent), tokenizer_in(index.parent), notes)
+    return OpenedCheckpoint(name, files, tensors, config_in(index.parent), tokenizer_in(index.parent), notes)
 
 
 _READERS: dict[str, Read] = {"safetensors": safetensors_file.read_header, "torch": torch_file.read_tensors}
@@ -63,7 +63,7 @@ class _Kind:
 
     pattern: str
     words: str
-    open: Callable[[Path], Opened]
+    open: Callable[[Path], OpenedCheckpoint]
 
 
 KINDS = (

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from diag.checkpoints.formats import apr_file, gguf_file, hf_folder, safetensors_file, torch_file
 from diag.checkpoints.identify.assemble import assemble
-from diag.checkpoints.reader import Checkpoint, Opened
+from diag.checkpoints.reader import Checkpoint, OpenedCheckpoint
 from diag.errors import InputError
 
 HEAD_BYTES = 64
@@ -21,7 +21,7 @@ class Format:
 
     name: str
     claims: Callable[[Path, bytes], bool]
-    open: Callable[[Path], Opened]
+    open: Callable[[Path], OpenedCheckpoint]
 
 
 # What a file starts with says more than its name, so the formats with a magic come first.

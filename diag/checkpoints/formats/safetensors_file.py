@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from diag.checkpoints.dtypes import DTYPES
+from diag.checkpoints.formats.byte_ranges import check_byte_ranges
 from diag.checkpoints.reader import TensorInfo
-from diag.checkpoints.untrusted import check_overlaps, is_text, json_object
+from diag.checkpoints.untrusted import is_text, json_object
 from diag.errors import InputError
 
 MAX_HEADER_BYTES = 100_000_000  # the limit of the reference implementation
@@ -59,7 +60,7 @@ def read_header(path: Path) -> tuple[dict[str, TensorInfo], tuple[str, ...]]:
         raise InputError(f"the header lists {len(header):,} tensors.", where=where, fix=FIX)
     start = 8 + length
     tensors = {name: _entry(name, header[name], start, where) for name in sorted(header)}
-    unclaimed = size - start - check_overlaps(tensors.values(), size, where)
+    unclaimed = size - start - check_byte_ranges(tensors.values(), size, where)
     return tensors, ((f"{unclaimed:,} bytes of the file belong to no tensor.",) if unclaimed else ())
 
 

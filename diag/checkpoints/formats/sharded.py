@@ -34,7 +34,7 @@ def open_index(index: Path, read: Read) -> tuple[tuple[Path, ...], dict[str, Ten
     names = sorted({name if isinstance(name, str) else "" for name in weight_map.values()})
     if len(names) > MAX_FILES:
         raise InputError(f"the index lists {len(names):,} files.", where=where, fix=FIX)
-    files = tuple(beside(index, name) for name in names)
+    files = tuple(companion(index, name) for name in names)
     tensors: dict[str, TensorInfo] = {}
     notes: list[str] = []
     unlisted = 0
@@ -61,7 +61,7 @@ def open_index(index: Path, read: Read) -> tuple[tuple[Path, ...], dict[str, Ten
     return files, tensors, tuple(notes)
 
 
-def beside(index: Path, name: str) -> Path:
+def companion(index: Path, name: str) -> Path:
     """The file `name` of the index's own folder. A link is followed to a place inside that folder, or, in a download
     cache of Hugging Face (…/snapshots/REV/), to the blobs beside the snapshots, and nowhere else."""
     if not name or Path(name).name != name or name in (".", "..") or "\0" in name or "\\" in name:

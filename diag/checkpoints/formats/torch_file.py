@@ -18,8 +18,8 @@ from typing import Any, BinaryIO
 from diag.checkpoints.dtypes import DTYPES
 from diag.checkpoints.formats.companions import config_in, tokenizer_in
 from diag.checkpoints.formats.torch_pickle import MAX_PICKLE_BYTES, Refused, Storage, StoredTensor, read_pickle
-from diag.checkpoints.reader import Opened, TensorInfo
-from diag.checkpoints.transforms import Transposed, View
+from diag.checkpoints.reader import OpenedCheckpoint, TensorInfo
+from diag.checkpoints.transforms import StoredTransform, Transposed
 from diag.checkpoints.untrusted import is_text
 from diag.errors import InputError, one_line
 
@@ -69,14 +69,14 @@ def claims(path: Path, head: bytes) -> bool:
     return head.startswith(ZIP_MAGIC) or path.suffix.lower() in SUFFIXES
 
 
-def open_file(path: Path) -> Opened:
+def open_file(path: Path) -> OpenedCheckpoint:
     """Open one file: the pickle is read, no tensor. config.json beside it is used if it is there.
 
     InputError in one line for whatever is no state dict, would have to run code, is compressed, or is cut short. Cost:
     milliseconds, and memory for the pickle.
     """
     tensors, notes = read_tensors(path)
-    return Opened(NAME, (path,), tensors, config_in(path.parent), tokenizer_in(path.parent), notes)
+    return OpenedCheckpoint(NAME, (path,), tensors, config_in(path.parent), tokenizer_in(path.parent), notes)
 
 
 def read_tensors(path: Path) -> tuple[dict[str, TensorInfo], tuple[str, ...]]:
@@ -227,7 +227,7 @@ def _state_dict(value: Any, depth: int) -> tuple[dict[str, StoredTensor], str]:
 
 
 def _info(name: str, tensor: StoredTensor, places: dict[str, _Place], where: str) -> TensorInfo:
-    """Where a tensor lies. Tensors may share a storage (a tied head does); one that is transposed gets a view."""
+    """Where a tensor lies. Tensors may share a storage (a tied head does); one that is transposed says so."""
 
     def bad(why: str) -> InputError:
         return InputError(f"the tensor '{one_line(name, 100)}' {why}.", where=where, fix=FIX)
@@ -238,17 +238,19 @@ def _info(name: str, tensor: StoredTensor, places: dict[str, _Place], where: str
     if kind is None:
         raise bad(f"is stored as {one_line(tensor.dtype or tensor.storage.kind, 60)}, which is not known")
     width, elements, shape = DTYPES[kind].block_bytes, prod(tensor.shape), tensor.shape
-    view: View | None = None
+    transform: StoredTransform | None = None
     if elements > 1 and not _is_row_major(shape, tensor.strides):
         if len(shape) != 2 or tensor.strides != (1, shape[0]):
             raise bad(f"has the strides {list(tensor.strides)} over the shape {list(shape)}")
-        view = Transposed()
+        transform = Transposed()
     place = places.get(tensor.storage.key)
     nbytes = elements * width
     if nbytes and (place is None or (tensor.offset + elements) * width > place.nbytes):
         raise bad(f"needs {nbytes:,} bytes that the file does not hold: it is cut short or damaged")
     start = place.offset + tensor.offset * width if place else 0
-    return TensorInfo(name, kind, shape, start, nbytes, stored_shape=(shape[1], shape[0]) if view else None, view=view)
+    return TensorInfo(
+        name, kind, shape, start, nbytes, stored_shape=(shape[1], shape[0]) if transform else None, transform=transform
+    )
 
 
 def _is_row_major(shape: tuple[int, ...], strides: tuple[int, ...]) -> bool:

@@ -7,20 +7,21 @@ from pathlib import Path
 from typing import Any
 
 from diag.checkpoints.config import KEYS, declared, parse_config, stated
-from diag.checkpoints.families import Family, declared_family, family_of
-from diag.checkpoints.identify.head_dim_from_rotary import seen_width
-from diag.checkpoints.identify.infer import attention_widths, canonical, dimensions
-from diag.checkpoints.reader import Checkpoint, Opened, Source
+from diag.checkpoints.families import Family
+from diag.checkpoints.identify.family import declared_family, family_of
+from diag.checkpoints.identify.head_dim_from_rotary import head_dim_from_rotary
+from diag.checkpoints.identify.infer import attention_widths, config_from_shapes, with_causal_prefix
+from diag.checkpoints.reader import Checkpoint, OpenedCheckpoint, Source
 from diag.errors import InputError
 from diag.results import codec
 
 
-def assemble(path: Path, opened: Opened) -> Checkpoint:
+def assemble(path: Path, opened: OpenedCheckpoint) -> Checkpoint:
     """The checkpoint at `path`. An unknown architecture gives one without family and model.
 
     What the file does not state is read off names and shapes, then taken from the family. InputError for a
     configuration that cannot be believed: no Unicode, impossible sizes. Reads nothing, unless a small model does not
-    state its heads (`seen_width`).
+    state its heads (`head_dim_from_rotary`).
     """
     raw = opened.config
     try:
@@ -32,7 +33,7 @@ def assemble(path: Path, opened: Opened) -> Checkpoint:
             fix="Copy it again.",
         ) from None
     architecture, model_type = declared(raw)
-    tensors = canonical(opened.tensors)
+    tensors = with_causal_prefix(opened.tensors)
     family = family_of(architecture, model_type, tensors.keys(), attention_bias=raw.get("attention_bias") is True)
     found = Checkpoint(
         path=path,
@@ -76,14 +77,14 @@ def _as_read(raw: dict[str, Any], family: Family) -> dict[str, Any]:
 
 def _from_shapes(found: Checkpoint, family: Family, known: dict[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
     """Keys of config.json that the file does not state, and a sentence where the heads are not read but found."""
-    read = dimensions(family, found.tensors, known)
+    read = config_from_shapes(family, found.tensors, known)
     notes: tuple[str, ...] = ()
     widths = attention_widths(family, found.tensors)
     silent = all(stated(known, key) is None for key in ("head_dim", "num_attention_heads"))
     if widths and silent and "head_dim" in read and not _normed(found, family):
         how = "what published models of these widths have, else a guess"
-        if width := seen_width(found, read.get("hidden_size", 0), *widths):
-            read |= dimensions(family, found.tensors, known | {"head_dim": width})
+        if width := head_dim_from_rotary(found, read.get("hidden_size", 0), *widths):
+            read |= config_from_shapes(family, found.tensors, known | {"head_dim": width})
             how = "as its Q and K rows show"
         heads, width = read["num_attention_heads"], read["head_dim"]
         notes = (f"The file does not state its heads: taken are {heads} of width {width}, {how}.",)

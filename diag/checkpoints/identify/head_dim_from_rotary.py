@@ -21,13 +21,13 @@ WIDTHS = (8, 16, 24, 32, 48, 64, 80, 96, 128, 256)
 # The sine term of a pair of rows that is not turned together is √2 of the mean |cosine|: noise. Measured on the trained
 # models of docs/signatures.md: at the true width 1.66 to 2.26, at half of it and below 1.22 to 1.48. Twice the true
 # width reaches the same values (rows of one frequency resemble each other across heads): so the smallest is taken.
-SEEN, MIN_ERRORS, MIN_HEADS = 1.56, 3.0, 8
+MIN_SINE_RATIO, MIN_ERRORS, MIN_HEADS = 1.56, 3.0, 8
 MOST_ELEMENTS, MOST_READ = 1 << 20, 1 << 22  # of one matrix, of all: 16 MB of float32
 # Where only a part of each head turns, the share of the family's transformers class.
 ROTARY_SHARE = {"gpt_neox": 0.25}
 
 
-def seen_width(checkpoint: Checkpoint, hidden: int, q: int, kv: int) -> int | None:
+def head_dim_from_rotary(checkpoint: Checkpoint, hidden: int, q: int, kv: int) -> int | None:
     """Rows of one head, as the pairs that rotary embedding turns show them; None where none stand out, as in a model
     that was never trained, has no rotary embedding, or keeps Q and K in adjacent-pair order.
 
@@ -39,10 +39,12 @@ def seen_width(checkpoint: Checkpoint, hidden: int, q: int, kv: int) -> int | No
         return None
     fits = [w for w in WIDTHS if q % w == 0 and kv % w == 0 and (q // w) % (kv // w) == 0]
     layers = list(_queries_and_keys(checkpoint, family, (q, kv, hidden))) if fits else []
-    return next((w for w in fits if layers and _stand_out(layers, w, ROTARY_SHARE.get(family.name, 1.0))), None)
+    return next(
+        (w for w in fits if layers and _pairs_exceed_noise(layers, w, ROTARY_SHARE.get(family.name, 1.0))), None
+    )
 
 
-def _stand_out(layers: list[tuple[Array, Array] | Array], width: int, share: float) -> bool:
+def _pairs_exceed_noise(layers: list[tuple[Array, Array] | Array], width: int, share: float) -> bool:
     """Whether the pairs of rows of heads this wide stand out. In 1 of 300 random models some width did."""
     turned = int(width * share)
     if turned < 4 or turned % 2:
@@ -51,7 +53,7 @@ def _stand_out(layers: list[tuple[Array, Array] | Array], width: int, share: flo
     if len(values) < MIN_HEADS or not np.isfinite(values).all():
         return False
     error = float(values.std(ddof=1)) / len(values) ** 0.5
-    return float(values.mean()) > max(SEEN, 2**0.5 + MIN_ERRORS * error)
+    return float(values.mean()) > max(MIN_SINE_RATIO, 2**0.5 + MIN_ERRORS * error)
 
 
 def _terms(rows: tuple[Array, Array] | Array, width: int, turned: int) -> Array:

@@ -1,7 +1,7 @@
 """What names and shapes tell about a model whose file does not state it, or states it wrongly.
 
-Files of one trainer had no dimensions at all and were stamped LlamaForCausalLM whatever they held (formats.md); a bare
-weight file has no config.json. Shapes cannot lie about themselves, so they are read first and compared with the claims.
+A bare weight file has no config.json, and an `.apr` file may state no dimension and carry the stamp LlamaForCausalLM
+whatever it holds. Shapes cannot lie about themselves, so they are read first and compared with what is stated.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ WIDE, WIDE_HEAD, NARROW_HEAD = 1536, 128, 64
 HEAD_DIMS = (64, 128, 96, 80, 256, 112, 160, 48, 32, 16, 8)
 
 
-def canonical(tensors: Mapping[str, TensorInfo]) -> dict[str, TensorInfo]:
+def with_causal_prefix(tensors: Mapping[str, TensorInfo]) -> dict[str, TensorInfo]:
     """The tensors with the prefix that Hugging Face's causal models have; `stored` keeps the name in the file."""
     tensors = _one_head(tensors)
     prefix = next((p for first, p in PREFIXES.items() if first in tensors), None)
@@ -62,7 +62,7 @@ def _one_head(tensors: Mapping[str, TensorInfo]) -> Mapping[str, TensorInfo]:
     return {name: info for name, info in tensors.items() if info is not head} | {renamed.name: renamed}
 
 
-def dimensions(family: Family, tensors: Mapping[str, TensorInfo], raw: Mapping[str, Any]) -> dict[str, Any]:
+def config_from_shapes(family: Family, tensors: Mapping[str, TensorInfo], raw: Mapping[str, Any]) -> dict[str, Any]:
     """Keys of config.json read off names and shapes, as far as they can be. The number of heads needs their width,
     which shapes show only through a norm of one head; otherwise it is what published models of these widths have."""
     found: dict[str, Any] = {}
@@ -137,7 +137,7 @@ def contradictions(family: Family | None, config: ModelConfig | None, tensors: M
     """One sentence for every size that the configuration states and the shapes deny."""
     if family is None or config is None:
         return []
-    shapes = dimensions(family, tensors, {"head_dim": config.head_dim, "num_hidden_layers": config.num_layers})
+    shapes = config_from_shapes(family, tensors, {"head_dim": config.head_dim, "num_hidden_layers": config.num_layers})
     claims = {
         "vocab_size": config.vocab_size,
         "hidden_size": config.hidden_size,

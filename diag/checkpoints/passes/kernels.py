@@ -8,33 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from typing import NamedTuple
 
 import numpy as np
 
 from diag import jit
 from diag.checkpoints.dtypes import Array
+from diag.checkpoints.passes.sums import RunningSums
 
 _INFINITY = 0x7F800000  # the bits of float32 infinity: a magnitude from here up is inf or NaN
 # Sums of doubles may be reordered, or they would be added one by one: four to eight times slower.
 REORDER = ("reassoc", "contract")
 
 
-class State(NamedTuple):
-    """The running sums of one tensor, seen as [lines, width]. Units: the tensor's.
-
-    rows [lines], columns [width]: squared norms. totals: (sum, sum of squares). counts: (zeros, values that are not
-    finite). extremes: smallest and largest, as int32 in the order of the floats.
-    """
-
-    rows: Array
-    columns: Array
-    totals: Array
-    counts: Array
-    extremes: Array
-
-
-AddRows = Callable[[Array, int, State], None]
+AddRows = Callable[[Array, int, RunningSums], None]
 
 
 @cache
@@ -65,12 +51,12 @@ def _widen(stored: Array, bits: Array, half: bool) -> None:
         bits[i] |= special | (np.uint32(stored[i] & np.uint16(0x8000)) << np.uint32(16))
 
 
-def add_rows(values: Array, first: int, state: State) -> None:
+def add_rows(values: Array, first: int, sums: RunningSums) -> None:
     """Add float32 `values` [n, width], the tensor's rows from `first` on.
 
     Values that are not finite are counted, set to 0 in `values`, and take part in nothing.
     """
-    rows, columns, totals, counts, extremes = state
+    rows, columns, totals, counts, extremes = sums
     n, width = values.shape
     for r in range(n):
         bits = values[r].view(np.int32)
@@ -108,9 +94,9 @@ def add_rows(values: Array, first: int, state: State) -> None:
         totals[1] += square
 
 
-def add_rows_numpy(values: Array, first: int, state: State) -> None:
-    """See add_rows."""
-    rows, columns, totals, counts, extremes = state
+def add_rows_numpy(values: Array, first: int, sums: RunningSums) -> None:
+    """The same with NumPy; values that are not finite stay in `values`."""
+    rows, columns, totals, counts, extremes = sums
     good = np.isfinite(values)
     wide = np.where(good, values, np.float32(0)).astype(np.float64)
     counts[0] += values.size - np.count_nonzero(values)  # NaN is not zero

@@ -14,8 +14,8 @@ BLOCK = 1 << 15  # elements worked on at once: their float64 copies stay in the 
 
 
 @dataclass(frozen=True)
-class Sums:
-    """Sums over the elements that are finite in both tensors, a here and b there, in float64."""
+class PairedSums:
+    """PairedSums over the elements that are finite in both tensors, a here and b there, in float64."""
 
     count: int
     a: float
@@ -25,7 +25,7 @@ class Sums:
     ab: float
 
 
-class Pass:
+class PairedPass:
     """What is known after the pieces added so far. largest: |a − b|, NaN where only one is. difference: Σ (a − b)².
     equal of `rows`: rows with equal bits. outside: elements that rounding does not explain. peak: the largest |b|."""
 
@@ -35,9 +35,9 @@ class Pass:
         self._a = self._b = self._aa = self._bb = self._ab = 0.0
 
     @property
-    def sums(self) -> Sums:
+    def sums(self) -> PairedSums:
         """The sums so far."""
-        return Sums(self._count, self._a, self._b, self._aa, self._bb, self._ab)
+        return PairedSums(self._count, self._a, self._b, self._aa, self._bb, self._ab)
 
     def add(self, x: Array, y: Array, rule: Rounding) -> None:
         """Take in float32 [rows, columns] of both. Cost: about 8 ns an element."""

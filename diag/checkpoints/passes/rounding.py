@@ -9,7 +9,7 @@ import numpy as np
 
 from diag.checkpoints.dtypes import DTYPES, Array
 from diag.checkpoints.reader import TensorInfo
-from diag.checkpoints.transforms import InOrder, Plus, View
+from diag.checkpoints.transforms import Plus, StoredTransform
 
 # Rounding to nearest moves a value by at most 2⁻ᵖ of itself; p is the significant bits of the type (IEEE 754).
 SIGNIFICANT_BITS = {"F64": 24, "F32": 24, "F16": 11, "BF16": 8}  # F64 is read as float32
@@ -47,7 +47,7 @@ def rounding(here: TensorInfo, there: TensorInfo, peak: float = 0.0) -> Rounding
     """What the two stored types may do to one tensor, together. peak: the largest |value| over the root mean square."""
     infos = (here, there)
     coarser = max(infos, key=lambda info: _step(info.dtype))
-    absolute = sum(_offset(info.view) * _step(info.dtype) + SMALLEST.get(info.dtype, 0.0) for info in infos)
+    absolute = sum(_offset(info.transform) * _step(info.dtype) + SMALLEST.get(info.dtype, 0.0) for info in infos)
     bits = [b for info in infos if (b := _quantised_bits(info.dtype))]
     if bits:
         far_out = any(DTYPES[info.dtype].whole for info in infos)
@@ -87,8 +87,6 @@ def _quantised_bits(dtype: str) -> int | None:
     return int(found[1]) if found else None
 
 
-def _offset(view: View | None) -> float:
+def _offset(transform: StoredTransform | None) -> float:
     """What was added before the values were rounded: a norm weight stored as 1 + w loses its last bits."""
-    if isinstance(view, InOrder):
-        return sum(_offset(one) for one in view.views)
-    return abs(view.by) if isinstance(view, Plus) else 0.0
+    return abs(transform.by) if isinstance(transform, Plus) else 0.0

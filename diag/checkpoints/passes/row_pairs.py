@@ -66,7 +66,7 @@ def compare(a: Array, b: Array, start: int, found: RowPairs) -> None:
 
 
 def compare_numpy(a: Array, b: Array, start: int, found: RowPairs) -> None:
-    """See compare. About 10 ns an element."""
+    """The same with NumPy, about 10 ns an element."""
     rows = slice(start, start + len(a))
     same = a.view(np.uint32) == b.view(np.uint32)
     found.equal[rows] = same.all(axis=1)

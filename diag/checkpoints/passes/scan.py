@@ -18,7 +18,7 @@ import numpy as np
 from diag import jit
 from diag.checkpoints.dtypes import DTYPES, Array
 from diag.checkpoints.passes import kernels
-from diag.checkpoints.passes.sums import Sums, flattened
+from diag.checkpoints.passes.sums import RunningSums, flattened
 from diag.checkpoints.reader import Checkpoint, TensorInfo, changed
 from diag.errors import Cancelled
 from diag.progress import Progress, silent
@@ -68,10 +68,10 @@ _KEPT: WeakKeyDictionary[Checkpoint, dict[str, TensorScan]] = WeakKeyDictionary(
 def scan_checkpoint(checkpoint: Checkpoint, progress: Progress = silent) -> Mapping[str, TensorScan]:
     """Every tensor that holds numbers, by name.
 
-    Cost: each byte is read once, 0.25 s for 0.5 B parameters of bfloat16 on two cores;
-    a few MB of memory, or a float32 of each tensor at work where blocks or a view must be undone. What is found is kept
-    as long as the checkpoint is open: 8 bytes a row and column. Errors: InputError when a file became shorter; whatever
-    `progress` raises stops the work.
+    Cost: each byte is read once, 0.25 s for 0.5 B parameters of bfloat16 on two cores; a few MB of memory, or a float32
+    of each tensor at work where blocks or a transform must be undone. What is found is kept as long as the checkpoint
+    is open: 8 bytes a row and column. Errors: InputError when a file became shorter; whatever `progress` raises stops
+    the work.
     """
     kept = _KEPT.setdefault(checkpoint, {})
     todo = [info for info in checkpoint.tensors.values() if info.name not in kept and readable(info)]
@@ -103,7 +103,7 @@ def scan_tensor(checkpoint: Checkpoint, name: str) -> TensorScan:
     return kept[name]
 
 
-def compiles(checkpoint: Checkpoint) -> bool:
+def use_numba(checkpoint: Checkpoint) -> bool:
     """Whether its tensors are worth compiled loops."""
     return jit.available() and checkpoint.parameters >= COMPILED_FROM
 
@@ -121,10 +121,10 @@ class _Counter:
 
 def _scan(checkpoint: Checkpoint, info: TensorInfo, done: _Counter, stop: threading.Event) -> TensorScan:
     lines, width = flattened(info.shape)
-    compiled = compiles(checkpoint)
+    compiled = use_numba(checkpoint)
     add = kernels.compiled_add_rows() if compiled else kernels.add_rows_numpy
     stretch = _in_stretches(info)
-    sums = Sums.empty(*((1, PIECE) if stretch else (lines, width)))
+    sums = RunningSums.empty(*((1, PIECE) if stretch else (lines, width)))
     step, sample = -(-info.elements // SAMPLE), []
     at = constant = 0
     # A tensor that can only be decoded whole is held alone: two large ones at once would double the peak of memory.
@@ -135,11 +135,11 @@ def _scan(checkpoint: Checkpoint, info: TensorInfo, done: _Counter, stop: thread
             sample.append(piece.reshape(-1)[-at % step :: step].copy())
             constant += 0 if stretch else _constant_rows(piece)
             if stretch:
-                row = sums.state.rows[0]
-                add(piece, 0, sums.state._replace(columns=sums.state.columns[: piece.size]))
-                sums.state.rows[0] += row
+                row = sums.rows[0]
+                add(piece, 0, sums._replace(columns=sums.columns[: piece.size]))
+                sums.rows[0] += row
             else:
-                add(piece, first, sums.state)
+                add(piece, first, sums)
             at += piece.size
             done.value += piece.size * info.nbytes // info.elements
     return _finished(info, sums, constant, np.concatenate(sample))
@@ -153,23 +153,22 @@ def _constant_rows(piece: Array) -> int:
     return sum(bool(first[row] and (piece[row] == first[row]).all()) for row in np.flatnonzero(first == piece[:, -1]))
 
 
-def _finished(info: TensorInfo, sums: Sums, constant: int, sample: Array) -> TensorScan:
-    zeros, nonfinite = (int(n) for n in sums.state.counts)
+def _finished(info: TensorInfo, sums: RunningSums, constant: int, sample: Array) -> TensorScan:
+    zeros, nonfinite = (int(n) for n in sums.counts)
     count = info.elements - nonfinite
-    state = sums.state
-    facts = state.rows.tobytes() + state.totals.tobytes() + state.counts.tobytes() + state.extremes.tobytes()
+    facts = sums.rows.tobytes() + sums.totals.tobytes() + sums.counts.tobytes() + sums.extremes.tobytes()
     return TensorScan(
         name=info.name,
         count=count,
         nonfinite=nonfinite,
         zeros=zeros,
-        total=float(sums.state.totals[0]),
-        squares=float(sums.state.totals[1]),
+        total=float(sums.totals[0]),
+        squares=float(sums.totals[1]),
         range=sums.range,
-        row_squares=sums.state.rows,
-        column_squares=sums.state.columns if len(sums.state.rows) > 1 else None,
+        row_squares=sums.rows,
+        column_squares=sums.columns if len(sums.rows) > 1 else None,
         constant_rows=constant,
-        histogram=histogram(sample, float(sums.state.totals[1]) / count if count else 0.0),
+        histogram=histogram(sample, float(sums.totals[1]) / count if count else 0.0),
         digest=hashlib.blake2b(f"{info.dtype} {info.shape}".encode() + facts, digest_size=8).digest(),
     )
 
@@ -194,7 +193,7 @@ def _scratch(key: str, size: int, dtype: type) -> Array:
 def _held_whole(info: TensorInfo) -> bool:
     """Whether Checkpoint.row_chunks cannot but decode the tensor in one piece."""
     kind = DTYPES[info.dtype]
-    return info.view is not None or bool(kind.whole) or not kind.rows
+    return info.transform is not None or bool(kind.whole) or not kind.rows
 
 
 def _in_stretches(info: TensorInfo) -> bool:

@@ -1,4 +1,4 @@
-"""Statistics of every tensor, as numbers that fit on a line of a table. The pass itself is in scan.py."""
+"""Statistics of every tensor, as numbers that fit on a line of a table. The pass over the file is scan.py."""
 
 from __future__ import annotations
 

@@ -2,38 +2,42 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import prod
+from typing import NamedTuple
 
 import numpy as np
 
 from diag.checkpoints.dtypes import Array
-from diag.checkpoints.passes.kernels import State
 
 
-@dataclass(frozen=True, eq=False)
-class Sums:
-    """The running sums of one tensor, seen as [lines, width] (width is the last dimension)."""
+class RunningSums(NamedTuple):
+    """The running sums of one tensor, seen as [lines, width] (width is the last dimension). Units: the tensor's.
 
-    state: State
+    rows [lines], columns [width]: squared norms. totals: (sum, sum of squares). counts: (zeros, values that are not
+    finite). extremes: smallest and largest, as int32 in the order of the floats.
+    """
+
+    rows: Array
+    columns: Array
+    totals: Array
+    counts: Array
+    extremes: Array
 
     @classmethod
-    def empty(cls, lines: int, width: int) -> Sums:
+    def empty(cls, lines: int, width: int) -> RunningSums:
         """Nothing added yet. Cost: 8 bytes a row and column."""
         return cls(
-            State(
-                rows=np.zeros(lines),
-                columns=np.zeros(width),
-                totals=np.zeros(2),
-                counts=np.zeros(2, np.int64),
-                extremes=np.array([0x7FFFFFFF, -0x80000000], np.int32),
-            )
+            rows=np.zeros(lines),
+            columns=np.zeros(width),
+            totals=np.zeros(2),
+            counts=np.zeros(2, np.int64),
+            extremes=np.array([0x7FFFFFFF, -0x80000000], np.int32),
         )
 
     @property
     def range(self) -> tuple[float, float] | None:
         """Smallest and largest finite value; None where there is none."""
-        low, high = (int(key) for key in self.state.extremes)
+        low, high = (int(key) for key in self.extremes)
         if low > high:
             return None
         keys = np.array([low, high], np.int32)

@@ -67,8 +67,8 @@ class TensorProfile:
 def tensor_profile(checkpoint: Checkpoint, name: str) -> TensorProfile:
     """Look at one tensor.
 
-    Cost: reads it twice, about 8 ns an element; memory is one piece of it (the whole tensor where a view leaves no
-    choice) and 8 bytes a row and a column. InputError when there is none, or it holds no numbers.
+    Cost: reads it twice, about 8 ns an element; memory is one piece of it (the whole tensor where a transform leaves
+    no choice) and 8 bytes a row and a column. InputError when there is none, or it holds no numbers.
     """
     info = checkpoint.info(name)
     if not info.elements or DTYPES[info.dtype].decode is None:
@@ -110,7 +110,7 @@ def tensor_profile(checkpoint: Checkpoint, name: str) -> TensorProfile:
 def sparkline(checkpoint: Checkpoint, name: str, rms: float | None) -> tuple[int, ...]:
     """Counts in SPARK_BINS bins of a sample of the values, for a picture in a table; empty for a tensor without.
 
-    Cost: about SPARK_SAMPLE elements read in stretches; a tensor of blocks, or with a view, is decoded whole.
+    Cost: about SPARK_SAMPLE elements read in stretches; a tensor of blocks, or with a transform, is decoded whole.
     """
     info = checkpoint.info(name)
     if not info.elements or DTYPES[info.dtype].decode is None or not rms or not math.isfinite(rms):
@@ -142,7 +142,7 @@ def some_rows(checkpoint: Checkpoint, name: str, wanted: Array) -> Array:
 
 
 @dataclass
-class _Pass:
+class _Moments:
     """What one reading adds up."""
 
     rows: Array
@@ -155,11 +155,11 @@ class _Pass:
     zeros: int = 0
 
 
-def _first_pass(checkpoint: Checkpoint, info: TensorInfo) -> _Pass:
+def _first_pass(checkpoint: Checkpoint, info: TensorInfo) -> _Moments:
     width = info.shape[-1] if info.shape else 1
     vector = len(info.shape) < 2
     count = info.elements if vector else info.elements // width
-    sums = _Pass(np.empty(count, np.float64), np.zeros(width, np.float64))
+    sums = _Moments(np.empty(count, np.float64), np.zeros(width, np.float64))
     for first, piece in checkpoint.row_chunks(info.name):
         with np.errstate(invalid="ignore"):
             wide = piece.astype(np.float64)

@@ -15,8 +15,8 @@ import numpy as np
 
 from diag import blas
 from diag.checkpoints.dtypes import DTYPES, Array
-from diag.checkpoints.families import Side, projections
-from diag.checkpoints.reader import Checkpoint
+from diag.checkpoints.families import Side
+from diag.checkpoints.reader import Checkpoint, projections
 from diag.checkpoints.signatures.directions import FULL, GLANCE, READINGS, Sample, directions
 from diag.progress import Progress, part, silent
 

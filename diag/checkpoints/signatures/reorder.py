@@ -24,8 +24,8 @@ class Order(Enum):
 def other_order(checkpoint: Checkpoint, a: TensorInfo, b: TensorInfo) -> Order | None:
     """How `a` holds the numbers of the matrix `b`, if it is in another order; None if it does not.
 
-    Cost: a sample of 512 positions, and where that matches, both once more. Two types, quantised and viewed tensors are
-    compared as float32, up to 2^26 elements (0.5 GB of memory).
+    Cost: a sample of 512 positions, and where that matches, both once more. Two types, quantised and transformed
+    tensors are compared as float32, up to 2^26 elements (0.5 GB of memory).
     """
     if len(b.shape) != 2 or a.elements != b.elements or not (readable(a) and readable(b)):
         return None

@@ -15,14 +15,11 @@ from typing import Literal
 import numpy as np
 
 from diag.checkpoints.dtypes import DTYPES, Array
-from diag.checkpoints.families import projections
-from diag.checkpoints.reader import Checkpoint
+from diag.checkpoints.reader import Checkpoint, projections
 
 # A pairing is named when its lead exceeds both: this many times the typical cosine, and this many standard errors.
 MIN_LEAD, MIN_ERRORS = 0.25, 3.0
 MIN_HEADS = 8  # fewer give no standard error to rely on
-# 95 % upper bound on the share of models that get the wrong name: none of 10 did (Clopper-Pearson).
-FALSE_ALARMS = 0.26
 
 
 @dataclass(frozen=True)
@@ -32,8 +29,7 @@ class RotaryScore:
     lead: mean over `heads` (query heads of all layers) of the sine term in halves less that in adjacent pairs, in units
     of the head's mean |cosine| of a q row with a k row. Positive for halves. stderr: of that mean. layers_agreeing: of
     `layers`, those whose own lead has the same sign. pairing: "unclear" where the lead is small, as in a model that was
-    never trained, or with only one of Q and K permuted. false_alarm_rate: where a pairing is named, the 95 % upper
-    bound on the share of models for which it is the wrong one; else None.
+    never trained, or with only one of Q and K permuted.
     """
 
     lead: float
@@ -42,7 +38,6 @@ class RotaryScore:
     layers_agreeing: int
     layers: int
     pairing: Literal["halves", "adjacent", "unclear"]
-    false_alarm_rate: float | None
 
 
 def rotary_pairing(checkpoint: Checkpoint) -> RotaryScore | None:
@@ -85,7 +80,6 @@ def pairing(layers: Iterable[tuple[Array, Array]]) -> RotaryScore | None:
         layers_agreeing=agreeing,
         layers=len(found),
         pairing=("halves" if lead > 0 else "adjacent") if named else "unclear",
-        false_alarm_rate=FALSE_ALARMS if named else None,
     )
 
 

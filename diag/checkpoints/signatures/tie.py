@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -12,8 +11,7 @@ import numpy as np
 from diag.checkpoints.dtypes import Array
 from diag.checkpoints.families import is_tied
 from diag.checkpoints.passes import row_pairs
-from diag.checkpoints.passes.scan import compiles, direct, pieces, readable, scan_tensor
-from diag.checkpoints.passes.sums import fresh_variation, variation
+from diag.checkpoints.passes.scan import direct, pieces, readable, use_numba
 from diag.checkpoints.reader import Checkpoint, TensorInfo
 from diag.checkpoints.signatures.reorder import Order, other_order
 
@@ -34,7 +32,6 @@ EMBEDDINGS = (
     *("backbone.embedding.weight", "model.decoder.embed_tokens.weight", "transformer.word_embeddings.weight"),
 )
 HEADS = ("lm_head.weight", "embed_out.weight", "output.weight")
-COSINE_BINS = 40
 
 
 @dataclass(frozen=True)
@@ -79,8 +76,8 @@ def tie_status(checkpoint: Checkpoint) -> Tie:
     """Compare head and embedding.
 
     Cost: nothing when one is absent; else both are read once in pieces (0.15 s for 151 936 × 896 in bfloat16), and a
-    few more times where another order of the buffer matches a sample of 512 positions. Quantised and viewed tensors
-    are compared as float32.
+    few more times where another order of the buffer matches a sample of 512 positions. Quantised and transformed
+    tensors are compared as float32.
     """
     names = _names(checkpoint)
     if names is None:
@@ -112,38 +109,6 @@ def tie_status(checkpoint: Checkpoint) -> Tie:
     if compared is None:
         return found
     return replace(found, max_abs_diff=compared.largest, cosine=compared.cosine, equal_rows_share=compared.equal_rows)
-
-
-@dataclass(frozen=True, eq=False)
-class TiePicture:
-    """What a page draws. cosines: int64 [COSINE_BINS], rows of the head by their cosine to the embedding's row, from −1
-    to 1; embedding_norms, head_norms: float64 [rows], in weight units."""
-
-    cosines: Array
-    embedding_norms: Array
-    head_norms: Array
-
-
-def tie_picture(checkpoint: Checkpoint) -> TiePicture | None:
-    """None without two matrices of one shape. Cost: as tie_status; the norms are free after an audit."""
-    names = _names(checkpoint)
-    head, embedding = (checkpoint.tensors.get(name) for name in names) if names else (None, None)
-    compared = _compare(checkpoint, head, embedding) if head and embedding else None
-    if not head or not embedding or compared is None:
-        return None
-    scans = [scan_tensor(checkpoint, info.name) for info in (embedding, head)]
-    counts, _ = np.histogram(compared.cosines, bins=COSINE_BINS, range=(-1.0, 1.0))
-    return TiePicture(counts, np.sqrt(scans[0].row_squares), np.sqrt(scans[1].row_squares))
-
-
-def random_looking(matrix: Array) -> tuple[float, float]:
-    """(coefficient of variation of the row norms, what a fresh Gaussian matrix of that width has).
-
-    For rows of d independent Gaussians the second is 1/√(2d), whatever their scale. NaN when every row is zero.
-    Cost: one pass over [rows, d] and a float64 of the rows.
-    """
-    cv = variation(np.sqrt(np.einsum("rc,rc->r", matrix, matrix, dtype=np.float64)))
-    return (math.nan if cv is None else cv), fresh_variation(matrix.shape[-1])
 
 
 _Matrix = TensorInfo | None
@@ -182,16 +147,11 @@ def _names(checkpoint: Checkpoint) -> tuple[str, str] | None:
 
 @dataclass(frozen=True, eq=False)
 class _Compared:
-    """largest: absolute difference. equal_rows: their share. cosines: of rows that are finite and not zero."""
+    """largest: absolute difference. equal_rows: their share. cosine: mean over rows that are finite and not zero."""
 
     largest: float
     equal_rows: float
-    cosines: Array
-
-    @property
-    def cosine(self) -> float | None:
-        """The mean over rows."""
-        return float(self.cosines.mean()) if self.cosines.size else None
+    cosine: float | None
 
 
 def _compare(checkpoint: Checkpoint, head: TensorInfo, embedding: TensorInfo) -> _Compared | None:
@@ -201,7 +161,7 @@ def _compare(checkpoint: Checkpoint, head: TensorInfo, embedding: TensorInfo) ->
     """
     if head.shape != embedding.shape or len(head.shape) != 2 or not (readable(head) and readable(embedding)):
         return None
-    compiled = compiles(checkpoint)
+    compiled = use_numba(checkpoint)
     compare = row_pairs.compiled_compare() if compiled else row_pairs.compare_numpy
     rows = row_pairs.RowPairs.empty(head.shape[0])
     for start, h, e in _side_by_side(checkpoint, head, embedding, compiled):
@@ -209,7 +169,7 @@ def _compare(checkpoint: Checkpoint, head: TensorInfo, embedding: TensorInfo) ->
     equal, gaps, dots, norms = rows
     usable = (norms > 0) & np.isfinite(norms) & np.isfinite(dots)
     cosines = np.clip(dots[usable] / norms[usable], -1.0, 1.0)  # rounding may go a little beyond
-    return _Compared(float(gaps.max()), float(equal.mean()), cosines)
+    return _Compared(float(gaps.max()), float(equal.mean()), float(cosines.mean()) if cosines.size else None)
 
 
 def _side_by_side(

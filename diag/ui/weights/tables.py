@@ -53,7 +53,7 @@ def tensor_numbers(view: TensorProfile) -> pd.DataFrame:
         ("stored as", info.dtype, "", f"{info.nbytes:,} bytes"),
         ("file", view.file, "", f"from byte {info.offset:,} to {info.offset + info.nbytes - 1:,}"),
         ("name in the file", info.stored or info.name, "", f"shape in the file: {stored}"),
-        ("on reading", info.view.words if info.view else "nothing", "", "what is done to the stored values"),
+        ("on reading", info.transform.words if info.transform else "nothing", "", "what is done to the stored values"),
         ("elements", view.elements, "elements", "in the file"),
         ("NaN or infinite", view.nonfinite, "elements", "left out of everything below"),
         ("exactly zero", view.zeros / max(1, view.elements), "share of elements", f"{view.zeros:,} elements"),

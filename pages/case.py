@@ -2,8 +2,7 @@
 
 import streamlit as st
 
-from diag.ui.case import baseline as reading
-from diag.ui.case import preview
+from diag.ui.case import baseline, preview
 from diag.ui.shell import empty, frozen, results, run, session, show
 
 HELP = "One forward pass of the checkpoint, and one of the reference, on this window (Ctrl+Enter)."
@@ -21,28 +20,26 @@ else:
     run.panel(chosen, "measure", everything=True)
 
 record = known.loaded
-loaded = record.reading() if record else None
-if record and loaded:
-    reading.verdict(loaded, chosen.case, record, chosen)
-    reading.concluded(known, chosen)
-    reading.checks(loaded.data, loaded.tie)
+if record:
+    loaded = record.baseline
+    baseline.verdict(loaded, chosen.case, record, chosen, known.other_content)
+    baseline.concluded(known, chosen)
+    baseline.checks(loaded.data, loaded.tie)
     with st.container(horizontal=True, vertical_alignment="center"):
         if not chosen.record:
             run.button(chosen, "Measure again", "measure", help=HELP, shortcut=run.SHORTCUT)
         show.link("hypotheses", "Next: which defect explains it?", session.link_of(chosen.case, chosen.record))
-    reading.origin(loaded, record, chosen)
-elif chosen.record:
-    reading.concluded(known, chosen)
-    show.permalink(chosen.record, chosen.settings)
+    baseline.origin(loaded, record, chosen)
 else:
+    show.warnings((known.other_content,) if known.other_content else ())
     with show.guard("This case cannot be measured"):
         seen = preview.preview(chosen)
-        reading.preview(seen)
+        baseline.preview(seen)
         with st.container(horizontal=True, vertical_alignment="center"):
             run.button(chosen, "Measure the loss", "measure", main=True, help=HELP, shortcut=run.SHORTCUT)
             show.link("hypotheses", "Next: which defect explains it?", session.link_of(chosen.case, None))
-        reading.ruler(seen, chosen.case)
-        reading.checks(seen.data, seen.tie)
+        baseline.ruler(seen, chosen.case)
+        baseline.checks(seen.data, seen.tie)
         show.notes(seen.notes)
 if not chosen.record:
     empty.add_your_own(chosen)

@@ -3,10 +3,10 @@
 import pandas as pd
 import streamlit as st
 
+from diag.evidence.index import RecordRow
 from diag.evidence.records import import_record, write_record
 from diag.settings import Settings
-from diag.ui.evidence import knowledge
-from diag.ui.shell import columns, session, show, tables
+from diag.ui.shell import columns, knowledge, session, show, tables
 
 
 def page(settings: Settings) -> None:
@@ -43,7 +43,7 @@ def answers(known: knowledge.Known, query: str) -> None:
         st.warning(f"{changed} of these files have changed since they were indexed: read the file before citing it.")
 
 
-def records(rows: list[dict]) -> None:
+def records(rows: list[RecordRow]) -> None:
     """All records, filtered by what is picked."""
     st.subheader("Records", anchor=False)
     if not rows:

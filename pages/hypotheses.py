@@ -33,10 +33,10 @@ else:
             st.caption("Defects stack: only a test of all of them can say that nothing else is broken.")
     run.panel(chosen, "test", everything=True)
 
+show.warnings((known.other_content,) if known.other_content else ())
 record = known.full
-diagnosis = record.diagnosis() if record else None
+diagnosis = record.diagnosis if record else None
 if record and diagnosis:
-    show.warnings(tuple(filter(None, [results.newer_files(chosen, record)])))
     with st.container(border=True, key="conclusion"):
         finding.conclusion(diagnosis)
         show.permalink(record, chosen.settings)
@@ -51,4 +51,4 @@ for card in finding.CARDS:
     if not chosen.record or card.id in known.findings:
         finding.show_card(card, known, chosen)
 if record and diagnosis:
-    show.notes(diagnosis.notes)
+    show.notes(diagnosis.all_notes)

@@ -5,7 +5,7 @@ import streamlit as st
 from diag.catalogue import Entry
 from diag.errors import InputError, one_line
 from diag.results import codec
-from diag.results.findings import GateResult
+from diag.results.ruler import GateResult
 from diag.shards import ShardAudit
 from diag.ui.shard import audits, reading_pane
 from diag.ui.shard import tables as tables_shard

@@ -102,7 +102,7 @@ def test_what_a_part_needs(modules: str, forbidden: str) -> None:
 
 def test_every_hypothesis_and_every_status_is_documented() -> None:
     from diag.hypotheses.registry import DATA, REGISTRY
-    from diag.results.findings import STATUS_WORDS
+    from diag.results.finding import STATUS_WORDS
 
     pages = {path.name.split("-")[0].upper(): path for path in (ROOT / "docs" / "hypotheses").glob("*.md")}
     assert set(pages) == {DATA, *(h.id for h in REGISTRY)}

@@ -7,15 +7,16 @@ from typing import Any
 
 from diag.case import Case
 from diag.cli.options import Places
-from diag.evidence.index import consult, index_path, search
+from diag.evidence.index import index_path, search, sync_and_query
 from diag.evidence.records import check_writable, write_record
 from diag.jobs.inputs import Inputs, open_inputs
 from diag.progress import Progress
 from diag.results import codec
-from diag.results.findings import Reading
+from diag.results.baseline import BaselineResult
+from diag.results.diagnosis import Diagnosis
 from diag.settings import load_settings
 from diag.shards import max_id
-from diag.units import bits, perplexity, skill
+from diag.units import bits, perplexity
 
 
 def run_forward(case: Case, places: Places, progress: Progress) -> dict[str, Any]:
@@ -24,14 +25,14 @@ def run_forward(case: Case, places: Places, progress: Progress) -> dict[str, Any
     _readable(inputs)
     from diag.jobs import tasks  # torch: seconds, and only once the input is known to be usable
 
-    return forward_object(tasks.read(inputs, progress).reading)
+    return forward_object(tasks.read(inputs, progress).baseline)
 
 
-def forward_object(reading: Reading) -> dict[str, Any]:
-    """A reading with the keys of `forward --json`."""
-    measured, theirs = reading.measurement, reading.reference
+def forward_object(baseline: BaselineResult) -> dict[str, Any]:
+    """A baseline with the keys of `forward --json`."""
+    measured, theirs, ruler = baseline.measurement, baseline.reference, baseline.ruler
     assert measured is not None
-    return codec.plain(
+    found: dict[str, Any] = codec.plain(
         {
             "loss_nats": measured.loss_nats,
             "loss_bits": bits(measured.loss_nats),
@@ -42,16 +43,16 @@ def forward_object(reading: Reading) -> dict[str, Any]:
             "device": measured.device,
             "dtype": measured.dtype,
             "ruler": {
-                "chance_nats": reading.chance_nats,
-                "unigram_nats": reading.unigram_nats,
-                "bigram_nats": reading.bigram_nats,
+                "chance_nats": ruler.chance_nats,
+                "unigram_nats": ruler.unigram_nats,
+                "bigram_nats": ruler.bigram_nats,
                 "reference_nats": theirs.loss_nats if theirs else None,
             },
-            "skill": skill(measured.loss_nats, reading.unigram_nats) if reading.unigram_nats is not None else None,
-            "zone": reading.zone,
+            "skill": baseline.loss.skill,
+            "zone": baseline.zone,
             "layers": measured.layers,
-            "data": reading.data,
-            "tie": reading.tie,
+            "data": baseline.data,
+            "tie": baseline.tie,
             "findings": [
                 {
                     "code": "missing_tensor",
@@ -59,13 +60,43 @@ def forward_object(reading: Reading) -> dict[str, Any]:
                     "tensor": name,
                     "message": "Not in the file: initialised at random by the family's rule with seed 0.",
                 }
-                for name in reading.missing
+                for name in baseline.missing
             ],
-            "notes": reading.notes,
+            "notes": baseline.notes,
             "seconds": {"load": measured.load_seconds, "forward": measured.forward_seconds},
             "peak_memory_bytes": measured.peak_memory_bytes,
         }
     )
+    return found
+
+
+def test_object(diagnosis: Diagnosis) -> dict[str, Any]:
+    """A diagnosis with the keys of `test --json`: the loss and its marks stand at the top, the rest below them."""
+    loss, measured = diagnosis.loss, diagnosis.baseline.measurement
+    found: dict[str, Any] = codec.plain(
+        {
+            "loss_nats": loss.nats,
+            "stderr_nats": loss.stderr_nats,
+            "reference_nats": loss.ruler.reference_nats,
+            "unigram_nats": loss.ruler.unigram_nats,
+            "bigram_nats": loss.ruler.bigram_nats,
+            "chance_nats": loss.ruler.chance_nats,
+            "zone": loss.zone,
+            "findings": diagnosis.findings,
+            "gate": loss.gate,
+            "joint": diagnosis.joint,
+            "conclusion": diagnosis.conclusion,
+            "device": measured.device if measured else "",
+            "dtype": measured.dtype if measured else "",
+            "tokens": loss.tokens,
+            "sequences": loss.sequences,
+            "seconds": diagnosis.seconds,
+            "forward_passes": diagnosis.forward_passes,
+            "notes": diagnosis.all_notes,
+            "baseline": diagnosis.baseline,
+        }
+    )
+    return found
 
 
 def run_test(
@@ -79,8 +110,7 @@ def run_test(
     diagnosis = tasks.test(inputs, ids, progress)
     record = tasks.record(inputs, diagnosis)
     path = write_record(evidence_dir, record)
-    plain = codec.plain(diagnosis)
-    return {**plain, "record": {"id": record.id, "path": str(path)}}
+    return {**test_object(diagnosis), "record": {"id": record.id, "path": str(path)}}
 
 
 def run_search(query: str, db: Path | None) -> dict[str, Any]:
@@ -89,7 +119,9 @@ def run_search(query: str, db: Path | None) -> dict[str, Any]:
 
     started = time.perf_counter()
     settings = load_settings()
-    hits = search(query, db) if db else consult(settings, index_path(settings), lambda con: search(query, con))[0]
+    hits = (
+        search(query, db) if db else sync_and_query(settings, index_path(settings), lambda con: search(query, con))[0]
+    )
     return codec.plain({"query": query, "hits": hits, "seconds": time.perf_counter() - started})
 
 

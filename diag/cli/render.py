@@ -17,8 +17,9 @@ from diag.cli import interrupt
 from diag.errors import one_line
 from diag.progress import Progress, silent
 from diag.results import codec
-from diag.results.findings import STATUS_WORDS
-from diag.units import ZONE_WORDS, bits, perplexity
+from diag.results.finding import STATUS_WORDS
+from diag.results.ruler import ZONE_WORDS
+from diag.units import bits, perplexity
 
 STYLES = {"confirmed": "bold red", "contributing": "yellow", "refuted": "green", "ok": "green", "error": "bold red"}
 

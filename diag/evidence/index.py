@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias, TypeVar
+from typing import TypeAlias, TypeVar
 
 from duckdb import DuckDBPyConnection
 
@@ -14,7 +14,7 @@ from diag.catalogue import scan
 from diag.errors import InputError
 from diag.evidence.files import digest
 from diag.evidence.ingest import SyncReport, ingest, read_source
-from diag.evidence.store import Opened, read_sources, remember_sources, use
+from diag.evidence.store import IndexHandle, read_sources, remember_sources, with_index
 from diag.evidence.terms import MAX_QUERY_WORDS, like_pattern, words
 from diag.settings import Settings
 
@@ -46,8 +46,8 @@ SELECT word, count(DISTINCT doc) FROM term
 JOIN (SELECT unnest(?::VARCHAR[]) AS term, unnest(?::INTEGER[]) AS word) USING (term) GROUP BY word
 """
 _RECORDS = """
-SELECT DISTINCT ON (id) id, created, kind, shard, checkpoint, reference, loss_nats, zone, conclusion, text, statuses,
-       gate, device, dtype
+SELECT DISTINCT ON (id) id, created, kind, case_id, query, shard, checkpoint, reference, loss_nats, zone, conclusion,
+       text, statuses, gate, device, dtype
 FROM record ORDER BY created DESC, id
 """
 
@@ -69,6 +69,33 @@ class Hit:
     name: str = ""
 
 
+@dataclass(frozen=True)
+class RecordRow:
+    """One record as the index knows it, so that no file of it is read. Losses are nats and may be NaN or infinite.
+
+    case_id: equal for records of the same files and window, whatever they were called. query: the case as a link names
+    it. shard, checkpoint, reference: the names the record's author used. statuses: by hypothesis. gate: the word.
+    What a record does not have is None.
+    """
+
+    id: str
+    created: str
+    kind: str
+    case_id: str
+    query: dict[str, str]
+    shard: str
+    checkpoint: str
+    reference: str | None
+    loss_nats: float | None
+    zone: str | None
+    conclusion: str | None
+    text: str | None
+    statuses: dict[str, str]
+    gate: str | None
+    device: str
+    dtype: str
+
+
 def evidence_dirs(settings: Settings) -> tuple[Path, ...]:
     """The folders whose text is indexed: the evidence folder and every evidence entry of a fresh scan."""
     entries = scan(settings).of("evidence")
@@ -86,10 +113,10 @@ def sync(source: Settings | Iterable[str | Path], db_path: Path) -> SyncReport:
 
     Never fails on what a file contains. Waits up to 2 s for another process, then reads the files into memory only.
     """
-    return consult(source, db_path, lambda con: None)[1]
+    return sync_and_query(source, db_path, lambda con: None)[1]
 
 
-def consult(
+def sync_and_query(
     source: Settings | Iterable[str | Path], db_path: Path, work: Callable[[Connection], T]
 ) -> tuple[T, SyncReport]:
     """`sync`, then `work` on the same connection: several questions to the index at the price of opening it once."""
@@ -100,11 +127,11 @@ def consult(
     db_path = db_path.absolute()
     others = [folder for folder in read_sources(db_path) if folder not in folders]
 
-    def both(opened: Opened) -> tuple[T, SyncReport]:
+    def both(opened: IndexHandle) -> tuple[T, SyncReport]:
         report = ingest(opened, folders)
         return work(opened.con), report
 
-    answer = use(db_path, both, rebuild=lambda opened: ingest(opened, others))
+    answer = with_index(db_path, both, rebuild=lambda opened: ingest(opened, others))
     remember_sources(db_path, folders)
     return answer
 
@@ -132,18 +159,15 @@ def search(query: str, where: Path | Connection, limit: int = 20) -> list[Hit]:
     return hits
 
 
-def records_table(where: Path | Connection) -> list[dict[str, Any]]:
-    """One row per record, newest first, from the index: no record file is read.
-
-    Keys: id, created, kind, shard, checkpoint, reference, loss_nats, zone, conclusion, text, statuses (id → status),
-    gate (the word), device, dtype. Losses are nats and may be NaN or infinite; what a record does not have is None.
-    """
+def records_table(where: Path | Connection) -> list[RecordRow]:
+    """One row per record, newest first, from the index: no record file is read."""
     if isinstance(where, Path):
         return _ask(where, records_table)
     cursor = where.execute(_RECORDS)
     names = [column[0] for column in cursor.description or ()]
     rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
-    return [{**row, "statuses": json.loads(row["statuses"])} for row in rows]
+    texts = ("statuses", "query")
+    return [RecordRow(**row | {key: json.loads(row[key]) for key in texts}) for row in rows]
 
 
 def has_changed(hit: Hit) -> bool:
@@ -165,7 +189,7 @@ def _ask(db_path: Path, work: Callable[[Connection], T]) -> T:
     sources = read_sources(db_path)
     if not db_path.exists() and not sources:
         raise InputError("There is no index yet.", where=str(db_path), fix="Run: python -m diag evidence index DIR")
-    return use(db_path, lambda opened: work(opened.con), rebuild=lambda opened: ingest(opened, sources))
+    return with_index(db_path, lambda opened: work(opened.con), rebuild=lambda opened: ingest(opened, sources))
 
 
 def _groups(con: Connection, query: str) -> list[set[str]]:

@@ -16,8 +16,7 @@ import numpy as np
 from diag.errors import InputError
 from diag.evidence.chunks import blocks
 from diag.evidence.files import MAX_TEXT_BYTES, Found, digest, read_regular, text_files, unreadable
-from diag.evidence.store import Opened
-from diag.evidence.summary import summary
+from diag.evidence.store import IndexHandle
 from diag.evidence.terms import terms
 from diag.results.record import MAX_RECORD_BYTES, Record, import_record
 
@@ -50,7 +49,7 @@ class _Text:
     sha: str
 
 
-def ingest(opened: Opened, folders: Sequence[Path]) -> SyncReport:
+def ingest(opened: IndexHandle, folders: Sequence[Path]) -> SyncReport:
     """Bring the index up to date with `folders`; files of other folders stay while they exist.
 
     Files whose size and time are unchanged are not opened. A file that cannot be read or trusted is a note.
@@ -97,7 +96,7 @@ def _below(path: Path, folders: Iterable[Path]) -> bool:
     return any(path == folder or folder in path.parents for folder in folders)
 
 
-def _forget(opened: Opened, paths: list[str]) -> None:
+def _forget(opened: IndexHandle, paths: list[str]) -> None:
     if not paths:
         return
     opened.con.execute(
@@ -107,7 +106,7 @@ def _forget(opened: Opened, paths: list[str]) -> None:
         opened.con.execute(f"DELETE FROM {table} WHERE path IN (SELECT unnest(?))", [paths])
 
 
-def _read(opened: Opened, stale: list[Found], digests: dict[str, str], notes: list[str]) -> dict[str, _Text]:
+def _read(opened: IndexHandle, stale: list[Found], digests: dict[str, str], notes: list[str]) -> dict[str, _Text]:
     """The files whose content is new, by path. One that was only touched gets its new time and is not read again."""
     fresh: dict[str, _Text] = {}
     total = 0
@@ -131,7 +130,7 @@ def _read(opened: Opened, stale: list[Found], digests: dict[str, str], notes: li
     return fresh
 
 
-def _insert(opened: Opened, fresh: dict[str, _Text], notes: list[str]) -> None:
+def _insert(opened: IndexHandle, fresh: dict[str, _Text], notes: list[str]) -> None:
     """Rows are gathered over all files: one insertion per file would take 12 ms each."""
     files: list[tuple[str, str, int, int, str]] = []
     documents: list[tuple[int, str, int, str, str, int]] = []
@@ -168,7 +167,7 @@ def _insert(opened: Opened, fresh: dict[str, _Text], notes: list[str]) -> None:
     _append(opened, "term", found)
 
 
-def _append(opened: Opened, table: str, rows: list[Any]) -> None:
+def _append(opened: IndexHandle, table: str, rows: list[Any]) -> None:
     """Put rows into a table and empty the list. NumPy columns: 200,000 rows take 0.1 s, as parameters 0.6 s."""
     if not rows:
         return
@@ -189,23 +188,25 @@ def _one(con: duckdb.DuckDBPyConnection, sql: str) -> int:
     return int(con.execute(sql).fetchall()[0][0])
 
 
-def _insert_record(opened: Opened, path: str, record: Record) -> None:
-    diagnosis, numbers = record.diagnosis(), summary(record)
+def _insert_record(opened: IndexHandle, path: str, record: Record) -> None:
+    diagnosis, loss = record.diagnosis, record.loss
     reference = record.inputs.get("reference") or {}
     row = {
         "path": path,
         "id": record.id,
         "created": record.created,
         "kind": record.kind,
+        "case_id": record.case_id,
+        "query": json.dumps(record.case),
         "shard": record.inputs["shard"]["name"],
         "checkpoint": record.inputs["checkpoint"]["name"],
         "reference": reference.get("name"),
-        "loss_nats": numbers.loss_nats,
-        "zone": numbers.zone,
+        "loss_nats": loss.nats,
+        "zone": loss.zone,
         "conclusion": diagnosis.conclusion.kind if diagnosis else None,
         "text": diagnosis.conclusion.text if diagnosis else None,
         "statuses": json.dumps({f.id: f.status for f in diagnosis.findings} if diagnosis else {}),
-        "gate": numbers.gate.word if numbers.gate else None,
+        "gate": loss.gate.word if loss.gate else None,
         "device": str(record.environment.get("device", "")),
         "dtype": str(record.environment.get("dtype", "")),
     }

@@ -6,7 +6,6 @@ import contextlib
 import os
 import re
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 
 from diag.errors import InputError, one_line
@@ -16,12 +15,10 @@ from diag.results.record import GET_ORIGINAL, MAX_RECORD_BYTES, SCHEMA, Record, 
 
 __all__ = [
     "SCHEMA",
-    "Listing",
     "Record",
     "RecordKind",
     "check_writable",
     "import_record",
-    "list_records",
     "make_record",
     "read_record",
     "record_path",
@@ -29,17 +26,7 @@ __all__ = [
     "write_record",
 ]
 
-MAX_LISTED = 5_000
-
 _ID = re.compile(r"[0-9a-f]{16}")
-
-
-@dataclass(frozen=True)
-class Listing:
-    """All readable records, newest first, and one sentence for each file that was refused."""
-
-    records: tuple[Record, ...]
-    problems: tuple[str, ...] = ()
 
 
 def records_dir(evidence_dir: Path) -> Path:
@@ -70,7 +57,7 @@ def check_writable(evidence_dir: Path) -> None:
 def write_record(evidence_dir: Path, record: Record) -> Path:
     """Write the record once, read-only, complete or not at all; writing it again changes nothing. Returns its path."""
     path = record_path(evidence_dir, record.id)
-    data = codec.dumps({"id": record.id, **record.content()}, indent=1).encode()
+    data = codec.dumps({"id": record.id, **record.content}, indent=1).encode()
     if len(data) > MAX_RECORD_BYTES:
         raise InputError("The record is larger than 16 MiB.", where=record.id, fix="Test fewer hypotheses at once.")
     temporary: Path | None = None
@@ -106,21 +93,6 @@ def read_record(evidence_dir: Path, id: str) -> Record:
     if record.id != id:
         raise InputError(f"The file holds record {record.id}, not {id}.", where=path.name, fix=GET_ORIGINAL)
     return record
-
-
-def list_records(evidence_dir: Path) -> Listing:
-    """Every record of the folder, newest first; reads all files, so the pages use the index instead."""
-    records: list[Record] = []
-    problems: list[str] = []
-    paths = sorted(path for path in records_dir(evidence_dir).glob("*.json") if _ID.fullmatch(path.stem))
-    if len(paths) > MAX_LISTED:
-        problems.append(f"There are {len(paths):,} records; {MAX_LISTED:,} are listed.")
-    for path in paths[:MAX_LISTED]:
-        try:
-            records.append(read_record(evidence_dir, path.stem))
-        except InputError as error:
-            problems.append(str(error))
-    return Listing(tuple(sorted(records, key=lambda r: (r.created, r.id), reverse=True)), tuple(problems))
 
 
 def _publish(temporary: Path, path: Path, id: str) -> None:

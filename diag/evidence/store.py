@@ -27,7 +27,7 @@ except ImportError:  # Windows: DuckDB's own lock on the file remains
 T = TypeVar("T")
 _LOG = logging.getLogger(__name__)
 WAIT_SECONDS = 2.0
-FORMAT = 1  # a database written in another format is rebuilt
+FORMAT = 2  # a database written in another format is rebuilt
 
 # The index reads no file and loads no extension by itself: text reaches it only through parameters.
 _CONFIG = {
@@ -44,14 +44,15 @@ CREATE TABLE IF NOT EXISTS file (path VARCHAR, name VARCHAR, size BIGINT, mtime_
 CREATE TABLE IF NOT EXISTS document
     (doc BIGINT, path VARCHAR, line INTEGER, section VARCHAR, text VARCHAR, length INTEGER);
 CREATE TABLE IF NOT EXISTS term (term VARCHAR, doc BIGINT, n DOUBLE);
-CREATE TABLE IF NOT EXISTS record (path VARCHAR, id VARCHAR, created VARCHAR, kind VARCHAR, shard VARCHAR,
-    checkpoint VARCHAR, reference VARCHAR, loss_nats DOUBLE, zone VARCHAR, conclusion VARCHAR, text VARCHAR,
+CREATE TABLE IF NOT EXISTS record (path VARCHAR, id VARCHAR, created VARCHAR, kind VARCHAR, case_id VARCHAR,
+    query VARCHAR, shard VARCHAR, checkpoint VARCHAR, reference VARCHAR, loss_nats DOUBLE, zone VARCHAR,
+    conclusion VARCHAR, text VARCHAR,
     statuses VARCHAR, gate VARCHAR, device VARCHAR, dtype VARCHAR);
 """
 
 
 @dataclass(frozen=True)
-class Opened:
+class IndexHandle:
     """An open index. `in_memory`: another process held the file. `notes` say what happened to the file, if anything."""
 
     con: duckdb.DuckDBPyConnection
@@ -59,7 +60,7 @@ class Opened:
     notes: tuple[str, ...] = ()
 
 
-def use(db_path: Path, work: Callable[[Opened], T], rebuild: Callable[[Opened], object]) -> T:
+def with_index(db_path: Path, work: Callable[[IndexHandle], T], rebuild: Callable[[IndexHandle], object]) -> T:
     """Run `work` on the index, `rebuild` before it when the index starts empty; waits at most WAIT_SECONDS for it.
 
     Another process holds the file: work on one in memory. The file is damaged: a new one takes its place.
@@ -79,7 +80,7 @@ def use(db_path: Path, work: Callable[[Opened], T], rebuild: Callable[[Opened], 
     note = f"{db_path.name} is in use by another process: this answer comes from a copy built in memory."
     with duckdb.connect(":memory:", config=dict(_CONFIG)) as con:
         con.execute(_TABLES)
-        opened = Opened(con, in_memory=True, notes=(note,))
+        opened = IndexHandle(con, in_memory=True, notes=(note,))
         rebuild(opened)
         return work(opened)
 
@@ -117,14 +118,16 @@ def _refuse_other_files(db_path: Path) -> None:
             )
 
 
-def _on_file(db_path: Path, work: Callable[[Opened], T], rebuild: Callable[[Opened], object], note: str = "") -> T:
+def _on_file(
+    db_path: Path, work: Callable[[IndexHandle], T], rebuild: Callable[[IndexHandle], object], note: str = ""
+) -> T:
     fresh = not db_path.exists()
     con = _connect(db_path)
     try:
         con.execute(_TABLES)
         if con.execute("SELECT format FROM meta").fetchall() != [(FORMAT,)]:
             raise duckdb.Error("another format")
-        opened = Opened(con, notes=(note,) if note else ())
+        opened = IndexHandle(con, notes=(note,) if note else ())
         if fresh:
             rebuild(opened)
         return work(opened)

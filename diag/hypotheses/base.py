@@ -15,7 +15,8 @@ from diag.checkpoints import Checkpoint, Family, Tie, projections, tie_status
 from diag.checkpoints.passes.stats import TensorStats, tensor_stats
 from diag.checkpoints.signatures.layout import LayoutScore, layout_scores
 from diag.model.edits import Edit, FromReference, borrows
-from diag.results.findings import LayerProbe, Signature
+from diag.results.baseline import LayerProbe
+from diag.results.finding import Signature
 
 
 @dataclass(frozen=True)

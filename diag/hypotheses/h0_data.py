@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from diag.results.findings import Finding, Signature, Status
+from diag.results.finding import Finding, Signature, Status
 from diag.shards import ShardAudit
 
 TITLE = "Data"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from diag.hypotheses.base import Context, Hypothesis, Repair
 from diag.model.edits import Copy, FromReference
-from diag.results.findings import Signature
+from diag.results.finding import Signature
 
 # Tie states in which nothing can be wrong between the two matrices: there is one, or the two are the same bytes.
 NOTHING_TO_TIE = ("tied_absent", "tied_copy")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from diag.hypotheses.base import Context, Hypothesis, Repair
 from diag.model.edits import Reading, Reorder
-from diag.results.findings import Signature
+from diag.results.finding import Signature
 
 # The reverse direction gives another matrix unless it is square, where both readings are the transpose.
 READINGS: dict[Reading, str] = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from diag.checkpoints.passes.stats import TensorStats
 from diag.hypotheses.base import Context, Hypothesis, Repair
 from diag.model.edits import FromReference, SetEps, Shift
-from diag.results.findings import Signature
+from diag.results.finding import Signature
 
 # eps from 1e-12 to 1e-4 moved a trained model by less than 0.001 nats; 1e-3 by 0.015 (measured, 6.7 M Qwen2).
 EPS_SWEEP = (1e-8, 1e-6, 1e-5, 1e-3)

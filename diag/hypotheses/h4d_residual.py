@@ -6,7 +6,8 @@ from statistics import median
 
 from diag.hypotheses.base import Context, Hypothesis, Repair
 from diag.model.edits import FromReference, SkipBlock
-from diag.results.findings import LayerProbe, Signature
+from diag.results.baseline import LayerProbe
+from diag.results.finding import Signature
 
 # A matrix whose root mean square is this many times its siblings' in other layers (or as many times smaller) was not
 # trained with them. In the demo's model the layers of one kind lie within a factor of 1.1 (gate) to 2.4 (v).

@@ -18,7 +18,7 @@ import numpy as np
 from diag.hypotheses.base import Repair
 from diag.hypotheses.gain import Gain, gain
 from diag.model.edits import Copy, Edit, FromReference, Reorder, SetEps, Shift, SkipBlock
-from diag.results.findings import Screened
+from diag.results.finding import Screened
 from diag.results.thresholds import (
     FULL_PER_ROUND,
     HOPELESS_NATS,

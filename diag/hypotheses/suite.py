@@ -12,42 +12,41 @@ from diag.errors import InputError
 from diag.hypotheses.base import Context, Hypothesis
 from diag.hypotheses.gain import Gain, gain, share
 from diag.hypotheses.search import Candidate, Search, combined, targets
-from diag.hypotheses.verdict import MASKING, Outcome, Summary, Trial, conclude, judge
+from diag.hypotheses.verdict import MASKING, Outcome, Trial, VerdictInputs, conclude, judge
 from diag.model.evaluate import Evaluator
 from diag.progress import Progress
-from diag.results.findings import (
-    Diagnosis,
-    Finding,
-    GateResult,
-    Joint,
-    JointRepair,
-    Measurement,
-    RepairResult,
-    Screened,
-    Signature,
-)
+from diag.results.baseline import BaselineResult
+from diag.results.diagnosis import Diagnosis, Joint, JointRepair
+from diag.results.finding import Finding, RepairResult, Screened, Signature
+from diag.results.ruler import Ruler, zone
 from diag.results.thresholds import EXPLAIN_SHARE, FULL_ALONE
-from diag.units import Claim, Ruler, Zone, gate_word, zone
+from diag.units import Claim
 
 
 @dataclass(frozen=True)
 class Setup:
     """A case, loaded: what the suite needs beside the hypotheses.
 
-    evaluator: the checkpoint on the window, able to copy from the reference. measured, reference: both as loaded.
-    reference_losses: per-sequence, nats [n]. null_models: losses of predictors without context, for the gate.
+    evaluator: the checkpoint on the window, able to copy from the reference. baseline: both as loaded, with a
+    measurement. reference_losses: per-sequence losses of a reference that can be used, nats [n].
     """
 
     evaluator: Evaluator
     context: Context
-    measured: Measurement
-    ruler: Ruler
-    null_models: tuple[float, ...]
-    reference: Measurement | None = None
+    baseline: BaselineResult
     reference_losses: np.ndarray | None = None
     claim: Claim | None = None
-    gate_below: float | None = None
     notes: tuple[str, ...] = ()
+
+    @property
+    def ruler(self) -> Ruler:
+        """The marks of the case."""
+        return self.baseline.ruler
+
+    @property
+    def has_reference(self) -> bool:
+        """Whether there is a reference to measure an excess against."""
+        return self.reference_losses is not None
 
 
 def run(
@@ -109,7 +108,7 @@ class _Suite:
         joint = self.search.joint(self._good_enough)
         excess, material = self._excess(joint)
         joint = sorted(self._credible(joint), key=lambda c: c.hypothesis) if material else []
-        if not joint and setup.reference is None:
+        if not joint and not setup.has_reference:
             excess, material = None, False  # nothing credible was found to measure an excess against
         final = float(self.search.full(joint).mean())
         joint_share = share(self._delta(joint), excess) if joint and material else None
@@ -120,8 +119,8 @@ class _Suite:
             joint_ids=ids,
             joint_share=joint_share,
             final_zone=zone(final, self.setup.ruler),
-            has_reference=self.setup.reference is not None,
-            sequences=self.setup.measured.sequences,
+            has_reference=self.setup.has_reference,
+            sequences=self.setup.baseline.sequences,
         )
         findings = [*before]
         for h in self.hypotheses:
@@ -158,7 +157,7 @@ class _Suite:
     def _credible(self, joint: list[Candidate]) -> list[Candidate]:
         """Drop accidents. Without a reference the best loss found is the yardstick, so whatever lowers a hopeless loss
         a little would "explain" all of it: while what remains is no better than counts, only signed repairs stay."""
-        if self.setup.reference or zone(float(self.search.full(joint).mean()), self.setup.ruler) not in MASKING:
+        if self.setup.has_reference or zone(float(self.search.full(joint).mean()), self.setup.ruler) not in MASKING:
             return joint
         return self.search.prune([c for c in joint if c.signed])
 
@@ -244,14 +243,10 @@ class _Suite:
     def _diagnosis(
         self, findings: list[Finding], joint: Sequence[Candidate], final: float, outcome: Outcome, started: float
     ) -> Diagnosis:
-        setup, loss = self.setup, float(self.base.mean())
-        at: Zone = zone(loss, setup.ruler)
+        setup = self.setup
         open_ones = [f for f in findings if f.status == "inconclusive"]
-        summary = Summary(
-            loss=loss,
-            stderr=setup.measured.stderr_nats,
-            zone=at,
-            reference=setup.reference.loss_nats if setup.reference else None,
+        inputs = VerdictInputs(
+            loss=setup.baseline.loss,
             excess_material=outcome.excess_material,
             joint_ids=outcome.joint_ids,
             joint_loss=final if joint else None,
@@ -260,18 +255,10 @@ class _Suite:
             tested=tuple(h.id for h in self.hypotheses),
             undecided=tuple(f.id for f in open_ones),
             suspects=tuple(f.id for f in open_ones if f.signature.present),
-            sequences=setup.measured.sequences,
         )
-        below = setup.gate_below
         return Diagnosis(
-            loss_nats=loss,
-            stderr_nats=setup.measured.stderr_nats,
-            reference_nats=summary.reference,
-            unigram_nats=setup.ruler.unigram_nats,
-            chance_nats=setup.ruler.chance_nats,
-            zone=at,
+            baseline=setup.baseline,
             findings=tuple(findings),
-            gate=None if below is None else GateResult(below, gate_word(below, loss, setup.null_models)),
             joint=Joint(
                 repairs=tuple(JointRepair(c.hypothesis, c.repair.name) for c in joint),
                 loss_nats=final,
@@ -281,15 +268,10 @@ class _Suite:
             )
             if joint
             else None,
-            conclusion=conclude(summary, setup.claim),
-            device=setup.measured.device,
-            dtype=setup.measured.dtype,
-            tokens=setup.measured.tokens,
-            sequences=setup.measured.sequences,
+            conclusion=conclude(inputs, setup.claim),
             seconds=time.perf_counter() - started,
             forward_passes=setup.evaluator.forward_passes,
             notes=setup.notes,
-            bigram_nats=setup.ruler.bigram_nats,
         )
 
 

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 from diag.hypotheses.base import Hypothesis
 from diag.hypotheses.gain import Gain
-from diag.results.findings import Conclusion, Signature, Status
-from diag.results.thresholds import CONFIRM_SHARE, EXPLAIN_SHARE, MATERIAL_NATS
-from diag.units import CLAIM_TOLERANCE_NATS, Claim, Zone, bits, claim_in_other_unit
+from diag.results.diagnosis import Conclusion
+from diag.results.finding import Signature, Status
+from diag.results.ruler import Loss, Zone, claim_in_other_unit
+from diag.results.thresholds import CLAIM_TOLERANCE, CONFIRM_SHARE, EXPLAIN_SHARE, MATERIAL_NATS
+from diag.units import Claim, bits
 
 # Zones in which a loss is so bad that a further defect could hide behind it.
 MASKING: tuple[Zone, ...] = ("no_better_than_unigram", "about_chance", "worse_than_chance", "not_finite")
@@ -104,9 +106,9 @@ def _decider(hypothesis: Hypothesis, outcome: Outcome) -> str:
     return hypothesis.without_reference or "A reference checkpoint."
 
 
-def claim_sentence(claim: Claim, loss_nats: float, stderr_nats: float) -> str | None:
+def claim_sentence(claim: Claim, loss_nats: float, stderr_nats: float | None) -> str | None:
     """The sentence about a claim that the recomputed loss does not bear out; None when it does."""
-    tolerance = max(CLAIM_TOLERANCE_NATS, 3 * stderr_nats if math.isfinite(stderr_nats) else 0.0)
+    tolerance = max(CLAIM_TOLERANCE.value, 3 * stderr_nats if stderr_nats and math.isfinite(stderr_nats) else 0.0)
     if abs(claim.nats - loss_nats) <= tolerance:
         return None
     return (
@@ -116,13 +118,10 @@ def claim_sentence(claim: Claim, loss_nats: float, stderr_nats: float) -> str | 
 
 
 @dataclass(frozen=True)
-class Summary:
-    """The numbers the conclusion is drawn from; nats."""
+class VerdictInputs:
+    """What the conclusion is drawn from: the loss as loaded, what the joint set reaches (nats), and what was tested."""
 
-    loss: float
-    stderr: float
-    zone: Zone
-    reference: float | None
+    loss: Loss
     excess_material: bool
     joint_ids: tuple[str, ...]
     joint_loss: float | None
@@ -131,22 +130,32 @@ class Summary:
     tested: tuple[str, ...]
     undecided: tuple[str, ...]
     suspects: tuple[str, ...]
-    sequences: int = 2
+
+    @property
+    def nats(self) -> float:
+        """The loss as loaded."""
+        assert self.loss.nats is not None
+        return self.loss.nats
+
+    @property
+    def reference(self) -> float | None:
+        """The reference's loss; None without one that can be used."""
+        return self.loss.ruler.reference_nats
 
 
-def conclude(s: Summary, claim: Claim | None) -> Conclusion:
+def conclude(s: VerdictInputs, claim: Claim | None) -> Conclusion:
     """The conclusion of a case whose data is sound. Unit errors and faults of the claimant's program come after
     the checkpoint has been found healthy, because a broken checkpoint explains more."""
-    doubt = claim_sentence(claim, s.loss, s.stderr) if claim and math.isfinite(s.loss) else None
-    unit = claim_in_other_unit(claim, s.loss) if claim else None
-    if not s.excess_material and s.zone == "plausible":
+    doubt = claim_sentence(claim, s.nats, s.loss.stderr_nats) if claim and math.isfinite(s.nats) else None
+    unit = claim_in_other_unit(claim, s.nats) if claim else None
+    if not s.excess_material and s.loss.zone == "plausible":
         return _healthy(s, unit, doubt)
     aside = f" {unit or doubt}" if unit or doubt else ""
     if not s.joint_ids or not s.excess_material:
         return Conclusion("unexplained", (), _unexplained(s) + aside)
     names, verb = " + ".join(s.joint_ids), "explains" if len(s.joint_ids) == 1 else "explain"
     cured = (
-        f"{s.loss:.3f} → {s.joint_loss:.3f} nats" if math.isfinite(s.loss) else f"not finite → {s.joint_loss:.3f} nats"
+        f"{s.nats:.3f} → {s.joint_loss:.3f} nats" if math.isfinite(s.nats) else f"not finite → {s.joint_loss:.3f} nats"
     )
     if s.reference is None:
         done = s.final_zone in ("plausible", "too_good")
@@ -162,10 +171,10 @@ def conclude(s: Summary, claim: Claim | None) -> Conclusion:
     )
 
 
-def _healthy(s: Summary, unit: str | None, doubt: str | None) -> Conclusion:
+def _healthy(s: VerdictInputs, unit: str | None, doubt: str | None) -> Conclusion:
     beside = "" if s.reference is None else f", against {s.reference:.3f} of the reference"
     if unit:
-        return Conclusion("unit", (), f"{unit} The checkpoint is healthy at {s.loss:.3f} nats{beside}.")
+        return Conclusion("unit", (), f"{unit} The checkpoint is healthy at {s.nats:.3f} nats{beside}.")
     if doubt:
         return Conclusion(
             "runtime",
@@ -173,26 +182,26 @@ def _healthy(s: Summary, unit: str | None, doubt: str | None) -> Conclusion:
             f"{doubt} The checkpoint is healthy here, so the fault is in the program that produced the claim.",
         )
     return Conclusion(
-        "healthy", (), f"Healthy: {s.loss:.3f} nats is plausible for this data{beside}; nothing to repair."
+        "healthy", (), f"Healthy: {s.nats:.3f} nats is plausible for this data{beside}; nothing to repair."
     )
 
 
-def _unexplained(s: Summary) -> str:
-    if s.zone == "too_good":
-        return f"{s.loss:.3f} nats is too good for this data: suspect that the model has seen it, or a leak of targets."
-    if s.sequences < 2:
-        return f"{s.loss:.3f} nats on a single sequence: without a standard error nothing can be decided. {MORE}"
+def _unexplained(s: VerdictInputs) -> str:
+    if s.loss.zone == "too_good":
+        return f"{s.nats:.3f} nats is too good for this data: suspect that the model has seen it, or a leak of targets."
+    if s.loss.sequences < 2:
+        return f"{s.nats:.3f} nats on a single sequence: without a standard error nothing can be decided. {MORE}"
     if not s.excess_material and s.reference is not None:
-        if s.reference >= s.loss - MATERIAL_NATS.value:
+        if s.reference >= s.nats - MATERIAL_NATS.value:
             return (
-                f"The loss of {s.loss:.3f} nats is implausible, and the reference ({s.reference:.3f}) is no better: "
+                f"The loss of {s.nats:.3f} nats is implausible, and the reference ({s.reference:.3f}) is no better: "
                 "check the tokenizer and the reference."
             )
         return (
-            f"The loss of {s.loss:.3f} nats stands against {s.reference:.3f} of the reference, and {s.sequences} "
+            f"The loss of {s.nats:.3f} nats stands against {s.reference:.3f} of the reference, and {s.loss.sequences} "
             "sequence(s) are too few to tell the difference from noise: ask for more."
         )
-    text = f"No repair of {', '.join(s.tested) or 'anything'} explains the loss of {s.loss:.3f} nats."
+    text = f"No repair of {', '.join(s.tested) or 'anything'} explains the loss of {s.nats:.3f} nats."
     if s.suspects:
         text += (
             f" First suspect: {', '.join(s.suspects)}, whose signature is there and which only a reference can test."

@@ -13,7 +13,8 @@ from diag.case import Case
 from diag.checkpoints import Checkpoint, open_checkpoint
 from diag.errors import InputError
 from diag.progress import Progress, silent
-from diag.results.findings import Check, GateResult
+from diag.results.baseline import Check
+from diag.results.ruler import Ruler
 from diag.shards import (
     Baseline,
     ShardAudit,
@@ -27,7 +28,6 @@ from diag.shards import (
     unigram_baseline,
 )
 from diag.shards.figures.bigram import Bigram, bigram_baseline
-from diag.units import Ruler, gate_word
 
 # A name is a catalogue id in the dashboard and a path on the command line: whoever asks says how to find it.
 Resolve = Callable[[Literal["shard", "checkpoint"], str], Path]
@@ -92,22 +92,18 @@ class Inputs:
         return bigram_baseline(self.shard, self.window, self.rows, progress=progress) if self.readable else None
 
     @property
-    def null_models_nats(self) -> tuple[float, float]:
-        """The unigram, and the most frequent id alone, on the window's targets."""
-        return self.baseline.nats, self.baseline.top_id_nats
+    def null_models_nats(self) -> tuple[float, ...]:
+        """The unigram, and the most frequent id alone, on the window's targets; empty while there is no loss."""
+        return (self.baseline.nats, self.baseline.top_id_nats) if self.readable else ()
 
     def ruler(self, reference_nats: float | None) -> Ruler:
-        """The marks for this case."""
-        pairs = self.bigram.nats if self.bigram else None
-        return Ruler(self.chance_nats, self.baseline.nats, reference_nats, pairs)
-
-    def gate(self, loss_nats: float | None) -> GateResult | None:
-        """The case's gate, judged with this loss."""
-        below = self.case.gate_below
-        if below is None:
-            return None
-        nulls = self.null_models_nats if self.readable else ()
-        return GateResult(below, gate_word(below, loss_nats, nulls))
+        """The marks for this case. A reference whose loss is not finite is no mark."""
+        return Ruler(
+            self.chance_nats,
+            self.baseline.nats if self.readable else None,
+            reference_nats if reference_nats is not None and math.isfinite(reference_nats) else None,
+            self.bigram.nats if self.bigram else None,
+        )
 
     @property
     def data_check(self) -> Check:
@@ -129,6 +125,7 @@ class Inputs:
             "shard": {
                 "name": self.case.shard,
                 "fingerprint": self.shard.fingerprint,
+                "bytes": sum(file.path.stat().st_size for file in self.shard.files),
                 "tokens": self.shard.tokens,
                 "window_digest": self.window.digest,
             },
@@ -199,6 +196,7 @@ def _described(name: str, checkpoint: Checkpoint) -> dict[str, Any]:
     return {
         "name": name,
         "fingerprint": checkpoint.fingerprint,
+        "bytes": checkpoint.bytes,
         "format": checkpoint.format,
         "family": checkpoint.family.name if checkpoint.family else None,
         "parameters": checkpoint.parameters,

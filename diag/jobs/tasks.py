@@ -1,6 +1,6 @@
 """The two long tasks, measure and test, as the worker and the command line run them. Imports torch.
 
-names → Inputs (files) → LoadedModel (device) → Reading → Diagnosis → Record
+names → Inputs (files) → LoadedModel (device) → BaselineResult → Diagnosis → Record
 """
 
 from __future__ import annotations
@@ -26,9 +26,11 @@ from diag.model.build import CheckpointTensors, LoadedModel, build
 from diag.model.evaluate import Evaluator
 from diag.model.trace import measure, peak_memory
 from diag.progress import Progress, part
-from diag.results.findings import Check, Conclusion, Diagnosis, Finding, Measurement, Reading, Signature
+from diag.results.baseline import BaselineResult, Check, Measurement
+from diag.results.diagnosis import Conclusion, Diagnosis
+from diag.results.finding import Finding, Signature
+from diag.results.ruler import judge_gate, zone
 from diag.results.thresholds import table
-from diag.units import zone
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class Loaded:
 
     inputs: Inputs
     model: LoadedModel | None
-    reading: Reading
+    baseline: BaselineResult
 
 
 def read(inputs: Inputs, progress: Progress, *, lens: bool = True) -> Loaded:
@@ -59,24 +61,22 @@ def read(inputs: Inputs, progress: Progress, *, lens: bool = True) -> Loaded:
             other = _build(inputs, inputs.reference)
             theirs = _measure(inputs, other, "the reference", part(progress, 0.55, 0.95), lens)
     loss = measured.loss_nats if measured else None
-    unigram = inputs.baseline.nats if inputs.readable else None
-    reading = Reading(
+    ruler = inputs.ruler(theirs.loss_nats if theirs else None)
+    baseline = BaselineResult(
         measurement=measured,
         reference=theirs,
-        chance_nats=inputs.chance_nats,
-        unigram_nats=unigram,
-        null_models_nats=inputs.null_models_nats if inputs.readable else (),
-        zone=zone(loss, inputs.ruler(theirs.loss_nats if theirs else None)) if loss is not None else None,
-        gate=inputs.gate(loss),
+        ruler=ruler,
+        zone=None if loss is None else zone(loss, ruler),
+        gate=judge_gate(inputs.case.gate_below, loss, inputs.null_models_nats),
+        null_models_nats=inputs.null_models_nats,
         data=inputs.data_check,
         tie=Check(tie.status, tie.sentence),
         tokens=inputs.window.tokens,
         sequences=inputs.window.sequences,
         notes=(*inputs.notes, *_load_notes(model)),
         missing=model.missing if model else (),
-        bigram_nats=inputs.bigram.nats if inputs.bigram else None,
     )
-    return Loaded(inputs, model, reading)
+    return Loaded(inputs, model, baseline)
 
 
 def test(inputs: Inputs, ids: tuple[str, ...], progress: Progress) -> Diagnosis:
@@ -87,14 +87,13 @@ def test(inputs: Inputs, ids: tuple[str, ...], progress: Progress) -> Diagnosis:
     before = (about_data,) if not ids or DATA in ids else ()
     if about_data.status == "confirmed" or loaded.model is None:
         return _blocked_by_data(loaded, about_data, before, tuple(h.id for h in hypotheses))
-    context = Context(inputs.checkpoint, inputs.reference)
-    measured, theirs = loaded.reading.measurement, loaded.reading.reference
+    measured, theirs = loaded.baseline.measurement, loaded.baseline.reference
     assert measured is not None
-    context.layers = measured.layers
-    notes = loaded.reading.notes
+    context = Context(inputs.checkpoint, inputs.reference, measured.layers)
+    notes: tuple[str, ...] = ()
     if theirs and not math.isfinite(theirs.loss_nats):
         theirs, context.reference = None, None
-        notes += ("The reference's own loss is not finite, so it is no yardstick: judged as without a reference.",)
+        notes = ("The reference's own loss is not finite, so it is no yardstick: judged as without a reference.",)
     evaluator = Evaluator(
         loaded.model,
         inputs.window.ids,
@@ -106,27 +105,22 @@ def test(inputs: Inputs, ids: tuple[str, ...], progress: Progress) -> Diagnosis:
     setup = suite.Setup(
         evaluator=evaluator,
         context=context,
-        measured=measured,
-        ruler=inputs.ruler(theirs.loss_nats if theirs else None),
-        null_models=inputs.null_models_nats,
-        reference=theirs,
+        baseline=loaded.baseline,
         reference_losses=np.array(theirs.per_sequence_nats) if theirs else None,
         claim=inputs.case.claim,
-        gate_below=inputs.case.gate_below,
         notes=notes,
     )
     diagnosis = suite.run(setup, hypotheses, part(progress, 0.25, 1.0), before)
     return replace(
         diagnosis,
-        reading=loaded.reading,
         seconds=time.perf_counter() - started,
-        forward_passes=diagnosis.forward_passes + reading_passes(loaded.reading),
+        forward_passes=diagnosis.forward_passes + loaded.baseline.forward_passes,
     )
 
 
 def _blocked_by_data(loaded: Loaded, data: Finding, before: tuple[Finding, ...], ids: tuple[str, ...]) -> Diagnosis:
     """The diagnosis of a case whose data is bad: the loss if there is one, and no verdict on the checkpoint."""
-    reading, inputs = loaded.reading, loaded.inputs
+    inputs = loaded.inputs
     text = data.signature.detail
     if loaded.model is None:
         text = (
@@ -143,36 +137,21 @@ def _blocked_by_data(loaded: Loaded, data: Finding, before: tuple[Finding, ...],
         )
         for i in ids
     )
-    measured, theirs = reading.measurement, reading.reference
     return Diagnosis(
-        loss_nats=measured.loss_nats if measured else None,
-        stderr_nats=measured.stderr_nats if measured else None,
-        reference_nats=theirs.loss_nats if theirs else None,
-        unigram_nats=reading.unigram_nats,
-        chance_nats=reading.chance_nats,
-        zone=reading.zone,
+        baseline=loaded.baseline,
         findings=(*before, *waiting),
-        gate=reading.gate,
         joint=None,
         conclusion=Conclusion("data", (DATA,), text),
-        device=measured.device if measured else "",
-        dtype=measured.dtype if measured else "",
-        tokens=reading.tokens,
-        sequences=reading.sequences,
-        seconds=_measuring_seconds(reading),
-        forward_passes=reading_passes(reading),
-        notes=reading.notes,
-        reading=reading,
-        bigram_nats=reading.bigram_nats,
+        seconds=loaded.baseline.seconds,
+        forward_passes=loaded.baseline.forward_passes,
     )
 
 
-def record(inputs: Inputs, result: Reading | Diagnosis) -> Record:
+def record(inputs: Inputs, result: BaselineResult | Diagnosis) -> Record:
     """The result as a record: with the inputs' fingerprints, the machine, the versions and every threshold."""
-    reading = result if isinstance(result, Reading) else result.reading
-    measured = reading.measurement if reading else None
+    measured = (result.baseline if isinstance(result, Diagnosis) else result).measurement
     return make_record(
-        "measure" if isinstance(result, Reading) else "test",
+        "test" if isinstance(result, Diagnosis) else "measure",
         inputs.case,
         inputs.described(),
         result,
@@ -184,8 +163,8 @@ def record(inputs: Inputs, result: Reading | Diagnosis) -> Record:
         thresholds=table(),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         cost={
-            "seconds": _seconds(result),
-            "forward_passes": result.forward_passes if isinstance(result, Diagnosis) else reading_passes(reading),
+            "seconds": result.seconds,
+            "forward_passes": result.forward_passes,
             "peak_memory_bytes": peak_memory(measured.device) if measured else 0,
         },
     )
@@ -199,21 +178,6 @@ def versions() -> dict[str, str]:
         "torch": torch.__version__,
         "transformers": transformers.__version__,
     }
-
-
-def reading_passes(reading: Reading | None) -> int:
-    """Forward passes of one sequence each."""
-    return reading.sequences * sum(m is not None for m in (reading.measurement, reading.reference)) if reading else 0
-
-
-def _seconds(result: Reading | Diagnosis) -> float:
-    if isinstance(result, Diagnosis):
-        return result.seconds
-    return _measuring_seconds(result)
-
-
-def _measuring_seconds(reading: Reading) -> float:
-    return sum(m.load_seconds + m.forward_seconds for m in (reading.measurement, reading.reference) if m)
 
 
 def _build(inputs: Inputs, checkpoint: Checkpoint) -> LoadedModel:

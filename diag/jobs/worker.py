@@ -94,7 +94,7 @@ class Worker:
         case = Case.from_query(request["case"])
         inputs = open_inputs(case, scan(settings).resolve)
         ids = tuple(str(i) for i in request.get("ids", ()))
-        result = tasks.read(inputs, say).reading if request.get("kind") == "measure" else tasks.test(inputs, ids, say)
+        result = tasks.read(inputs, say).baseline if request.get("kind") == "measure" else tasks.test(inputs, ids, say)
         record = tasks.record(inputs, result)
         write_record(settings.evidence_dir, record)
         return record.id

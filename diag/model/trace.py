@@ -14,7 +14,7 @@ from diag.model.apply import blocks
 from diag.model.build import LoadedModel
 from diag.model.evaluate import check_window
 from diag.progress import Progress, silent
-from diag.results.findings import LayerProbe, Measurement
+from diag.results.baseline import LayerProbe, Measurement
 
 # What the last norm before the head is called, in the architectures of `diag.checkpoints.families`.
 FINAL_NORMS = ("norm", "ln_f", "final_layer_norm")

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from diag.errors import one_line
-from diag.evidence.summary import Summary, summary
-from diag.results.findings import Diagnosis, Finding, GateResult, RepairResult
+from diag.results.diagnosis import Diagnosis
+from diag.results.finding import Finding, RepairResult
 from diag.results.record import Record
-from diag.units import ZONE_WORDS, Claim, bits, perplexity
+from diag.results.ruler import ZONE_WORDS, GateResult, Loss
+from diag.units import Claim, bits, perplexity
 
 MAX_ROWS = 40
 LOCAL = (
@@ -50,20 +51,27 @@ class Section:
 
 def collect(record: Record, base_url: str | None = None) -> tuple[Section, ...]:
     """The sections of a report in their order: the conclusion first, the link last. Cheap; reads only the record."""
-    diagnosis, numbers = record.diagnosis(), summary(record)
+    diagnosis, loss, baseline = record.diagnosis, record.loss, record.baseline
+    checks = (("data", baseline.data), ("tied weights", baseline.tie))
     made = [
-        Section("Conclusion", _conclusion(numbers, diagnosis)),
-        Section("Ruler", (_ruler(numbers, record.to_case().claim),)),
+        Section("Conclusion", _conclusion(loss, diagnosis)),
+        Section("Ruler", (_ruler(loss, record.to_case().claim),)),
     ]
     if diagnosis:
         made += _diagnosis_sections(diagnosis)
     made += [
-        Section("Gate", (_gate(numbers.gate),)),
-        Section("Checks", tuple(f"{what}: {c.status.replace('_', ' ')}. {c.text}" for what, c in numbers.checks)),
+        Section("Gate", (_gate(loss.gate),)),
+        Section(
+            "Checks",
+            tuple(f"{what}: {c.status.replace('_', ' ')}. {c.text}" for what, c in checks if c.status != "unknown"),
+        ),
         Section("How to reproduce", (Code(command(record)), _inputs(record))),
         Section("Environment and cost", (_pairs(record.environment | record.cost),), optional=True),
         Section("Thresholds", (_thresholds(record.thresholds),) if record.thresholds else (), optional=True),
-        Section("Notes", numbers.notes[:MAX_ROWS], optional=True),
+        Section(
+            "Keys that this version does not know", (_pairs(record.unknown),) if record.unknown else (), optional=True
+        ),
+        Section("Notes", record.notes[:MAX_ROWS], optional=True),
     ]
     link = f"{base_url.rstrip('/')}/r/{record.id}" if base_url else LOCAL.format(id=record.id)
     made.append(Section("Permanent link", (link,)))
@@ -94,11 +102,11 @@ def command(record: Record) -> str:
     return " ".join(["python -m diag", "test" if record.kind == "test" else "forward", *words])
 
 
-def _conclusion(numbers: Summary, diagnosis: Diagnosis | None) -> tuple[str, ...]:
-    loss = f"Loss {_plus_minus(numbers.loss_nats, numbers.stderr_nats)}"
-    loss += " nats" if numbers.loss_nats is not None else ""
-    loss += f", {ZONE_WORDS[numbers.zone]}" if numbers.zone else ""
-    measured = f"{loss} (n = {numbers.tokens:,} tokens in {numbers.sequences:,} sequences)."
+def _conclusion(found: Loss, diagnosis: Diagnosis | None) -> tuple[str, ...]:
+    loss = f"Loss {_plus_minus(found.nats, found.stderr_nats)}"
+    loss += " nats" if found.nats is not None else ""
+    loss += f", {ZONE_WORDS[found.zone]}" if found.zone else ""
+    measured = f"{loss} (n = {found.tokens:,} tokens in {found.sequences:,} sequences)."
     if diagnosis is None:
         return (f"Measured as loaded, nothing changed. {measured}",)
     kind = diagnosis.conclusion.kind.replace("_", " ").capitalize()
@@ -147,14 +155,14 @@ def _repair_cells(repair: RepairResult | None) -> tuple[str, str, str, str]:
     return (name, _nats(repair.loss_nats), _plus_minus(repair.delta_nats, repair.stderr_nats), share)
 
 
-def _ruler(numbers: Summary, claim: Claim | None) -> Table:
+def _ruler(found: Loss, claim: Claim | None) -> Table:
     """Every mark of the ruler that the record knows, lowest first. A claim is shown in nats, whatever its unit was."""
     named = [
-        ("reference checkpoint", numbers.reference_nats),
-        ("held-out bigram", numbers.bigram_nats),
-        ("unigram", numbers.unigram_nats),
-        ("chance, ln of the embedding rows", numbers.chance_nats),
-        ("this checkpoint", numbers.loss_nats),
+        ("reference checkpoint", found.ruler.reference_nats),
+        ("held-out bigram", found.ruler.bigram_nats),
+        ("unigram", found.ruler.unigram_nats),
+        ("chance, ln of the embedding rows", found.ruler.chance_nats),
+        ("this checkpoint", found.nats),
         (f"claimed, given as {claim.loss:g} {claim.unit}" if claim else "", claim.nats if claim else None),
     ]
     known = sorted(((label, value) for label, value in named if value is not None), key=lambda mark: mark[1])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping
@@ -13,23 +12,43 @@ from typing import Any, Literal, get_args
 from diag.case import Case
 from diag.errors import InputError, one_line
 from diag.results import codec
-from diag.results.decode import decode
-from diag.results.findings import Diagnosis, Reading
+from diag.results.baseline import BaselineResult
+from diag.results.case_id import case_id
+from diag.results.diagnosis import Diagnosis
+from diag.results.older_records import result_of_v1
+from diag.results.ruler import Loss
 
-SCHEMA = "subrandom-record-v1"
+# The version is part of the content, and so of the id. A later one that means the same adds keys, and keeps the number.
+SCHEMA = "subrandom-record-v2"
+OLDER = {"subrandom-record-v1": result_of_v1}
 MAX_RECORD_BYTES = 16 * 1024 * 1024
 RecordKind = Literal["test", "measure"]
-RESULT_TYPES: dict[str, type[Diagnosis] | type[Reading]] = {"test": Diagnosis, "measure": Reading}
+RESULT_TYPES: dict[str, type[Diagnosis] | type[BaselineResult]] = {"test": Diagnosis, "measure": BaselineResult}
 GET_ORIGINAL = "Ask its author for the original file, or run the case again."
+_PARTS = ("kind", "created", "case", "inputs", "environment", "thresholds", "result", "cost")
 
 
 @dataclass(frozen=True)
-class Record:
-    """What one run found, and what is needed to run it again. `id` is a hash of everything else.
+class _Content:
+    """The parts of a record that are not its result, as JSON has them."""
 
-    case: the query form of the Case. inputs: shard, checkpoint, reference (or None), each with name and fingerprint.
-    environment: device, dtype, versions. thresholds: each with its source. result: the plain JSON of the result.
-    cost: seconds, forward_passes, peak_memory_bytes. Treat the dictionaries as read-only: the id covers them.
+    kind: RecordKind
+    created: str
+    case: dict[str, str]
+    inputs: dict[str, Any]
+    environment: dict[str, Any]
+    thresholds: dict[str, Any]
+    cost: dict[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Record:
+    """What one run found, and what is needed to run it again. `id` is a hash of `content`, which is what a file holds.
+
+    case: the query form of the Case, whose names are labels. inputs: shard, checkpoint, reference (or None), each with
+    name and fingerprint. environment: device, dtype, versions. thresholds: each with its source. result: what was
+    found. cost: seconds, forward_passes, peak_memory_bytes. unknown: keys that this version has no field for, by their
+    dotted place; they are part of the content, and shown. Treat the dictionaries as read-only: the id covers them.
     """
 
     id: str
@@ -39,42 +58,60 @@ class Record:
     inputs: dict[str, Any]
     environment: dict[str, Any]
     thresholds: dict[str, Any]
-    result: dict[str, Any]
-    cost: dict[str, Any] = field(default_factory=dict)
+    result: Diagnosis | BaselineResult
+    cost: dict[str, Any]
+    content: dict[str, Any] = field(repr=False)
+    unknown: dict[str, Any] = field(default_factory=dict)
+
+    def __eq__(self, other: object) -> bool:
+        """Equal content is the same record."""
+        return isinstance(other, Record) and other.id == self.id and other.content == self.content
+
+    def __hash__(self) -> int:
+        return hash(self.id)
 
     def to_case(self) -> Case:
         """The case, ready to run again."""
         return Case.from_query(self.case)
 
+    @property
+    def case_id(self) -> str:
+        """What the record is about, by content: equal for the same files whatever they were called."""
+        return case_id(self.inputs, self.to_case().window)
+
+    @property
     def diagnosis(self) -> Diagnosis | None:
-        """The result of a test as the dataclass it came from; None for a reading."""
-        return decode(Diagnosis, self.result) if self.kind == "test" else None
+        """The result of a test; None for a measurement."""
+        return self.result if isinstance(self.result, Diagnosis) else None
 
-    def reading(self) -> Reading | None:
-        """The case as loaded; None when a test did not keep it."""
-        if self.kind == "measure":
-            return decode(Reading, self.result)
-        return decode(Diagnosis, self.result).reading
+    @property
+    def baseline(self) -> BaselineResult:
+        """The case as loaded."""
+        return self.result.baseline if isinstance(self.result, Diagnosis) else self.result
 
-    def content(self) -> dict[str, Any]:
-        """Everything the id is the hash of."""
-        fields = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name != "id"}
-        return {"schema": SCHEMA, **fields}
+    @property
+    def loss(self) -> Loss:
+        """The loss as loaded, on its ruler."""
+        return self.baseline.loss
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader of the numbers should know, one sentence each."""
+        return self.result.all_notes if isinstance(self.result, Diagnosis) else self.result.notes
 
 
 def make_record(
     kind: RecordKind,
     case: Case,
     inputs: Mapping[str, Any],
-    result: Any,
+    result: Diagnosis | BaselineResult,
     *,
     environment: Mapping[str, Any],
     thresholds: Mapping[str, Any],
     created: str,
     cost: Mapping[str, Any] | None = None,
 ) -> Record:
-    """The record of a Diagnosis (test) or a Reading (measure). `created` is UTC, ISO 8601; seconds are wall time."""
-    plain = _clean(codec.plain(result))
+    """The record of a Diagnosis (test) or a BaselineResult (measure). `created`: UTC, ISO 8601; seconds: wall time."""
     parts = {
         "kind": kind,
         "created": created,
@@ -82,11 +119,10 @@ def make_record(
         "inputs": {"reference": None, **inputs},
         "environment": environment,
         "thresholds": thresholds,
-        "result": plain,
-        "cost": cost or {key: plain[key] for key in ("seconds", "forward_passes") if key in plain},
+        "result": result,
+        "cost": cost or {"seconds": result.seconds, "forward_passes": result.forward_passes},
     }
-    parts = {key: _clean(codec.plain(value)) for key, value in parts.items()}
-    return _parsed({"schema": SCHEMA, **parts}, "the new record")
+    return _parsed({"schema": SCHEMA, **_clean(codec.plain(parts))}, "the new record")
 
 
 def import_record(data: bytes, where: str = "the record file") -> Record:
@@ -112,24 +148,29 @@ def import_record(data: bytes, where: str = "the record file") -> Record:
 
 
 def _parsed(content: dict[str, Any], where: str) -> Record:
-    """Check the schema and take the hash. The parts go through `decode`, so readers may trust their types."""
-    if content.get("schema") != SCHEMA:
-        raise InputError(f"The schema is not {SCHEMA}.", where=where, fix="Open it with the version that wrote it.")
-    hashed = content
-    content = {key: value for key, value in content.items() if key != "schema"}
-    known = {f.name for f in dataclasses.fields(Record)} - {"id"}
-    if set(content) != known:
-        wrong = ", ".join(sorted(one_line(key, 40) for key in set(content) ^ known))
-        raise InputError(f"Keys missing or unknown: {wrong}.", where=where, fix=GET_ORIGINAL)
+    """Check the schema, decode every part once, and take the hash; readers may trust the types of what this returns."""
+    schema, known = content.get("schema"), [SCHEMA, *OLDER]
+    if schema not in known:
+        raise InputError(
+            f"The schema is none of {', '.join(known)}.", where=where, fix="Open it with the version that wrote it."
+        )
+    missing = [key for key in _PARTS if key not in content]
+    if missing:
+        raise InputError(f"Keys missing: {', '.join(missing)}.", where=where, fix=GET_ORIGINAL)
     kind = content["kind"]
     if kind not in get_args(RecordKind):
         raise InputError(f"'{one_line(str(kind), 40)}' is no kind of record.", where=where, fix=GET_ORIGINAL)
-    decode(RESULT_TYPES[kind], content["result"], f"{where}: result")
+    result = OLDER[schema](kind, content["result"]) if schema != SCHEMA else content["result"]
+    unknown: dict[str, Any] = {}
+    found = codec.decode(RESULT_TYPES[kind], result, "result", unknown)
     try:
-        id = hashlib.sha256(codec.canonical(hashed)).hexdigest()[:16]
+        id = hashlib.sha256(codec.canonical(content)).hexdigest()[:16]
     except (ValueError, RecursionError):
         raise InputError("The content is no plain JSON.", where=where, fix=GET_ORIGINAL) from None
-    record = decode(Record, {"id": id, **content, **_checked_inputs(content["inputs"], where)}, where)
+    rest = {key: value for key, value in content.items() if key not in ("schema", "result")}
+    _check_inputs(content["inputs"], where)
+    parts = codec.decode(_Content, rest, "record", unknown)
+    record = Record(id, **vars(parts), result=found, content=content, unknown=unknown)
     record.to_case()
     _check_time(record.created, where)
     return record
@@ -148,14 +189,13 @@ def _check_time(created: str, where: str) -> None:
     raise InputError(f"'{one_line(created, 40)}' is no time of creation.", where=where, fix=GET_ORIGINAL)
 
 
-def _checked_inputs(inputs: Any, where: str) -> dict[str, Any]:
+def _check_inputs(inputs: Any, where: str) -> None:
     for name in ("shard", "checkpoint", "reference"):
         part = inputs.get(name) if isinstance(inputs, dict) else None
         if part is None and name == "reference":
             continue
         if not isinstance(part, dict) or not isinstance(part.get("name"), str):
             raise InputError(f"inputs.{name} has no name.", where=where, fix=GET_ORIGINAL)
-    return {"inputs": inputs}
 
 
 def _clean(value: Any) -> Any:

@@ -25,6 +25,9 @@ STARTS = Threshold(4, "repairs", "starting points that the search tries again fr
 HOPELESS_NATS = Threshold(0.5, "nats", "a repair that costs this much on half the screening subset is dropped there")
 FULL_PER_ROUND = Threshold(4, "repairs", "most promising repairs that a round evaluates on the full window")
 FULL_ALONE = Threshold(3, "repairs", "most promising repairs of a hypothesis that are shown with full-window losses")
+ABOUT_CHANCE = Threshold(0.05, "nats", "product definition: this near to ln V a loss is called chance")
+TOO_GOOD = Threshold(0.1, "of the unigram", "product definition: below it a loss is an alarm, as one near 0 once was")
+CLAIM_TOLERANCE = Threshold(0.02, "nats", "product definition: a claim agrees with a recomputed loss within this")
 
 
 def table() -> dict[str, dict[str, float | str]]:

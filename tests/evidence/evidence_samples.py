@@ -4,19 +4,10 @@ from __future__ import annotations
 
 from diag.case import Case
 from diag.evidence.records import Record, make_record
-from diag.results.findings import (
-    Check,
-    Conclusion,
-    Diagnosis,
-    Finding,
-    GateResult,
-    Joint,
-    JointRepair,
-    Measurement,
-    Reading,
-    RepairResult,
-    Signature,
-)
+from diag.results.baseline import BaselineResult, Check, Measurement
+from diag.results.diagnosis import Conclusion, Diagnosis, Joint, JointRepair
+from diag.results.finding import Finding, RepairResult, Signature
+from diag.results.ruler import GateResult, Ruler
 from diag.units import Claim
 
 README = """\
@@ -74,45 +65,56 @@ MANIFEST = """\
 """
 
 
-def diagnosis(**changes: object) -> Diagnosis:
+def measured(loss: float, stderr: float = 0.05, **changes: object) -> Measurement:
+    """One checkpoint on the window of all samples."""
+    values: dict[str, object] = {"tokens": 2048, "sequences": 4, "device": "cpu", "dtype": "fp32", **changes}
+    return Measurement(loss, stderr, **values)  # type: ignore[arg-type]
+
+
+def broken(loss: float | None = 19.8, bigram: float | None = None, **changes: object) -> BaselineResult:
+    """A checkpoint that predicts worse than chance, beside a sound reference."""
+    values: dict[str, object] = {
+        "measurement": None if loss is None else measured(loss),
+        "reference": measured(2.1),
+        "ruler": Ruler(11.93, 5.14, 2.1, bigram),
+        "zone": None if loss is None else "worse_than_chance",
+        "gate": GateResult(9.38, "VOID"),
+        "null_models_nats": (5.14, 7.0),
+        "data": Check("ok", "Nothing alarming."),
+        "tie": Check("tied_diverged", "The file holds a different head."),
+        "tokens": 2048,
+        "sequences": 4,
+    }
+    return BaselineResult(**{**values, **changes})  # type: ignore[arg-type]
+
+
+def diagnosis(baseline: BaselineResult | None = None, **changes: object) -> Diagnosis:
     """A broken head, found."""
     repair = RepairResult("tie_head", 2.5, 17.3, 0.04, 0.98)
     values: dict[str, object] = {
-        "loss_nats": 19.8,
-        "stderr_nats": 0.05,
-        "reference_nats": 2.1,
-        "unigram_nats": 5.14,
-        "chance_nats": 11.93,
-        "zone": "worse_than_chance",
+        "baseline": baseline or broken(),
         "findings": (
             Finding(
                 "H4A", "confirmed", Signature(True, "head is random", ("lm_head.weight",)), (repair,), "tie_head", 1.0
             ),
             Finding("H4C", "refuted", Signature(False, "no all-ones norm")),
         ),
-        "gate": GateResult(9.38, "VOID"),
         "joint": Joint((JointRepair("H4A", "tie_head"),), 2.5, 0.98, {"H4A": 17.3}, 0.04),
         "conclusion": Conclusion("explained", ("H4A",), "The head never received the embedding."),
-        "device": "cpu",
-        "dtype": "fp32",
-        "tokens": 2048,
-        "sequences": 4,
         "seconds": 3.5,
         "forward_passes": 9,
     }
     return Diagnosis(**{**values, **changes})  # type: ignore[arg-type]
 
 
-def reading(loss: float | None = 0.000758) -> Reading:
+def reading(loss: float | None = 0.000758) -> BaselineResult:
     """A checkpoint measured as loaded, on data that carries almost nothing."""
-    measured = None
-    if loss is not None:
-        measured = Measurement(loss, 0.00001, 2048, 4, "cuda", "bf16", load_seconds=1.0, forward_seconds=2.0)
-    return Reading(
-        measurement=measured,
+    return BaselineResult(
+        measurement=None
+        if loss is None
+        else measured(loss, 0.00001, device="cuda", dtype="bf16", load_seconds=1.0, forward_seconds=2.0),
         reference=None,
-        chance_nats=11.93,
-        unigram_nats=0.000652,
+        ruler=Ruler(11.93, 0.000652),
         null_models_nats=(0.0007,),
         zone=None if loss is None else "no_better_than_unigram",
         gate=GateResult(9.38, "VOID"),

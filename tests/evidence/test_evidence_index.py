@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from diag.errors import InputError
 from diag.evidence.files import digest
-from diag.evidence.index import Hit, consult, has_changed, index_path, records_table, search, sync
+from diag.evidence.index import Hit, has_changed, index_path, records_table, search, sync, sync_and_query
 from diag.evidence.records import Record, write_record
 from diag.evidence.terms import terms, words
 from diag.settings import load_settings
@@ -146,14 +146,15 @@ def test_records_are_rows_and_text(tmp_path: Path, record: Record) -> None:
     newer = {"created": "2026-05-19T00:00:00Z", "environment": {"device": "cuda"}}
     write_record(tmp_path, record_of(reading(float("inf")), kind="measure", **newer))
     (tmp_path / "records" / ("0" * 16 + ".json")).write_text("{}")
-    rows, report = consult([tmp_path], tmp_path / "index.duckdb", records_table)
-    assert [row["kind"] for row in rows] == ["measure", "test"]
+    rows, report = sync_and_query([tmp_path], tmp_path / "index.duckdb", records_table)
+    assert [row.kind for row in rows] == ["measure", "test"]
     assert any("0" * 16 in note for note in report.notes)
     row = rows[1]
-    assert (row["id"], row["checkpoint"], row["reference"]) == (record.id, "demo/checkpoints/tied", None)
-    assert (row["loss_nats"], row["zone"], row["conclusion"]) == (19.8, "worse_than_chance", "explained")
-    assert row["statuses"] == {"H4A": "confirmed", "H4C": "refuted"} and row["gate"] == "VOID"
-    assert (rows[0]["loss_nats"], rows[0]["device"], rows[0]["statuses"]) == (float("inf"), "cuda", {})
+    assert (row.id, row.checkpoint, row.reference) == (record.id, "demo/checkpoints/tied", None)
+    assert row.case_id == record.case_id and row.query == record.case
+    assert (row.loss_nats, row.zone, row.conclusion) == (19.8, "worse_than_chance", "explained")
+    assert row.statuses == {"H4A": "confirmed", "H4C": "refuted"} and row.gate == "VOID"
+    assert (rows[0].loss_nats, rows[0].device, rows[0].statuses) == (float("inf"), "cuda", {})
     hit = search("head never received the embedding", tmp_path / "index.duckdb")[0]
     assert Path(hit.path) == path
     assert records_table(tmp_path / "index.duckdb") == rows
@@ -163,7 +164,7 @@ def test_a_forged_record_is_neither_listed_nor_found(tmp_path: Path) -> None:
     path = write_record(tmp_path, record_of(diagnosis()))
     path.chmod(0o644)
     path.write_text(path.read_text().replace("explained", "healthy"))
-    rows, report = consult([tmp_path], tmp_path / "index.duckdb", records_table)
+    rows, report = sync_and_query([tmp_path], tmp_path / "index.duckdb", records_table)
     assert rows == [] and search("healthy", tmp_path / "index.duckdb") == []
     assert any("changed after it was written" in note for note in report.notes)
 

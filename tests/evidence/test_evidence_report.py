@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 
-from evidence_samples import diagnosis, reading, record_of
+from evidence_samples import broken, diagnosis, reading, record_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from diag.case import Case
 from diag.evidence.records import Record
 from diag.report.markdown import MAX_REPORT, escape, report_markdown
-from diag.results.findings import Conclusion, Finding, RepairResult, Signature
+from diag.results.diagnosis import Conclusion
+from diag.results.finding import Finding, RepairResult, Signature
 from diag.units import Claim
 
 
@@ -33,7 +34,7 @@ def test_the_ruler_is_in_nats_bits_and_perplexity_lowest_first(record: Record) -
 
 
 def test_the_ruler_has_the_bigram_where_the_record_has_them(record: Record) -> None:
-    text = report_markdown(record_of(diagnosis(bigram_nats=4.4)), None)
+    text = report_markdown(record_of(diagnosis(broken(bigram=4.4))), None)
     assert "| held-out bigram | 4.4000 | 6.3479 |" in text
     assert "bigram" not in report_markdown(record, None)
 
@@ -67,9 +68,7 @@ def test_a_reading_has_a_report_too() -> None:
 
 
 def test_what_could_not_be_computed_is_said() -> None:
-    text = report_markdown(
-        record_of(diagnosis(loss_nats=None, stderr_nats=None, zone=None, gate=None, joint=None)), None
-    )
+    text = report_markdown(record_of(diagnosis(broken(None, gate=None), joint=None)), None)
     assert "Loss not computed" in text and "No gate was given" in text
 
 

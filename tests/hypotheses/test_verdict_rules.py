@@ -9,9 +9,10 @@ import pytest
 
 from diag.hypotheses.gain import Gain, gain
 from diag.hypotheses.registry import REGISTRY
-from diag.hypotheses.verdict import Outcome, Summary, Trial, conclude, judge
-from diag.results.findings import Signature
-from diag.units import Claim, Ruler, bits, claim_in_other_unit, gate_word, perplexity, skill, zone
+from diag.hypotheses.verdict import Outcome, Trial, VerdictInputs, conclude, judge
+from diag.results.finding import Signature
+from diag.results.ruler import Loss, Ruler, claim_in_other_unit, judge_gate, skill, zone
+from diag.units import Claim, bits, perplexity
 
 CHANCE = math.log(4096)
 RULER = Ruler(CHANCE, 6.8, 3.2)
@@ -114,9 +115,9 @@ def test_an_explained_hypothesis_says_by_which_other() -> None:
 
 def test_too_few_sequences_are_not_taken_for_a_bad_reference() -> None:
     broken = {"loss": 12.6, "zone": "worse_than_chance", "final_zone": "worse_than_chance", "sequences": 3}
-    assert "too few" in conclude(summary(**broken, reference=3.2), None).text
-    assert "single sequence" in conclude(summary(**broken | {"sequences": 1}, reference=3.2), None).text
-    assert "no better" in conclude(summary(**broken, reference=12.59), None).text
+    assert "too few" in conclude(inputs(**broken, reference=3.2), None).text
+    assert "single sequence" in conclude(inputs(**broken | {"sequences": 1}, reference=3.2), None).text
+    assert "no better" in conclude(inputs(**broken, reference=12.59), None).text
 
 
 @pytest.mark.parametrize(
@@ -140,12 +141,18 @@ def test_an_inconclusive_hypothesis_says_what_would_decide_it() -> None:
 
 
 # Conclusion -----------------------------------------------------------------------------------------------------------
-def summary(**changes: object) -> Summary:
+def inputs(**changes: object) -> VerdictInputs:
+    of_loss: dict = {"loss": 3.2, "stderr": 0.05, "zone": "plausible", "reference": None, "sequences": 2}
+    of_loss |= {key: changes.pop(key) for key in of_loss if key in changes}
+    loss = Loss(
+        of_loss["loss"],
+        of_loss["stderr"],
+        tokens=512,
+        sequences=of_loss["sequences"],
+        zone=of_loss["zone"],
+        ruler=Ruler(CHANCE, 6.8, of_loss["reference"]),
+    )
     plain: dict = {
-        "loss": 3.2,
-        "stderr": 0.05,
-        "zone": "plausible",
-        "reference": None,
         "excess_material": False,
         "joint_ids": (),
         "joint_loss": None,
@@ -155,7 +162,7 @@ def summary(**changes: object) -> Summary:
         "undecided": (),
         "suspects": (),
     }
-    return Summary(**(plain | changes))
+    return VerdictInputs(loss, **(plain | changes))
 
 
 BROKEN = {"loss": 12.6, "zone": "worse_than_chance", "excess_material": True, "reference": 3.2, "joint_ids": ("H4A",)}
@@ -185,7 +192,7 @@ BROKEN = {"loss": 12.6, "zone": "worse_than_chance", "excess_material": True, "r
     ],
 )
 def test_conclusion(changes: dict, claim: Claim | None, kind: str) -> None:
-    concluded = conclude(summary(**changes), claim)
+    concluded = conclude(inputs(**changes), claim)
     assert concluded.kind == kind
     assert concluded.hypotheses == (("H4A",) if kind in ("explained", "partly_explained") else ())
 
@@ -216,7 +223,13 @@ def test_the_report_that_started_this_compared_nats_with_bits() -> None:
     assert claim_in_other_unit(Claim(17.22), 17.22) is None
 
 
+def gate_word(*args: object) -> str | None:
+    judged = judge_gate(*args)  # type: ignore[arg-type]
+    return judged.word if judged else None
+
+
 def test_gate_words() -> None:
+    assert judge_gate(None, 3.2, (5.14,)) is None
     assert gate_word(9.38, 3.2, (5.14, 7.0)) == "VOID"  # the unigram alone passes it
     assert gate_word(9.38, 3.2, (11.0, 0.001)) == "VOID"  # the most frequent id alone passes it
     assert gate_word(4.0, 3.2, (5.14,)) == "PASS"

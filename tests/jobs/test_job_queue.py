@@ -56,8 +56,8 @@ def test_a_measurement_ends_in_a_record_and_asking_again_is_the_same_job(jobs: J
     first = jobs.submit(measure())
     done = wait(jobs, first.id)
     assert done.state == "done" and done.fraction == 1.0 and done.record
-    reading = read_record(evidence, done.record).reading()
-    assert reading and reading.measurement and reading.tokens == 128 and reading.zone == "plausible"
+    found = read_record(evidence, done.record).baseline
+    assert found.measurement and found.tokens == 128 and found.zone == "plausible"
     assert jobs.submit(measure()).record == done.record
     changed = JobRequest("measure", measure().case, stamp="the file changed")
     assert changed.id != first.id

@@ -9,12 +9,14 @@ import numpy as np
 import plotly.graph_objects as go
 import pytest
 
-from diag.results.findings import Finding, LayerProbe, RepairResult, Screened, Signature
+from diag.results.baseline import LayerProbe
+from diag.results.finding import Finding, RepairResult, Screened, Signature
+from diag.results.ruler import Ruler, zone
 from diag.ui import charts
 from diag.ui.charts.flags import Label, Mark, Placed, place
 from diag.ui.charts.ruler import _arrange, _marks
 from diag.ui.charts.style import MAX_MARKS, escape, sample
-from diag.units import Claim, Ruler, bits, zone
+from diag.units import Claim, bits
 
 RULER = Ruler(chance_nats=11.93, unigram_nats=6.8, reference_nats=2.1, bigram_nats=4.4)
 

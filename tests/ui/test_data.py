@@ -14,11 +14,11 @@ import pytest
 from diag.case import Case, Window
 from diag.catalogue import Catalogue, Entry, scan
 from diag.errors import InputError
-from diag.results.findings import LayerProbe
+from diag.evidence.index import RecordRow
+from diag.results.baseline import LayerProbe
 from diag.settings import Root, Settings
 from diag.ui.activations import layers
-from diag.ui.evidence import knowledge
-from diag.ui.shell import summaries, tables
+from diag.ui.shell import knowledge, summaries, tables
 from diag.ui.triage import table as triage
 
 
@@ -129,10 +129,26 @@ def test_the_layer_table_has_the_reference_only_when_there_is_one() -> None:
     assert "residual_rms_reference" not in tables.layers(SOUND)
 
 
-def row(id: str, **changes: object) -> dict[str, object]:
-    base = {"id": id, "created": "2026-01-02T03:04:05+00:00", "kind": "test", "shard": "d/s", "checkpoint": f"d/{id}"}
-    rest = {"reference": None, "loss_nats": 5.0, "zone": "plausible", "conclusion": "healthy", "text": "", "gate": None}
-    return {**base, **rest, "statuses": {"H4A": "refuted"}, **changes}
+def row(id: str, **changes: object) -> RecordRow:
+    values: dict[str, object] = {
+        "id": id,
+        "created": "2026-01-02T03:04:05+00:00",
+        "kind": "test",
+        "case_id": f"case of {changes.get('checkpoint', id)}",
+        "query": {},
+        "shard": "d/s",
+        "checkpoint": f"d/{id}",
+        "reference": None,
+        "loss_nats": 5.0,
+        "zone": "plausible",
+        "conclusion": "healthy",
+        "text": "",
+        "statuses": {"H4A": "refuted"},
+        "gate": None,
+        "device": "cpu",
+        "dtype": "fp32",
+    }
+    return RecordRow(**values | changes)  # type: ignore[arg-type]
 
 
 def test_triage_has_one_row_a_case_worst_first() -> None:
@@ -144,8 +160,9 @@ def test_triage_has_one_row_a_case_worst_first() -> None:
         row("data", conclusion="data", loss_nats=None),
         row("nan", kind="measure", conclusion=None, zone="not_finite", loss_nats=math.nan),
     ]
-    found = triage.rows(records, [Case("d/s", "d/new", None, Window(1, 1, 8)), Case("d/s", "d/worse")])
-    assert [r.checkpoint for r in found] == [
+    here = {"case of new": Case("d/s", "d/new", None, Window(1, 1, 8)), "case of worse": Case("d/s", "d/worse")}
+    found = triage.rows(records, here)
+    assert [r.names[1] for r in found] == [
         "d/data", "d/unexplained", "d/worse", "d/explained", "d/nan", "d/new", "d/healthy",
     ]  # fmt: skip
     assert triage.summary(found).startswith("7 cases: ") and "1 not run yet" in triage.summary(found)
@@ -157,12 +174,23 @@ def test_the_newest_test_decides_and_a_measurement_only_without_one() -> None:
         row("new", checkpoint="c"),
         row("old", checkpoint="c", conclusion="unexplained"),
     ]
-    assert [r.record for r in triage.rows(records)] == ["new"]
-    assert [r.record for r in triage.rows(records[:1])] == ["m"]
+    assert [(r.newest.id, r.records) for r in triage.rows(records) if r.newest] == [("new", 3)]
+    assert [r.newest.id for r in triage.rows(records[:1]) if r.newest] == ["m"]
+
+
+def test_records_of_the_same_files_under_other_names_are_one_row() -> None:
+    """One file once stood three times in triage: as the shell, the app and a colleague called it."""
+    records = [
+        row("app", checkpoint="demo/x", case_id="same"),
+        row("shell", checkpoint="x", case_id="same", conclusion="unexplained"),
+        row("theirs", checkpoint="runs/x", case_id="same", conclusion="data"),
+    ]
+    (only,) = triage.rows(records, {"same": Case("d/s", "here/x")})
+    assert only.newest and only.newest.id == "app" and only.records == 3 and only.names[1] == "here/x"
 
 
 def test_triage_links_lead_to_the_record_or_to_the_case() -> None:
-    table = triage.table(triage.rows([row("abc")], [Case("d/s", "d/x y", None, Window(1, 1, 8))]))
+    table = triage.table(triage.rows([row("abc")], {"x": Case("d/s", "d/x y", None, Window(1, 1, 8))}))
     links = dict(zip(table["checkpoint"], table["open"], strict=True))
     assert links["abc"] == "/r/abc"
     assert links["x y"].startswith("/case?shard=d%2Fs&checkpoint=d%2Fx+y&window=1x1x8")

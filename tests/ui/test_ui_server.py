@@ -13,7 +13,9 @@ from starlette.applications import Starlette
 
 from diag.case import Case, Window
 from diag.evidence.records import Record, make_record, write_record
-from diag.results.findings import Conclusion, Diagnosis
+from diag.results.baseline import BaselineResult, Check, Measurement
+from diag.results.diagnosis import Conclusion, Diagnosis
+from diag.results.ruler import Ruler
 from diag.ui.shell import server
 
 EVIL = '"><script>alert(1)</script>'
@@ -58,20 +60,20 @@ def record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Record:
     """A test record whose conclusion tries to break out of the page."""
     monkeypatch.setenv("SUBRANDOM_EVIDENCE", str(tmp_path))
     monkeypatch.setenv("SUBRANDOM_BASE_URL", "https://gpu-box.example:8501")
-    diagnosis = Diagnosis(
-        loss_nats=12.6,
-        stderr_nats=0.06,
-        reference_nats=3.16,
-        unigram_nats=6.8,
-        chance_nats=8.318,
+    baseline = BaselineResult(
+        measurement=Measurement(12.6, 0.06, 4096, 16, "cpu", "fp32"),
+        reference=None,
+        ruler=Ruler(8.318, 6.8, 3.16),
         zone="worse_than_chance",
-        findings=(),
         gate=None,
-        joint=None,
-        conclusion=Conclusion("explained", ("H4A",), f"H4A explains it {EVIL}"),
+        null_models_nats=(),
+        data=Check("ok", ""),
+        tie=Check("tied_absent", ""),
         tokens=4096,
         sequences=16,
     )
+    conclusion = Conclusion("explained", ("H4A",), f"H4A explains it {EVIL}")
+    diagnosis = Diagnosis(baseline, findings=(), joint=None, conclusion=conclusion)
     made = make_record(
         "test",
         Case("demo/shards/stdlib", "demo/checkpoints/x", window=Window(4, 4, 256)),

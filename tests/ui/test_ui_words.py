@@ -7,8 +7,9 @@ import math
 import pandas as pd
 import pytest
 
+from diag.results.ruler import Loss, Ruler
 from diag.ui.shell import show, words
-from diag.units import Claim, Ruler
+from diag.units import Claim
 
 
 @pytest.mark.parametrize(
@@ -43,10 +44,8 @@ def test_ages_use_one_unit() -> None:
 
 
 def test_the_headline_names_the_zone_and_chance() -> None:
-    assert (
-        words.headline(19.80, "worse_than_chance", math.log(151936))
-        == "Worse than chance: 19.800 nats a token, and chance is 11.931."
-    )
+    loss = Loss(19.80, 0.1, 2048, 4, "worse_than_chance", Ruler(math.log(151936), 7.0))
+    assert words.headline(loss) == "Worse than chance: 19.800 nats a token, and chance is 11.931."
     assert words.claim_text(Claim(19.8), Ruler(11.93, 7.0)) == (
         "The claimed 19.800 nats would be worse than chance on this case."
     )
@@ -69,8 +68,9 @@ def test_a_spreadsheet_runs_nothing_from_a_csv() -> None:
 def test_every_status_has_a_mark_and_a_word() -> None:
     from typing import get_args
 
-    from diag.results.findings import ConclusionKind, Status
-    from diag.units import GateWord
+    from diag.results.diagnosis import ConclusionKind
+    from diag.results.finding import Status
+    from diag.results.ruler import GateWord
 
     for vocabulary in (Status, ConclusionKind, GateWord):
         assert set(get_args(vocabulary)) <= set(words.MARKS)

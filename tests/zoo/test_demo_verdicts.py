@@ -34,19 +34,19 @@ def test_a_broken_case_confirms_what_was_planted_and_nothing_else(name: str, dem
     case = next(case for case in build_demo(DEFAULT_DIR).cases if case.name == name)
     diagnosis = diagnose(case.checkpoint, case.shard, case.reference)
     check(diagnosis, dict.fromkeys(case.planted, C), ("explained",))
-    assert diagnosis.loss_nats is not None and diagnosis.reference_nats is not None
-    assert diagnosis.loss_nats - diagnosis.reference_nats > 0.3  # what a planted defect must cost at least
+    assert diagnosis.loss.nats is not None and diagnosis.loss.ruler.reference_nats is not None
+    assert diagnosis.loss.nats - diagnosis.loss.ruler.reference_nats > 0.3  # what a planted defect must cost at least
     assert diagnosis.joint is not None
     assert {repair.id for repair in diagnosis.joint.repairs} == set(case.planted)
     worth = [nats for nats in diagnosis.joint.attribution.values() if nats is not None]
-    assert sum(worth) == pytest.approx(diagnosis.loss_nats - diagnosis.joint.loss_nats, abs=1e-9)
+    assert sum(worth) == pytest.approx(diagnosis.loss.nats - diagnosis.joint.loss_nats, abs=1e-9)
 
 
 @pytest.mark.parametrize("name", WITHOUT_REFERENCE)
 def test_without_a_reference(name: str, demo: Path, shard: Path) -> None:
     diagnosis = diagnose(demo / "checkpoints" / name, shard, None)
     check(diagnosis, *WITHOUT_REFERENCE[name])
-    assert diagnosis.reference_nats is None
+    assert diagnosis.loss.ruler.reference_nats is None
 
 
 def test_the_healthy_checkpoint_is_healthy_and_better_than_the_unigram_by_40_percent(
@@ -54,8 +54,8 @@ def test_the_healthy_checkpoint_is_healthy_and_better_than_the_unigram_by_40_per
 ) -> None:
     diagnosis = diagnose(healthy, shard, None)
     check(diagnosis, dict.fromkeys(("H0", "H4A", "H4B", "H4C", "H4D"), "refuted"), ("healthy",))
-    assert diagnosis.loss_nats is not None and diagnosis.unigram_nats is not None
-    assert diagnosis.loss_nats < 0.6 * diagnosis.unigram_nats
+    assert diagnosis.loss.nats is not None and diagnosis.loss.ruler.unigram_nats is not None
+    assert diagnosis.loss.nats < 0.6 * diagnosis.loss.ruler.unigram_nats
     assert all(r.share is None for f in diagnosis.findings for r in f.repairs)  # no excess, so nothing to share
 
 

@@ -10,7 +10,7 @@ from plants import PLANTS, Plant, write_plant
 from diag.case import Case, Window
 from diag.jobs import tasks
 from diag.jobs.inputs import open_inputs
-from diag.results.findings import Diagnosis
+from diag.results.diagnosis import Diagnosis
 
 WINDOW = Window(4, 4, 256)  # the demo's window
 SHORT = Window(4, 4, 64)  # as many sequences, a quarter of the tokens: enough for defects that cost nats

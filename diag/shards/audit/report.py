@@ -16,7 +16,7 @@ from diag.case import Window
 from diag.errors import InputError
 from diag.progress import Progress, silent
 from diag.results import codec
-from diag.results.findings import GateResult
+from diag.results.ruler import GateResult, judge_gate
 from diag.shards.audit.alarms import IMPLAUSIBLE_ID, SMALL_VOCAB, Facts, Names, Separators
 from diag.shards.audit.assess import Audit, Yardstick, assess, chosen_documents, separators_of
 from diag.shards.audit.parts import Part, count_parts
@@ -28,7 +28,6 @@ from diag.shards.figures.statistics import Dead, binned, coverage, dead
 from diag.shards.reader import MAX_VOCAB, BadFile, Sniff, TokenDataset
 from diag.shards.text import TokenText
 from diag.shards.window import read_window
-from diag.units import gate_word
 
 EVEN = 0.97  # of the most entropy that so many ids can have; the demo's text has 0.81
 ENOUGH = 10  # ids for each distinct one, below which entropy and bigram say little
@@ -246,13 +245,11 @@ def gate_of(below: float | None, nats: float, top_share: float, entries: int) ->
     """The gate "loss < below" against predictors without context: the unigram with `nats`, and "always the most
     frequent id, with its share; the other entries are equally likely". VOID when either passes. No model has been run,
     so a gate that they do not pass is UNKNOWN. None without a gate."""
-    if below is None:
-        return None
     constant = 0.0
     if top_share < 1.0:
         rest = 1.0 - top_share
         constant = -(top_share * math.log(top_share) + rest * math.log(rest / max(1, entries - 1)))
-    return GateResult(below, gate_word(below, None, (nats, constant)))
+    return judge_gate(below, None, (nats, constant))
 
 
 def _notes(shard: TokenDataset, facts: Facts, counts: IdCounts) -> list[str]:

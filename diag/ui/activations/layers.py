@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from diag.hypotheses.h4d_residual import DROWNING, NO_UPDATE
-from diag.results.findings import LayerProbe
+from diag.results.baseline import LayerProbe
 
 DEPARTS = 3.0  # times the reference's norm, or as many times below it
 

@@ -6,38 +6,37 @@ import streamlit as st
 
 from diag.case import Case
 from diag.evidence.records import Record
-from diag.results.findings import Check, Measurement, Reading
+from diag.results.baseline import BaselineResult, Check, Measurement
+from diag.results.ruler import GateResult, Loss, Ruler, claim_in_other_unit, judge_gate
 from diag.ui import charts
 from diag.ui.case.preview import Preview
-from diag.ui.shell import results, session, show, words
+from diag.ui.shell import session, show, words
 from diag.ui.shell.results import Results
 from diag.ui.shell.session import Selection
-from diag.units import Claim, Ruler, bits, claim_in_other_unit, gate_word, perplexity
+from diag.units import Claim, bits, perplexity
 
 _BIGRAM = "What the token before predicts: a bigram model learnt from the rest of the shard."
 
 
-def verdict(reading: Reading, case: Case, record: Record, chosen: Selection) -> None:
+def verdict(found: BaselineResult, case: Case, record: Record, chosen: Selection, changed: str) -> None:
     """A measured loss: the sentence, the numbers beside each other, the ruler, and what a reader must know."""
-    measured = reading.measurement
-    loss = measured.loss_nats if measured else None
-    mark = words.MARKS.get(reading.zone or "invalid", words.UNSURE)[0]
-    st.subheader(f"{mark} {show.plain(words.headline(loss, reading.zone, reading.chance_nats))}", anchor=False)
-    st.markdown(words.ZONE_SENTENCES[reading.zone] if reading.zone else show.plain(reading.data.text))
-    changed = results.newer_files(chosen, record)
+    loss = found.loss
+    mark = words.MARKS.get(loss.zone or "invalid", words.UNSURE)[0]
+    st.subheader(f"{mark} {show.plain(words.headline(loss))}", anchor=False)
+    st.markdown(words.ZONE_SENTENCES[loss.zone] if loss.zone else show.plain(found.data.text))
     show.warnings((changed,) if changed else ())
-    if reading.missing:
-        names = ", ".join(reading.missing[:5]) + (" …" if len(reading.missing) > 5 else "")
+    if found.missing:
+        names = ", ".join(found.missing[:5]) + (" …" if len(found.missing) > 5 else "")
         st.error(
-            f"**{len(reading.missing)} tensors are missing from the file** and were initialised at random (seed 0), "
+            f"**{len(found.missing)} tensors are missing from the file** and were initialised at random (seed 0), "
             f"so this loss is not the checkpoint's: {show.plain(names)}",
             icon=":material/error:",
         )
-    if measured:
-        _numbers(measured, reading)
-        _ruler(loss, measured.stderr_nats, ruler_of(reading), case)
-        _unit(case.claim, measured.loss_nats)
-    _gate(case, loss, reading)
+    if found.measurement:
+        _numbers(loss, found.measurement)
+        _ruler(loss.nats, loss.stderr_nats, loss.ruler, case)
+        _unit(case.claim, found.measurement.loss_nats)
+    _gate(judge_gate(case.gate_below, loss.nats, found.null_models_nats))
 
 
 def preview(seen: Preview) -> None:
@@ -64,7 +63,7 @@ def ruler(seen: Preview, case: Case) -> None:
 
 def concluded(known: Results, chosen: Selection) -> None:
     """What a test of this case concluded, if there was one, and the way to its findings."""
-    diagnosis = known.full.diagnosis() if known.full else None
+    diagnosis = known.full.diagnosis if known.full else None
     if diagnosis is None or chosen.case is None:
         return
     with st.container(border=True):
@@ -91,44 +90,42 @@ def checks(data: Check, tie: Check) -> None:
                 show.link(page, question)
 
 
-def origin(reading: Reading, record: Record, chosen: Selection) -> None:
+def origin(found: BaselineResult, record: Record, chosen: Selection) -> None:
     """Where and when, on what, with which remarks; and the permanent link."""
     st.subheader("Permanent link", anchor=False)
     show.permalink(record, chosen.settings)
     st.caption(show.plain(words.provenance(record)))
-    if reading.measurement:
-        st.caption(show.plain(words.measured_on(reading.measurement)))
-    show.notes(reading.notes)
+    if found.measurement:
+        st.caption(show.plain(words.measured_on(found.measurement)))
+    show.notes(found.notes)
+    if record.unknown:
+        st.caption(f"Keys that this version does not know: {show.plain(', '.join(record.unknown))}")
 
 
-def ruler_of(reading: Reading) -> Ruler:
-    """The marks of a reading; with no readable window the unigram is unknown and stands at chance."""
-    unigram = reading.chance_nats if reading.unigram_nats is None else reading.unigram_nats
-    reference = reading.reference.loss_nats if reading.reference else None
-    return Ruler(reading.chance_nats, unigram, reference, reading.bigram_nats)
-
-
-def _numbers(measured: Measurement, reading: Reading) -> None:
-    loss = measured.loss_nats
-    reference = reading.reference.loss_nats if reading.reference else None
+def _numbers(loss: Loss, measured: Measurement) -> None:
+    marks = loss.ruler
     with st.container(horizontal=True, gap="medium"):
         for label, value, help in (
             (
                 "Loss, nats a token",
-                words.plus_minus(loss, measured.stderr_nats),
+                words.plus_minus(loss.nats, loss.stderr_nats),
                 "± one standard error over sequences",
             ),
-            ("in bits a token", words.number(bits(loss)), "nats ÷ 0.693"),
-            ("Perplexity", words.short(perplexity(loss)), "exp(loss in nats); chance is the number of rows."),
-            ("Reference, nats", words.number(reference), "The reference on the same window; – without one."),
-            ("Chance, nats", words.number(reading.chance_nats), "ln(embedding rows)"),
-            ("Unigram, nats", words.number(reading.unigram_nats), "What a model without context scores here."),
-            ("Bigram, nats", words.number(reading.bigram_nats), _BIGRAM),
-            ("Skill", words.skill_text(loss, reading.unigram_nats), "1 − loss ÷ unigram; negative is worse."),
+            ("in bits a token", words.number(bits(measured.loss_nats)), "nats ÷ 0.693"),
+            (
+                "Perplexity",
+                words.short(perplexity(measured.loss_nats)),
+                "exp(loss in nats); chance is the number of rows.",
+            ),
+            ("Reference, nats", words.number(marks.reference_nats), "The reference on the same window; – without one."),
+            ("Chance, nats", words.number(marks.chance_nats), "ln(embedding rows)"),
+            ("Unigram, nats", words.number(marks.unigram_nats), "What a model without context scores here."),
+            ("Bigram, nats", words.number(marks.bigram_nats), _BIGRAM),
+            ("Skill", words.skill_text(loss), "1 − loss ÷ unigram; negative is worse."),
         ):
             st.metric(label, value, help=help, width="content")
     st.caption(
-        f"n = {reading.tokens:,} tokens in {reading.sequences:,} sequences, on {show.plain(measured.device)} in "
+        f"n = {loss.tokens:,} tokens in {loss.sequences:,} sequences, on {show.plain(measured.device)} in "
         f"{show.plain(measured.dtype)}."
     )
 
@@ -144,11 +141,10 @@ def _unit(claim: Claim | None, loss: float) -> None:
         st.warning(show.plain(sentence), icon=":material/straighten:")
 
 
-def _gate(case: Case, loss: float | None, reading: Reading) -> None:
-    if case.gate_below is None:
+def _gate(gate: GateResult | None) -> None:
+    if gate is None:
         return
-    word = gate_word(case.gate_below, loss, reading.null_models_nats)
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.markdown(f"**Gate: loss below {words.nats(case.gate_below)}**")
-        show.badge(word)
-        st.markdown(words.GATE_REASONS.get(word, ""))
+        st.markdown(f"**Gate: loss below {words.nats(gate.below)}**")
+        show.badge(gate.word)
+        st.markdown(words.GATE_REASONS.get(gate.word, ""))

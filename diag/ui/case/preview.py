@@ -7,15 +7,15 @@ from pathlib import Path
 
 import streamlit as st
 
-from diag.catalogue import Entry, Kind
+from diag.catalogue import Entry
 from diag.checkpoints import open_checkpoint, tie_status
 from diag.hypotheses.base import Context
 from diag.hypotheses.registry import REGISTRY
 from diag.jobs.inputs import open_inputs
-from diag.results.findings import Check, Signature
-from diag.shards import open_shard
+from diag.results.baseline import Check
+from diag.results.finding import Signature
+from diag.results.ruler import Ruler
 from diag.ui.shell.session import Selection
-from diag.units import Ruler
 
 Stamp = tuple[str, str]
 
@@ -44,11 +44,6 @@ def signature(id: str, chosen: Selection) -> Signature | None:
     return _signature(id, _stamp(chosen.checkpoint), _stamp(chosen.reference) if chosen.reference else None, chosen)
 
 
-def fingerprint(kind: Kind, entry: Entry, chosen: Selection) -> str:
-    """What names the content of an entry in a record. A checkpoint is read once, about 1 s per GB."""
-    return _fingerprint(kind, _stamp(entry), entry.id, chosen)
-
-
 def _stamp(entry: Entry) -> Stamp:
     return str(entry.path), entry.stamp
 
@@ -74,12 +69,6 @@ def _signature(id: str, checkpoint: Stamp, reference: Stamp | None, _chosen: Sel
     context = _context(checkpoint, reference, _chosen)
     hypothesis = next(h for h in REGISTRY if h.id == id)
     return hypothesis.signature(context) if hypothesis.applies(context) else None
-
-
-@st.cache_data(max_entries=256, show_spinner="Comparing the files with the record's …")
-def _fingerprint(kind: Kind, stamp: Stamp, id: str, _chosen: Selection) -> str:
-    path = _chosen.catalogue.resolve(kind, id)
-    return open_shard(path).fingerprint if kind == "shard" else open_checkpoint(path).fingerprint
 
 
 # The hypotheses share one context, so that the file is read once for all of them; it holds statistics, no weights.

@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import plotly.graph_objects as go
 
-from diag.results.findings import LayerProbe
+from diag.results.baseline import LayerProbe
+from diag.results.ruler import Ruler
 from diag.ui.charts.style import BLUE, GREEN, GREY, ORANGE, RED, axis, blank, sample
-from diag.units import Ruler
 
 _MAX_LAYERS = 200  # six lines of this many points stay below the bound on marks
 
@@ -61,7 +61,7 @@ def logit_lens(
 
 def _levels(ruler: Ruler) -> list[tuple[str, float, str, str]]:
     """(words, nats, dash, side of the line where the words stand): the lower of counts and pairs has them below."""
-    counts, pairs = ruler.unigram_nats, ruler.bigram_nats
+    counts, pairs = ruler.unigram_mark, ruler.bigram_nats
     levels = [("chance", ruler.chance_nats, "dash", "top")]
     if pairs is not None:
         levels.append(("bigram", pairs, "dashdot", "bottom" if pairs <= counts else "top"))

@@ -9,7 +9,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from diag.results.findings import Finding
+from diag.results.finding import Finding
 from diag.ui.charts.flags import LANE_PX, Label, Mark, flag, place, stacked
 from diag.ui.charts.style import BLUE, GREEN, GREY, RED, VIOLET, axis, blank, escape, finite
 

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 
 import plotly.graph_objects as go
 
+from diag.results.ruler import Ruler
+from diag.results.thresholds import ABOUT_CHANCE, TOO_GOOD
 from diag.ui.charts.flags import LANE_PX, Label, Mark, Placed, flag, place, stacked
 from diag.ui.charts.style import BLUE, GREEN, GREY, ORANGE, RED, VIOLET, axis, blank, finite
-from diag.units import ABOUT_CHANCE_NATS, TOO_GOOD_SHARE, Claim, Ruler, bits
+from diag.units import Claim, bits
 
 BAND_PX = 46
 _FAR = 3.0  # a loss beyond this many times every other mark is drawn at the edge, with an arrow
@@ -122,10 +124,10 @@ def _marks(ruler: Ruler, claim: Claim | None, gate_below: float | None) -> list[
 
 
 def _zones(ruler: Ruler, right: float) -> list[_Zone]:
-    """(words, from, to, colour) of the zones that have any width; the bounds are those of `diag.units.zone`."""
-    low, high = ruler.chance_nats - ABOUT_CHANCE_NATS, ruler.chance_nats + ABOUT_CHANCE_NATS
-    counts = min(ruler.unigram_nats, low)
-    good = min(TOO_GOOD_SHARE * ruler.unigram_nats, low)
+    """(words, from, to, colour) of the zones that have any width; the bounds are those of `diag.results.ruler.zone`."""
+    low, high = ruler.chance_nats - ABOUT_CHANCE.value, ruler.chance_nats + ABOUT_CHANCE.value
+    counts = min(ruler.unigram_mark, low)
+    good = min(TOO_GOOD.value * ruler.unigram_mark, low)
     bounds = [
         (("too good", "for this data"), 0.0, good, VIOLET),
         (("plausible",), good, counts, GREEN),

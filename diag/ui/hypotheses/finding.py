@@ -9,10 +9,11 @@ import streamlit as st
 
 from diag.hypotheses import h0_data
 from diag.hypotheses.registry import DATA, REGISTRY
-from diag.results.findings import STATUS_WORDS, Conclusion, Diagnosis, Finding, Signature
+from diag.results.diagnosis import Conclusion, Diagnosis
+from diag.results.finding import STATUS_WORDS, Finding, Signature
 from diag.ui import charts
 from diag.ui.case import preview
-from diag.ui.shell import results, run, show, words
+from diag.ui.shell import run, show, words
 from diag.ui.shell.results import Result, Results
 from diag.ui.shell.session import Selection
 
@@ -79,19 +80,20 @@ def conclusion(diagnosis: Diagnosis) -> None:
         for finding in diagnosis.findings:
             show.badge(finding.status, STATUS_WORDS[finding.status], of=finding.id)
     st.subheader(show.plain(found.text), anchor=False)
+    loss, measured = diagnosis.loss, diagnosis.baseline.measurement
     with st.container(horizontal=True, gap="medium"):
-        st.metric("As loaded, nats", words.plus_minus(diagnosis.loss_nats, diagnosis.stderr_nats), width="content")
-        st.metric("Reference, nats", words.number(diagnosis.reference_nats), width="content")
+        st.metric("As loaded, nats", words.plus_minus(loss.nats, loss.stderr_nats), width="content")
+        st.metric("Reference, nats", words.number(loss.ruler.reference_nats), width="content")
         if diagnosis.joint:
             joint = diagnosis.joint
             st.metric("All repairs together, nats", words.number(joint.loss_nats), width="content")
             st.metric("Excess explained", words.percent(joint.share), width="content")
-        st.metric("Chance, nats", words.number(diagnosis.chance_nats), width="content")
+        st.metric("Chance, nats", words.number(loss.ruler.chance_nats), width="content")
     if diagnosis.joint:
         show.table(joint_frame(diagnosis), "joint-set", column_config=JOINT_COLUMNS)
     st.caption(
-        f"n = {diagnosis.tokens:,} tokens in {diagnosis.sequences:,} sequences, {diagnosis.forward_passes:,} sequence "
-        f"passes in {words.seconds(diagnosis.seconds)} on {show.plain(diagnosis.device or 'no device')}."
+        f"n = {loss.tokens:,} tokens in {loss.sequences:,} sequences, {diagnosis.forward_passes:,} sequence "
+        f"passes in {words.seconds(diagnosis.seconds)} on {show.plain(measured.device if measured else 'no device')}."
     )
 
 
@@ -147,13 +149,14 @@ def _repairs(finding: Finding, diagnosis: Diagnosis) -> None:
     with st.expander(f"What was tried: repairs {words.cost_of(finding)}"):
         if finding.status not in ("confirmed", "contributing", "present"):
             _chart(finding, diagnosis)
-        frame = repairs_frame(finding, diagnosis.sequences)
+        frame = repairs_frame(finding, diagnosis.loss.sequences)
         show.table(frame, f"repairs-{finding.id}", column_config=COLUMNS)
 
 
 def _chart(finding: Finding, diagnosis: Diagnosis) -> None:
+    marks = diagnosis.loss.ruler
     st.plotly_chart(
-        charts.repairs(finding, diagnosis.loss_nats, diagnosis.reference_nats, diagnosis.chance_nats),
+        charts.repairs(finding, diagnosis.loss.nats, marks.reference_nats, marks.chance_nats),
         width="stretch",
         key=f"repairs-{finding.id}",
         config={"displayModeBar": False},
@@ -179,9 +182,6 @@ def _signature(signature: Signature | None) -> None:
 
 def _verdict(result: Result, chosen: Selection) -> None:
     finding, diagnosis = result.finding, result.diagnosis
-    changed = results.newer_files(chosen, result.record)
-    if changed:
-        st.caption(f":material/warning: {show.plain(changed)}")
     reason = show.plain(finding.reason or f"{STATUS_WORDS[finding.status]}.")
     st.markdown(f"**Verdict: {finding.status.replace('_', ' ')}.** {reason}", help=STATUS_WORDS[finding.status])
     best = next((r for r in finding.repairs if r.name == finding.best_repair), None)

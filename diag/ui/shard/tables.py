@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from diag.errors import one_line
-from diag.results.findings import GateResult
+from diag.results.ruler import GateResult
 from diag.shards import Audit, BadFile, Part, ShardAudit, Span
 from diag.shards.audit.compare import Row
 from diag.shards.figures.drift import Moved

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from diag.catalogue import Entry
-from diag.results.findings import GateResult
+from diag.results.ruler import GateResult
 from diag.shards import ShardAudit, TokenText, compare_shards
 from diag.shards.audit.compare import side_by_side
 from diag.shards.figures.bigram import Bigram

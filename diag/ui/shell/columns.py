@@ -155,6 +155,7 @@ TRIAGE: Columns = {
     ),
     "tests": c.LinkColumn("Hypotheses", display_text="open", help="All findings, on their own page.", width=110),
     "when": c.TextColumn("When"),
+    "records": _number("Records", "How many records there are of this case.", "%d"),
     "reference": c.TextColumn("Reference"),
     "others": c.TextColumn("Other hypotheses"),
 }

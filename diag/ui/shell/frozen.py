@@ -21,9 +21,8 @@ def check(record: Record | None, which: Literal["data", "tie"]) -> None:
     if record is None:
         return
     banner(record)
-    reading = record.reading()
-    if reading:
-        found = reading.data if which == "data" else reading.tie
+    found = record.baseline.data if which == "data" else record.baseline.tie
+    if found.status != "unknown":
         with st.container(border=True):
             show.badge(found.status)
             st.write(show.plain(found.text))

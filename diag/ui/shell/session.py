@@ -10,12 +10,13 @@ from dataclasses import dataclass, replace
 import streamlit as st
 
 from diag.case import Case, Window
-from diag.catalogue import Catalogue, Entry, Kind, scan
+from diag.catalogue import Catalogue, Entry, scan
 from diag.errors import InputError, one_line
 from diag.evidence.records import Record
 from diag.settings import DEMO_ROOT, Settings, load_settings
+from diag.ui.shell import contents
+from diag.ui.shell.contents import ENTRY_KEYS
 
-ENTRY_KEYS: dict[str, Kind] = {"shard": "shard", "checkpoint": "checkpoint", "reference": "checkpoint"}
 CASE_KEYS = (*ENTRY_KEYS, "window", "device", "dtype", "claimed_loss", "claimed_unit", "gate_below")
 LINK_KEYS = (*CASE_KEYS, "record")
 
@@ -136,12 +137,18 @@ def _check(key: str, value: str, found: Catalogue) -> None:
 def select(
     settings: Settings, found: Catalogue, case: Case, record: Record | None, problems: tuple[str, ...]
 ) -> Selection:
-    """Look the case's names up; a name that is gone leaves its entry None."""
+    """Look up what the case names; what is gone leaves its entry None. The files of a record are found by their
+    content, and the case then names them as this machine does."""
     entries: dict[str, Entry | None] = dict.fromkeys(ENTRY_KEYS)
     for key, kind in ENTRY_KEYS.items():
         name = getattr(case, key)
-        with suppress(InputError):
-            entries[key] = found.get(kind, name) if name else None
+        if record and record.inputs.get(key):
+            entries[key] = contents.entry_of(kind, record.inputs[key], found)
+        elif name:
+            with suppress(InputError):
+                entries[key] = found.get(kind, name)
+    if record:
+        case = replace(case, **{key: entry.id for key, entry in entries.items() if entry})  # type: ignore[arg-type]
     whole = case if case.shard and case.checkpoint else None
     return Selection(settings, found, whole, **entries, record=record, problems=problems)
 

@@ -14,7 +14,7 @@ import streamlit as st
 from diag.errors import InputError
 from diag.evidence.records import Record
 from diag.results import codec
-from diag.results.findings import STATUS_WORDS, Status
+from diag.results.finding import STATUS_WORDS, Status
 from diag.settings import Settings
 from diag.ui.shell import words
 

@@ -8,11 +8,11 @@ from typing import Any
 import pandas as pd
 
 from diag.checkpoints import Tie
-from diag.evidence.index import Hit, has_changed
+from diag.evidence.index import Hit, RecordRow, has_changed
+from diag.results.baseline import LayerProbe
 from diag.results.codec import number
-from diag.results.findings import LayerProbe
+from diag.results.ruler import zone_words
 from diag.ui.activations.layers import oddities, paired
-from diag.units import ZONE_WORDS
 
 # Where a value of the configuration comes from.
 SOURCES = {
@@ -115,24 +115,24 @@ def hits(found: Sequence[Hit]) -> pd.DataFrame:
     )
 
 
-def records(rows: Sequence[dict[str, Any]]) -> pd.DataFrame:
+def records(rows: Sequence[RecordRow]) -> pd.DataFrame:
     """One row a record, newest first, with its link. Statuses read "H4A confirmed, H4B refuted"."""
     return pd.DataFrame(
         [
             {
-                "open": f"/r/{row['id']}",
-                "created": row["created"].replace("T", " ").replace("+00:00", ""),
-                "kind": row["kind"],
-                "checkpoint": row["checkpoint"],
-                "loss_nats": row["loss_nats"],
-                "zone": ZONE_WORDS.get(row["zone"], row["zone"]),
-                "conclusion": row["conclusion"],
-                "hypotheses": ", ".join(f"{id} {status}" for id, status in row["statuses"].items()),
-                "gate": row["gate"],
-                "text": row["text"],
-                "shard": row["shard"],
-                "reference": row["reference"],
-                "id": row["id"],
+                "open": f"/r/{row.id}",
+                "created": row.created.replace("T", " ").replace("+00:00", ""),
+                "kind": row.kind,
+                "checkpoint": row.checkpoint,
+                "loss_nats": row.loss_nats,
+                "zone": zone_words(row.zone),
+                "conclusion": row.conclusion,
+                "hypotheses": ", ".join(f"{id} {status}" for id, status in row.statuses.items()),
+                "gate": row.gate,
+                "text": row.text,
+                "shard": row.shard,
+                "reference": row.reference,
+                "id": row.id,
             }
             for row in rows
         ]

@@ -8,9 +8,11 @@ from typing import Literal
 
 from diag.case import Case
 from diag.evidence.records import Record
-from diag.results.findings import Diagnosis, Finding, Measurement, Reading
-from diag.units import ZONE_WORDS, Claim, Ruler, Zone, bits, perplexity, skill
-from diag.units import zone as zone_of
+from diag.results.baseline import Measurement
+from diag.results.finding import Finding
+from diag.results.ruler import ZONE_WORDS, Loss, Ruler, Zone
+from diag.results.ruler import zone as zone_of
+from diag.units import Claim, bits, perplexity
 
 Color = Literal["red", "orange", "yellow", "green", "violet", "gray"]
 
@@ -131,12 +133,12 @@ def age(modified: float, now: float | None = None) -> str:
     return "just now"
 
 
-def headline(loss_nats: float | None, zone: Zone | None, chance_nats: float) -> str:
+def headline(loss: Loss) -> str:
     """The verdict on a loss in one sentence."""
-    if loss_nats is None or zone is None:
+    if loss.nats is None or loss.zone is None:
         return "No loss: the window holds ids that this checkpoint has no row for."
-    words = ZONE_WORDS[zone]
-    return f"{words[0].upper()}{words[1:]}: {nats(loss_nats)} a token, and chance is {number(chance_nats)}."
+    words = ZONE_WORDS[loss.zone]
+    return f"{words[0].upper()}{words[1:]}: {nats(loss.nats)} a token, and chance is {number(loss.ruler.chance_nats)}."
 
 
 def claim_text(claim: Claim, ruler: Ruler) -> str:
@@ -144,39 +146,31 @@ def claim_text(claim: Claim, ruler: Ruler) -> str:
     return f"The claimed {nats(claim.nats)} would be {ZONE_WORDS[zone_of(claim.nats, ruler)]} on this case."
 
 
-def skill_text(loss_nats: float | None, unigram_nats: float | None) -> str:
+def skill_text(loss: Loss) -> str:
     """Skill = 1 − loss / unigram, to two decimals."""
-    value = skill(loss_nats, unigram_nats) if loss_nats is not None and unigram_nats is not None else None
-    return "–" if value is None else f"{value:.2f}".replace("-", "−")
+    return "–" if loss.skill is None else f"{loss.skill:.2f}".replace("-", "−")
 
 
 def record_title(record: Record) -> str:
     """The answer of a record in one sentence."""
-    diagnosis = record.diagnosis()
-    if diagnosis:
-        return diagnosis.conclusion.text
-    reading = record.reading()
-    assert reading is not None
-    measured = reading.measurement
-    return headline(measured.loss_nats if measured else None, reading.zone, reading.chance_nats)
+    if record.diagnosis:
+        return record.diagnosis.conclusion.text
+    return headline(record.loss)
 
 
 def record_numbers(record: Record) -> str:
     """The numbers behind the answer, with units and n, and what they are of."""
-    case = record.to_case()
-    found: Diagnosis | Reading | None = record.diagnosis() or record.reading()
-    assert found is not None
-    measured = found.measurement if isinstance(found, Reading) else found
+    case, loss = record.to_case(), record.loss
     parts = [f"Checkpoint {case.checkpoint} on {case.shard}, {case.window}:"]
-    if measured is None or measured.loss_nats is None:
+    if loss.nats is None:
         parts.append("no loss;")
     else:
-        loss = plus_minus(measured.loss_nats, measured.stderr_nats)
-        parts.append(f"{loss} nats a token (n = {measured.tokens:,}),")
-    pairs = "" if found.bigram_nats is None else f", bigram {number(found.bigram_nats)}"
-    parts.append(f"chance {number(found.chance_nats)}, unigram {number(found.unigram_nats)}{pairs} nats.")
-    if isinstance(found, Diagnosis):
-        parts.append(" ".join(f"{f.id} {f.status}." for f in found.findings))
+        parts.append(f"{plus_minus(loss.nats, loss.stderr_nats)} nats a token (n = {loss.tokens:,}),")
+    marks = loss.ruler
+    bigram = "" if marks.bigram_nats is None else f", bigram {number(marks.bigram_nats)}"
+    parts.append(f"chance {number(marks.chance_nats)}, unigram {number(marks.unigram_nats)}{bigram} nats.")
+    if record.diagnosis:
+        parts.append(" ".join(f"{f.id} {f.status}." for f in record.diagnosis.findings))
     return " ".join(parts)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -15,9 +15,10 @@ import pandas as pd
 from diag.case import Case
 from diag.catalogue import Catalogue
 from diag.demo.build import describe_demo
+from diag.evidence.index import RecordRow
+from diag.results.ruler import zone_words
 from diag.ui.shell import words
 from diag.ui.shell.session import default_window
-from diag.units import ZONE_WORDS
 
 HYPOTHESES = ("H4A", "H4B", "H4C", "H4D")
 # What needs people first. A case that nobody has run stands after those known to be broken.
@@ -29,89 +30,89 @@ _NOT_RUN, _HEALTHY = 20, 30
 
 @dataclass(frozen=True)
 class CaseRow:
-    """One case. `record` is None for a case not run yet; `query` names it as a link does."""
+    """One case. `newest`: its newest test, or its newest measurement without one; None for a case not run yet.
+    `case` names it as this machine does, where its files are here. records: how many there are of it."""
 
-    shard: str
-    checkpoint: str
-    reference: str | None
-    loss_nats: float | None = None
-    zone: str | None = None
-    conclusion: str | None = None
-    statuses: Mapping[str, str] = field(default_factory=dict)
-    created: str = ""
-    record: str | None = None
-    query: Mapping[str, str] = field(default_factory=dict)
-    text: str = ""
+    newest: RecordRow | None
+    case: Case | None = None
+    records: int = 0
+
+    @property
+    def names(self) -> tuple[str, str, str | None]:
+        """(shard, checkpoint, reference): as this machine calls them, else as the record's author did."""
+        named = self.case or self.newest
+        assert named is not None
+        return named.shard, named.checkpoint, named.reference
 
     @property
     def order(self) -> tuple[int, float]:
         """Worst first: by conclusion (or by zone, where the case was only measured), then by loss."""
-        loss = self.loss_nats if self.loss_nats is not None else math.nan
-        badness = math.inf if math.isnan(loss) else loss
-        if self.record is None:
+        row = self.newest
+        if row is None:
             return _NOT_RUN, 0.0
-        if self.conclusion in _CONCLUSIONS:
-            return _CONCLUSIONS.index(self.conclusion), -badness
-        if self.conclusion is None and self.zone in _BAD_ZONES:
-            return len(_CONCLUSIONS) + _BAD_ZONES.index(self.zone), -badness
+        loss = row.loss_nats if row.loss_nats is not None else math.nan
+        badness = math.inf if math.isnan(loss) else loss
+        if row.conclusion in _CONCLUSIONS:
+            return _CONCLUSIONS.index(row.conclusion), -badness
+        if row.conclusion is None and row.zone in _BAD_ZONES:
+            return len(_CONCLUSIONS) + _BAD_ZONES.index(row.zone), -badness
         return _HEALTHY, -badness
 
     @property
     def link(self) -> str:
         """The record's permanent link, or the page that would run the case."""
-        return f"/r/{self.record}" if self.record else f"/case?{urlencode(self.query)}"
+        return f"/r/{self.newest.id}" if self.newest else f"/case?{urlencode(self._query)}"
 
     @property
     def hypotheses_link(self) -> str:
         """The page of hypotheses, on this record or on this case."""
-        return f"/hypotheses?{urlencode({'record': self.record} if self.record else self.query)}"
+        return f"/hypotheses?{urlencode({'record': self.newest.id} if self.newest else self._query)}"
+
+    @property
+    def _query(self) -> dict[str, str]:
+        return self.case.to_query() if self.case else {}
 
 
-def rows(records: Iterable[Mapping[str, Any]], demo: Iterable[Case] = ()) -> list[CaseRow]:
-    """One row per shard, checkpoint and reference, worst first. The newest test decides; without one, the newest
-    measurement. `records` are rows of `records_table`, newest first."""
-    found: dict[tuple[str, str, str | None], CaseRow] = {}
+def rows(records: Iterable[RecordRow], here: Mapping[str, Case] | None = None) -> list[CaseRow]:
+    """One row per case, worst first. A case is what its files hold: records of one content are one row, whatever they
+    called it. The newest test decides; without one, the newest measurement. `records`: newest first. `here`: cases
+    whose files are on this machine, by their case id; those that nobody has run are rows too."""
+    here = here or {}
+    newest: dict[str, RecordRow] = {}
+    count = Counter[str]()
     for row in records:
-        key = (row["shard"], row["checkpoint"], row["reference"] or None)
-        if key in found and not (row["kind"] == "test" and found[key].conclusion is None):
-            continue
-        found[key] = CaseRow(
-            *key,
-            loss_nats=row["loss_nats"],
-            zone=row["zone"],
-            conclusion=row["conclusion"],
-            statuses=row["statuses"],
-            created=row["created"],
-            record=row["id"],
-            text=row["text"] or "",
-        )
-    for case in demo:
-        key = (case.shard, case.checkpoint, case.reference)
-        found.setdefault(key, CaseRow(*key, query=case.to_query()))
-    return sorted(found.values(), key=lambda row: row.order)
+        count[row.case_id] += 1
+        kept = newest.get(row.case_id)
+        if kept is None or (row.kind == "test" and kept.conclusion is None):
+            newest[row.case_id] = row
+    found = [CaseRow(newest.get(id), here.get(id), count[id]) for id in dict.fromkeys([*newest, *here])]
+    return sorted(found, key=lambda row: row.order)
 
 
 def table(found: Sequence[CaseRow]) -> pd.DataFrame:
     """The rows for a meeting's screen: what it is, how bad, what explains it, where to look, when."""
-    checkpoints, shards = _short([row.checkpoint for row in found]), _short([row.shard for row in found])
-    return pd.DataFrame(
-        [
-            {
-                "open": row.link,
-                "checkpoint": checkpoints[row.checkpoint],
-                "shard": shards[row.shard],
-                "conclusion": _marked(row.conclusion or "measured") if row.record else "not run yet",
-                "loss_nats": row.loss_nats,
-                "zone": ZONE_WORDS.get(row.zone, row.zone) if row.zone else "–",  # type: ignore[call-overload]
-                **{id: _marked(row.statuses.get(id)) for id in HYPOTHESES},
-                "tests": row.hypotheses_link,
-                "when": row.created.replace("T", " ").replace("+00:00", " UTC"),
-                "reference": row.reference or "no reference",
-                "others": ", ".join(f"{k} {v}" for k, v in row.statuses.items() if k not in HYPOTHESES),
-            }
-            for row in found
-        ]
-    )
+    shards, checkpoints = (_short([row.names[at] or "" for row in found]) for at in (0, 1))
+    return pd.DataFrame([_cells(row, shards, checkpoints) for row in found])
+
+
+def _cells(row: CaseRow, shards: Mapping[str, str], checkpoints: Mapping[str, str]) -> dict[str, Any]:
+    shard, checkpoint, reference = row.names
+    newest = row.newest
+    statuses = newest.statuses if newest else {}
+    return {
+        "open": row.link,
+        "checkpoint": checkpoints[checkpoint],
+        "shard": shards[shard],
+        "conclusion": _marked(newest.conclusion or "measured") if newest else "not run yet",
+        "loss_nats": newest.loss_nats if newest else None,
+        "zone": zone_words(newest.zone if newest else None) or "–",
+        **{id: _marked(statuses.get(id)) for id in HYPOTHESES},
+        "tests": row.hypotheses_link,
+        "when": newest.created.replace("T", " ").replace("+00:00", " UTC") if newest else "",
+        "records": row.records,
+        "reference": reference or "no reference",
+        "others": ", ".join(f"{k} {v}" for k, v in statuses.items() if k not in HYPOTHESES),
+    }
 
 
 def _marked(word: str | None) -> str:
@@ -135,8 +136,8 @@ def _short(ids: Sequence[str]) -> dict[str, str]:
 
 def summary(found: Sequence[CaseRow]) -> str:
     """Where things stand, in one sentence."""
-    counts = Counter(_words(row.conclusion or "measured") for row in found if row.record)
-    waiting = sum(row.record is None for row in found)
+    counts = Counter(_words(row.newest.conclusion or "measured") for row in found if row.newest)
+    waiting = sum(row.newest is None for row in found)
     parts = [f"{n} {word}" for word, n in counts.most_common()] + ([f"{waiting} not run yet"] if waiting else [])
     return f"{len(found)} case{'s' if len(found) != 1 else ''}: {', '.join(parts)}."
 

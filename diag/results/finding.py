@@ -1,0 +1,80 @@
+"""What was found about one hypothesis: its signature, its repairs with their losses, the verdict with its reason.
+
+All losses are nats per token over the case's window; every difference is paired per sequence.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Status = Literal["confirmed", "contributing", "present", "refuted", "inconclusive", "not_applicable", "error"]
+
+STATUS_WORDS: dict[Status, str] = {
+    "confirmed": "its repair recovers at least half of the excess loss",
+    "contributing": "its repair helps, by less than half of the excess",
+    "present": "the signature is there, but repairing it changes nothing that matters",
+    "refuted": "no signature, and no repair of it helps",
+    "inconclusive": "this run cannot decide it",
+    "not_applicable": "this architecture has no such part",
+    "error": "the test itself failed",
+}
+
+
+@dataclass(frozen=True)
+class Signature:
+    """What can be seen without changing anything. `tensors` carry it.
+
+    excluded: the claim cannot be true of this file. needs_reference: what was lost is not in this file any more.
+    """
+
+    present: bool
+    detail: str
+    tensors: tuple[str, ...] = ()
+    excluded: bool = False
+    needs_reference: bool = False
+
+
+@dataclass(frozen=True)
+class RepairResult:
+    """One repair, alone on the loaded checkpoint, over the full window. `share` is of the excess, null if none.
+
+    delta_nats = L0 − L(repaired), positive when it helps; stderr_nats its standard error, paired per sequence.
+    on_top_*: the same measured on top of the accepted repairs of the other hypotheses; null when none is accepted.
+    """
+
+    name: str
+    loss_nats: float
+    delta_nats: float | None
+    stderr_nats: float | None
+    share: float | None
+    localiser: bool = False
+    on_top_delta_nats: float | None = None
+    on_top_stderr_nats: float | None = None
+    description: str = ""
+
+
+@dataclass(frozen=True)
+class Screened:
+    """A repair that did not look promising on `sequences` of the window; no verdict rests on this number."""
+
+    name: str
+    loss_nats: float
+    delta_nats: float | None
+    sequences: int
+    localiser: bool = False
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A hypothesis, what was seen, what was tried, and the verdict with its reason."""
+
+    id: str
+    status: Status
+    signature: Signature
+    repairs: tuple[RepairResult, ...] = ()
+    best_repair: str | None = None
+    seconds: float = 0.0
+    reason: str = ""
+    would_decide: str = ""
+    screened: tuple[Screened, ...] = ()

@@ -48,7 +48,7 @@ def ours_counting(path: Path, n: int) -> int:
             tables.append(local.table)
         return count(ids, local.table)
 
-    strays = sum(scan.each(open_shard(path, dtype="u32").files[0].source.pieces(n), work))
+    strays = sum(scan.each(open_shard(path, dtype="u32").shards[0].source.pieces(n), work))
     return int(sum(tables).sum()) + strays
 
 

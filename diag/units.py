@@ -25,12 +25,6 @@ def perplexity(nats: float) -> float:
     return math.inf if nats >= 709 else math.exp(nats)
 
 
-def bits_per_byte(nats_per_token: float, bytes_per_token: float) -> float | None:
-    """Σ nats / (ln 2 × Σ bytes of the target tokens), from means per token: the only loss that compares across
-    tokenizers. None where the tokens stand for no text."""
-    return bits(nats_per_token) / bytes_per_token if bytes_per_token > 0 else None
-
-
 @dataclass(frozen=True)
 class Claim:
     """A loss that somebody else reported, with the unit they gave it."""

@@ -23,15 +23,14 @@ def page(chosen: Selection) -> None:
         frozen.nothing("token shard", chosen.record)
         return
     with show.guard("The shard cannot be judged"):
-        yard = audits.yard_of(chosen)
-        audit = audits.audited(chosen, shard, yard)
+        audit = audits.audited(chosen, shard)
         if audit is None:
             return
-        text = audits.text(yard)
+        text = audits.text(chosen)
         gate = audit.gate_at(chosen.case.gate_below if chosen.case else None)
         shard_view.verdict(audit, gate)
         here = (shard_view.label(shard, list(chosen.catalogue.of("shard"))), audit)
-        there = compared(chosen, shard, yard)
+        there = compared(chosen, shard)
         if there:
             shard_view.comparison(here, there, text)
         shard_view.curves([here, *([there] if there else [])])
@@ -41,11 +40,11 @@ def page(chosen: Selection) -> None:
         shard_view.files(audit)
         reading_pane.pane(path, audit, text)
         shard_view.most_frequent(audit, chosen.checkpoint is not None)
-        shard_view.vocabularies(audit, text, yard.rows)
+        shard_view.vocabularies(audit, text, audits.embedding_rows(chosen))
         everything(audit, shard, gate)
 
 
-def compared(chosen: Selection, shard: Entry, yard: audits.Yard) -> shard_view.Named | None:
+def compared(chosen: Selection, shard: Entry) -> shard_view.Named | None:
     """The picker of a second shard, and its audit; the choice is part of the link."""
     others = [entry for entry in chosen.catalogue.of("shard") if entry.id != shard.id]
     asked = st.query_params.get("compare", "")
@@ -64,7 +63,7 @@ def compared(chosen: Selection, shard: Entry, yard: audits.Yard) -> shard_view.N
         return None
     other = chosen.catalogue.get("shard", picked)
     with show.guard(f"The other shard, {show.plain(other.label)}, cannot be judged"):
-        found = audits.audited(chosen, other, yard)
+        found = audits.audited(chosen, other)
         return (shard_view.label(other, [shard, *others]), found) if found else None
     return None
 

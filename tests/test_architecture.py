@@ -71,7 +71,9 @@ def test_imports_inside_checkpoints_point_one_way(path: Path) -> None:
 
 
 def test_no_module_imports_itself_through_others() -> None:
-    modules = {".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path for path in SOURCES}
+    modules = {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path for path in SOURCES
+    }
     graph = {}
     for module, path in modules.items():
         found = imported(path) & set(modules)

@@ -2,17 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-
-@dataclass(frozen=True)
-class Threshold:
-    """A number a rule compares with, its unit, and why it is this number."""
-
-    value: float
-    unit: str
-    source: str
-
+from diag.results import thresholds_shards
+from diag.results.threshold import Threshold
 
 MATERIAL_SE = Threshold(3.0, "standard errors", "product definition: Δ > 3 SE, paired per sequence")
 MATERIAL_NATS = Threshold(0.02, "nats", "product definition: an eps mismatch of 10× costs 0.012 (llama.cpp #2373)")
@@ -31,9 +22,10 @@ CLAIM_TOLERANCE = Threshold(0.02, "nats", "product definition: a claim agrees wi
 
 
 def table() -> dict[str, dict[str, float | str]]:
-    """The thresholds as plain data, for records and reports."""
+    """The thresholds as plain data, for records and reports. Those of a shard's audit are called shard_…"""
+    named = {f"shard_{name}": each for name, each in vars(thresholds_shards).items()} | globals()
     return {
         name.lower(): {"value": t.value, "unit": t.unit, "source": t.source}
-        for name, t in globals().items()
+        for name, t in named.items()
         if isinstance(t, Threshold)
     }

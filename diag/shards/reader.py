@@ -1,4 +1,4 @@
-"""What every token-file reader returns: a shard, which is an ordered list of files of ids of one integer type."""
+"""What every token-file reader returns: a dataset, which is an ordered list of shards (files) of ids of one type."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ STORED_DTYPES: dict[str, str] = {**DTYPES, "u8": "u1", "i8": "i1", "i16": "i2", 
 
 # No tokenizer comes near 4 Mi entries; a larger claim must not size a table of counts (32 MiB at this bound).
 MAX_VOCAB = 1 << 22
-PIECE_IDS = 1 << 20  # ids handed out at a time: 4 MB of u32, small beside the caches' refill and beside memory
+PIECE_IDS = 1 << 20  # ids handed out at a time: 4 MB of u32
 
 _FINGERPRINT_EDGE = 1 << 20  # bytes read at each end of a file
 
@@ -61,17 +61,17 @@ class Mapped:
     lengths: Callable[[], Iterator[Lengths]] | None = field(default=None, compare=False)
 
     def read(self, start: int, stop: int) -> Ids:
-        """See Source. Mapped, so it costs one open and no memory."""
+        """The ids start to stop - 1, read-only. They are mapped: one open, no memory."""
         return self._map()[start:stop]
 
     def pieces(self, stop: int) -> Iterator[Ids]:
-        """See Source."""
+        """The first `stop` ids in order, mapped, PIECE_IDS at a time."""
         ids = self._map()
         for start in range(0, stop, PIECE_IDS):
             yield ids[start : min(start + PIECE_IDS, stop)]
 
     def document_lengths(self) -> Iterator[Lengths] | None:
-        """See Source."""
+        """Tokens of each document in order, where something beside the ids states them; else None."""
         return self.lengths() if self.lengths else None
 
     def _map(self) -> Ids:
@@ -92,7 +92,7 @@ class Mapped:
 
 @dataclass(frozen=True)
 class ShardFile:
-    """One file of a shard. `tokens` is its number of ids, checked against the size of the file wherever that is
+    """One file of a dataset. `tokens` is its number of ids, checked against the size of the file wherever that is
     possible without reading it. `path` is the file that holds the ids, not an index beside it."""
 
     path: Path
@@ -110,9 +110,9 @@ class BadFile:
 
 @dataclass(frozen=True)
 class Sniff:
-    """How sure the reading is. reasons: why this format and type, one sentence each. alternatives: other readings
-    that survive, such as "u16 little", for a file that states nothing; then confidence is "ambiguous". against: what
-    the ids say against a type that was given, one sentence, "" if nothing."""
+    """How sure the type of the ids is. reasons: why this format and type, one sentence each. alternatives: other types
+    that fit, such as "u16 little", for a file that states nothing; then confidence is "ambiguous". against: what the
+    ids say against a type that was given, one sentence, "" if nothing."""
 
     confidence: Confidence = "certain"
     reasons: tuple[str, ...] = ()
@@ -124,19 +124,20 @@ class Sniff:
 class TokenDataset:
     """A token file, or a folder of them in the order a trainer reads them (lexical by name).
 
-    dtype: one of STORED_DTYPES. byte_order: "little" or "big". offset: bytes before the first id in each file, None
-    where ids do not lie in the file as they are (Parquet, Arrow). tokens: ids in all files. separator: the id that
-    ends documents, as the format or the manifest states it; untrusted. boundaries: where the format itself says where
-    documents end, "" if it does not. manifest: the object found beside the files, as it stands and *untrusted*, or
-    None. vocab_size: the manifest's claim, if it is a plausible number. notes: what a reader of the numbers should
-    know, one sentence each (a manifest that counts otherwise, files left out). bad_files: what could not be used.
+    dtype: one of STORED_DTYPES. byte_order: "little" or "big". shards: the files in order. offset: bytes before the
+    first id in each file, None where ids do not lie in the file as they are (Parquet, Arrow). tokens: ids in all files.
+    separator: the id that ends documents, as the format or the manifest states it; untrusted. boundaries: where the
+    format states the ends of documents, "" if it does not. manifest: the object found beside the files, as it stands
+    and *untrusted*, or None. vocab_size: the manifest's claim, if it is a plausible number. notes: what a reader of the
+    numbers should know, one sentence each (a manifest that counts otherwise, files left out). others_told: whether the
+    notes say which files of the folder were left out. bad_files: what could not be used.
     """
 
     path: Path
     format: str
     dtype: str
     byte_order: str
-    files: tuple[ShardFile, ...]
+    shards: tuple[ShardFile, ...]
     tokens: int
     offset: int | None = 0
     sniff: Sniff = Sniff()
@@ -145,6 +146,7 @@ class TokenDataset:
     manifest: dict[str, Any] | None = field(default=None, repr=False, compare=False)
     vocab_size: int | None = None
     notes: tuple[str, ...] = ()
+    others_told: bool = False
     bad_files: tuple[BadFile, ...] = ()
 
     @property
@@ -153,14 +155,14 @@ class TokenDataset:
         return np.dtype((">" if self.byte_order == "big" else "<") + STORED_DTYPES[self.dtype])
 
     def ids(self, index: int, start: int = 0, stop: int | None = None) -> Ids:
-        """The ids of file `index` from `start` to `stop` (clipped to the file), read-only, shape [stop - start].
+        """The ids of shard `index` from `start` to `stop` (clipped to the file), read-only, shape [stop - start].
 
         Mapped where the format allows it; otherwise memory for what is asked. InputError when the file has shrunk or
-        gone since the shard was opened.
+        gone since the dataset was opened.
         """
-        file = self.files[index]
-        stop = file.tokens if stop is None else min(stop, file.tokens)
-        return file.source.read(min(start, stop), stop)
+        shard = self.shards[index]
+        stop = shard.tokens if stop is None else min(stop, shard.tokens)
+        return shard.source.read(min(start, stop), stop)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -171,16 +173,16 @@ class TokenDataset:
         in the middle of a large file goes unseen; the digest of a window (`WindowTokens.digest`) is exact.
         """
         total = hashlib.sha256()
-        for file in self.files:
+        for shard in self.shards:
             try:
-                with file.path.open("rb") as stream:
+                with shard.path.open("rb") as stream:
                     size = stream.seek(0, 2)
                     total.update(size.to_bytes(8, "little"))
                     for offset in (0, max(0, size - _FINGERPRINT_EDGE)):
                         stream.seek(offset)
                         total.update(hashlib.sha256(stream.read(_FINGERPRINT_EDGE)).digest())
             except OSError as error:
-                raise InputError(f"The file cannot be read ({error.strerror}).", where=str(file.path)) from None
+                raise InputError(f"The file cannot be read ({error.strerror}).", where=str(shard.path)) from None
         return total.hexdigest()
 
 

@@ -47,7 +47,7 @@ class Span:
 
 
 def read_span(
-    shard: TokenDataset,
+    dataset: TokenDataset,
     start: int,
     length: int = DEFAULT_SPAN,
     *,
@@ -61,22 +61,22 @@ def read_span(
     """
     if not 1 <= length <= MAX_SPAN:
         raise InputError(f"A span of {length:,} tokens was asked for.", fix=f"Ask for 1 to {MAX_SPAN:,}.")
-    if not 0 <= start < shard.tokens:
+    if not 0 <= start < dataset.tokens:
         raise InputError(
             f"Position {start:,} is outside the shard.",
-            where=str(shard.path),
-            fix=f"Give a position from 0 to {shard.tokens - 1:,}.",
+            where=str(dataset.path),
+            fix=f"Give a position from 0 to {dataset.tokens - 1:,}.",
         )
-    stops = list(accumulate(file.tokens for file in shard.files))
+    stops = list(accumulate(file.tokens for file in dataset.shards))
     index = int(np.searchsorted(stops, start, side="right"))
-    file = shard.files[index]
+    file = dataset.shards[index]
     first = stops[index] - file.tokens
     stop = min(start + length, stops[index])
-    ids = [int(i) for i in shard.ids(index, start - first, stop - first)]
+    ids = [int(i) for i in dataset.ids(index, start - first, stop - first)]
     special = text.special_ids() if text else frozenset()
     items = tuple(
         SpanToken(start + n, id, text.text(id) if text else None, id in special, id == separator)
         for n, id in enumerate(ids)
     )
     decoded = text.decode(ids) if text else None
-    return Span(start, stop, shard.tokens, file.path.name, first, stops[index], decoded, items)
+    return Span(start, stop, dataset.tokens, file.path.name, first, stops[index], decoded, items)

@@ -71,7 +71,7 @@ class Baseline:
     note: str = ""
 
 
-def read_window(shard: TokenDataset, window: Window) -> WindowTokens:
+def read_window(dataset: TokenDataset, window: Window) -> WindowTokens:
     """Consecutive, non-overlapping sequences of seq_len + 1 ids in file order.
 
     None spans two files: the tail of each is discarded. If fewer are there than asked, these are used and a note
@@ -80,10 +80,10 @@ def read_window(shard: TokenDataset, window: Window) -> WindowTokens:
     length = window.seq_len + 1
     rows: list[npt.NDArray[np.int64]] = []
     missing = window.sequences
-    for index, file in enumerate(shard.files):
+    for index, file in enumerate(dataset.shards):
         take = min(missing, file.tokens // length)
         if take:
-            ids = shard.ids(index, 0, take * length)
+            ids = dataset.ids(index, 0, take * length)
             if ids.dtype.kind == "u" and ids.dtype.itemsize == 8:  # beyond int64 is as far out of range as its limit
                 ids = np.minimum(ids, np.iinfo(np.int64).max)
             rows.append(ids.astype(np.int64).reshape(take, length))
@@ -91,10 +91,10 @@ def read_window(shard: TokenDataset, window: Window) -> WindowTokens:
         if not missing:
             break
     if not rows:
-        longest = max(file.tokens for file in shard.files)
+        longest = max(file.tokens for file in dataset.shards)
         raise InputError(
             f"A sequence needs {length:,} ids and the longest file holds {longest:,}.",
-            where=str(shard.path),
+            where=str(dataset.path),
             fix="Ask for a smaller seq-len.",
         )
     all_ids = np.concatenate(rows)
@@ -113,7 +113,7 @@ def max_id(window_tokens: WindowTokens) -> int:
 
 
 def unigram_baseline(
-    shard: TokenDataset,
+    dataset: TokenDataset,
     window_tokens: WindowTokens,
     rows: int,
     *,
@@ -133,11 +133,11 @@ def unigram_baseline(
     if low < 0 or high >= rows:
         raise InputError(
             f"The window holds the id {high if high >= rows else low}, outside the {rows:,} embedding rows.",
-            where=str(shard.path),
+            where=str(dataset.path),
             fix="Check the dtype of the shard and its tokenizer.",
         )
     if counts is None or counts.size < rows:
-        counts = summarise(shard, Plan(rows), progress=progress).counts
+        counts = summarise(dataset, Plan(rows), progress=progress).counts
     own = count_ids(window_tokens.ids, rows)
     rest = counts.counts[:rows] - own
     source: BaselineSource = "rest of the shard" if rest.sum() else "the window itself"

@@ -45,8 +45,8 @@ def _use(path: Path, dtype: str | None) -> bool:
     """Read a shard in every way; False where it is refused."""
     try:
         shard = open_shard(path, dtype=dtype)
-        assert shard.tokens == sum(file.tokens for file in shard.files) > 0
-        for index, file in enumerate(shard.files):
+        assert shard.tokens == sum(file.tokens for file in shard.shards) > 0
+        for index, file in enumerate(shard.shards):
             middle = file.tokens // 2
             assert len(shard.ids(index, middle, middle + 5)) == min(5, file.tokens - middle)
             stop = min(file.tokens, MOST_IDS)

@@ -46,7 +46,7 @@ def test_a_reader_gives_what_was_written(tmp_path_factory, name, dtype, data):
     path = writer.write(tmp_path_factory.mktemp("shard"), documents, dtype)
     shard = open_shard(path, dtype=dtype if writer.asked else None)
     assert (shard.dtype, shard.byte_order, shard.tokens) == (dtype, "little", len(ids))
-    source = shard.files[0].source
+    source = shard.shards[0].source
 
     stop = data.draw(st.integers(0, len(ids)))
     pieces = list(source.pieces(stop))

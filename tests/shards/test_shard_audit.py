@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from diag.case import Window
 from diag.errors import InputError
+from diag.results.thresholds import table
 from diag.shards import ShardAudit, TokenText, audit_shard, open_shard
 from diag.shards.audit.alarms import ALARMS
 
@@ -211,6 +212,12 @@ def test_options_that_make_no_sense_are_input_errors(write_shard, options):
 def test_every_alarm_states_its_threshold():
     # What speaks against a type comes with its own figure.
     assert all("threshold" in alarm.says for alarm in ALARMS if alarm.code != "misread")
+
+
+def test_every_alarm_takes_its_threshold_from_the_table_of_all():
+    found = {(row["value"], row["unit"], row["source"]) for row in table().values()}
+    assert all((a.threshold.value, a.threshold.unit, a.threshold.source) in found for a in ALARMS)
+    assert table()["shard_top_id_degenerate"]["value"] == 0.5 and table()["shard_odd_file_bits"]["unit"] == "bits"
 
 
 def test_tokens_are_shown_printable_and_raw(tokenizer_dir):

@@ -205,7 +205,7 @@ def test_too_few_pairs_are_no_estimate(write_shard):
 def test_a_file_that_is_gone_is_left_out_and_said(write_shard):
     folder = write_shard([np.arange(9_000) % 7, np.arange(3_000) % 7])
     shard = open_shard(folder)
-    shard.files[1].path.unlink()
+    shard.shards[1].path.unlink()
     found = held_out_bigram(shard, 7)
     assert found is not None and found.note == "3,000 ids could not be read."
     assert found.trained_on + found.scored == pytest.approx(9_000, abs=9)

@@ -13,7 +13,6 @@ from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre
 from diag.shards import TokenText
 from diag.shards.figures import spelling
 from diag.shards.reader import MAX_VOCAB
-from diag.units import LN2, bits_per_byte
 
 CORPUS = ["def f(x):\n    return x + 1\n", "Grüße, 世界! 🙂 naïve café", "the cat sat on the mat " * 5]
 PIECES = [
@@ -141,8 +140,3 @@ def test_a_tokenizer_whose_entries_do_not_tell_has_no_lengths(make: Callable[[],
 
 def test_a_huge_id_sizes_no_table():
     assert spelling.byte_lengths(byte_level(), MAX_VOCAB + 1, frozenset()) is None
-
-
-def test_bits_per_byte():
-    assert bits_per_byte(3 * LN2, 4.0) == pytest.approx(0.75)
-    assert bits_per_byte(1.0, 0.0) is None

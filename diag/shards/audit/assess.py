@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from diag.shards.audit.alarms import Facts, Reason, Separators, ShardStatus, judge
+from diag.shards.audit.alarms import Reason, ShardStatus, evaluate_alarms
+from diag.shards.audit.context import AuditContext
+from diag.shards.audit.facts import Facts, Separators
 from diag.shards.counting.counts import IdCounts
 from diag.shards.counting.documents import Documents
-from diag.shards.counting.summary import MAX_SEPARATORS, LongestRun, ShardSummary
+from diag.shards.counting.summary import LongestRun, ShardSummary
 from diag.shards.figures.statistics import entropy, zipf_slope
-from diag.shards.reader import TokenDataset
 from diag.shards.text import TokenText
 from diag.units import bits
 
@@ -78,56 +79,25 @@ class Audit:
     reasons: tuple[Reason, ...]
 
 
-@dataclass(frozen=True)
-class Yardstick:
-    """What ids are held against: the vocabulary, the unknown token, the ids that end documents, a tokenizer."""
-
-    vocab_size: int | None
-    vocab_source: str | None
-    unk_id: int | None
-    separators: Separators
-    text: TokenText | None
-
-
-def separators_of(shard: TokenDataset, text: TokenText | None) -> Separators:
-    """The ids that end documents: the one that the format or manifest names, and those of the tokenizer."""
-    special = text.special_ids() if text else frozenset()
-    named = text.separators() if text else ()
-    own = tuple(id for id in named if id in special) or named  # an ordinary entry only where nothing else ends a text
-    stated = shard.separator
-    both = dict.fromkeys((*((stated,) if stated is not None else ()), *own))
-    policy = (shard.manifest or {}).get("eos_policy")
-    ordinary = ""
-    if text and stated is not None and own and stated not in own and stated not in special:
-        ordinary = repr(text.text(stated))
-    return Separators(
-        stated=stated,
-        own=own,
-        counts=tuple((id, 0) for id in list(both)[:MAX_SEPARATORS]),
-        needed=bool(both) and not shard.boundaries and policy != "none",
-        ordinary=ordinary,
-    )
-
-
-def assess(summary: ShardSummary, against: Yardstick, *, top: int, **more: Any) -> tuple[Audit, Facts]:
+def assess(summary: ShardSummary, context: AuditContext, *, top: int, **more: Any) -> tuple[Audit, Facts]:
     """The audit of what was counted, and the facts it rests on. `more`: facts that a summary does not know."""
     counts = summary.counts
     ids, frequencies = counts.present()
     measured = entropy(frequencies)
-    lengths = _documents(summary, against.separators)
-    n, size, run, ends = counts.tokens, against.vocab_size, summary.run, against.separators
+    lengths = _documents(summary, context.separators)
+    n, size, run, ends = counts.tokens, context.vocab_size, summary.run, context.separators
     facts = Facts(
         tokens=n,
         vocab_size=size,
-        vocab_source=against.vocab_source or "",
+        vocab_source=context.vocab_source or "",
         out_of_range=counts.negative if size is None else counts.out_of_range(size),
         implausible=counts.outside - counts.negative,
         max_id=counts.max_id,
         top_id=int(ids[0]),
         top_share=int(frequencies[0]) / n,
         entropy_bits=bits(measured.plug_in),
-        unk_id=against.unk_id,
-        unk_share=counts.of(against.unk_id) / n if against.unk_id is not None else 0.0,
+        unk_id=context.unk_id,
+        unk_share=counts.of(context.unk_id) / n if context.unk_id is not None else 0.0,
         separators=replace(ends, counts=tuple((id, counts.of(id)) for id, _ in ends.counts)),
         documents=lengths.documents if lengths else 0,
         median_document=lengths.median if lengths else 0,
@@ -135,8 +105,8 @@ def assess(summary: ShardSummary, against: Yardstick, *, top: int, **more: Any) 
         run_id=run.id if run else 0,
         **more,
     )
-    status, reasons = judge(facts)
-    text = against.text
+    status, reasons = evaluate_alarms(facts)
+    text = context.text
     return Audit(
         tokens=n,
         distinct=len(ids),
@@ -149,7 +119,7 @@ def assess(summary: ShardSummary, against: Yardstick, *, top: int, **more: Any) 
         unseen_mass=measured.unseen_mass,
         effective_choices=measured.choices,
         zipf_slope=zipf_slope(frequencies),
-        unk_ratio=None if against.unk_id is None else facts.unk_share,
+        unk_ratio=None if context.unk_id is None else facts.unk_share,
         longest_run=summary.run,
         bytes_per_token=_bytes_per_token(counts, text),
         documents=lengths,

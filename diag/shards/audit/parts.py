@@ -39,7 +39,7 @@ class Part:
     differs: bool = False
 
 
-Judge = Callable[[ShardSummary], tuple[ShardStatus, tuple[str, ...]]]
+StatusOf = Callable[[ShardSummary], tuple[ShardStatus, tuple[str, ...]]]
 """A summary's status, and the codes of its alarms."""
 
 
@@ -53,9 +53,9 @@ class Parts:
 
 
 def count_parts(
-    shard: TokenDataset,
+    dataset: TokenDataset,
     plan: Plan,
-    judge: Judge,
+    status_of: StatusOf,
     *,
     first: int | None = None,
     cache: Path | None = None,
@@ -68,23 +68,23 @@ def count_parts(
     this returns. A single file is not cached. A file found damaged on the way is listed in bad_files and the others
     are counted; InputError if none is left. Costs one pass over the files, and the memory of two summaries.
     """
-    end = shard.tokens if first is None else min(first, shard.tokens)
-    if len(shard.files) == 1:
-        total = summarise_file(shard, 0, plan, first=first, counted=counting(progress, 0, end))
-        return Parts(total, (_row(shard, 0, total, judge, cached=False),), ())
+    end = dataset.tokens if first is None else min(first, dataset.tokens)
+    if len(dataset.shards) == 1:
+        total = summarise_file(dataset, 0, plan, first=first, counted=counting(progress, 0, end))
+        return Parts(total, (_row(dataset, 0, total, status_of, cached=False),), ())
     total, rows, bad, keys = ShardSummary.empty(plan), [], [], []
     done = 0
     with _store(cache) as store:
-        for index, file in enumerate(shard.files):
+        for index, file in enumerate(dataset.shards):
             take = min(file.tokens, end - done)
             if done >= end or take == 0:
                 continue
-            key = key_of(shard, index, plan, take)
+            key = key_of(dataset, index, plan, take)
             summary = _here(store.get(key, plan), index)
             known = summary is not None
             try:
                 summary = summary or summarise_file(
-                    shard, index, plan, first=take, counted=counting(progress, done, end)
+                    dataset, index, plan, first=take, counted=counting(progress, done, end)
                 )
             except InputError as error:
                 bad.append(BadFile(file.path, error.what))
@@ -96,13 +96,13 @@ def count_parts(
             counting(progress, done, end)(0)
             total += summary
             keys.append(key)
-            rows.append(_row(shard, index, summary, judge, cached=known))
+            rows.append(_row(dataset, index, summary, status_of, cached=known))
             if on_part:
                 on_part(rows[-1])
         if not rows:
             raise InputError(
                 f"None of the {len(bad)} token files can be read; the first says: {bad[0].error}",
-                where=str(shard.path),
+                where=str(dataset.path),
                 fix="Copy the shard again.",
             )
         rows = _compared(rows, keys, store, total, plan)
@@ -135,12 +135,12 @@ def _compared(rows: list[Part], keys: list[str], store: Store, total: ShardSumma
     return [replace(row, js_bits=value, differs=odd) for row, value, odd in zip(rows, far, odd_ones(far), strict=True)]
 
 
-def _row(shard: TokenDataset, index: int, summary: ShardSummary, judge: Judge, *, cached: bool) -> Part:
+def _row(dataset: TokenDataset, index: int, summary: ShardSummary, status_of: StatusOf, *, cached: bool) -> Part:
     counts = summary.counts
     ids, frequencies = counts.present()
-    status, codes = judge(summary)
+    status, codes = status_of(summary)
     return Part(
-        name=one_line(shard.files[index].path.name, 200),
+        name=one_line(dataset.shards[index].path.name, 200),
         tokens=counts.tokens,
         distinct=len(ids),
         max_id=counts.max_id,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,11 @@ from diag.errors import InputError
 from diag.progress import Progress, silent
 from diag.results import codec
 from diag.results.ruler import GateResult, judge_gate
-from diag.shards.audit.alarms import IMPLAUSIBLE_ID, SMALL_VOCAB, Facts, Names, Separators
-from diag.shards.audit.assess import Audit, Yardstick, assess, chosen_documents, separators_of
+from diag.shards.audit.alarms import ShardStatus
+from diag.shards.audit.assess import Audit, assess, chosen_documents
+from diag.shards.audit.context import AuditContext
+from diag.shards.audit.facts import Names
+from diag.shards.audit.notes import notes_on, unlike_text
 from diag.shards.audit.parts import Part, count_parts
 from diag.shards.counting.counts import IdCounts
 from diag.shards.counting.documents import Documents
@@ -28,9 +31,6 @@ from diag.shards.figures.statistics import Dead, binned, coverage, dead
 from diag.shards.reader import MAX_VOCAB, BadFile, Sniff, TokenDataset
 from diag.shards.text import TokenText
 from diag.shards.window import read_window
-
-EVEN = 0.97  # of the most entropy that so many ids can have; the demo's text has 0.81
-ENOUGH = 10  # ids for each distinct one, below which entropy and bigram say little
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Vocabulary:
 
 @dataclass(frozen=True, kw_only=True)
 class ShardAudit(Audit):
-    """What the `shard` command prints (cli.md, and docs/shards.md for the keys beyond it).
+    """What the `shard` command prints; docs/shards.md explains the figures.
 
     `tokens` is what was audited, `shard_tokens` what the shard holds. vocabularies: every size that is known;
     vocab_size is the one that decides. dead: ids below vocab_size that never occur. bigram: held-out, None if not asked
@@ -107,7 +107,7 @@ class ShardAudit(Audit):
 
 
 def audit_shard(
-    shard: TokenDataset,
+    dataset: TokenDataset,
     *,
     vocab_size: int | None = None,
     text: TokenText | None = None,
@@ -121,66 +121,64 @@ def audit_shard(
     progress: Progress = silent,
     on_part: Callable[[Part], Any] | None = None,
 ) -> ShardAudit:
-    """Count every id of the shard (or its first `first`) and judge it.
+    """Count every id of the dataset (or its first `first`) and judge it.
 
     The vocabulary is `vocab_size`, else the tokenizer's with added tokens, else the manifest's. gate_below is in
-    nats. window and bigram ask for these two, cache is a folder for the summaries of a folder's files (store.py), and
-    on_part sees each file of it when it is done. InputError for an option that makes no sense, and for a shard of which
-    nothing can be read. Costs one pass, about 1 G ids a second from the page cache on two cores; the bigram about 1 s.
+    nats. window and bigram ask for these two. cache is a folder that keeps the summaries of single files (store.py).
+    on_part is called with each file of a folder when it is done. InputError for an option that makes no sense, and for
+    a dataset of which nothing can be read. Costs one pass, about 1 G ids a second from the page cache on two cores; the
+    bigram about 1 s.
     """
     started = time.perf_counter()
     _check(vocab_size=vocab_size, unk_id=unk_id, first=first, gate_below=gate_below)
-    size, source = _vocabulary(shard, vocab_size, text)
-    unk = unk_id if unk_id is not None else (text.unk_id if text else None)
-    against = Yardstick(size, source, unk, separators_of(shard, text), text)
-    plan = Plan(max(size or 0, IMPLAUSIBLE_ID), tuple(id for id, _ in against.separators.counts))
+    context = AuditContext.of(dataset, vocab_size=vocab_size, text=text, unk_id=unk_id)
+    size = context.vocab_size
+    plan = Plan(context.table_size, tuple(id for id, _ in context.separators.counts))
 
-    def judged(summary: ShardSummary) -> tuple[Any, tuple[str, ...]]:
-        # By itself a file of a folder need not hold a separator: it may be one long document.
-        alone = Yardstick(size, source, unk, Separators(), None)
-        audit, _ = assess(summary, alone, top=0)
+    def status_of(summary: ShardSummary) -> tuple[ShardStatus, tuple[str, ...]]:
+        audit, _ = assess(summary, context.of_a_part(text=False), top=0)
         return audit.status, tuple(reason.code for reason in audit.reasons)
 
-    counted = count_parts(shard, plan, judged, first=first, cache=cache, progress=progress, on_part=on_part)
+    counted = count_parts(dataset, plan, status_of, first=first, cache=cache, progress=progress, on_part=on_part)
     several = len(counted.rows) > 1
-    bad_files = (*shard.bad_files, *counted.bad_files)
+    bad_files = (*dataset.bad_files, *counted.bad_files)
     audit, facts = assess(
         counted.total,
-        against,
+        context,
         top=top,
-        files=len(shard.files) + len(shard.bad_files),
+        files=len(dataset.shards) + len(dataset.bad_files),
         bad_parts=Names(tuple(p.name for p in counted.rows if several and p.status in ("degenerate", "invalid"))),
         odd_parts=Names(tuple(p.name for p in counted.rows if p.differs)),
         unusable=Names(tuple(bad.path.name for bad in bad_files)),
-        misread=shard.sniff.against,
-        id_limit=int(np.iinfo(shard.numpy_dtype).max),
+        misread=dataset.sniff.against,
+        id_limit=int(np.iinfo(dataset.numpy_dtype).max),
     )
     counts = counted.total.counts
-    seen, window_notes = _window(shard, window, against)
+    window_audit, window_notes = _window(dataset, window, context)
     entries = size or max(1, min(counts.max_id + 1, MAX_VOCAB))
-    pairs = held_out_bigram(shard, entries, first=first) if bigram else None
+    pairs = held_out_bigram(dataset, entries, first=first) if bigram else None
     return ShardAudit(
         **vars(audit),
-        path=str(shard.path),
-        format=shard.format,
-        dtype=shard.dtype,
-        byte_order=shard.byte_order,
-        offset=shard.offset,
-        sniff=shard.sniff,
-        boundaries=shard.boundaries,
-        files=len(shard.files),
+        path=str(dataset.path),
+        format=dataset.format,
+        dtype=dataset.dtype,
+        byte_order=dataset.byte_order,
+        offset=dataset.offset,
+        sniff=dataset.sniff,
+        boundaries=dataset.boundaries,
+        files=len(dataset.shards),
         bad_files=bad_files,
-        shard_tokens=shard.tokens,
+        shard_tokens=dataset.tokens,
         vocab_size=size,
-        vocab_source=source,
-        vocabularies=_vocabularies(shard, vocab_size, text, counts),
-        unk_id=unk,
+        vocab_source=context.vocab_source,
+        vocabularies=_vocabularies(dataset, vocab_size, text, counts),
+        unk_id=context.unk_id,
         dead=dead(counts.counts[:size]) if size is not None else None,
         bigram=pairs,
-        window=seen,
+        window=window_audit,
         gate=gate_of(gate_below, audit.entropy_nats, facts.top_share, size or audit.distinct),
         parts=counted.rows if several else (),
-        notes=(*shard.notes, *window_notes, *_notes(shard, facts, counts), *_unlike_text(audit, pairs)),
+        notes=(*dataset.notes, *window_notes, *notes_on(dataset, facts, counts), *unlike_text(audit, pairs)),
         seconds=time.perf_counter() - started,
         counts=counts,
         lengths=chosen_documents(counted.total, audit.documents),
@@ -198,28 +196,14 @@ def _check(*, vocab_size: int | None, unk_id: int | None, first: int | None, gat
         raise InputError(f"gate-below is {gate_below}.", fix="Give a number in nats.")
 
 
-def _vocabulary(shard: TokenDataset, vocab_size: int | None, text: TokenText | None) -> tuple[int | None, str | None]:
-    if vocab_size is not None:
-        return vocab_size, "given"
-    if text is not None:
-        if text.vocab_size_with_added > MAX_VOCAB:
-            raise InputError(
-                f"The tokenizer's largest id is {text.vocab_size_with_added - 1:,}.",
-                where=str(text.path),
-                fix="Give --vocab-size.",
-            )
-        return text.vocab_size_with_added, "tokenizer"
-    return shard.vocab_size, "manifest" if shard.vocab_size is not None else None
-
-
 def _vocabularies(
-    shard: TokenDataset, given: int | None, text: TokenText | None, counts: IdCounts
+    dataset: TokenDataset, given: int | None, text: TokenText | None, counts: IdCounts
 ) -> tuple[Vocabulary, ...]:
     sizes = {
         "tokenizer": text.vocab_size if text else None,
         "tokenizer with added tokens": text.vocab_size_with_added if text else None,
         "given (embedding rows)": given,
-        "manifest": shard.vocab_size,
+        "manifest": dataset.vocab_size,
     }
     return tuple(
         Vocabulary(name, entries, counts.out_of_range(min(entries, counts.size)))
@@ -228,17 +212,18 @@ def _vocabularies(
     )
 
 
-def _window(shard: TokenDataset, window: Window | None, against: Yardstick) -> tuple[Audit | None, tuple[str, ...]]:
+def _window(
+    dataset: TokenDataset, window: Window | None, context: AuditContext
+) -> tuple[Audit | None, tuple[str, ...]]:
     """An audit of the ids that a trainer validates on. Documents are not looked at: a window may be one of them."""
     if window is None:
         return None, ()
     try:
-        tokens = read_window(shard, window)
+        tokens = read_window(dataset, window)
     except InputError as error:
         return None, (f"There is no window to audit: {error.what}",)
-    alone = Yardstick(against.vocab_size, against.vocab_source, against.unk_id, Separators(), against.text)
-    plan = Plan(max(against.vocab_size or 0, IMPLAUSIBLE_ID))
-    return assess(summarise_ids(tokens.ids, plan), alone, top=10)[0], tokens.notes
+    summary = summarise_ids(tokens.ids, Plan(context.table_size))
+    return assess(summary, context.of_a_part(text=True), top=10)[0], tokens.notes
 
 
 def gate_of(below: float | None, nats: float, top_share: float, entries: int) -> GateResult | None:
@@ -250,49 +235,3 @@ def gate_of(below: float | None, nats: float, top_share: float, entries: int) ->
         rest = 1.0 - top_share
         constant = -(top_share * math.log(top_share) + rest * math.log(rest / max(1, entries - 1)))
     return judge_gate(below, None, (nats, constant))
-
-
-def _notes(shard: TokenDataset, facts: Facts, counts: IdCounts) -> list[str]:
-    notes = []
-    empty = Names(tuple(file.path.name for file in shard.files if not file.tokens))
-    if empty.count:
-        notes.append(f"{empty.count:,} of {len(shard.files):,} files hold no tokens: {empty}.")
-    if shard.sniff.confidence == "ambiguous":
-        other = ", ".join(shard.sniff.alternatives)
-        notes.append(
-            f"The file does not say how ids are stored: read as {shard.dtype} {shard.byte_order}-endian, and {other} "
-            "would fit too; --dtype decides."
-        )
-    if facts.vocab_size is None:
-        notes.append("The vocabulary size is not known, so ids are not checked against it; give a tokenizer.")
-    elif shard.vocab_size not in (None, facts.vocab_size):
-        notes.append(
-            f"manifest.json states {shard.vocab_size:,} entries; the audit uses {facts.vocab_size:,} "
-            f"({facts.vocab_source})."
-        )
-    if facts.tokens < (facts.vocab_size or 1 << 15):
-        notes.append(
-            f"Short sample: the entropy of {facts.tokens:,} tokens can never exceed log2 n = "
-            f"{facts.entropy_limit_bits:.2f} bits, and is estimated too low."
-        )
-    if counts.untracked:
-        notes.append(
-            f"{counts.untracked:,} tokens outside 0 to {counts.size - 1:,} have too many distinct ids to list: "
-            "distinct and entropy leave them out."
-        )
-    return notes
-
-
-def _unlike_text(audit: Audit, bigram: Bigram | None) -> Iterator[str]:
-    """What no text does. Notes, not alarms: ids need not be of text."""
-    n, distinct, bits = audit.tokens, audit.distinct, audit.entropy_bits
-    if distinct >= SMALL_VOCAB and n >= ENOUGH * distinct and bits > EVEN * math.log2(distinct):
-        yield (
-            f"The {distinct:,} ids are about equally frequent ({bits:.2f} of at most {math.log2(distinct):.2f} bits): "
-            "no text is, random numbers and encrypted or compressed bytes are."
-        )
-    if bigram and bigram.scored >= ENOUGH * distinct and bigram.nats > audit.entropy_nats:
-        yield (
-            f"The bigram predicts the next id no better than the unigram ({bigram.nats:.3f} and "
-            f"{audit.entropy_nats:.3f} nats, n = {bigram.scored:,}): if this is text, its order is lost."
-        )

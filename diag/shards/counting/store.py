@@ -74,16 +74,16 @@ class Store:
         return self.folder / f"{key}{_SUFFIX}"
 
 
-def key_of(shard: TokenDataset, index: int, plan: Plan, first: int) -> str:
+def key_of(dataset: TokenDataset, index: int, plan: Plan, first: int) -> str:
     """Names the summary of the first `first` ids of a file: changes with its place, size, time, reading and plan."""
-    path = shard.files[index].path
+    path = dataset.shards[index].path
     beside = [path.with_suffix(suffix) for suffix in _BESIDE] + [Path(f"{path}{suffix}") for suffix in _BESIDE]
     stamps = []
     for file in (path, *beside):
         with suppress(OSError):
             stat = file.stat()
             stamps.append((file.name, stat.st_size, stat.st_mtime_ns))
-    reading = (shard.format, shard.dtype, shard.byte_order, shard.offset, shard.files[index].tokens)
+    reading = (dataset.format, dataset.dtype, dataset.byte_order, dataset.offset, dataset.shards[index].tokens)
     what = [VERSION, str(path.resolve()), stamps, reading, first, plan.size, plan.separators]
     return hashlib.sha256(json.dumps(what).encode("utf-8", "surrogateescape")).hexdigest()[:40]
 

@@ -81,12 +81,12 @@ class ShardSummary:
 
 
 def summarise_file(
-    shard: TokenDataset, index: int, plan: Plan, *, first: int | None = None, counted: Counted | None = None
+    dataset: TokenDataset, index: int, plan: Plan, *, first: int | None = None, counted: Counted | None = None
 ) -> ShardSummary:
     """The map step: file `index` of the shard, or its first `first` ids. Costs one pass over the file on two threads
     and a few pieces of memory; see benchmarks/README.md. Raises InputError for a damaged file, and what `counted`
     raises."""
-    file = shard.files[index]
+    file = dataset.shards[index]
     stop = file.tokens if first is None else min(first, file.tokens)
     stated = None
     lengths = file.source.document_lengths()
@@ -104,14 +104,14 @@ def summarise_ids(ids: Ids, plan: Plan) -> ShardSummary:
 
 
 def summarise(
-    shard: TokenDataset, plan: Plan, *, first: int | None = None, progress: Progress = silent
+    dataset: TokenDataset, plan: Plan, *, first: int | None = None, progress: Progress = silent
 ) -> ShardSummary:
     """All files of a shard, one after the other, without a cache (see parts.py for folders that come back)."""
     total = ShardSummary.empty(plan)
-    done, end = 0, shard.tokens if first is None else min(first, shard.tokens)
-    for index, file in enumerate(shard.files):
+    done, end = 0, dataset.tokens if first is None else min(first, dataset.tokens)
+    for index, file in enumerate(dataset.shards):
         if done < end:
-            total += summarise_file(shard, index, plan, first=end - done, counted=counting(progress, done, end))
+            total += summarise_file(dataset, index, plan, first=end - done, counted=counting(progress, done, end))
             done += min(file.tokens, end - done)
     return total
 

@@ -42,7 +42,7 @@ class Bigram:
 
 
 def held_out_bigram(
-    shard: TokenDataset, size: int, *, first: int | None = None, most: int = MOST_IDS, progress: Progress = silent
+    dataset: TokenDataset, size: int, *, first: int | None = None, most: int = MOST_IDS, progress: Progress = silent
 ) -> Bigram | None:
     """Learn from half of the shard (or of its first `first` ids), score the other half; over `size` entries.
 
@@ -52,22 +52,22 @@ def held_out_bigram(
     to size - 1 are left out with their pairs. None with fewer than MIN_PAIRS pairs in either half. What cannot be read
     is left out too. Costs about 15 ns an id on two threads, and 12 bytes an id; raises what `progress` raises.
     """
-    spans = [(index, 0, file.tokens) for index, file in enumerate(shard.files)]
-    total = shard.tokens if first is None else min(first, shard.tokens)
+    spans = [(index, 0, file.tokens) for index, file in enumerate(dataset.shards)]
+    total = dataset.tokens if first is None else min(first, dataset.tokens)
     stretches = _stretches(total, most, at_least=2)
     used = sum(stop - start for start, stop in stretches)
-    reading = _Reading(shard, size, progress, used)
-    train = reading.of(_inside(spans, stretches[0::2]))
-    score = reading.of(_inside(spans, stretches[1::2]))
+    reader = _IdReader(dataset, size, progress, used)
+    train = reader.of(_inside(spans, stretches[0::2]))
+    score = reader.of(_inside(spans, stretches[1::2]))
     found = cross_entropy(train, score, size)
     if min(found.learnt, found.scored) < MIN_PAIRS:
         return None
-    notes = (_sampled(used, total, len(stretches)), *reading.notes())
+    notes = (_sampled(used, total, len(stretches)), *reader.notes())
     return Bigram(found.nats, found.ids, found.scored, " ".join(note for note in notes if note))
 
 
 def bigram_baseline(
-    shard: TokenDataset,
+    dataset: TokenDataset,
     window_tokens: WindowTokens,
     rows: int,
     *,
@@ -81,12 +81,12 @@ def bigram_baseline(
     are left out. Beyond `most` ids, evenly spaced stretches of the rest are learnt from. None if the rest holds no
     pair. Costs as held_out_bigram.
     """
-    rest = list(_outside(shard, window_tokens))
+    rest = list(_outside(dataset, window_tokens))
     total = sum(stop - start for _, start, stop in rest)
     stretches = _stretches(total, most)
     used = sum(stop - start for start, stop in stretches)
-    reading = _Reading(shard, rows, progress, used)
-    train = reading.of(_inside(rest, stretches))
+    reader = _IdReader(dataset, rows, progress, used)
+    train = reader.of(_inside(rest, stretches))
     breaks = np.full((window_tokens.sequences, 1), rows, dtype=np.uint32)
     score = np.concatenate([_unsigned(window_tokens.ids, rows), breaks], axis=1).reshape(-1)
     found = cross_entropy(train, score, rows)
@@ -95,15 +95,15 @@ def bigram_baseline(
     few = ""
     if found.ids < rows:
         few = f"The bigram comes from only {found.ids:,} ids over {rows:,} rows: smoothing makes the baseline too high."
-    notes = (_sampled(used, total, len(stretches)), *reading.notes(), few)
+    notes = (_sampled(used, total, len(stretches)), *reader.notes(), few)
     return Bigram(found.nats, found.ids, found.scored, " ".join(note for note in notes if note))
 
 
-class _Reading:
+class _IdReader:
     """Ids from files into memory, with progress and a tally of what was left out."""
 
-    def __init__(self, shard: TokenDataset, size: int, progress: Progress, total: int) -> None:
-        self._shard, self._size, self._progress, self._total = shard, size, progress, total
+    def __init__(self, dataset: TokenDataset, size: int, progress: Progress, total: int) -> None:
+        self._shard, self._size, self._progress, self._total = dataset, size, progress, total
         self._done = self._outside = self._unreadable = 0
 
     def of(self, spans: Iterable[_Span]) -> UInt32:
@@ -156,10 +156,10 @@ def _inside(spans: Iterable[_Span], stretches: Iterable[tuple[int, int]]) -> Ite
             before += end - begin
 
 
-def _outside(shard: TokenDataset, window_tokens: WindowTokens) -> Iterator[_Span]:
+def _outside(dataset: TokenDataset, window_tokens: WindowTokens) -> Iterator[_Span]:
     """What read_window left of each file."""
     missing, length = window_tokens.sequences, window_tokens.window.seq_len + 1
-    for index, file in enumerate(shard.files):
+    for index, file in enumerate(dataset.shards):
         taken = min(missing, file.tokens // length)
         missing -= taken
         if taken * length < file.tokens:

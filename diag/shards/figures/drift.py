@@ -9,14 +9,9 @@ from statistics import median
 
 import numpy as np
 
+from diag.results import thresholds_shards as limits
 from diag.shards.counting.counts import IdCounts, Int64
 from diag.units import bits
-
-# A shard is named when it differs by this much more than sampling explains, and by this many times the usual.
-DIFFERS_BITS = 0.02
-DIFFERS_TIMES = 3.0
-LEAST_TOKENS = 4_096  # below that, what a file happens to hold is all there is to see
-LEAST_FILES = 3  # of two files neither is the odd one
 
 
 def js_bits(counts: Int64, others: Int64) -> float:
@@ -39,21 +34,22 @@ def expected_js_bits(distinct: int, tokens: int, other_tokens: int) -> float:
 
 
 def from_the_rest(part: IdCounts, total: IdCounts) -> float | None:
-    """A file against all others of its shard, in bits, less what sampling explains; None for one too small to tell."""
+    """Divergence of a file from all other files of its dataset, in bits, less what sampling explains; None where either
+    is too small to tell."""
     end = total.max_id + 1 if 0 <= total.max_id < total.size else total.size
     mine, rest = part.counts[:end], total.counts[:end] - part.counts[:end]
-    if mine.sum() < LEAST_TOKENS or rest.sum() < LEAST_TOKENS:
+    if min(mine.sum(), rest.sum()) < limits.ODD_FILE_MIN_TOKENS.value:
         return None
     noise = expected_js_bits(int(np.count_nonzero(total.counts)), int(mine.sum()), int(rest.sum()))
     return max(0.0, js_bits(mine, rest) - noise)
 
 
 def odd_ones(divergences: Sequence[float | None]) -> list[bool]:
-    """Which files differ from the rest: over DIFFERS_BITS, and over DIFFERS_TIMES the median of all."""
+    """Which files differ from the rest: by more than ODD_FILE_BITS and by more than ODD_FILE_TIMES the median."""
     known = [value for value in divergences if value is not None]
-    if len(known) < LEAST_FILES:
+    if len(known) < limits.ODD_FILE_MIN_FILES.value:
         return [False] * len(divergences)
-    limit = max(DIFFERS_BITS, DIFFERS_TIMES * median(known))
+    limit = max(limits.ODD_FILE_BITS.value, limits.ODD_FILE_TIMES.value * median(known))
     return [value is not None and value > limit for value in divergences]
 
 

@@ -78,11 +78,6 @@ def coverage(frequencies: Int64, points: int = CURVE_POINTS) -> tuple[Int64, Flo
     return k, np.cumsum(frequencies)[k - 1] / frequencies.sum()
 
 
-def ids_for_share(frequencies: Int64, share: float) -> int:
-    """How many of the most frequent ids make up at least `share` of the tokens. Falling input."""
-    return int(np.searchsorted(np.cumsum(frequencies), share * frequencies.sum())) + 1
-
-
 @dataclass(frozen=True)
 class DeadRange:
     """Consecutive ids of the vocabulary that never occur: start to stop − 1."""

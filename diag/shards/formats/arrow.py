@@ -16,7 +16,7 @@ from typing import Any
 from diag.errors import InputError
 from diag.shards.formats.columns import Chunk, Column, choose, decoding, pyarrow, unpack
 from diag.shards.formats.foreign_files import read_head
-from diag.shards.formats.gather import Opened, assemble, names_in, size_of, with_suffix
+from diag.shards.formats.gather import GatheredFile, assemble, names_in, size_of, with_suffix
 from diag.shards.reader import ShardFile, TokenDataset
 
 NAME = "arrow"
@@ -49,9 +49,9 @@ def open_files(path: Path, dtype: str | None) -> TokenDataset:
         if "dataset_dict.json" in names_in(path) and not with_suffix(path, ".arrow"):
             raise _several(path)
         paths, name = _listed(path)
-    shard = assemble(path, name, paths, _opened, dtype=dtype)
-    lists = all(file.source.document_lengths() is not None for file in shard.files)
-    return replace(shard, boundaries="the rows of the table" if lists else "")
+    dataset = assemble(path, name, paths, _opened, dtype=dtype)
+    lists = all(file.source.document_lengths() is not None for file in dataset.shards)
+    return replace(dataset, boundaries="the rows of the table" if lists else "")
 
 
 def _several(folder: Path) -> InputError:
@@ -78,7 +78,7 @@ def _listed(folder: Path) -> tuple[list[Path], str]:
     return paths, FOLDER_NAME
 
 
-def _opened(path: Path) -> Opened:
+def _opened(path: Path) -> GatheredFile:
     if not path.is_file():
         raise InputError("state.json lists this file, and it is not there.", where=str(path), fix="Copy it again.")
     if not size_of(path):
@@ -89,7 +89,7 @@ def _opened(path: Path) -> Opened:
         for _, array in _arrays(path, column, 0):
             counts.append(counts[-1] + len(unpack(array, column, path)[0]))
     source = column.source(path, counts, partial(_chunks, path, column))
-    return Opened(ShardFile(path, counts[-1], source), column.dtype, offset=None, reasons=(column.reason,))
+    return GatheredFile(ShardFile(path, counts[-1], source), column.dtype, offset=None, reasons=(column.reason,))
 
 
 def _chunks(path: Path, column: Column, first: int) -> Iterator[Chunk]:

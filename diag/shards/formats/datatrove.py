@@ -15,7 +15,7 @@ import numpy as np
 from diag.errors import InputError, one_line
 from diag.shards.formats import headerless
 from diag.shards.formats.foreign_files import read_head, refuse
-from diag.shards.formats.gather import Opened, assemble, readable, size_of, with_suffix
+from diag.shards.formats.gather import GatheredFile, assemble, readable, size_of, with_suffix
 from diag.shards.reader import STORED_DTYPES, Lengths, Mapped, ShardFile, TokenDataset
 
 NAME = "datatrove"
@@ -38,17 +38,17 @@ def open_files(path: Path, dtype: str | None) -> TokenDataset:
     widths = {each: _metadata(each)[0] for each in paths}
     if not any(widths.values()):
         return headerless.open_all(path, NAME, paths, dtype, favourite="u16", lengths=_lengths)
-    shard = assemble(path, NAME, paths, _opened, dtype=dtype)
-    known = all(file.source.document_lengths() is not None for file in shard.files if file.tokens)
-    return replace(shard, boundaries="the index (.ds.index) beside the ids" if known else "")
+    dataset = assemble(path, NAME, paths, _opened, dtype=dtype)
+    known = all(file.source.document_lengths() is not None for file in dataset.shards if file.tokens)
+    return replace(dataset, boundaries="the index (.ds.index) beside the ids" if known else "")
 
 
-def _opened(path: Path) -> Opened:
+def _opened(path: Path) -> GatheredFile:
     head, size = read_head(path), size_of(path)
     refuse(path, head)
     dtype, stated, name = _metadata(path)
     if not size:
-        return Opened(ShardFile(path, 0, Mapped(path, np.dtype("<u2"), 0)), None)
+        return GatheredFile(ShardFile(path, 0, Mapped(path, np.dtype("<u2"), 0)), None)
     if dtype is None:
         raise InputError(f"There is no usable {path.name}.metadata that states the type of the ids.", where=str(path))
     stored = np.dtype("<" + STORED_DTYPES[dtype])
@@ -65,7 +65,7 @@ def _opened(path: Path) -> Opened:
     lengths, note = _lengths(path, tokens)
     reason = f"Its metadata states {stored.itemsize} bytes an id, for the tokenizer {name}."
     source = Mapped(path, stored, tokens, lengths=lengths)
-    return Opened(ShardFile(path, tokens, source), dtype, notes=(*notes, *note), reasons=(reason,))
+    return GatheredFile(ShardFile(path, tokens, source), dtype, notes=(*notes, *note), reasons=(reason,))
 
 
 def _metadata(path: Path) -> tuple[str | None, int | None, str]:

@@ -39,9 +39,9 @@ def open_files(path: Path, dtype: str | None) -> TokenDataset:
     """Open one file, or the `.npy` of a folder in lexical order. Costs the reading of a few spots of each file; the
     tables are read when document lengths are asked for."""
     paths = with_suffix(path, ".npy") if path.is_dir() else [path]
-    shard = headerless.open_all(path, NAME, paths, dtype, favourite="u16", lengths=_lengths)
-    known = all(file.source.document_lengths() is not None for file in shard.files if file.tokens)
-    return replace(shard, boundaries=f"the table ({TABLE}) beside the ids" if known else "")
+    dataset = headerless.open_all(path, NAME, paths, dtype, favourite="u16", lengths=_lengths)
+    known = all(file.source.document_lengths() is not None for file in dataset.shards if file.tokens)
+    return replace(dataset, boundaries=f"the table ({TABLE}) beside the ids" if known else "")
 
 
 def _lengths(path: Path, tokens: int) -> headerless.Boundaries:

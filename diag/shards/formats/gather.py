@@ -15,10 +15,10 @@ MAX_NOTES = 8  # of a folder in which every file has something to be said about
 
 
 @dataclass(frozen=True)
-class Opened:
+class GatheredFile:
     """One file as its reader found it. dtype: None for an empty file, which fits any. The rest: see TokenDataset."""
 
-    file: ShardFile
+    shard: ShardFile
     dtype: str | None
     byte_order: str = "little"
     offset: int | None = 0
@@ -56,7 +56,7 @@ def readable(path: Path) -> Iterator[None]:
 
 
 def assemble(
-    path: Path, name: str, paths: Sequence[Path], opener: Callable[[Path], Opened], *, dtype: str | None = None
+    path: Path, name: str, paths: Sequence[Path], opener: Callable[[Path], GatheredFile], *, dtype: str | None = None
 ) -> TokenDataset:
     """The shard at `path`, which consists of `paths`: `path` itself, or files of the folder `path`.
 
@@ -65,7 +65,7 @@ def assemble(
     left or all of it is empty, and when `dtype` contradicts the files. Costs what `opener` costs for each file.
     """
     several = path.is_dir()
-    opened: list[Opened] = []
+    opened: list[GatheredFile] = []
     bad: list[BadFile] = []
     for each in paths:
         try:
@@ -86,8 +86,8 @@ def assemble(
     bad += [_odd_one(one, kind) for one in opened if one.dtype and (one.dtype, one.byte_order) != kind]
     kept = [one for one in opened if not one.dtype or (one.dtype, one.byte_order) == kind]
     first = next(one for one in kept if one.dtype)
-    files = tuple(one.file for one in kept)
-    tokens = sum(file.tokens for file in files)
+    shards = tuple(one.shard for one in kept)
+    tokens = sum(shard.tokens for shard in shards)
     if tokens == 0:
         raise _nothing(path, kept, bad)
     return TokenDataset(
@@ -95,7 +95,7 @@ def assemble(
         format=name,
         dtype=str(stated),
         byte_order=order,
-        files=files,
+        shards=shards,
         tokens=tokens,
         offset=first.offset,
         sniff=Sniff("certain", first.reasons),
@@ -104,7 +104,7 @@ def assemble(
     )
 
 
-def left_out(bad: Sequence[BadFile]) -> InputError:
+def no_usable_file_error(bad: Sequence[BadFile]) -> InputError:
     """What to raise when a folder has no file that can be used."""
     if len(bad) == 1:
         return InputError(bad[0].error, where=str(bad[0].path))
@@ -113,20 +113,20 @@ def left_out(bad: Sequence[BadFile]) -> InputError:
     )
 
 
-def _nothing(path: Path, opened: Sequence[Opened], bad: Sequence[BadFile]) -> InputError:
+def _nothing(path: Path, opened: Sequence[GatheredFile], bad: Sequence[BadFile]) -> InputError:
     if bad:
-        return left_out(bad)
+        return no_usable_file_error(bad)
     what = f"Every token file is empty ({len(opened)} found)." if path.is_dir() else "The token file is empty."
     return InputError(what, where=str(path), fix="Run the tokenization again.")
 
 
-def _odd_one(one: Opened, kind: tuple[str | None, str]) -> BadFile:
+def _odd_one(one: GatheredFile, kind: tuple[str | None, str]) -> BadFile:
     ours, theirs = (f"{dtype} {order}-endian" for dtype, order in ((one.dtype, one.byte_order), kind))
-    return BadFile(one.file.path, f"Its ids are {ours}, and those of the other files {theirs}.")
+    return BadFile(one.shard.path, f"Its ids are {ours}, and those of the other files {theirs}.")
 
 
-def _notes(kept: Iterable[Opened], several: bool) -> list[str]:
+def _notes(kept: Iterable[GatheredFile], several: bool) -> list[str]:
     """The notes of all files, each once, named if they are of one file among several; MAX_NOTES of them."""
-    notes = [note for one in kept for note in ((f"{one.file.path.name}: {n}" if several else n) for n in one.notes)]
+    notes = [note for one in kept for note in ((f"{one.shard.path.name}: {n}" if several else n) for n in one.notes)]
     extra = len(notes) - MAX_NOTES
     return notes if extra <= 0 else [*notes[:MAX_NOTES], f"{extra} more notes of this kind are not shown."]

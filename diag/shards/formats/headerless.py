@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from diag.errors import InputError
+from diag.results import thresholds_shards as limits
 from diag.shards.formats.foreign_files import read_head, refuse
-from diag.shards.formats.gather import Opened, assemble, size_of
-from diag.shards.formats.guess import MOST, Reading, Verdict, judge, sample
+from diag.shards.formats.gather import GatheredFile, assemble, size_of
+from diag.shards.formats.guess import IdType, TypeGuess, guess_type, sample_bytes
 from diag.shards.reader import Lengths, Mapped, ShardFile, Sniff, TokenDataset
 
 Boundaries = tuple[Callable[[], Iterator[Lengths]] | None, tuple[str, ...]]
@@ -21,15 +22,15 @@ Lengthy = Callable[[Path, int], Boundaries]
 
 @dataclass(frozen=True)
 class _Look:
-    """A file before its type is known; verdict: None if it is empty."""
+    """A file before its type is known; guess: None if it is empty."""
 
     size: int
-    verdict: Verdict | None
+    guess: TypeGuess | None
 
 
 @dataclass(frozen=True)
 class _Choice:
-    reading: Reading
+    id_type: IdType
     sniff: Sniff
     notes: tuple[str, ...] = ()
 
@@ -52,37 +53,37 @@ def open_all(
     file. InputError as in `assemble`, and for sizes that are no whole number of ids.
     """
     looks = {each: _look(each, len(paths), dtype, vocab_size) for each in paths}
-    seen = [look for look in looks.values() if isinstance(look, _Look) and look.verdict]
+    seen = [look for look in looks.values() if isinstance(look, _Look) and look.guess]
     choice = _asked(dtype, seen) if dtype else _chosen(seen, favourite, trusted)
 
-    def opened(each: Path) -> Opened:
+    def opened(each: Path) -> GatheredFile:
         look = looks[each]
         if isinstance(look, InputError):
             raise look
-        return _opened(each, look, choice.reading, lengths, obey=dtype is not None)
+        return _opened(each, look, choice.id_type, lengths, obey=dtype is not None)
 
-    shard = assemble(path, name, paths, opened)
-    return replace(shard, sniff=choice.sniff, notes=(*choice.notes, *shard.notes))
+    dataset = assemble(path, name, paths, opened)
+    return replace(dataset, sniff=choice.sniff, notes=(*choice.notes, *dataset.notes))
 
 
 def _look(path: Path, files: int, dtype: str | None, vocab_size: int | None) -> _Look | InputError:
     try:
         refuse(path, read_head(path), dtype)
         size = size_of(path)
-        return _Look(size, judge(sample(path, size, files), vocab_size) if size else None)
+        return _Look(size, guess_type(sample_bytes(path, size, files), vocab_size) if size else None)
     except InputError as error:
         return error
 
 
-def _opened(path: Path, look: _Look, reading: Reading, lengths: Lengthy | None, *, obey: bool) -> Opened:
-    width = reading.numpy.itemsize
-    if look.verdict is None:
-        return Opened(ShardFile(path, 0, Mapped(path, reading.numpy, 0)), None)
-    found = look.verdict.survivors[0] if look.verdict.decisive and not obey else reading
-    if found != reading:
-        raise InputError(f"Its ids are {_spoken(found)}, and those of the other files {_spoken(reading)}.")
+def _opened(path: Path, look: _Look, id_type: IdType, lengths: Lengthy | None, *, obey: bool) -> GatheredFile:
+    width = id_type.numpy.itemsize
+    if look.guess is None:
+        return GatheredFile(ShardFile(path, 0, Mapped(path, id_type.numpy, 0)), None)
+    found = look.guess.survivors[0] if look.guess.decisive and not obey else id_type
+    if found != id_type:
+        raise InputError(f"Its ids are {_spoken(found)}, and those of the other files {_spoken(id_type)}.")
     if look.size % width:
-        others = [each for each in ("u32", "u16") if look.size % Reading(each).numpy.itemsize == 0]
+        others = [each for each in ("u32", "u16") if look.size % IdType(each).numpy.itemsize == 0]
         raise InputError(
             f"{look.size:,} bytes are no whole number of {width}-byte ids: the file is cut short or has another type.",
             where=str(path),
@@ -92,42 +93,42 @@ def _opened(path: Path, look: _Look, reading: Reading, lengths: Lengthy | None, 
         )
     tokens = look.size // width
     documents, notes = lengths(path, tokens) if lengths else (None, ())
-    source = Mapped(path, reading.numpy, tokens, lengths=documents)
-    return Opened(ShardFile(path, tokens, source), reading.dtype, reading.byte_order, notes=notes)
+    source = Mapped(path, id_type.numpy, tokens, lengths=documents)
+    return GatheredFile(ShardFile(path, tokens, source), id_type.dtype, id_type.byte_order, notes=notes)
 
 
-def _elected(seen: Sequence[_Look]) -> Verdict | None:
-    """A verdict with the reading that most files are sure of, None if none is sure."""
-    sure = [look.verdict for look in seen if look.verdict and look.verdict.decisive]
-    votes = Counter(verdict.survivors[0] for verdict in sure).most_common(1)
-    return next((verdict for verdict in sure if verdict.survivors[0] == votes[0][0]), None) if votes else None
+def _elected(seen: Sequence[_Look]) -> TypeGuess | None:
+    """The guess whose type most files are sure of, None if none is sure."""
+    sure = [look.guess for look in seen if look.guess and look.guess.decisive]
+    votes = Counter(guess.survivors[0] for guess in sure).most_common(1)
+    return next((guess for guess in sure if guess.survivors[0] == votes[0][0]), None) if votes else None
 
 
 def _chosen(seen: Sequence[_Look], favourite: str, trusted: str) -> _Choice:
     elected = _elected(seen)
     if elected:
-        reading = elected.survivors[0]
-        return _Choice(reading, Sniff("likely", _reasons(reading, elected)))
+        id_type = elected.survivors[0]
+        return _Choice(id_type, Sniff("likely", _reasons(id_type, elected)))
     if not seen:
-        return _Choice(Reading(favourite), Sniff("likely"))
+        return _Choice(IdType(favourite), Sniff("likely"))
     most = max(seen, key=lambda look: look.size)
-    survivors = most.verdict.survivors if most.verdict else ()
+    survivors = most.guess.survivors if most.guess else ()
     fitting = [each for each in survivors if most.size % each.numpy.itemsize == 0] or list(survivors)
     preferred = next((each for each in fitting if each.dtype == favourite), None)
     if trusted:
-        choice = _Choice(Reading(favourite), Sniff("likely", (trusted,)))
+        choice = _Choice(IdType(favourite), Sniff("likely", (trusted,)))
     elif not fitting:
-        choice = _Choice(Reading(favourite), Sniff("likely", (f"Nothing fits, so it is read as {favourite}.",)))
+        choice = _Choice(IdType(favourite), Sniff("likely", (f"Nothing fits, so it is read as {favourite}.",)))
     else:
-        reading = preferred or fitting[0]
-        others = tuple(str(each) for each in fitting if each != reading)
+        id_type = preferred or fitting[0]
+        others = tuple(str(each) for each in fitting if each != id_type)
         few = f"{most.size:,} bytes without a header fit {'more than one type' if others else 'this type only'}."
-        choice = _Choice(reading, Sniff("ambiguous" if others else "likely", (few,), others))
-    if survivors or not most.verdict:
+        choice = _Choice(id_type, Sniff("ambiguous" if others else "likely", (few,), others))
+    if survivors or not most.guess:
         return choice
-    shares = most.verdict.shares
+    shares = most.guess.shares
     note = (
-        f"The ids fit no type: as u32 {shares[Reading('u32')]:.1%} are below {most.verdict.bound:,}, and as u16 even "
+        f"The ids fit no type: as u32 {shares[IdType('u32')]:.1%} are below {most.guess.bound:,}, and as u16 even "
         "and odd positions hold different things. This may be no token file."
     )
     return replace(choice, notes=(note,))
@@ -135,34 +136,33 @@ def _chosen(seen: Sequence[_Look], favourite: str, trusted: str) -> _Choice:
 
 def _asked(dtype: str, seen: Sequence[_Look]) -> _Choice:
     sniff = Sniff("certain", ("The type was given.",))
-    verdict = _elected(seen) or next((look.verdict for look in seen if look.verdict), None)
-    if verdict is None:
-        return _Choice(Reading(dtype), sniff)
-    reading = verdict.order_of(dtype)
-    found = verdict.survivors[0] if verdict.decisive else reading
-    same = verdict.shares.get(reading, 0.0) == verdict.shares.get(found, 0.0) > MOST
-    if found.dtype == dtype or (same and reading.numpy.itemsize == found.numpy.itemsize):
-        return _Choice(reading, sniff)  # the same, or i32 where u32 gives the same ids
-    width, bits = reading.numpy.itemsize, found.numpy.itemsize * 8
+    guess = _elected(seen) or next((look.guess for look in seen if look.guess), None)
+    if guess is None:
+        return _Choice(IdType(dtype), sniff)
+    id_type = guess.order_of(dtype)
+    found = guess.survivors[0] if guess.decisive else id_type
+    same = guess.shares.get(id_type, 0.0) == guess.shares.get(found, 0.0) > limits.MIN_PLAUSIBLE_SHARE.value
+    if found.dtype == dtype or (same and id_type.numpy.itemsize == found.numpy.itemsize):
+        return _Choice(id_type, sniff)  # the same, or i32 where u32 gives the same ids
+    width, bits = id_type.numpy.itemsize, found.numpy.itemsize * 8
     if width * 8 < bits:
-        even, odd = verdict.repeats[width]
+        even, odd = guess.repeats[width]
         side, distinct = ("odd", odd) if odd <= even else ("even", even)
         but = f"{side} positions hold only {_values(distinct)}: this is the pattern of {bits}-bit ids"
     else:
-        but = f"only {verdict.shares[reading]:.1%} of the sampled ids are below {verdict.bound:,}"
+        but = f"only {guess.shares[id_type]:.1%} of the sampled ids are below {guess.bound:,}"
     against = f"Read as {dtype} as asked, but {but}; without --dtype it is read as {_spoken(found)}."
-    return _Choice(reading, replace(sniff, against=against))
+    return _Choice(id_type, replace(sniff, against=against))
 
 
-def _reasons(reading: Reading, verdict: Verdict) -> tuple[str, ...]:
-    if reading.dtype == "u16":
-        share = verdict.shares[Reading("u32")]
-        return (f"No header: as u32 only {share:.1%} of the sampled ids would be below {verdict.bound:,}.",)
-    half = reading.numpy.itemsize // 2
-    distinct = min(verdict.repeats[half])
+def _reasons(id_type: IdType, guess: TypeGuess) -> tuple[str, ...]:
+    if id_type.dtype == "u16":
+        share = guess.shares[IdType("u32")]
+        return (f"No header: as u32 only {share:.1%} of the sampled ids would be below {guess.bound:,}.",)
+    half = id_type.numpy.itemsize // 2
+    distinct = min(guess.repeats[half])
     return (
-        f"No header: as {_spoken(reading)} {verdict.shares[reading]:.1%} of the sampled ids are below "
-        f"{verdict.bound:,}.",
+        f"No header: as {_spoken(id_type)} {guess.shares[id_type]:.1%} of the sampled ids are below {guess.bound:,}.",
         f"With {half * 8} bits an id, every second would be one of only {_values(distinct)}.",
     )
 
@@ -171,5 +171,5 @@ def _values(count: int) -> str:
     return f"{count:,} distinct value{'s' if count != 1 else ''}"
 
 
-def _spoken(reading: Reading) -> str:
-    return reading.dtype if reading.byte_order == "little" else f"{reading.dtype} {reading.byte_order}-endian"
+def _spoken(id_type: IdType) -> str:
+    return id_type.dtype if id_type.byte_order == "little" else f"{id_type.dtype} {id_type.byte_order}-endian"

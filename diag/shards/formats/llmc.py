@@ -13,7 +13,7 @@ import numpy as np
 
 from diag.errors import InputError
 from diag.shards.formats.foreign_files import read_head, refuse
-from diag.shards.formats.gather import Opened, assemble, size_of, with_suffix
+from diag.shards.formats.gather import GatheredFile, assemble, size_of, with_suffix
 from diag.shards.reader import STORED_DTYPES, Mapped, ShardFile, TokenDataset
 
 NAME = "llm.c"
@@ -37,20 +37,20 @@ def open_files(path: Path, dtype: str | None) -> TokenDataset:
 
     InputError for a file shorter than its header states.
     """
-    shard = assemble(path, NAME, with_suffix(path, ".bin") if path.is_dir() else [path], _opened, dtype=dtype)
-    separator = _SEPARATORS[shard.dtype]
+    dataset = assemble(path, NAME, with_suffix(path, ".bin") if path.is_dir() else [path], _opened, dtype=dtype)
+    separator = _SEPARATORS[dataset.dtype]
     note = f"Documents are taken to end at id {separator}, the convention of this format's writers; no file states it."
-    return replace(shard, separator=separator, notes=(*shard.notes, note))
+    return replace(dataset, separator=separator, notes=(*dataset.notes, note))
 
 
 def _magic(head: bytes) -> int:
     return int.from_bytes(head[:4], "little")
 
 
-def _opened(path: Path) -> Opened:
+def _opened(path: Path) -> GatheredFile:
     head, size = read_head(path), size_of(path)
     if not head:
-        return Opened(ShardFile(path, 0, Mapped(path, np.dtype("<u2"), 0)), None)
+        return GatheredFile(ShardFile(path, 0, Mapped(path, np.dtype("<u2"), 0)), None)
     dtype = _DTYPES.get(_magic(head))
     if dtype is None:
         refuse(path, head)
@@ -71,7 +71,7 @@ def _opened(path: Path) -> Opened:
         notes.append(f"The header states the unknown version {version}.")
     if size > HEADER_BYTES + tokens * stored.itemsize:
         notes.append(f"The header states {tokens:,} ids; what follows them ({present - tokens:,} more) is left out.")
-    return Opened(
+    return GatheredFile(
         ShardFile(path, tokens, Mapped(path, stored, tokens, HEADER_BYTES)),
         dtype,
         "little",

@@ -19,7 +19,7 @@ import numpy as np
 from diag.errors import InputError
 from diag.shards.formats import pretokenize
 from diag.shards.formats.foreign_files import read_head
-from diag.shards.formats.gather import Opened, assemble, readable, size_of, with_suffix
+from diag.shards.formats.gather import GatheredFile, assemble, readable, size_of, with_suffix
 from diag.shards.reader import STORED_DTYPES, Lengths, Mapped, ShardFile, TokenDataset
 
 NAME = "megatron"
@@ -48,13 +48,13 @@ def open_files(path: Path, dtype: str | None) -> TokenDataset:
     else:
         paths = [path.with_suffix(".bin") if path.suffix.lower() != ".bin" else path]
     try:
-        shard = assemble(path, NAME, paths, _opened, dtype=dtype)
+        dataset = assemble(path, NAME, paths, _opened, dtype=dtype)
     except InputError as error:
         if dtype is None or path.suffix.lower() != ".bin" or _states_a_type(path.with_suffix(".idx")):
             raise
         bare = pretokenize.open_files(path, dtype)
         return replace(bare, notes=(*bare.notes, f"The index beside it is left out: {error.what}"))
-    return replace(shard, boundaries="the index (.idx) beside the ids")
+    return replace(dataset, boundaries="the index (.idx) beside the ids")
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ class _Index:
             raise InputError(f"The Megatron index can no longer be read ({error}).", where=str(self.path)) from None
 
 
-def _opened(path: Path) -> Opened:
+def _opened(path: Path) -> GatheredFile:
     beside = path.with_suffix(".idx")
     index, dtype = _read_index(beside)
     if not path.is_file():
@@ -132,7 +132,7 @@ def _opened(path: Path) -> Opened:
     notes = [f"{size - stop:,} bytes after the last sequence of the index are left out."] if size > stop else []
     source = Mapped(path, np.dtype("<" + STORED_DTYPES[dtype]), tokens, lengths=index.document_lengths)
     reason = f"The index ({beside.name}) states {dtype} ids and {index.documents - 1:,} documents."
-    return Opened(ShardFile(path, tokens, source), dtype, notes=tuple(notes), reasons=(reason,))
+    return GatheredFile(ShardFile(path, tokens, source), dtype, notes=tuple(notes), reasons=(reason,))
 
 
 def _read_index(path: Path) -> tuple[_Index, str]:

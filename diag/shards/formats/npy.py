@@ -14,7 +14,7 @@ import numpy as np
 
 from diag.errors import InputError
 from diag.shards.formats.foreign_files import read_head
-from diag.shards.formats.gather import Opened, assemble, size_of, with_suffix
+from diag.shards.formats.gather import GatheredFile, assemble, size_of, with_suffix
 from diag.shards.reader import STORED_DTYPES, Mapped, ShardFile, TokenDataset
 
 NAME = "npy"
@@ -45,7 +45,7 @@ def open_files(path: Path, dtype: str | None) -> TokenDataset:
     return assemble(path, NAME, with_suffix(path, ".npy") if path.is_dir() else [path], _opened, dtype=dtype)
 
 
-def _opened(path: Path) -> Opened:
+def _opened(path: Path) -> GatheredFile:
     text, offset = _header(path)
     descr, fortran, shape = (pattern.search(text) for pattern in (_DESCR, _FORTRAN, _SHAPE))
     if not (descr and fortran and shape):
@@ -74,7 +74,7 @@ def _opened(path: Path) -> Opened:
     if len(sizes) == 2:
         notes.append(f"An array of {sizes[0]:,} rows of {sizes[1]:,} ids is read row after row.")
     stored = np.dtype((">" if order == ">" else "<") + STORED_DTYPES[dtype])
-    return Opened(
+    return GatheredFile(
         ShardFile(path, tokens, Mapped(path, stored, tokens, offset)),
         dtype,
         "big" if order == ">" and width_bytes > 1 else "little",

@@ -15,7 +15,7 @@ from typing import Any
 from diag.errors import InputError
 from diag.shards.formats.columns import Chunk, Column, choose, decoding, pyarrow, unpack
 from diag.shards.formats.foreign_files import read_head
-from diag.shards.formats.gather import Opened, assemble, size_of, with_suffix
+from diag.shards.formats.gather import GatheredFile, assemble, size_of, with_suffix
 from diag.shards.reader import PIECE_IDS, ShardFile, TokenDataset
 
 NAME = "parquet"
@@ -40,12 +40,12 @@ def open_files(path: Path, dtype: str | None) -> TokenDataset:
     the column, about 100 M ids a second, for others; that once per process. InputError without a column of integers.
     """
     pyarrow()
-    shard = assemble(path, NAME, with_suffix(path, ".parquet") if path.is_dir() else [path], _opened, dtype=dtype)
-    lists = all(file.source.document_lengths() is not None for file in shard.files)
-    return replace(shard, boundaries="the rows of the table" if lists else "")
+    dataset = assemble(path, NAME, with_suffix(path, ".parquet") if path.is_dir() else [path], _opened, dtype=dtype)
+    lists = all(file.source.document_lengths() is not None for file in dataset.shards)
+    return replace(dataset, boundaries="the rows of the table" if lists else "")
 
 
-def _opened(path: Path) -> Opened:
+def _opened(path: Path) -> GatheredFile:
     size = size_of(path)
     if not read_head(path).startswith(MAGIC):
         what = "The file is empty." if not size else "This is no Parquet file: it does not start with PAR1."
@@ -54,7 +54,7 @@ def _opened(path: Path) -> Opened:
     column, starts = _counted(path, stat.st_size, stat.st_mtime_ns)
     tokens = int(starts[-1])
     source = column.source(path, starts, partial(_chunks, path, column))
-    return Opened(ShardFile(path, tokens, source), column.dtype, offset=None, reasons=(column.reason,))
+    return GatheredFile(ShardFile(path, tokens, source), column.dtype, offset=None, reasons=(column.reason,))
 
 
 @lru_cache(maxsize=4096)

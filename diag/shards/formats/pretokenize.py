@@ -12,7 +12,7 @@ from pathlib import Path
 from diag.errors import InputError
 from diag.shards.formats import headerless
 from diag.shards.formats.gather import names_in, with_suffix
-from diag.shards.formats.guess import Reading
+from diag.shards.formats.guess import IdType
 from diag.shards.formats.manifest import SCHEMA, Manifest, disagreements, read_manifest
 from diag.shards.reader import Sniff, TokenDataset
 
@@ -37,7 +37,7 @@ def open_files(path: Path, dtype: str | None) -> TokenDataset:
     paths, left_out = _listed(path) if whole_folder else ([path], 0)
     manifest = read_manifest(path if whole_folder else path.parent)
     nanogpt = all(_NANOGPT.fullmatch(each.name) for each in paths) and manifest.content is None
-    shard = headerless.open_all(
+    dataset = headerless.open_all(
         path,
         NAME,
         paths,
@@ -46,42 +46,42 @@ def open_files(path: Path, dtype: str | None) -> TokenDataset:
         trusted=_trusted(paths, manifest),
         vocab_size=manifest.vocab_size,
     )
-    if shard.dtype != "u32" or shard.byte_order != "little":
-        shard = replace(shard, format=f"headerless-{shard.dtype}")
-    off = disagreements(manifest, shard.tokens, len(shard.files) + len(shard.bad_files)) if whole_folder else ()
-    if off and dtype is None and not left_out and _incomplete(manifest, shard):
+    if dataset.dtype != "u32" or dataset.byte_order != "little":
+        dataset = replace(dataset, format=f"headerless-{dataset.dtype}")
+    off = disagreements(manifest, dataset.tokens, len(dataset.shards) + len(dataset.bad_files)) if whole_folder else ()
+    if off and dtype is None and not left_out and _incomplete(manifest, dataset):
         raise InputError(
             " ".join(off),
             where=str(path),
             fix="Copy the folder again, or correct or remove manifest.json; `python -m diag shard` with "
-            f"--dtype {_type_of(manifest, shard)} audits what is there.",
+            f"--dtype {_type_of(manifest, dataset)} audits what is there.",
         )
     return replace(
-        shard,
-        sniff=_confirmed(shard, manifest) if whole_folder and dtype is None and not off else shard.sniff,
+        dataset,
+        sniff=_confirmed(dataset, manifest) if whole_folder and dtype is None and not off else dataset.sniff,
         separator=manifest.separator,
         manifest=manifest.content,
         vocab_size=manifest.vocab_size,
-        notes=(*(_of_names(paths, left_out) if whole_folder else ()), *shard.notes, *off, *manifest.notes),
+        notes=(*(_of_names(paths, left_out) if whole_folder else ()), *dataset.notes, *off, *manifest.notes),
     )
 
 
-def _incomplete(manifest: Manifest, shard: TokenDataset) -> bool:
+def _incomplete(manifest: Manifest, dataset: TokenDataset) -> bool:
     """Whether something is missing, or was changed after it was counted. The tokens tell, where all could be read: an
     empty file more or less is no loss."""
     if (manifest.content or {}).get("schema", SCHEMA) != SCHEMA:
         return False  # who knows what it counts
-    if manifest.total_tokens is not None and not shard.bad_files:
-        return manifest.total_tokens != shard.tokens
-    return manifest.shard_count not in (None, len(shard.files) + len(shard.bad_files))
+    if manifest.total_tokens is not None and not dataset.bad_files:
+        return manifest.total_tokens != dataset.tokens
+    return manifest.shard_count not in (None, len(dataset.shards) + len(dataset.bad_files))
 
 
-def _type_of(manifest: Manifest, shard: TokenDataset) -> str:
+def _type_of(manifest: Manifest, dataset: TokenDataset) -> str:
     """The type of ids with which the folder would hold what the manifest counts, else the one it was read as."""
-    size = shard.tokens * shard.numpy_dtype.itemsize
+    size = dataset.tokens * dataset.numpy_dtype.itemsize
     counted = manifest.total_tokens or 0
-    fitting = (dtype for dtype in ("u16", "u32", "i64") if counted * Reading(dtype).numpy.itemsize == size)
-    return next(fitting, shard.dtype)
+    fitting = (dtype for dtype in ("u16", "u32", "i64") if counted * IdType(dtype).numpy.itemsize == size)
+    return next(fitting, dataset.dtype)
 
 
 def _listed(folder: Path) -> tuple[list[Path], int]:
@@ -117,9 +117,9 @@ def _trusted(paths: list[Path], manifest: Manifest) -> str:
     return "manifest.json lies beside it, as with u32 ids." if manifest.content is not None else ""
 
 
-def _confirmed(shard: TokenDataset, manifest: Manifest) -> Sniff:
+def _confirmed(dataset: TokenDataset, manifest: Manifest) -> Sniff:
     """The manifest states u32 ids, and as many as there are: nothing is left to guess."""
-    if shard.format != NAME or not manifest.states_schema or manifest.total_tokens != shard.tokens:
-        return shard.sniff
-    reason = f"manifest.json states {SCHEMA} and {shard.tokens:,} tokens, which is what 4-byte ids give."
-    return Sniff("certain", (reason, *shard.sniff.reasons))
+    if dataset.format != NAME or not manifest.states_schema or manifest.total_tokens != dataset.tokens:
+        return dataset.sniff
+    reason = f"manifest.json states {SCHEMA} and {dataset.tokens:,} tokens, which is what 4-byte ids give."
+    return Sniff("certain", (reason, *dataset.sniff.reasons))

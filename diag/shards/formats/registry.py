@@ -46,10 +46,10 @@ def open_shard(path: Path, *, dtype: str | None = None, vocab_size: int | None =
         head = read_head(path)
     for reader in FORMATS:
         if reader.claims(path, head):
-            shard = reader.open(path, dtype)
-            if vocab_size is not None and shard.sniff.alternatives:
-                shard = _decided(shard, reader, vocab_size)
-            return _with_left_out(shard)
+            dataset = reader.open(path, dtype)
+            if vocab_size is not None and dataset.sniff.alternatives:
+                dataset = _decided(dataset, reader, vocab_size)
+            return _with_left_out(dataset)
     refuse(path, head, dtype)
     raise InputError(
         f"The suffix '{path.suffix}' belongs to no token format that is read.",
@@ -58,44 +58,44 @@ def open_shard(path: Path, *, dtype: str | None = None, vocab_size: int | None =
     )
 
 
-def _decided(shard: TokenDataset, reader: Format, vocab_size: int) -> TokenDataset:
+def _decided(dataset: TokenDataset, reader: Format, vocab_size: int) -> TokenDataset:
     """Of the readings that survive, the only one whose first ids are all below the vocabulary; else the shard as it
     is."""
 
     def fits(read: TokenDataset) -> bool:
-        ids = next((read.ids(i, 0, DECIDING_IDS) for i, file in enumerate(read.files) if file.tokens), None)
+        ids = next((read.ids(i, 0, DECIDING_IDS) for i, file in enumerate(read.shards) if file.tokens), None)
         return ids is not None and bool((ids < vocab_size).all() and (ids >= 0).all())
 
-    named = [name.split()[0] for name in shard.sniff.alternatives if name.endswith("little")]
-    readings = [shard, *(reader.open(shard.path, name) for name in named)]
+    named = [name.split()[0] for name in dataset.sniff.alternatives if name.endswith("little")]
+    readings = [dataset, *(reader.open(dataset.path, name) for name in named)]
     fitting = [read for read in readings if fits(read)]
     if len(fitting) != 1:
-        return shard
+        return dataset
     found = fitting[0]
     reason = f"Of the types that fit its size, {found.dtype} alone gives ids below the vocabulary of {vocab_size:,}."
     return replace(found, sniff=Sniff("likely", (reason,)))
 
 
-def _with_left_out(shard: TokenDataset) -> TokenDataset:
+def _with_left_out(dataset: TokenDataset) -> TokenDataset:
     """A folder is read as one format; token files of another one are said, not passed over."""
-    if not shard.path.is_dir():
-        return shard
-    used = {f.path.name for f in shard.files} | {bad.path.name for bad in shard.bad_files}
+    if not dataset.path.is_dir():
+        return dataset
+    used = {f.path.name for f in dataset.shards} | {bad.path.name for bad in dataset.bad_files}
     used |= {Path(name).stem for name in used}
     others = [
         name
-        for name in names_in(shard.path)
+        for name in names_in(dataset.path)
         if Path(name).suffix in TOKEN_SUFFIXES and name not in used and Path(name).stem not in used
     ]
-    said = " ".join(shard.notes)
+    said = " ".join(dataset.notes)
     if not others or "left out" in said:
-        return shard
+        return dataset
     shown = ", ".join(one_line(name, 60) for name in others[:3]) + (" …" if len(others) > 3 else "")
     note = (
         f"{len(others):,} token files of other formats lie in the folder ({shown}) and were left out: a folder is read "
-        f"as one format, here {shard.format}. Name them by themselves."
+        f"as one format, here {dataset.format}. Name them by themselves."
     )
-    return replace(shard, notes=(*shard.notes, note))
+    return replace(dataset, notes=(*dataset.notes, note))
 
 
 def _exists(path: Path) -> bool:

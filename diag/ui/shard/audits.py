@@ -5,7 +5,6 @@ A count of a folder that was stopped, or whose viewer left, goes on where it was
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import streamlit as st
@@ -23,35 +22,30 @@ _KEPT = 8  # audits in memory, about 9 MB each: the table of counts draws the co
 Key = tuple[str | None, ...]
 
 
-@dataclass(frozen=True)
-class Yard:
-    """What the shards of a page are held against: the picked checkpoint's rows and tokenizer, None where there is none,
-    and the window. `stamp` is the checkpoint's."""
-
-    rows: int | None
-    tokenizer_dir: str | None
-    window: Window
-    stamp: str = ""
-
-
-def yard_of(chosen: Selection) -> Yard:
-    """From the picked checkpoint, if there is one."""
-    window = chosen.case.window if chosen.case else Window()
-    if chosen.checkpoint is None:
-        return Yard(None, None, window)
-    head = summaries.head(*summaries.located(chosen.catalogue, chosen.checkpoint))
-    return Yard(head.rows, head.tokenizer_dir, window, chosen.checkpoint.stamp)
-
-
 @st.cache_resource(max_entries=4, show_spinner=False)
 def text_of(tokenizer_dir: str, stamp: str) -> TokenText:
     """The tokenizer, opened once: a second for 150,000 entries."""
     return TokenText.open(Path(tokenizer_dir))
 
 
-def text(yard: Yard) -> TokenText | None:
-    """The picked checkpoint's tokenizer."""
-    return text_of(yard.tokenizer_dir, yard.stamp) if yard.tokenizer_dir else None
+def text(chosen: Selection) -> TokenText | None:
+    """The picked checkpoint's tokenizer, None without one."""
+    head = _head(chosen)
+    if head is None or head.tokenizer_dir is None or chosen.checkpoint is None:
+        return None
+    return text_of(head.tokenizer_dir, chosen.checkpoint.stamp)
+
+
+def embedding_rows(chosen: Selection) -> int | None:
+    """The rows of the picked checkpoint's embedding, which the ids are checked against; None without a checkpoint."""
+    head = _head(chosen)
+    return head.rows if head else None
+
+
+def _head(chosen: Selection) -> summaries.Head | None:
+    if chosen.checkpoint is None:
+        return None
+    return summaries.head(*summaries.located(chosen.catalogue, chosen.checkpoint))
 
 
 @st.cache_data(max_entries=64, show_spinner="Learning the bigram on half of the shard, scoring the other half …")
@@ -60,10 +54,15 @@ def held_out(path: str, stamp: str, size: int) -> Bigram | None:
     return held_out_bigram(open_shard(Path(path)), size)
 
 
-def audited(chosen: Selection, entry: Entry, yard: Yard) -> ShardAudit | None:
-    """The audit of a shard; None, and a way to go on, when its count was stopped. InputError as audit_shard's."""
+def audited(chosen: Selection, entry: Entry) -> ShardAudit | None:
+    """The audit of a shard against the picked checkpoint and window. None, and a button to go on, when its count was
+    stopped. InputError as audit_shard's."""
     path, stamp = summaries.located(chosen.catalogue, entry)
-    key: Key = (path, stamp, str(yard.rows), yard.tokenizer_dir, yard.stamp, str(yard.window))
+    head = _head(chosen)
+    rows, folder = (head.rows, head.tokenizer_dir) if head else (None, None)
+    window = chosen.case.window if chosen.case else Window()
+    checkpoint_stamp = chosen.checkpoint.stamp if chosen.checkpoint else ""
+    key: Key = (path, stamp, str(rows), folder, checkpoint_stamp, str(window))
     kept = _kept().get(key)
     if kept:
         return kept
@@ -71,13 +70,13 @@ def audited(chosen: Selection, entry: Entry, yard: Yard) -> ShardAudit | None:
     if stopped(key, says, "Go on counting", entry.id):
         return None
     bar = Bar(f"Counting every id of {entry.label}", key, entry.id, "Stop counting")
-    shard = open_shard(Path(path), vocab_size=yard.rows)
-    count = _Count(bar, shard.tokens)
+    dataset = open_shard(Path(path), vocab_size=rows)
+    count = _Count(bar, dataset.tokens)
     audit = audit_shard(
-        shard,
-        vocab_size=yard.rows,
-        text=text(yard),
-        window=yard.window,
+        dataset,
+        vocab_size=rows,
+        text=text(chosen),
+        window=window,
         cache=chosen.settings.cache_dir / "shards",
         progress=count.progress,
         on_part=count.part,

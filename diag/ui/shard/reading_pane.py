@@ -59,8 +59,8 @@ def _check_link(last: int) -> None:
 
 
 def _position(path: str, file: int, position: int) -> int:
-    shard = open_shard(Path(path))
-    return sum(each.tokens for each in shard.files[:file]) + position
+    dataset = open_shard(Path(path))
+    return sum(shard.tokens for shard in dataset.shards[:file]) + position
 
 
 def _step(label: str, to: int, disabled: bool, icon: str) -> None:

@@ -125,7 +125,7 @@ class Inputs:
             "shard": {
                 "name": self.case.shard,
                 "fingerprint": self.shard.fingerprint,
-                "bytes": sum(file.path.stat().st_size for file in self.shard.files),
+                "bytes": sum(each.path.stat().st_size for each in self.shard.shards),
                 "tokens": self.shard.tokens,
                 "window_digest": self.window.digest,
             },

@@ -1,18 +1,19 @@
 """What the page process and the worker say to each other: one JSON object a line, each way. No torch.
 
-To the worker:   {"do": "run", "job", "kind", "case", "ids"} · {"do": "cancel", "job"} · end of file: stop at once.
-From the worker: {"is": "ready", "pid"} · {"is": "progress", "job", "fraction", "text"} ·
-                 {"is": "done", "job", "record"} · {"is": "failed" | "cancelled", "job", "error"}
+Each message is a dataclass, and the word in its line says which. A line that is none (a stray print of a library, a
+message of another version) is no message: whoever reads goes on with the next line.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from diag.case import Case
+from diag.errors import InputError
 from diag.results import codec
 
 JobKind = Literal["measure", "test"]
@@ -35,19 +36,103 @@ class JobRequest:
         content = [self.kind, self.case.to_query(), sorted(self.ids), self.stamp]
         return hashlib.sha256(codec.canonical(content)).hexdigest()[:16]
 
-    def to_line(self) -> str:
-        """The request as the worker reads it."""
-        return codec.dumps(
-            {"do": "run", "job": self.id, "kind": self.kind, "case": self.case.to_query(), "ids": list(self.ids)}
-        )
+    def to_message(self) -> Run:
+        """The request as the worker is asked."""
+        return Run(self.id, self.kind, self.case.to_query(), self.ids)
 
 
-def parse(line: str) -> dict[str, Any] | None:
-    """A message, or None for a line that is none (a library's stray print)."""
+# To the worker --------------------------------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class Run:
+    """Do this. `case` is the query form: names, which the worker looks up in its own scan, and never paths."""
+
+    job: str
+    kind: JobKind
+    case: dict[str, str]
+    ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Cancel:
+    """Stop this job at the next batch of sequences. End of file on stdin stops everything at once."""
+
+    job: str
+
+
+# From the worker ------------------------------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class Ready:
+    """Torch is loaded; requests are answered from now on."""
+
+    pid: int
+    versions: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Step:
+    """How far a job is: a fraction from 0 to 1, and what is being done."""
+
+    job: str
+    fraction: float
+    text: str
+
+
+@dataclass(frozen=True)
+class Done:
+    """The job's record is written."""
+
+    job: str
+    record: str
+
+
+@dataclass(frozen=True)
+class Failed:
+    """The job ended without a record, and why."""
+
+    job: str
+    error: str
+
+
+@dataclass(frozen=True)
+class Cancelled:
+    """The job was stopped on request; nothing was recorded."""
+
+    job: str
+    error: str
+
+
+Message = Run | Cancel | Ready | Step | Done | Failed | Cancelled
+_WORDS: dict[str, type[Any]] = {
+    "run": Run,
+    "cancel": Cancel,
+    "ready": Ready,
+    "progress": Step,
+    "done": Done,
+    "failed": Failed,
+    "cancelled": Cancelled,
+}
+_WORD_OF = {kind: word for word, kind in _WORDS.items()}
+
+
+def to_line(message: Message) -> str:
+    """The message as one line of JSON, without its line break."""
+    fields = {f.name: getattr(message, f.name) for f in dataclasses.fields(message)}
+    return codec.dumps({"message": _WORD_OF[type(message)], **fields})
+
+
+def parse(line: str) -> Message | None:
+    """The message of a line; None for a line that is none."""
     if len(line) > MAX_LINE:
         return None
     try:
-        message = json.loads(line)
-    except ValueError:
+        data = json.loads(line)
+    except (ValueError, RecursionError):
         return None
-    return message if isinstance(message, dict) else None
+    kind = _WORDS.get(str(data.get("message"))) if isinstance(data, dict) else None
+    if kind is None:
+        return None
+    try:
+        message: Message = codec.decode(kind, {k: v for k, v in data.items() if k != "message"}, "message")
+    except InputError:
+        return None
+    return message

@@ -12,8 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from diag.errors import InputError
-from diag.jobs.protocol import JobRequest, parse
-from diag.results import codec
+from diag.jobs.protocol import Cancel, Cancelled, Done, Failed, JobRequest, Message, Step, parse, to_line
 from diag.settings import PROJECT
 
 JobState = Literal["queued", "running", "done", "failed", "cancelled"]
@@ -82,7 +81,7 @@ class JobQueue:
             if job and job.state == "queued":
                 self._jobs[id] = replace(job, state="cancelled", error="Cancelled before it started.")
             elif job and job.state == "running" and self._worker and self._worker.stdin:
-                self._write(self._worker, codec.dumps({"do": "cancel", "job": id}))
+                self._write(self._worker, Cancel(id))
 
     def warm(self) -> None:
         """Start the worker, so that the first job does not wait for torch to be imported."""
@@ -111,7 +110,7 @@ class JobQueue:
                 except OSError as error:  # no memory for another process, say: the next job must still get its turn
                     self._finish(replace(job, state="failed", error=f"The worker cannot be started: {error}."))
                     continue
-                self._write(worker, job.request.to_line())
+                self._write(worker, job.request.to_message())
             self._follow(worker, job.id)
 
     def _next(self) -> Job | None:
@@ -120,19 +119,20 @@ class JobQueue:
     def _follow(self, worker: subprocess.Popen[str], id: str) -> None:
         """Copy the worker's messages into the job until it has finished, one way or another."""
         for message in self._messages(worker):
-            if message.get("job") != id:
-                continue
-            kind = message.get("is")
             with self._lock:
                 job = self._jobs[id]
-                if kind == "progress":
-                    self._jobs[id] = replace(job, fraction=float(message["fraction"]), text=str(message["text"]))
-                elif kind == "done":
-                    self._finish(replace(job, state="done", fraction=1.0, record=str(message["record"])))
-                    return
-                elif kind in ("failed", "cancelled"):
-                    self._finish(replace(job, state=kind, error=str(message["error"])))
-                    return
+                match message:
+                    case Step(job=about) if about == id:
+                        self._jobs[id] = replace(job, fraction=message.fraction, text=message.text)
+                    case Done(job=about) if about == id:
+                        self._finish(replace(job, state="done", fraction=1.0, record=message.record))
+                        return
+                    case Failed(job=about) if about == id:
+                        self._finish(replace(job, state="failed", error=message.error))
+                        return
+                    case Cancelled(job=about) if about == id:
+                        self._finish(replace(job, state="cancelled", error=message.error))
+                        return
         code = worker.wait()
         why = f"by signal {-code}" if code < 0 else f"with code {code}"
         with self._lock:
@@ -148,7 +148,7 @@ class JobQueue:
     def _finish(self, job: Job) -> None:
         self._jobs[job.id] = replace(job, finished=time.time())
 
-    def _messages(self, worker: subprocess.Popen[str]) -> Iterator[dict]:
+    def _messages(self, worker: subprocess.Popen[str]) -> Iterator[Message]:
         assert worker.stdout is not None
         for line in worker.stdout:
             message = parse(line)
@@ -169,10 +169,10 @@ class JobQueue:
         return self._worker
 
     @staticmethod
-    def _write(worker: subprocess.Popen[str], line: str) -> None:
+    def _write(worker: subprocess.Popen[str], message: Message) -> None:
         assert worker.stdin is not None
         try:
-            worker.stdin.write(line + "\n")
+            worker.stdin.write(to_line(message) + "\n")
             worker.stdin.flush()
         except OSError:  # it has just died: `_follow` reads the end of its output and says so
             pass

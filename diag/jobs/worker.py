@@ -13,14 +13,14 @@ import queue
 import sys
 import threading
 import traceback
-from typing import Any, TextIO
+from typing import TextIO
 
+from diag import errors
 from diag.case import Case
 from diag.catalogue import scan
-from diag.errors import Cancelled, InputError, in_words
+from diag.errors import InputError, in_words
 from diag.evidence.records import write_record
-from diag.jobs.protocol import parse
-from diag.results import codec
+from diag.jobs.protocol import Cancel, Cancelled, Done, Failed, Message, Ready, Run, Step, parse, to_line
 from diag.settings import load_settings
 
 # A message at most this often: a page polls twice a second, and the pipe is not for logging.
@@ -32,69 +32,66 @@ class Worker:
 
     def __init__(self, out: TextIO) -> None:
         self.out = out
-        self.requests: queue.Queue[dict[str, Any]] = queue.Queue()
+        self.requests: queue.Queue[Run] = queue.Queue()
         self.cancelled: set[str] = set()
 
-    def send(self, **message: Any) -> None:
+    def send(self, message: Message) -> None:
         """One line to the page process."""
-        self.out.write(codec.dumps(message) + "\n")
+        self.out.write(to_line(message) + "\n")
         self.out.flush()
 
     def listen(self, stdin: TextIO) -> None:
         """Read until the page process is gone, then end at once, also in the middle of a job: no orphans."""
         for line in stdin:
-            message = parse(line) or {}
-            if message.get("do") == "cancel":
-                self.cancelled.add(str(message.get("job")))
-            elif message.get("do") == "run":
-                self.cancelled.discard(str(message.get("job")))  # a cancel that came too late for the run before
-                self.requests.put(message)
+            match parse(line):
+                case Cancel(job):
+                    self.cancelled.add(job)
+                case Run() as request:
+                    self.cancelled.discard(request.job)  # a cancel that came too late for the run before
+                    self.requests.put(request)
         os._exit(0)
 
     def run_forever(self) -> None:
         """Answer requests, one after the other."""
         from diag.jobs import tasks  # torch and transformers: seconds and hundreds of MB, in this process only
 
-        self.send(**{"is": "ready", "pid": os.getpid(), "versions": tasks.versions()})
+        self.send(Ready(os.getpid(), tasks.versions()))
         while True:
-            request = self.requests.get()
-            self.answer(request)
+            self.answer(self.requests.get())
 
-    def answer(self, request: dict[str, Any]) -> None:
+    def answer(self, request: Run) -> None:
         """Run one request to its last message; whatever happens, there is exactly one."""
-        job = str(request.get("job"))
+        job = request.job
         try:
-            self.send(**{"is": "done", "job": job, "record": self._run(job, request)})
-        except Cancelled:
-            self.send(**{"is": "cancelled", "job": job, "error": "Stopped on request; nothing was recorded."})
+            self.send(Done(job, self._run(request)))
+        except errors.Cancelled:
+            self.send(Cancelled(job, "Stopped on request; nothing was recorded."))
         except InputError as error:
-            self.send(**{"is": "failed", "job": job, "error": str(error)})
+            self.send(Failed(job, str(error)))
         except Exception as error:  # the next job must still run
             traceback.print_exc()
-            says = f"{in_words(error)} The server's log has the details."
-            self.send(**{"is": "failed", "job": job, "error": says})
+            self.send(Failed(job, f"{in_words(error)} The server's log has the details."))
         finally:
             self.cancelled.discard(job)
 
-    def _run(self, job: str, request: dict[str, Any]) -> str:
+    def _run(self, request: Run) -> str:
         from diag.jobs import tasks
         from diag.jobs.inputs import open_inputs
 
         said = -1.0
 
-        def say(fraction: float | None, text: str) -> None:
+        def progress(fraction: float | None, text: str) -> None:
             nonlocal said
-            if job in self.cancelled:
-                raise Cancelled
+            if request.job in self.cancelled:
+                raise errors.Cancelled
             if fraction is not None and fraction - said >= PROGRESS_STEP:
                 said = fraction
-                self.send(**{"is": "progress", "job": job, "fraction": fraction, "text": text})
+                self.send(Step(request.job, fraction, text))
 
         settings = load_settings()  # anew for each job, as every page reads them anew
-        case = Case.from_query(request["case"])
-        inputs = open_inputs(case, scan(settings).resolve)
-        ids = tuple(str(i) for i in request.get("ids", ()))
-        result = tasks.read(inputs, say).baseline if request.get("kind") == "measure" else tasks.test(inputs, ids, say)
+        inputs = open_inputs(Case.from_query(request.case), scan(settings).resolve)
+        measured = request.kind == "measure"
+        result = tasks.read(inputs, progress).baseline if measured else tasks.test(inputs, request.ids, progress)
         record = tasks.record(inputs, result)
         write_record(settings.evidence_dir, record)
         return record.id

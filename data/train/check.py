@@ -1,6 +1,6 @@
 """What each planted defect costs: the loss of a trained checkpoint and of its broken copies on the demo's window.
 
-    python3 -m data.train.check --model OUT --data .train --out OUT/defects.json
+    python3 data/train/check.py --model OUT --data .train --out OUT/defects.json
 
 A defect that costs less than 0.3 nats would be a poor example. 64 windows of 512 + 1 ids, float32; seconds on a GPU,
 some minutes on a CPU (fewer with --windows).
@@ -8,7 +8,10 @@ some minutes on a CPU (fewer with --windows).
 
 import argparse
 import json
+import sys
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import numpy as np
 import torch

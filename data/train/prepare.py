@@ -1,6 +1,6 @@
 """Collect the training text, train the tokenizer, and write the token files that travel to the GPU machine.
 
-    python -m data.train.prepare --out .train
+    python data/train/prepare.py --out .train
 
 Writes train.bin, val.bin and stdlib.bin (headerless little-endian u16), prepare.json (counts of what was kept and
 removed), and the tokenizer into data/demo-model/. About 4 minutes on two cores, 3 GB of memory, no network.
@@ -8,15 +8,19 @@ removed), and the tokenizer into data/demo-model/. About 4 minutes on two cores,
 
 import argparse
 import json
+import sys
 import sysconfig
 import time
 from pathlib import Path
 
-import numpy as np
-from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
 
-from data.train.collect import Candidate, Removed, collect, overlapping
-from diag.demo.corpus import (
+import numpy as np  # noqa: E402
+from collect import Candidate, Removed, collect, overlapping  # noqa: E402
+from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers  # noqa: E402
+
+from diag.demo.corpus import (  # noqa: E402
     SEPARATOR,
     UNK,
     encode,
@@ -31,7 +35,7 @@ from diag.demo.corpus import (
 VOCAB = 4096
 VAL_EVERY = 100  # one file in this many is held out from training
 STDLIB_TOKENS = 16 * 4 * 513  # the tool's default window: 16 batches of 4 sequences of 512 + 1 ids
-MODEL_DIR = Path(__file__).resolve().parent.parent / "demo-model"
+MODEL_DIR = ROOT / "data" / "demo-model"
 
 # Qwen2's splitting rule: words with the character before them, single digits, punctuation with its newlines, and
 # runs of spaces apart from the last one, which keeps an indentation in one token.

@@ -1,7 +1,8 @@
 """Element types of weight files, as a table: how many bytes a tensor takes and how they become float32.
 
 A new storage type is one row. In a quantised type `block_elements` elements share `block_bytes` bytes, and a row of the
-last dimension is filled up to whole blocks. Names are those of the safetensors specification and of GGML.
+last dimension is filled up to whole blocks. Names are those of the safetensors specification and of GGML, whose types
+come from ggml.py when they are first asked for.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from diag.checkpoints import ggml
+from diag.checkpoints.ggml import decoder, ggml_type
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Decode = Callable[[Array], Array]
@@ -87,7 +88,17 @@ def _apr_q8(raw: Array) -> Array:
     return raw[4:].view("i1").astype(np.float32) * raw[:4].view("<f4")[0]
 
 
-DTYPES: dict[str, DType] = {
+class _DTypes(dict[str, DType]):
+    """The table by name. Errors of a look-up: KeyError for a name of no type; InputError for one that needs the `gguf`
+    package where that is not installed."""
+
+    def __missing__(self, name: str) -> DType:
+        kind = ggml_type(name)
+        self[name] = DType(kind.name, kind.block_bytes, decoder(kind), kind.block_elements)
+        return self[name]
+
+
+SAFETENSORS_TYPES = {
     d.name: d
     for d in (
         DType("F64", 8, _as("<f8")),
@@ -103,16 +114,13 @@ DTYPES: dict[str, DType] = {
         DType("U16", 2, _as("<u2")),
         DType("U8", 1, _as("u1")),
         DType("BOOL", 1, _as("u1")),
-        DType("APR_Q4", 18, _apr_q4, 32, rows=False),
-        DType("APR_Q8", 1, _apr_q8, rows=False, whole=4),
         # Eight-bit floats come with scales stored elsewhere; the bare numbers would mislead.
         DType("F8_E4M3", 1, None),
         DType("F8_E5M2", 1, None),
         DType("C64", 8, None),
-        *(
-            DType(kind.name, kind.block_bytes, ggml.decoder(kind), kind.block_elements)
-            for kind in ggml.GGML_TYPES
-            if not kind.plain
-        ),
     )
 }
+_APR_TYPES = {
+    d.name: d for d in (DType("APR_Q4", 18, _apr_q4, 32, rows=False), DType("APR_Q8", 1, _apr_q8, rows=False, whole=4))
+}
+DTYPES = _DTypes(SAFETENSORS_TYPES | _APR_TYPES)

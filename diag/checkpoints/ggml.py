@@ -1,16 +1,20 @@
-"""The storage types of GGML as a table, and their way to float32 through the `gguf` package.
+"""The storage types of GGML and their way to float32, from the `gguf` package's tables.
 
-Numbers, names and sizes: enum ggml_type of ggml.h and the table of sizes of gguf-py. A type the package cannot
-dequantise is listed without being readable. The package is imported when the first quantised tensor is decoded.
+The package is an optional extra: it is imported when a file with such types is opened, and its absence is an
+InputError that says what to install. A type that the package cannot dequantise is listed without being readable.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
+from types import ModuleType
 from typing import Any
 
 import numpy as np
+
+from diag.errors import InputError
 
 _Array = np.ndarray[Any, np.dtype[Any]]
 PIECE_BYTES = 1 << 18  # dequantised at once: the package holds several temporary arrays of the size of its result
@@ -18,58 +22,44 @@ PIECE_BYTES = 1 << 18  # dequantised at once: the package holds several temporar
 
 @dataclass(frozen=True)
 class GgmlType:
-    """A row: the number in the file, GGML's name, and the size of a block in elements and bytes. `readable`: whether
-    its blocks can be turned into numbers."""
+    """One type: GGML's name, and the size of a block in elements and bytes."""
 
-    number: int
     name: str
     block_elements: int
     block_bytes: int
-    readable: bool = True
-
-    @property
-    def plain(self) -> bool:
-        """Whether every element has bytes of its own; dtypes.py reads those."""
-        return self.block_elements == 1
 
 
-GGML_TYPES: tuple[GgmlType, ...] = (
-    GgmlType(0, "F32", 1, 4),
-    GgmlType(1, "F16", 1, 2),
-    GgmlType(2, "Q4_0", 32, 18),
-    GgmlType(3, "Q4_1", 32, 20),
-    GgmlType(6, "Q5_0", 32, 22),
-    GgmlType(7, "Q5_1", 32, 24),
-    GgmlType(8, "Q8_0", 32, 34),
-    GgmlType(9, "Q8_1", 32, 40, readable=False),
-    GgmlType(10, "Q2_K", 256, 84),
-    GgmlType(11, "Q3_K", 256, 110),
-    GgmlType(12, "Q4_K", 256, 144),
-    GgmlType(13, "Q5_K", 256, 176),
-    GgmlType(14, "Q6_K", 256, 210),
-    GgmlType(15, "Q8_K", 256, 292, readable=False),
-    GgmlType(16, "IQ2_XXS", 256, 66),
-    GgmlType(17, "IQ2_XS", 256, 74),
-    GgmlType(18, "IQ3_XXS", 256, 98),
-    GgmlType(19, "IQ1_S", 256, 50),
-    GgmlType(20, "IQ4_NL", 32, 18),
-    GgmlType(21, "IQ3_S", 256, 110),
-    GgmlType(22, "IQ2_S", 256, 82),
-    GgmlType(23, "IQ4_XS", 256, 136),
-    GgmlType(24, "I8", 1, 1),
-    GgmlType(25, "I16", 1, 2),
-    GgmlType(26, "I32", 1, 4),
-    GgmlType(27, "I64", 1, 8),
-    GgmlType(28, "F64", 1, 8),
-    GgmlType(29, "IQ1_M", 256, 56),
-    GgmlType(30, "BF16", 1, 2),
-    GgmlType(34, "TQ1_0", 256, 54),
-    GgmlType(35, "TQ2_0", 256, 66),
-    GgmlType(39, "MXFP4", 32, 17),
-    GgmlType(40, "NVFP4", 64, 36),
-    GgmlType(41, "Q1_0", 128, 18, readable=False),
-)
-BY_NUMBER = {kind.number: kind for kind in GGML_TYPES}
+def gguf_package(where: str = "") -> ModuleType:
+    """The `gguf` package; InputError about the file `where` when it is not installed."""
+    try:
+        import gguf
+    except ImportError:
+        raise InputError(
+            "reading GGUF files and GGML's quantised types needs the gguf package, which is not installed.",
+            where=where,
+            fix="Install it with: pip install 'subrandom[gguf]'.",
+        ) from None
+    return gguf
+
+
+def ggml_types(where: str = "") -> Mapping[int, GgmlType]:
+    """Every type by its number in a file. InputError about the file `where` without the package."""
+    gguf_package(where)
+    return _types()
+
+
+@cache
+def _types() -> Mapping[int, GgmlType]:
+    sizes = gguf_package().GGML_QUANT_SIZES
+    return {int(kind): GgmlType(kind.name, elements, nbytes) for kind, (elements, nbytes) in sizes.items()}
+
+
+def ggml_type(name: str) -> GgmlType:
+    """The type of this name. Errors: KeyError for a name that GGML does not have, InputError without the package."""
+    for kind in ggml_types().values():
+        if kind.name == name:
+            return kind
+    raise KeyError(name)
 
 
 def decoder(kind: GgmlType) -> Callable[[_Array], _Array] | None:
@@ -77,13 +67,14 @@ def decoder(kind: GgmlType) -> Callable[[_Array], _Array] | None:
 
     Cost of the result: its own 4 bytes an element plus a few MB, about 5 ns an element, up to 20 for the IQ types.
     """
-    if not kind.readable:
+    gguf = gguf_package()
+    which = gguf.GGMLQuantizationType[kind.name]
+    try:
+        gguf.dequantize(np.zeros(kind.block_bytes, np.uint8), which)
+    except NotImplementedError:
         return None
 
     def decode(raw: _Array) -> _Array:
-        from gguf import GGMLQuantizationType, dequantize
-
-        which = GGMLQuantizationType[kind.name]
         blocks = raw.size // kind.block_bytes
         values = np.empty((blocks, kind.block_elements), np.float32)
         step = max(1, PIECE_BYTES // kind.block_bytes)
@@ -92,7 +83,7 @@ def decoder(kind: GgmlType) -> Callable[[_Array], _Array] | None:
                 last = min(blocks, first + step)
                 # One row, because the package works through its rows in groups of 16 with a fixed cost for each.
                 piece = raw[first * kind.block_bytes : last * kind.block_bytes]
-                values[first:last] = dequantize(piece, which).reshape(-1, kind.block_elements)
+                values[first:last] = gguf.dequantize(piece, which).reshape(-1, kind.block_elements)
         return values.reshape(-1)
 
     return decode

@@ -1,6 +1,6 @@
 """Defects planted in copies of the healthy checkpoint: a table, and one small function for each.
 
-A function takes the raw arrays (u16 bit patterns of bfloat16, see `data.tensors`) and returns the arrays that differ.
+A function takes the raw arrays (u16 bit patterns of bfloat16, see tensors.py) and returns the arrays that differ.
 Every defect leaves names, shapes and types plausible: the file loads without an error, and the model is wrong.
 """
 
@@ -38,16 +38,10 @@ class Defect:
 def column_major(matrix: np.ndarray) -> np.ndarray:
     """The buffer of a column-major [out, in] matrix, read as row-major [out, in]: same shape, another matrix.
 
-    Writing W column-major lays out W.T row by row. Its inverse is `row_major`.
+    Writing W column-major lays out W.T row by row.
     """
     rows, columns = matrix.shape
     return np.ascontiguousarray(matrix.T).reshape(rows, columns)
-
-
-def row_major(matrix: np.ndarray) -> np.ndarray:
-    """Undo `column_major`: take the buffer of an [out, in] array for column-major."""
-    rows, columns = matrix.shape
-    return np.ascontiguousarray(matrix.reshape(columns, rows).T)
 
 
 def random_head(tensors: Tensors) -> Tensors:

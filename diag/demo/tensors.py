@@ -3,11 +3,11 @@
 numpy has no bfloat16: a tensor is held as its u16 bit patterns, so what is written is exactly what was read.
 """
 
-import json
 import os
 from pathlib import Path
 
 import numpy as np
+from safetensors import TensorSpec, deserialize, serialize
 
 Tensors = dict[str, np.ndarray]  # name -> u16 bit patterns of bfloat16, in the tensor's own shape
 
@@ -25,37 +25,26 @@ def to_bits(values: np.ndarray) -> np.ndarray:
 
 def read_tensors(path: Path) -> Tensors:
     """All tensors of a safetensors file that holds nothing but bfloat16 (the shipped checkpoint)."""
-    raw = path.read_bytes()
-    size = int.from_bytes(raw[:8], "little")
-    header = json.loads(raw[8 : 8 + size])
     tensors: Tensors = {}
-    for name, entry in header.items():
-        if name == "__metadata__":
-            continue
+    for name, entry in deserialize(path.read_bytes()):
         if entry["dtype"] != "BF16":
             raise ValueError(f"{path.name}: {name} is {entry['dtype']}, expected BF16")
-        begin, end = entry["data_offsets"]
-        data = np.frombuffer(raw, dtype="<u2", count=(end - begin) // 2, offset=8 + size + begin)
-        tensors[name] = data.reshape(entry["shape"])
+        tensors[name] = np.frombuffer(entry["data"], dtype="<u2").reshape(entry["shape"])
     return tensors
 
 
 def write_tensors(path: Path, tensors: Tensors) -> None:
-    """Write a safetensors file, tensors in name order, header padded with spaces to 8 bytes, and sync it to disk."""
-    header: dict[str, object] = {"__metadata__": {"format": "pt"}}
-    offset = 0
-    for name in sorted(tensors):
-        array = tensors[name]
-        if array.dtype != np.uint16:
-            raise ValueError(f"{name}: expected bit patterns as uint16, got {array.dtype}")
-        header[name] = {"dtype": "BF16", "shape": list(array.shape), "data_offsets": [offset, offset + array.nbytes]}
-        offset += array.nbytes
-    text = json.dumps(header, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)
+    """Write a safetensors file of bfloat16 and sync it to disk."""
+    kept = {name: np.ascontiguousarray(bits) for name, bits in tensors.items()}  # alive until the bytes are copied
+    for name, bits in kept.items():
+        if bits.dtype != np.dtype("<u2"):
+            raise ValueError(f"{name}: expected bit patterns as uint16, got {bits.dtype}")
+    specs = {
+        name: TensorSpec(dtype="bfloat16", shape=bits.shape, data_ptr=bits.ctypes.data, data_len=bits.nbytes)
+        for name, bits in kept.items()
+    }
+    data = serialize(specs, {"format": "pt"})
     with path.open("wb") as out:
-        out.write(len(text).to_bytes(8, "little"))
-        out.write(text)
-        for name in sorted(tensors):
-            out.write(np.ascontiguousarray(tensors[name], dtype="<u2").tobytes())
+        out.write(data)
         out.flush()
         os.fsync(out.fileno())

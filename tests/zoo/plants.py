@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from diag.demo.defects import EMBEDDING, HEAD, column_major, first_down_zero, norms_plus_one, random_head, row_major
+from diag.demo.defects import EMBEDDING, HEAD, column_major, first_down_zero, norms_plus_one, random_head
 from diag.demo.tensors import Tensors, read_tensors, to_bits, to_float, write_tensors
 
 LAYERS = 6
@@ -31,6 +31,12 @@ class Plant:
     config: dict[str, object] = field(default_factory=dict)
     kind: tuple[str, ...] = ("explained",)  # the conclusions that are right, with the reference
     kind_alone: tuple[str, ...] = ("explained",)
+
+
+def row_major(matrix: np.ndarray) -> np.ndarray:
+    """Undo `column_major`: take the buffer of an [out, in] array for column-major."""
+    rows, columns = matrix.shape
+    return np.ascontiguousarray(matrix.reshape(columns, rows).T)
 
 
 def _all(suffix: str, how: Callable[[np.ndarray], np.ndarray]) -> Callable[[Tensors], Tensors]:

@@ -19,6 +19,7 @@ from diag.checkpoints.dtypes import DTYPES
 from diag.checkpoints.formats.apr_names import EMBEDDING, HEAD, configuration, hugging_face_name
 from diag.checkpoints.formats.byte_ranges import check_byte_ranges
 from diag.checkpoints.formats.companions import tokenizer_in
+from diag.checkpoints.ggml import ggml_types
 from diag.checkpoints.reader import OpenedCheckpoint, TensorInfo
 from diag.checkpoints.transforms import Reshaped
 from diag.checkpoints.untrusted import is_text, json_object
@@ -35,7 +36,7 @@ MAX_DIMENSIONS = 8
 MAX_DIMENSION = 1 << 40
 FIX = "Copy or convert the file again."
 
-# Code in the index → row of DTYPES. 8 and 9 are what older files call 128 and 129.
+# Code in the index → name in DTYPES. 8 and 9 are what older files call 128 and 129.
 TYPES = {
     0: "F32",
     1: "F16",
@@ -45,13 +46,12 @@ TYPES = {
     5: "I64",
     6: "I8",
     7: "U8",
-    12: "Q4_K",
-    14: "Q6_K",
     128: "APR_Q4",
     8: "APR_Q4",
     129: "APR_Q8",
     9: "APR_Q8",
 }
+GGML_CODES = (12, 14)  # Q4_K and Q6_K, under GGML's own numbers
 # Flags that make a file unreadable here, in words, and flags that are only noted: (bit, words).
 REFUSED = (
     (0x0004, "the file is encrypted", "Decrypt it with the program that wrote it."),
@@ -228,11 +228,14 @@ def _tensor(entry: Entry, data_offset: int, where: str) -> TensorInfo:
 
     if not is_text(entry.name, MAX_NAME_BYTES) or not entry.name:
         raise bad("has an unusable name")
-    if entry.code not in TYPES:
+    if entry.code in GGML_CODES:
+        kind = ggml_types(where)[entry.code].name
+    elif entry.code in TYPES:
+        kind = TYPES[entry.code]
+    else:
         raise bad(f"has the unknown type {entry.code}")
     if any(n > MAX_DIMENSION for n in entry.shape):
         raise bad(f"has the impossible shape {str(list(entry.shape))[:80]}")
-    kind = TYPES[entry.code]
     nbytes = DTYPES[kind].nbytes(entry.shape)
     # A full shape over no bytes is a placeholder, such as a tied head: kept, so that the audit can name it.
     if entry.size not in (nbytes, 0):

@@ -68,8 +68,8 @@ def hf_config_from_gguf(
     found = GgufConfig()
     if name is not None:
         found.config |= {
-            "architectures": [row.class_name if row else name],
-            "model_type": row.model_type if row else name,
+            "architectures": [row.family.architectures[0] if row else name],
+            "model_type": row.family.model_types[0] if row else name,
         }
         for key, target in (row.keys if row else KEYS).items():
             if (value := _plain(values.get(f"{name}.{key}"))) is not None:
@@ -80,7 +80,7 @@ def hf_config_from_gguf(
     _vocabulary(found, values, shapes)
     if name is not None and row is not None:
         _of_family(found, name, row, values, shapes)
-        _rotary(found, name, row, values, read)
+        _rotary(found, name, values, read)
     return found
 
 
@@ -116,16 +116,16 @@ def _of_family(
         for key, tensor in row.flags.items():
             found.infer(key, tensor in shapes)
     head = "output.weight" in shapes
-    if not (head and row.tied_if_silent):
+    if not (head and row.family.defaults.tie_word_embeddings):  # such a head may be the copy of older exporters
         found.infer("tie_word_embeddings", not head)
-    if row.model_type in GEMMA_BY_HIDDEN:
+    if config["model_type"] in GEMMA_BY_HIDDEN:
         found.infer("query_pre_attn_scalar", _gemma_scalar(config, values.get(f"{name}.attention.scale")))
         pattern = values.get(f"{name}.attention.sliding_window_pattern")
         if isinstance(pattern, tuple) and len(pattern) == config.get("num_hidden_layers"):
             config["layer_types"] = ["sliding_attention" if slides else "full_attention" for slides in pattern]
         elif isinstance(pattern, int) and pattern > 0:
             config["sliding_window_pattern"] = pattern
-    if row.model_type == "olmo2" and config.get("sliding_window"):  # OLMo 3 is exported as "olmo2" with a window
+    if config["model_type"] == "olmo2" and config.get("sliding_window"):  # OLMo 3 is exported as "olmo2" with a window
         config |= {"architectures": ["Olmo3ForCausalLM"], "model_type": "olmo3"}
 
 
@@ -143,9 +143,7 @@ def _count(value: Any) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None
 
 
-def _rotary(
-    found: GgufConfig, name: str, row: Architecture, values: Mapping[str, Value], read: Callable[[str], Array | None]
-) -> None:
+def _rotary(found: GgufConfig, name: str, values: Mapping[str, Value], read: Callable[[str], Array | None]) -> None:
     config = found.config
 
     def number(key: str) -> float | None:
@@ -172,5 +170,6 @@ def _rotary(
         config["rope_scaling"] = scaling
     turning = _count(values.get(f"{name}.rope.dimension_count"))
     hidden, heads = _count(config.get("hidden_size")), _count(config.get("num_attention_heads"))
-    if row.model_type in ROTARY_SHARE and turning and hidden and heads and turning <= hidden // heads:
-        config[ROTARY_SHARE[row.model_type]] = partial_rotary(turning, hidden // heads)
+    share = ROTARY_SHARE.get(config["model_type"])
+    if share and turning and hidden and heads and turning <= hidden // heads:
+        config[share] = partial_rotary(turning, hidden // heads)

@@ -15,7 +15,7 @@ import numpy as np
 from diag.checkpoints.dtypes import DTYPES, Array
 from diag.checkpoints.formats.gguf_config import architecture_of, hf_config_from_gguf
 from diag.checkpoints.formats.gguf_header import MAGIC, GgufEntry, GgufHeader, read_header
-from diag.checkpoints.formats.gguf_names import Architecture, hugging_face_name
+from diag.checkpoints.formats.gguf_names import hugging_face_name
 from diag.checkpoints.reader import OpenedCheckpoint, TensorInfo
 from diag.checkpoints.transforms import Transposed
 from diag.errors import InputError
@@ -61,9 +61,9 @@ def open_path(path: Path) -> OpenedCheckpoint:
     found = hf_config_from_gguf(
         values, {name: e.shape for name, (_, e) in stored.items()}, lambda name: _small(files, stored.get(name))
     )
-    _, row = architecture_of(values)
+    architecture, _ = architecture_of(values)
     infos = [
-        _info(entry, part, row, found.config, files[part])
+        _info(entry, part, architecture, found.config, files[part])
         for part, entry in entries
         if entry.name not in found.consumed
     ]
@@ -82,9 +82,9 @@ def open_path(path: Path) -> OpenedCheckpoint:
 _ANOTHER = "Give a GGUF file of a whole model."
 
 
-def _info(entry: GgufEntry, part: int, row: Architecture | None, config: dict[str, object], file: Path) -> TensorInfo:
+def _info(entry: GgufEntry, part: int, architecture: str | None, config: dict[str, object], file: Path) -> TensorInfo:
     """The entry under its name in Hugging Face's code, with the transform that undoes what the exporter did."""
-    known = hugging_face_name(row, entry.name) if row else None
+    known = hugging_face_name(architecture, entry.name) if architecture else None
     if known is None:
         return TensorInfo(entry.name, entry.dtype, entry.shape, entry.offset, entry.nbytes, part)
     name, rule = known

@@ -7,13 +7,14 @@ Format: docs/gguf.md of ggml, and ggml's own reader for what real files hold (at
 from __future__ import annotations
 
 import struct
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from diag.checkpoints.dtypes import DTYPES
 from diag.checkpoints.formats.byte_ranges import check_byte_ranges
 from diag.checkpoints.formats.gguf_values import FIX, Cursor, Value, read_name, read_values
-from diag.checkpoints.ggml import BY_NUMBER
+from diag.checkpoints.ggml import GgmlType, ggml_types
 from diag.errors import InputError
 
 MAGIC = b"GGUF"
@@ -83,7 +84,8 @@ def _header(cursor: Cursor) -> GgufHeader:
         or alignment & (alignment - 1)
     ):
         raise cursor.bad(f"general.alignment is {str(alignment)[:40]}, not a power of two up to {MAX_ALIGNMENT:,}")
-    listed = [_entry(cursor, alignment) for _ in range(tensors)]
+    types = ggml_types(cursor.where)
+    listed = [_entry(cursor, alignment, types) for _ in range(tensors)]
     start = -(-cursor.place // alignment) * alignment
     entries = tuple(GgufEntry(name, dtype, shape, start + at, size) for name, dtype, shape, at, size in listed)
     return GgufHeader(version, values, entries, _unclaimed(entries, start, alignment, cursor))
@@ -103,7 +105,7 @@ def _wrong_version(version: int, where: str) -> InputError:
     )
 
 
-def _entry(cursor: Cursor, alignment: int) -> tuple[str, str, tuple[int, ...], int, int]:
+def _entry(cursor: Cursor, alignment: int, types: Mapping[int, GgmlType]) -> tuple[str, str, tuple[int, ...], int, int]:
     """Name, dtype, shape, offset from the start of the data, and size in bytes of the next tensor."""
     name = read_name(cursor, "a tensor")
     dimensions = cursor.u32()
@@ -114,9 +116,9 @@ def _entry(cursor: Cursor, alignment: int) -> tuple[str, str, tuple[int, ...], i
     number, offset = cursor.u32(), cursor.u64()
     if any(not 1 <= n <= MAX_DIMENSION for n in shape):
         raise cursor.bad(f"the tensor '{name[:100]}' has the impossible shape {str(list(shape))[:80]}")
-    if number not in BY_NUMBER:
+    if number not in types:
         raise cursor.bad(f"the tensor '{name[:100]}' has the type {number:,}, which is not known")
-    kind = BY_NUMBER[number]
+    kind = types[number]
     if (shape[-1] if shape else 1) % kind.block_elements:
         raise cursor.bad(
             f"the tensor '{name[:100]}' is {kind.name} in rows of {shape[-1] if shape else 1:,} elements, which is no "

@@ -10,7 +10,7 @@ import struct
 from pathlib import Path
 from typing import Any
 
-from diag.checkpoints.dtypes import DTYPES
+from diag.checkpoints.dtypes import SAFETENSORS_TYPES
 from diag.checkpoints.formats.byte_ranges import check_byte_ranges
 from diag.checkpoints.reader import TensorInfo
 from diag.checkpoints.untrusted import is_text, json_object
@@ -75,7 +75,7 @@ def _entry(name: str, entry: Any, start: int, where: str) -> TensorInfo:
     if not isinstance(entry, dict):
         raise bad("is not an object")
     dtype, shape, offsets = entry.get("dtype"), entry.get("shape"), entry.get("data_offsets")
-    if not isinstance(dtype, str) or dtype not in DTYPES:
+    if not isinstance(dtype, str) or dtype not in SAFETENSORS_TYPES:
         raise bad(f"has the unknown dtype {str(dtype)[:40]!r}")
     if (
         not isinstance(shape, list)
@@ -86,7 +86,7 @@ def _entry(name: str, entry: Any, start: int, where: str) -> TensorInfo:
     if not isinstance(offsets, list) or len(offsets) != 2 or not all(_is_count(n, 1 << 63) for n in offsets):
         raise bad(f"has impossible data_offsets {str(offsets)[:60]}")
     begin, end = offsets
-    nbytes = DTYPES[dtype].nbytes(shape)
+    nbytes = SAFETENSORS_TYPES[dtype].nbytes(shape)
     # A full shape over an empty range is a placeholder (aprender #2309): kept, so that the audit can name it.
     if begin > end or end - begin not in (nbytes, 0):
         raise bad(f"spans {end - begin:,} bytes, but {dtype} {shape} takes {nbytes:,}")

@@ -32,7 +32,7 @@ MAX_DIRECTORY_BYTES = 1 << 24  # the zip's list of entries: 100 bytes a storage
 MAX_STORAGES = 200_000
 FIX = "Save the state dict again with torch.save, or as .safetensors."
 
-# torch's class of a storage, or its dtype → row of DTYPES.
+# torch's class of a storage, or its dtype → name in DTYPES.
 STORED = {
     "FloatStorage": "F32",
     "HalfStorage": "F16",

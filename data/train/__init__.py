@@ -1,1 +1,0 @@
-"""How the shipped checkpoint was made: `prepare` collects and tokenises the text, `train` trains on one GPU."""

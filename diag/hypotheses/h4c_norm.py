@@ -5,13 +5,13 @@ from __future__ import annotations
 from diag.checkpoints.passes.stats import TensorStats
 from diag.hypotheses.base import Context, Hypothesis, Repair
 from diag.model.edits import FromReference, SetEps, Shift
+from diag.results import thresholds_checkpoints as limits
 from diag.results.finding import Signature
 
-# eps from 1e-12 to 1e-4 moved a trained model by less than 0.001 nats; 1e-3 by 0.015 (measured, 6.7 M Qwen2).
-EPS_SWEEP = (1e-8, 1e-6, 1e-5, 1e-3)
-PLAUSIBLE_EPS = (1e-8, 1e-4)
-# A norm's mean this far from the reference's, relative to the reference's own size, is no fine-tuning.
-REFERENCE_SHIFT = 0.25
+EPS_SWEEP = tuple(
+    t.value for t in (limits.EPS_SWEEP_1E8, limits.EPS_SWEEP_1E6, limits.EPS_SWEEP_1E5, limits.EPS_SWEEP_1E3)
+)
+PLAUSIBLE_EPS = (limits.PLAUSIBLE_EPS_LOW.value, limits.PLAUSIBLE_EPS_HIGH.value)
 
 
 def signature(context: Context) -> Signature:
@@ -77,7 +77,7 @@ def _not_finite(stats: TensorStats, theirs: TensorStats | None) -> bool:
 def _shifted(stats: TensorStats, theirs: TensorStats | None) -> bool:
     if theirs is None or stats.mean is None or theirs.mean is None or theirs.rms is None:
         return False
-    return abs(stats.mean - theirs.mean) > REFERENCE_SHIFT * max(theirs.rms, 1e-6)
+    return abs(stats.mean - theirs.mean) > limits.REFERENCE_SHIFT.value * max(theirs.rms, 1e-6)
 
 
 _WEIGHT_TESTS = {

@@ -6,14 +6,13 @@ from statistics import median
 
 from diag.hypotheses.base import Context, Hypothesis, Repair
 from diag.model.edits import FromReference, SkipBlock
+from diag.results import thresholds_checkpoints as limits
 from diag.results.baseline import LayerProbe
 from diag.results.finding import Signature
 
-# A matrix whose root mean square is this many times its siblings' in other layers (or as many times smaller) was not
-# trained with them. In the demo's model the layers of one kind lie within a factor of 1.1 (gate) to 2.4 (v).
-ODD_SCALE = 30.0
-# An update this small beside the stream it is added to contributes nothing; this large, it drowns it.
-NO_UPDATE, DROWNING = 1e-6, 1e3
+# A matrix this many times larger or smaller than its siblings in other layers was not trained with them.
+ODD_SCALE = limits.ODD_SCALE.value
+NO_UPDATE, DROWNING = limits.NO_UPDATE.value, limits.DROWNING.value
 
 
 def signature(context: Context) -> Signature:

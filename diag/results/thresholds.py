@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from diag.results import thresholds_shards
+from diag.results import thresholds_checkpoints, thresholds_shards
 from diag.results.threshold import Threshold
 
 MATERIAL_SE = Threshold(3.0, "standard errors", "product definition: Δ > 3 SE, paired per sequence")
@@ -22,8 +22,11 @@ CLAIM_TOLERANCE = Threshold(0.02, "nats", "product definition: a claim agrees wi
 
 
 def table() -> dict[str, dict[str, float | str]]:
-    """The thresholds as plain data, for records and reports. Those of a shard's audit are called shard_…"""
-    named = {f"shard_{name}": each for name, each in vars(thresholds_shards).items()} | globals()
+    """The thresholds as plain data, for records and reports. Those of a shard's audit are called shard_…, those of
+    weights checkpoint_…"""
+    rooms = {"shard": thresholds_shards, "checkpoint": thresholds_checkpoints}
+    named = {f"{room}_{name}": each for room, module in rooms.items() for name, each in vars(module).items()}
+    named |= globals()
     return {
         name.lower(): {"value": t.value, "unit": t.unit, "source": t.source}
         for name, t in named.items()

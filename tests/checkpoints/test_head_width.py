@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from diag.checkpoints import open_checkpoint
-from diag.checkpoints.identify.head_dim_from_rotary import SMALL, head_dim_from_rotary
+from diag.checkpoints.identify.head_dim_from_rotary import head_dim_from_rotary
 from diag.checkpoints.reader import Checkpoint
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "model"))
@@ -38,7 +38,7 @@ def test_only_the_true_width_of_the_demo_stands_out(healthy: Path) -> None:
     demo = open_checkpoint(healthy)
     assert head_dim_from_rotary(demo, 256, 256, 128) == 64
     assert head_dim_from_rotary(demo, 256, 128, 256) is None  # not its widths
-    assert head_dim_from_rotary(demo, SMALL, 256, 128) is None
+    assert head_dim_from_rotary(demo, 512, 256, 128) is None
 
 
 def test_untrained_weights_show_nothing_and_the_guess_is_called_one(random_llama: Checkpoint, tmp_path: Path) -> None:

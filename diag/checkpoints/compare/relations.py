@@ -18,10 +18,11 @@ from diag.checkpoints.passes.paired_sums import PairedSums
 from diag.checkpoints.passes.rounding import Rounding, coarsened
 from diag.checkpoints.reader import Checkpoint, TensorInfo
 from diag.checkpoints.transforms import PairedToHalves
+from diag.results.thresholds_checkpoints import RELATION_ELEMENTS, SUM_ROUNDING
 
 PIECE = 1 << 17  # elements compared at once: most rules end at their first piece
-SUMMED = 1e-9  # relative error of a sum of squares in another order, with room
-FEW = 8  # with fewer elements a factor or a shift fits by chance
+SUMMED = SUM_ROUNDING.value
+FEW = RELATION_ELEMENTS.value
 _RAW_CHUNK = 1 << 20
 
 Change = Callable[[Array], Array]

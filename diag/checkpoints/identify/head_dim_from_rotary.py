@@ -15,13 +15,13 @@ from diag.checkpoints.families import Family
 from diag.checkpoints.identify.family import MAX_LAYERS
 from diag.checkpoints.reader import Checkpoint
 from diag.checkpoints.signatures.rotary import cosines, sine
+from diag.results.thresholds_checkpoints import HEAD_WIDTH_BELOW, HEAD_WIDTH_RATIO, ROTARY_ERRORS, ROTARY_HEADS
 
-SMALL = 512  # hidden size of the smallest models of which infer.py's rule was checked; from there on it answers
 WIDTHS = (8, 16, 24, 32, 48, 64, 80, 96, 128, 256)
 # The sine term of a pair of rows that is not turned together is √2 of the mean |cosine|: noise. Measured on the trained
 # models of docs/signatures.md: at the true width 1.66 to 2.26, at half of it and below 1.22 to 1.48. Twice the true
 # width reaches the same values (rows of one frequency resemble each other across heads): so the smallest is taken.
-MIN_SINE_RATIO, MIN_ERRORS, MIN_HEADS = 1.56, 3.0, 8
+MIN_SINE_RATIO = HEAD_WIDTH_RATIO.value
 MOST_ELEMENTS, MOST_READ = 1 << 20, 1 << 22  # of one matrix, of all: 16 MB of float32
 # Where only a part of each head turns, the share of the family's transformers class.
 ROTARY_SHARE = {"gpt_neox": 0.25}
@@ -32,10 +32,10 @@ def head_dim_from_rotary(checkpoint: Checkpoint, hidden: int, q: int, kv: int) -
     that was never trained, has no rotary embedding, or keeps Q and K in adjacent-pair order.
 
     q, kv: rows of all queries and of all keys. The checkpoint needs a family and no model yet. Cost: Q and K of a few
-    layers are read, about 10 ms; nothing from SMALL on. Errors: InputError when the file became shorter.
+    layers are read, about 10 ms; nothing from HEAD_WIDTH_BELOW on. Errors: InputError when the file became shorter.
     """
     family = checkpoint.family
-    if family is None or family.defaults.rope_theta is None or not 0 < hidden < SMALL:
+    if family is None or family.defaults.rope_theta is None or not 0 < hidden < HEAD_WIDTH_BELOW.value:
         return None
     fits = [w for w in WIDTHS if q % w == 0 and kv % w == 0 and (q // w) % (kv // w) == 0]
     layers = list(_queries_and_keys(checkpoint, family, (q, kv, hidden))) if fits else []
@@ -50,10 +50,10 @@ def _pairs_exceed_noise(layers: list[tuple[Array, Array] | Array], width: int, s
     if turned < 4 or turned % 2:
         return False
     values = np.concatenate([_terms(rows, width, turned) for rows in layers])
-    if len(values) < MIN_HEADS or not np.isfinite(values).all():
+    if len(values) < ROTARY_HEADS.value or not np.isfinite(values).all():
         return False
     error = float(values.std(ddof=1)) / len(values) ** 0.5
-    return float(values.mean()) > max(MIN_SINE_RATIO, 2**0.5 + MIN_ERRORS * error)
+    return float(values.mean()) > max(MIN_SINE_RATIO, 2**0.5 + ROTARY_ERRORS.value * error)
 
 
 def _terms(rows: tuple[Array, Array] | Array, width: int, turned: int) -> Array:

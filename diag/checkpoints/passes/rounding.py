@@ -10,17 +10,15 @@ import numpy as np
 from diag.checkpoints.dtypes import DTYPES, Array
 from diag.checkpoints.reader import TensorInfo
 from diag.checkpoints.transforms import Plus, StoredTransform
+from diag.results.thresholds_checkpoints import ORDINARY_PEAK, QUANTISED_ROUNDING
 
 # Rounding to nearest moves a value by at most 2⁻ᵖ of itself; p is the significant bits of the type (IEEE 754).
 SIGNIFICANT_BITS = {"F64": 24, "F32": 24, "F16": 11, "BF16": 8}  # F64 is read as float32
 # Below its smallest normal number a float16 has a fixed spacing; half of it is lost.
 SMALLEST = {"F16": 2.0**-25}
 # A block quantiser of b bits steps by 2·max/2ᵇ; the step's root mean square error, 1/√12 of it, is about 1.2·2⁻ᵇ of the
-# values' own where the largest of a block is 2 times their root mean square. Twice that leaves room for heavy tails.
-QUANTISED = 2.5
+# values' own where the largest of a block is 2 times their root mean square. QUANTISED_ROUNDING allows twice that.
 _BITS = re.compile(r"(?:IQ|TQ|Q|MXFP|NVFP)([1-8])")
-# One scale for a whole tensor steps by its largest value, however far that lies out.
-ORDINARY_PEAK = 4.0
 
 
 @dataclass(frozen=True)
@@ -50,8 +48,9 @@ def rounding(here: TensorInfo, there: TensorInfo, peak: float = 0.0) -> Rounding
     absolute = sum(_offset(info.transform) * _step(info.dtype) + SMALLEST.get(info.dtype, 0.0) for info in infos)
     bits = [b for info in infos if (b := _quantised_bits(info.dtype))]
     if bits:
-        far_out = any(DTYPES[info.dtype].whole for info in infos)
-        norm = sum(QUANTISED * 2.0**-b for b in bits) * (max(1.0, peak / ORDINARY_PEAK) if far_out else 1.0)
+        one_scale = any(DTYPES[info.dtype].whole for info in infos)
+        norm = sum(QUANTISED_ROUNDING.value * 2.0**-b for b in bits)
+        norm *= max(1.0, peak / ORDINARY_PEAK.value) if one_scale else 1.0
         return Rounding(0.0, absolute, norm, f"{coarser.dtype} loses up to {norm:.1%} of a tensor's norm")
     relative = sum(_step(info.dtype) for info in infos)
     p = SIGNIFICANT_BITS.get(coarser.dtype)

@@ -22,13 +22,13 @@ from diag.checkpoints.passes.sums import RunningSums, flattened
 from diag.checkpoints.reader import Checkpoint, TensorInfo, changed
 from diag.errors import Cancelled
 from diag.progress import Progress, silent
+from diag.results.thresholds_checkpoints import CONSTANT_ROW_LENGTH
 
 THREADS = 2
 PIECE = 1 << 18  # elements looked at together: 1 MiB of float32, which stays in a core's cache
 # numba takes half a second to import: below this, NumPy is done earlier.
 COMPILED_FROM = 1 << 24
 SAMPLE = 1 << 12  # values kept for the histogram of a tensor
-CONSTANT_FROM = 8  # a shorter row may hold one value by chance, in a type of few bits
 BINS, SPAN = 32, 4.0  # the histogram: bins over ± SPAN root mean squares, the outer ones open
 _WIDE = 1 << 20  # a single row longer than this is looked at in stretches
 _HALVES = ("BF16", "F16")
@@ -41,7 +41,7 @@ class TensorScan:
 
     count: finite elements. total, squares: their sum and sum of squares. range: smallest and largest, None without any.
     row_squares [lines], column_squares [width]: squared norms (columns: None for a single row).
-    constant_rows: lines of CONSTANT_FROM or more elements that hold one value, not 0, each.
+    constant_rows: lines of CONSTANT_ROW_LENGTH or more elements that hold one value, not 0, each.
     histogram: int64 [BINS] of at most SAMPLE evenly spaced values, over ± SPAN root mean squares.
     digest: equal for equal tensors of one dtype and shape; different ones share it only where all these sums agree.
     """
@@ -147,7 +147,7 @@ def _scan(checkpoint: Checkpoint, info: TensorInfo, done: _Counter, stop: thread
 
 def _constant_rows(piece: Array) -> int:
     """Rows are compared whole only where the first element equals the last: one in hundreds."""
-    if piece.shape[1] < CONSTANT_FROM:
+    if piece.shape[1] < CONSTANT_ROW_LENGTH.value:
         return 0
     first = piece[:, 0]
     return sum(bool(first[row] and (piece[row] == first[row]).all()) for row in np.flatnonzero(first == piece[:, -1]))

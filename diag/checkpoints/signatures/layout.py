@@ -19,14 +19,11 @@ from diag.checkpoints.families import Side
 from diag.checkpoints.reader import Checkpoint, projections
 from diag.checkpoints.signatures.directions import FULL, GLANCE, READINGS, Sample, directions
 from diag.progress import Progress, part, silent
+from diag.results import thresholds_checkpoints as limits
 
-TOP = 8  # a score is the mean of the TOP largest correlations: not every matrix resembles every other
-# In units of the score that pure noise gets. In eleven trained models wrong readings reach 1.9 and right ones start at
-# 2.6; the right reading of a matrix leads its wrong ones by 1.5 or more (docs/signatures.md).
-CLEAR, LEAD = 2.3, 1.0
-# 95 % upper bound on the share of right matrices that get the warning: none of 531 did, in nine models that had no
-# part in setting the thresholds (Clopper-Pearson).
-FALSE_ALARMS = 0.006
+TOP = int(limits.LAYOUT_TOP.value)
+CLEAR, LEAD = limits.LAYOUT_CLEAR.value, limits.LAYOUT_LEAD.value  # in units of the score that pure noise gets
+FALSE_ALARMS = limits.LAYOUT_FALSE_ALARMS.value
 # Roles that share their other axis. Read in the wrong order they resemble each other through that axis, so they do not
 # vouch for one another until it is settled which readings are right.
 SHARED_AXIS = {
@@ -34,7 +31,7 @@ SHARED_AXIS = {
     "gate": "neurons", "up": "neurons", "gate_up": "neurons", "down": "neurons",
     "embedding": "tokens", "head": "tokens",
 }  # fmt: skip
-_SIGNIFICANT = 4.0  # standard deviations from which a single correlation counts while nothing is settled
+_SIGNIFICANT = limits.LAYOUT_SIGNIFICANT.value
 _BLOCK = 1 << 14  # pairs widened to float32 at once
 _STEPS = 100  # of the power iteration; the answer changes no more after about 20
 

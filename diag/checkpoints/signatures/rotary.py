@@ -16,10 +16,7 @@ import numpy as np
 
 from diag.checkpoints.dtypes import DTYPES, Array
 from diag.checkpoints.reader import Checkpoint, projections
-
-# A pairing is named when its lead exceeds both: this many times the typical cosine, and this many standard errors.
-MIN_LEAD, MIN_ERRORS = 0.25, 3.0
-MIN_HEADS = 8  # fewer give no standard error to rely on
+from diag.results.thresholds_checkpoints import ROTARY_ERRORS, ROTARY_HEADS, ROTARY_LEAD
 
 
 @dataclass(frozen=True)
@@ -68,10 +65,10 @@ def pairing(layers: Iterable[tuple[Array, Array]]) -> RotaryScore | None:
     number of them, heads a multiple of kv heads; other layers are passed over."""
     found = [_leads(q, k) for q, k in layers if q.shape[1] % 4 == 0 and len(k) and len(q) % len(k) == 0]
     leads = np.concatenate(found) if found else np.empty(0)
-    if len(leads) < MIN_HEADS or not np.isfinite(leads).all():
+    if len(leads) < ROTARY_HEADS.value or not np.isfinite(leads).all():
         return None
     lead, stderr = float(leads.mean()), float(leads.std(ddof=1) / np.sqrt(len(leads)))
-    named = abs(lead) > max(MIN_LEAD, MIN_ERRORS * stderr)
+    named = abs(lead) > max(ROTARY_LEAD.value, ROTARY_ERRORS.value * stderr)
     agreeing = sum(bool(part.mean() * lead > 0) for part in found)
     return RotaryScore(
         lead=lead,

@@ -10,8 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from diag import catalogue
-from diag.catalogue import Catalogue, Kind, scan
+from diag.catalogue import Catalogue, Kind, scan, walk
 from diag.errors import InputError
 from diag.settings import Settings, load_settings
 
@@ -86,6 +85,7 @@ CHECKPOINTS = {
     ("config.json", "weights.bin"): ["weights.bin"],
     ("weights.bin",): [],
     ("consolidated.00.pth", "ckpt.pt", "optimizer.pt", "rng_state.pth"): ["ckpt.pt", "consolidated.00.pth"],
+    ("model.ckpt", "optimizer.ckpt"): ["model.ckpt"],
     ("config.json", "model.safetensors", "pytorch_model.bin"): [".", "pytorch_model.bin"],
 }  # fmt: skip
 SHARDS = {
@@ -243,10 +243,10 @@ def test_depth_entries_and_visits_are_bounded(tmp_path: Path, monkeypatch: pytes
     assert _ids(scan(_settings(root)), "shard") == ["data/1/2/3/4/5/6"]
     for i in range(9):
         _write(root / f"s{i}" / "shard-0.bin")
-    monkeypatch.setattr(catalogue, "MAX_ENTRIES", 5)
+    monkeypatch.setattr(walk, "MAX_ENTRIES", 5)
     found = scan(_settings(root))
     assert len(found.entries) == 5 and any("more than 5 entries" in note for note in found.notes)
-    monkeypatch.setattr(catalogue, "MAX_VISITED", 3)
+    monkeypatch.setattr(walk, "MAX_VISITED", 3)
     found = scan(_settings(root))
     assert len(found.entries) <= 3 and any("more than 3 files" in note for note in found.notes)
 

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from diag.errors import InputError
+from diag.listing import Lister
 
 # The integer types that `--dtype` names for a file that does not say; NumPy codes without a byte order.
 DTYPES: dict[str, str] = {"u16": "u2", "u32": "u4", "i32": "i4", "i64": "i8"}
@@ -129,8 +130,8 @@ class TokenDataset:
     separator: the id that ends documents, as the format or the manifest states it; untrusted. boundaries: where the
     format states the ends of documents, "" if it does not. manifest: the object found beside the files, as it stands
     and *untrusted*, or None. vocab_size: the manifest's claim, if it is a plausible number. notes: what a reader of the
-    numbers should know, one sentence each (a manifest that counts otherwise, files left out). others_told: whether the
-    notes say which files of the folder were left out. bad_files: what could not be used.
+    numbers should know, one sentence each (a manifest that counts otherwise, files left out). left_out_noted: whether
+    the notes already say that token files of the folder were left out. bad_files: what could not be used.
     """
 
     path: Path
@@ -146,7 +147,7 @@ class TokenDataset:
     manifest: dict[str, Any] | None = field(default=None, repr=False, compare=False)
     vocab_size: int | None = None
     notes: tuple[str, ...] = ()
-    others_told: bool = False
+    left_out_noted: bool = False
     bad_files: tuple[BadFile, ...] = ()
 
     @property
@@ -188,9 +189,20 @@ class TokenDataset:
 
 @dataclass(frozen=True)
 class Format:
-    """A row of the table of readers. `claims(path, head)` looks at the path and the first bytes of a file (empty for
-    a folder); `open(path, dtype)` returns the shard or raises InputError."""
+    """A row of the table of readers: all that is known of a format.
+
+    claims(path, head): whether this row opens a path, by the first bytes of the file (empty for a folder) or by names.
+    open(path, dtype): the dataset, or InputError. lists: what of a folder is offered for opening, by names alone.
+    suffixes: of the files that hold ids or lead to them. magics: (first bytes, what a file that starts so is called);
+    among headerless files such a file is refused. companions: files beside the ids that change what they mean (see
+    listing.companions). is_read: False for a format that is recognised and refused by its name.
+    """
 
     name: str
     claims: Callable[[Path, bytes], bool]
     open: Callable[[Path, str | None], TokenDataset]
+    lists: Lister
+    suffixes: tuple[str, ...] = ()
+    magics: tuple[tuple[bytes, str], ...] = ()
+    companions: tuple[str, ...] = ()
+    is_read: bool = True

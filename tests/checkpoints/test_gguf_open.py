@@ -122,7 +122,7 @@ def test_a_folder_of_gguf(tmp_path: Path) -> None:
     (tmp_path / "tokenizer.json").write_text("{}")
     assert open_checkpoint(tmp_path).tokenizer_dir == tmp_path
     shutil.copy(file, tmp_path / "n.gguf")
-    with pytest.raises(InputError, match="2 GGUF files"):
+    with pytest.raises(InputError, match="2 weight files"):
         open_checkpoint(tmp_path)
 
 

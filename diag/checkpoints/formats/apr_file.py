@@ -91,8 +91,8 @@ class Entry:
 
 
 def claims(path: Path, head: bytes) -> bool:
-    """By the magic of either version, or by the suffix."""
-    return head.startswith((MAGIC, MAGIC_V1)) or path.suffix.lower() == ".apr"
+    """By the magic of either version."""
+    return head.startswith((MAGIC, MAGIC_V1))
 
 
 def open_file(path: Path) -> OpenedCheckpoint:

@@ -22,30 +22,20 @@ from diag.errors import InputError
 
 MAX_PARTS = 1_000
 MAX_SMALL_ELEMENTS = 4_096  # of a tensor that is read on opening: a number for each rotary frequency
-OTHER_WEIGHTS = ("*.safetensors", "*.bin", "*.pt", "*.pth", "*.apr")
 # What a GGUF file may hold instead of a model, by its `general.type`.
 NO_MODELS = {"adapter": "a LoRA adapter", "imatrix": "an importance matrix", "vocab": "a vocabulary"}
 _PART = re.compile(r"(?P<stem>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})\.gguf")
 
 
 def claims(path: Path, head: bytes) -> bool:
-    """By the magic, whatever the file is called; or a folder with .gguf files and no other weights."""
-    if not path.is_dir():
-        return head.startswith(MAGIC)
-    return next(path.glob("*.gguf"), None) is not None and not any(
-        next(path.glob(pattern), None) for pattern in OTHER_WEIGHTS
-    )
-
-
-def is_named(path: Path, head: bytes) -> bool:
-    """By the suffix: for files that no other reader claims by what they hold."""
-    return path.suffix == ".gguf"
+    """By the magic, whatever the file is called."""
+    return head.startswith(MAGIC)
 
 
 def open_path(path: Path) -> OpenedCheckpoint:
-    """Open a file, every part of a split one, or the one model of a folder. Reads headers, and rotary divisors of a
-    few KB. Errors: InputError of one line."""
-    files = _parts(_model_in(path) if path.is_dir() else path)
+    """Open a file, and every other part of a split one. Reads headers, and rotary divisors of a few KB. Errors:
+    InputError of one line."""
+    files = _parts(path)
     headers = [read_header(file) for file in files]
     _check_parts(files, headers)
     values = headers[0].values
@@ -121,16 +111,6 @@ def _small(files: Sequence[Path], at: tuple[int, GgufEntry] | None) -> Array | N
     if kind.decode is None or len(data) < entry.nbytes:
         return None
     return kind.floats(np.frombuffer(data, np.uint8), entry.shape)
-
-
-def _model_in(folder: Path) -> Path:
-    """The one model of a folder: its only file, or the first part of its only split one."""
-    found = sorted(file for file in folder.glob("*.gguf") if file.is_file())
-    firsts = [file for file in found if not (match := _PART.fullmatch(file.name)) or int(match["number"]) == 1]
-    if len(firsts) == 1:
-        return firsts[0]
-    names = ", ".join(file.name for file in found[:3])
-    raise InputError(f"there are {len(found)} GGUF files ({names}).", where=str(folder), fix="Name one of them.")
 
 
 def _parts(path: Path) -> tuple[Path, ...]:

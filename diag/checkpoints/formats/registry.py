@@ -1,4 +1,7 @@
-"""The table of readers, and `open_checkpoint`. A new format is one file and one row; the first to claim a path wins."""
+"""The table of readers, and `open_checkpoint`. A new format is one file and one row; the first to claim a path wins.
+
+The catalogue lists folders with the same table, so whatever is listed can be opened.
+"""
 
 from __future__ import annotations
 
@@ -6,33 +9,57 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from diag.checkpoints.formats import apr_file, gguf_file, hf_folder, safetensors_file, torch_file
+from diag.checkpoints.formats import apr_file, gguf_file, hf_folder, listing, safetensors_file, torch_file
+from diag.checkpoints.formats.companions import TOKENIZER_FILES
 from diag.checkpoints.identify.assemble import assemble
 from diag.checkpoints.reader import Checkpoint, OpenedCheckpoint
 from diag.errors import InputError
+from diag.listing import Lister, each_file, is_trainer_state
 
 HEAD_BYTES = 64
 
 
 @dataclass(frozen=True)
 class Format:
-    """A row of the table. `claims(path, head)` looks at the path and the first bytes of a file (empty for a folder);
-    `open(path)` reads headers only, and raises InputError in one line for whatever it cannot believe."""
+    """A row of the table: all that is known of a format.
+
+    claims(path, head): whether the format knows a path by the first bytes of the file (empty for a folder), or by a
+    name that nothing else has. suffixes: of files that no row claims, and of the weight file of a folder that no row
+    claims. open(path): reads headers only, and raises InputError in one line for whatever it cannot believe. lists:
+    what of a folder is offered for opening, by names alone. companions: files beside the weights that change what they
+    mean. joins_parts: whether `open` finds the other parts of a model that is split over several files.
+    """
 
     name: str
     claims: Callable[[Path, bytes], bool]
+    suffixes: tuple[str, ...]
     open: Callable[[Path], OpenedCheckpoint]
+    lists: Lister
+    companions: tuple[str, ...] = ("config.json", *TOKENIZER_FILES)
+    joins_parts: bool = False
 
 
-# What a file starts with says more than its name, so the formats with a magic come first.
+# What a file starts with says more than its name. The brace of safetensors is the weakest sign, so it comes last: GGUF
+# and .apr have the number of their tensors at the same byte, and 123 reads as a brace.
 FORMATS: tuple[Format, ...] = (
-    Format("GGUF", gguf_file.claims, gguf_file.open_path),
-    Format("Hugging Face folder", hf_folder.claims, hf_folder.open_path),
-    Format("safetensors", safetensors_file.claims, hf_folder.open_safetensors),
-    Format("apr", apr_file.claims, apr_file.open_file),
-    Format("torch", torch_file.claims, torch_file.open_file),
-    Format("safetensors by its name", safetensors_file.is_named, hf_folder.open_safetensors),
-    Format("GGUF by its name", gguf_file.is_named, gguf_file.open_path),
+    Format(
+        "Hugging Face folder",
+        hf_folder.claims,
+        (),
+        hf_folder.open_path,
+        listing.hf_folders,
+        ("config.json", *TOKENIZER_FILES, "*" + hf_folder.INDEX),
+    ),
+    Format("torch", torch_file.claims, torch_file.SUFFIXES, torch_file.open_file, listing.torch_files),
+    Format("apr", apr_file.claims, (".apr",), apr_file.open_file, each_file(".apr")),
+    Format("GGUF", gguf_file.claims, (".gguf",), gguf_file.open_path, listing.gguf_models, joins_parts=True),
+    Format(
+        "safetensors",
+        safetensors_file.claims,
+        (".safetensors",),
+        hf_folder.open_safetensors,
+        listing.safetensors_files,
+    ),
 )
 
 
@@ -42,14 +69,40 @@ def open_checkpoint(path: Path) -> Checkpoint:
     Errors: InputError of one line: nothing there, a format that is not read, a header that cannot be believed.
     """
     path = Path(path)
+    reader, found = _reader_of(path)
+    checkpoint = assemble(path, reader.open(found))
+    if not any(info.elements for info in checkpoint.tensors.values()):
+        raise InputError("the file holds no tensor.", where=str(path), fix="Save or copy the checkpoint again.")
+    return checkpoint
+
+
+def _reader_of(path: Path) -> tuple[Format, Path]:
+    """The row that opens a path, and what it opens: the path, or the one weight file of a folder."""
     head = _head(path)
-    for reader in FORMATS:
-        if reader.claims(path, head):
-            found = assemble(path, reader.open(path))
-            if not any(info.elements for info in found.tensors.values()):
-                raise InputError("the file holds no tensor.", where=str(path), fix="Save or copy the checkpoint again.")
-            return found
+    for row in FORMATS:
+        if row.claims(path, head):
+            return row, path
+    if path.is_dir():
+        return _reader_of(_weights_in(path))
+    for row in FORMATS:
+        if path.suffix.lower() in row.suffixes:
+            return row, path
     raise InputError("this is no weight file that is known.", where=str(path), fix=hf_folder.FIX)
+
+
+def _weights_in(folder: Path) -> Path:
+    """The file of a folder that has the first of all suffixes, in the order of the table."""
+    try:
+        files = sorted(file for file in folder.iterdir() if file.is_file())
+    except OSError as error:
+        raise InputError(f"it cannot be read: {error.strerror}.", where=str(folder), fix="Check the path.") from None
+    for row, suffix in ((each, suffix) for each in FORMATS for suffix in each.suffixes):
+        weights = [file for file in files if file.suffix.lower() == suffix and not is_trainer_state(file.name)]
+        if row.joins_parts:
+            weights = [parts[0] for parts in listing.models_in(weights)]
+        if weights:
+            return hf_folder.only_one(weights, "weight files", folder)
+    raise InputError("the folder holds no checkpoint.", where=str(folder), fix=hf_folder.FIX)
 
 
 def checksum_matches(checkpoint: Checkpoint) -> bool | None:

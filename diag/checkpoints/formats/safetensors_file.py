@@ -28,11 +28,6 @@ def claims(path: Path, head: bytes) -> bool:
     return head[8:9] == b"{"
 
 
-def is_named(path: Path, head: bytes) -> bool:
-    """By the suffix, for a file that starts as nothing known."""
-    return path.suffix.lower() == ".safetensors"
-
-
 def read_header(path: Path) -> tuple[dict[str, TensorInfo], tuple[str, ...]]:
     """Every tensor of the file, sorted by name, with absolute byte offsets; and notes about harmless oddities.
 

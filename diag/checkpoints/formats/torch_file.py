@@ -1,4 +1,4 @@
-"""PyTorch files (.bin, .pt, .pth): zip archives and the older format, listed without torch and without unpickling.
+"""PyTorch files (.bin, .pt, .pth, .ckpt), zip archives and the older format, listed without torch and unpickling.
 
 Source: torch/serialization.py. A zip archive holds data.pkl, which names storages, and one stored entry a storage; the
 older format is five pickles, then the storages one after the other, each behind its number of elements.
@@ -65,8 +65,8 @@ class _Place:
 
 
 def claims(path: Path, head: bytes) -> bool:
-    """A zip, or one of torch's suffixes."""
-    return head.startswith(ZIP_MAGIC) or path.suffix.lower() in SUFFIXES
+    """A zip archive. Files of the older format are known by their suffix."""
+    return head.startswith(ZIP_MAGIC)
 
 
 def open_file(path: Path) -> OpenedCheckpoint:

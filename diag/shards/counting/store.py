@@ -17,15 +17,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from diag.listing import companion_names
 from diag.shards.counting.counts import IdCounts, Int64
 from diag.shards.counting.documents import BUCKETS, Documents
 from diag.shards.counting.summary import LongestRun, Plan, ShardSummary
+from diag.shards.formats.registry import FORMATS
 from diag.shards.reader import TokenDataset
 
 VERSION = 1  # of the layout below and of what the numbers mean: a change of either makes old files unknown
 MAX_BYTES = 2 << 30  # about 3,000 files of a 150,000-entry vocabulary; the least recently used go first
 _SUFFIX = ".summary.npz"
-_BESIDE = (".idx", ".index", ".metadata", ".csv.gz")  # files that say where documents end
+# What lies beside one file and says where documents end.
+_COMPANIONS = [pattern for row in FORMATS for pattern in row.companions if "{" in pattern]
 _RUN = ("length", "id", "file", "position")
 
 
@@ -77,9 +80,9 @@ class Store:
 def key_of(dataset: TokenDataset, index: int, plan: Plan, first: int) -> str:
     """Names the summary of the first `first` ids of a file: changes with its place, size, time, reading and plan."""
     path = dataset.shards[index].path
-    beside = [path.with_suffix(suffix) for suffix in _BESIDE] + [Path(f"{path}{suffix}") for suffix in _BESIDE]
+    companions = [path.with_name(name) for name in companion_names(_COMPANIONS, path)]
     stamps = []
-    for file in (path, *beside):
+    for file in (path, *companions):
         with suppress(OSError):
             stat = file.stat()
             stamps.append((file.name, stat.st_size, stat.st_mtime_ns))

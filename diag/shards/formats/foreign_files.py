@@ -2,51 +2,52 @@
 
 from __future__ import annotations
 
-import json
+from dataclasses import dataclass
 from pathlib import Path
 
 from diag.errors import InputError
 
 HEAD_BYTES = 4096
 
-_NOT_YET = "is not read yet"
-_CHECKPOINT = "is a checkpoint, not a token shard"
-_ARCHIVE = "is an archive, not a token file"
-_FOREIGN = "has another format than the files around it"
-_UNSAFE = "is never unpickled, because that can run any code"
-_FIXES = {
-    _CHECKPOINT: "",
-    _ARCHIVE: "Unpack it first.",
-    _FOREIGN: "Open it by itself.",
-    _UNSAFE: "Save the ids as .npy.",
-}
 
-# (first bytes, what the file is, what to say of it). All are four bytes or longer and, read as one u32, larger than
-# any vocabulary, so that no headerless shard is refused by accident. Those that are _FOREIGN have a reader of their
-# own, which comes first: here they are met among headerless files only.
-_MAGICS: tuple[tuple[bytes, str, str], ...] = (
-    (b"\x93NUMPY", "A NumPy array", _FOREIGN),
-    (b"PAR1", "A Parquet file", _FOREIGN),
-    (b"ARROW1", "An Arrow file", _FOREIGN),
-    (b"MMIDIDX\0\0", "A Megatron index", _FOREIGN),
-    ((20240520).to_bytes(4, "little"), "An llm.c token file (magic 20240520, 16-bit ids)", _FOREIGN),
-    ((20240801).to_bytes(4, "little"), "An llm.c token file (magic 20240801, 32-bit ids)", _FOREIGN),
-    ((20240522).to_bytes(4, "little"), "An llm.c evaluation file (magic 20240522)", "holds no training tokens"),
-    (b"TNTIDX\0\0", "An index of the first Megatron layout (TNTIDX)", _NOT_YET),
+@dataclass(frozen=True)
+class Refusal:
+    """What to say of a file after its name, and what to do instead."""
+
+    says: str
+    fix: str = ""
+
+
+NOT_YET = Refusal("is not read yet", "Convert it to headerless u32 ids in a .bin file.")
+_CHECKPOINT = Refusal("is a checkpoint, not a token shard")
+_ARCHIVE = Refusal("is an archive, not a token file", "Unpack it first.")
+_OTHER_FORMAT = Refusal("has another format than the files around it", "Open it by itself.")
+_UNSAFE = Refusal("is never unpickled, because that can run any code", "Save the ids as .npy.")
+_NO_TOKENS = Refusal("holds no training tokens")
+_BESIDE_DS = Refusal("holds no token ids; name the .ds file beside it")
+
+TOKEN_MAGICS: dict[bytes, str] = {}
+"""(first bytes → what such a file is called) of the token formats that have a reader. The registry fills this from its
+rows: a path that starts so has its own reader, so these files are met among headerless ones only."""
+
+_ZIP = b"PK\x03\x04"
+# (first bytes, what the file is, what to say of it). These and TOKEN_MAGICS are four bytes or longer and, read as one
+# u32, larger than any vocabulary, so that no headerless shard is refused by accident.
+_MAGICS: tuple[tuple[bytes, str, Refusal], ...] = (
+    ((20240522).to_bytes(4, "little"), "An llm.c evaluation file (magic 20240522)", _NO_TOKENS),
+    (b"TNTIDX\0\0", "An index of the first Megatron layout (TNTIDX)", NOT_YET),
     (b"GGUF", "A GGUF file", _CHECKPOINT),
     (b"APR\0", "An .apr file", _CHECKPOINT),
     (b"\x80\x02\x8a\x0a", "A PyTorch file", _CHECKPOINT),
-    (b"PK\x03\x04", "A zip file", _ARCHIVE),
     (b"\x28\xb5\x2f\xfd", "A zstd file", _ARCHIVE),
     (b"\xfd7zXZ", "An xz file", _ARCHIVE),
     (b"7z\xbc\xaf", "A 7z file", _ARCHIVE),
 )
 # Two bytes of gzip, or the FF FF FF FF of an Arrow stream, are also plausible ids: the suffix decides.
-_SUFFIXES: dict[str, tuple[str, str]] = {
-    ".idx": ("An index file that is not Megatron's", _NOT_YET),
-    ".index": ("An index", "holds no token ids; name the .ds file beside it"),
-    ".metadata": ("A metadata file", "holds no token ids; name the .ds file beside it"),
-    ".mds": ("A MosaicML MDS shard", _NOT_YET),
+_SUFFIXES: dict[str, tuple[str, Refusal]] = {
+    ".idx": ("An index file that is not Megatron's", NOT_YET),
+    ".index": ("An index", _BESIDE_DS),
+    ".metadata": ("A metadata file", _BESIDE_DS),
     ".safetensors": ("A safetensors file", _CHECKPOINT),
     ".pt": ("A PyTorch file", _CHECKPOINT),
     ".pth": ("A PyTorch file", _CHECKPOINT),
@@ -83,44 +84,36 @@ def read_head(path: Path) -> bytes:
 def refuse(path: Path, head: bytes, dtype: str | None = None) -> None:
     """InputError when `path`, which starts with `head`, is known to be something other than headerless ids."""
     suffix = path.suffix.lower()
-    for magic, name, says in _MAGICS:
+    for magic, name in TOKEN_MAGICS.items():
         if head.startswith(magic):
-            torch = name == "A zip file" and b"/data.pkl" in head
-            raise _refusal(path, *(("A PyTorch file", _CHECKPOINT) if torch else (name, says)))
+            raise refusal(path, name, _OTHER_FORMAT)
+    for magic, name, why in _MAGICS:
+        if head.startswith(magic):
+            raise refusal(path, name, why)
+    if head.startswith(_ZIP):
+        of_torch = b"/data.pkl" in head
+        raise refusal(path, "A PyTorch file", _CHECKPOINT) if of_torch else refusal(path, "A zip file", _ARCHIVE)
     if head[257:262] == b"ustar":
-        raise _refusal(path, "A tar file", _ARCHIVE)
+        raise refusal(path, "A tar file", _ARCHIVE)
     if suffix in _SUFFIXES:
-        raise _refusal(path, *_SUFFIXES[suffix])
+        raise refusal(path, *_SUFFIXES[suffix])
     if suffix in _TEXT_SUFFIXES or _is_text(head, dtype):
         raise InputError(
             "This is text, not token ids.", where=str(path), fix="Tokenize it first, or name its tokenized shard."
         )
-    if suffix == ".bin" and path.name.startswith("chunk-") and (path.parent / "index.json").is_file():
-        kind = _index_kind(path.parent / "index.json")
-        if kind:
-            raise _refusal(path, kind, _NOT_YET)
 
 
 def refuse_folder(path: Path, names: list[str]) -> None:
-    """InputError when the file `names` in a folder say that it is a data set of a known format that is not read, or
-    that nothing in it can be one."""
-    if "index.json" in names:
-        kind = _index_kind(path / "index.json")
-        if kind:
-            raise _refusal(path, kind, _NOT_YET)
-    if any(Path(name).suffix.lower() in TOKEN_SUFFIXES for name in names):
-        return
+    """InputError for a folder without token files, if a file in it is known to be something else."""
     for name in names:
-        if Path(name).suffix.lower() in _SUFFIXES:
-            raise _refusal(path / name, *_SUFFIXES[Path(name).suffix.lower()])
+        suffix = Path(name).suffix.lower()
+        if suffix in _SUFFIXES:
+            raise refusal(path / name, *_SUFFIXES[suffix])
 
 
-TOKEN_SUFFIXES = frozenset({".bin", ".npy", ".ds", ".parquet", ".arrow", ".idx"})
-
-
-def _refusal(path: Path, name: str, says: str) -> InputError:
-    fix = _FIXES.get(says, "Convert it to headerless u32 ids in a .bin file." if says == _NOT_YET else "")
-    return InputError(f"{name} {says}.", where=str(path), fix=fix)
+def refusal(path: Path, name: str, why: Refusal) -> InputError:
+    """The sentence about `path`, which is called `name`."""
+    return InputError(f"{name} {why.says}.", where=str(path), fix=why.fix)
 
 
 def _is_text(head: bytes, dtype: str | None) -> bool:
@@ -136,11 +129,3 @@ def _is_utf8(head: bytes) -> bool:
     except UnicodeDecodeError as error:
         return len(head) == HEAD_BYTES and error.start > len(head) - 4  # a character cut by the end of the head
     return True
-
-
-def _index_kind(path: Path) -> str | None:
-    # Folders of real data sets have indices of many megabytes; the words looked for stand at the start.
-    head = read_head(path).decode("utf-8", errors="replace")
-    if json.dumps("data_format") in head:
-        return "A litdata data set"
-    return "A MosaicML MDS data set" if '"mds"' in head else None

@@ -31,6 +31,11 @@ class IdType:
     dtype: str
     byte_order: str = "little"
 
+    @classmethod
+    def parse(cls, text: str) -> IdType:
+        """From what str() gives, such as "u16 little"."""
+        return cls(*text.split())
+
     def __str__(self) -> str:
         return f"{self.dtype} {self.byte_order}"
 

@@ -18,7 +18,7 @@ from diag.shards.reader import STORED_DTYPES, Mapped, ShardFile, TokenDataset
 
 NAME = "llm.c"
 HEADER_BYTES = 1024
-_DTYPES = {20240520: "u16", 20240801: "u32"}  # by magic
+DTYPES = {20240520: "u16", 20240801: "u32"}  # by magic
 _VERSIONS = {"u16": (1,), "u32": (1, 7)}
 # What the writers of these files put between documents: GPT-2's <|endoftext|>, and Llama 3's <|begin_of_text|>.
 _SEPARATORS = {"u16": 50256, "u32": 128000}
@@ -27,9 +27,9 @@ _SEPARATORS = {"u16": 50256, "u32": 128000}
 def claims(path: Path, head: bytes) -> bool:
     """By the magic; a folder by that of its first `.bin` that is not empty."""
     if not path.is_dir():
-        return _magic(head) in _DTYPES
+        return _magic(head) in DTYPES
     heads = (read_head(each) for each in with_suffix(path, ".bin") if each.is_file())
-    return _magic(next((head for head in heads if head), b"")) in _DTYPES
+    return _magic(next((head for head in heads if head), b"")) in DTYPES
 
 
 def open_files(path: Path, dtype: str | None) -> TokenDataset:
@@ -51,7 +51,7 @@ def _opened(path: Path) -> GatheredFile:
     head, size = read_head(path), size_of(path)
     if not head:
         return GatheredFile(ShardFile(path, 0, Mapped(path, np.dtype("<u2"), 0)), None)
-    dtype = _DTYPES.get(_magic(head))
+    dtype = DTYPES.get(_magic(head))
     if dtype is None:
         refuse(path, head)
         raise InputError("This does not start with the header of an llm.c token file.", where=str(path))

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from diag.errors import InputError
 from diag.shards.formats import headerless
+from diag.shards.formats.foreign_files import refuse_folder
 from diag.shards.formats.gather import names_in, with_suffix
 from diag.shards.formats.guess import IdType
 from diag.shards.formats.manifest import SCHEMA, Manifest, disagreements, read_manifest
@@ -63,6 +64,7 @@ def open_files(path: Path, dtype: str | None) -> TokenDataset:
         manifest=manifest.content,
         vocab_size=manifest.vocab_size,
         notes=(*(_of_names(paths, left_out) if whole_folder else ()), *dataset.notes, *off, *manifest.notes),
+        left_out_noted=left_out > 0,
     )
 
 
@@ -89,6 +91,7 @@ def _listed(folder: Path) -> tuple[list[Path], int]:
     bins = with_suffix(folder, ".bin")
     shards = [path for path in bins if path.name.startswith("shard-")]
     if not bins:
+        refuse_folder(folder, names_in(folder))
         inner = [name for name in names_in(folder) if (folder / name).is_dir()][:_SHOWN_FOLDERS]
         raise InputError(
             "The folder holds no token file that is known.",

@@ -1,4 +1,7 @@
-"""The table of readers, and `open_shard`. A new format is one file and one row; the first that claims a path wins."""
+"""The table of readers, and `open_shard`. A new format is one file and one row; the first that claims a path wins.
+
+The catalogue lists folders with the same table, so whatever is listed can be opened.
+"""
 
 from __future__ import annotations
 
@@ -6,44 +9,107 @@ from dataclasses import replace
 from pathlib import Path
 
 from diag.errors import InputError, one_line
-from diag.shards.formats import arrow, datatrove, dolma, llmc, megatron, npy, parquet, pretokenize
-from diag.shards.formats.foreign_files import TOKEN_SUFFIXES, read_head, refuse, refuse_folder
+from diag.listing import corpora, nothing
+from diag.shards.formats import arrow, datatrove, dolma, listing, llmc, megatron, npy, parquet, pretokenize, unread
+from diag.shards.formats.foreign_files import TOKEN_MAGICS, read_head, refuse
 from diag.shards.formats.gather import names_in
+from diag.shards.formats.guess import IdType
 from diag.shards.reader import DTYPES, Format, Sniff, TokenDataset
 
-DECIDING_IDS = 1 << 16  # looked at to choose between readings
+DECIDING_IDS = 1 << 16  # looked at to choose between types
 
 # What has a magic or an index comes first. Headerless files have nothing to be recognised by, so they come last.
 FORMATS: tuple[Format, ...] = (
-    Format(npy.NAME, npy.claims, npy.open_files),
-    Format(parquet.NAME, parquet.claims, parquet.open_files),
-    Format(arrow.NAME, arrow.claims, arrow.open_files),
-    Format(megatron.NAME, megatron.claims, megatron.open_files),
-    Format(llmc.NAME, llmc.claims, llmc.open_files),
-    Format(datatrove.NAME, datatrove.claims, datatrove.open_files),
-    Format(dolma.NAME, dolma.claims, dolma.open_files),
-    Format(pretokenize.NAME, pretokenize.claims, pretokenize.open_files),
+    Format(unread.MDS_NAME, unread.claims_mds, unread.refuse_as(unread.MDS_NAME), nothing, is_read=False),
+    Format(unread.LITDATA_NAME, unread.claims_litdata, unread.refuse_as(unread.LITDATA_NAME), nothing, is_read=False),
+    Format(
+        npy.NAME,
+        npy.claims,
+        npy.open_files,
+        corpora(".npy", unless=".bin"),
+        suffixes=(".npy",),
+        magics=((npy.MAGIC, "A NumPy array"),),
+    ),
+    Format(
+        parquet.NAME,
+        parquet.claims,
+        parquet.open_files,
+        corpora(".parquet", unless=".bin"),
+        suffixes=(".parquet",),
+        magics=((parquet.MAGIC, "A Parquet file"),),
+    ),
+    Format(
+        arrow.NAME,
+        arrow.claims,
+        arrow.open_files,
+        listing.arrow,
+        suffixes=(".arrow",),
+        magics=((arrow.MAGIC, "An Arrow file"),),
+        companions=("state.json", "dataset_info.json"),
+    ),
+    Format(
+        megatron.NAME,
+        megatron.claims,
+        megatron.open_files,
+        listing.megatron_pairs,
+        suffixes=(".idx", ".bin"),
+        magics=((megatron.MAGIC, "A Megatron index"),),
+        companions=("{stem}.idx",),
+    ),
+    Format(
+        llmc.NAME,
+        llmc.claims,
+        llmc.open_files,
+        listing.bins,
+        suffixes=(".bin",),
+        magics=tuple(
+            (magic.to_bytes(4, "little"), f"An llm.c token file (magic {magic}, {dtype[1:]}-bit ids)")
+            for magic, dtype in llmc.DTYPES.items()
+        ),
+    ),
+    Format(
+        datatrove.NAME,
+        datatrove.claims,
+        datatrove.open_files,
+        corpora(".ds"),
+        suffixes=(".ds",),
+        companions=("{name}.index", "{name}.metadata"),
+    ),
+    Format(
+        dolma.NAME,
+        dolma.claims,
+        dolma.open_files,
+        corpora(".npy", unless=".bin"),
+        suffixes=(".npy",),
+        companions=("{stem}" + dolma.TABLE,),
+    ),
+    Format(
+        pretokenize.NAME,
+        pretokenize.claims,
+        pretokenize.open_files,
+        listing.bins,
+        suffixes=(".bin",),
+        companions=("manifest.json",),
+    ),
 )
+TOKEN_SUFFIXES = frozenset(suffix for row in FORMATS for suffix in row.suffixes)
+TOKEN_MAGICS.update(magic for row in FORMATS for magic in row.magics)
 
 
 def open_shard(path: Path, *, dtype: str | None = None, vocab_size: int | None = None) -> TokenDataset:
     """Open a token file or a folder of them.
 
     dtype (u16, u32, i32, i64) overrides the type of ids where the format does not state one. vocab_size decides where
-    several types would fit and one of them alone gives ids below it. InputError, in one
-    sentence, for anything else: a missing path, a format that is not read, a size that is no whole number of ids,
-    no ids at all. Costs one short read per file; what else a format costs stands with its reader.
+    several types would fit and one of them alone gives ids below it. InputError, in one sentence, for anything else: a
+    missing path, a format that is not read, a size that is no whole number of ids, no ids at all. Costs one short read
+    per file; what else a format costs stands with its reader.
     """
     path = Path(path)
     if dtype is not None and dtype not in DTYPES:
         raise InputError(f"'{dtype}' is no type of token ids.", fix=f"Use one of {', '.join(DTYPES)}.")
     if not _exists(path):
         raise InputError("No such file or folder.", where=str(path), fix="Check the path.")
-    if path.is_dir():
-        head = b""
-        refuse_folder(path, names_in(path))
-    else:
-        head = read_head(path)
+    head = b"" if path.is_dir() else read_head(path)
     for reader in FORMATS:
         if reader.claims(path, head):
             dataset = reader.open(path, dtype)
@@ -59,16 +125,16 @@ def open_shard(path: Path, *, dtype: str | None = None, vocab_size: int | None =
 
 
 def _decided(dataset: TokenDataset, reader: Format, vocab_size: int) -> TokenDataset:
-    """Of the readings that survive, the only one whose first ids are all below the vocabulary; else the shard as it
-    is."""
+    """The dataset, read with the one type that fits and whose first ids are all below the vocabulary; unchanged where
+    there are none or several such types."""
 
     def fits(read: TokenDataset) -> bool:
         ids = next((read.ids(i, 0, DECIDING_IDS) for i, file in enumerate(read.shards) if file.tokens), None)
         return ids is not None and bool((ids < vocab_size).all() and (ids >= 0).all())
 
-    named = [name.split()[0] for name in dataset.sniff.alternatives if name.endswith("little")]
-    readings = [dataset, *(reader.open(dataset.path, name) for name in named)]
-    fitting = [read for read in readings if fits(read)]
+    types = [IdType.parse(name) for name in dataset.sniff.alternatives]
+    little = [each.dtype for each in types if each.byte_order == "little"]  # --dtype names no byte order
+    fitting = [read for read in (dataset, *(reader.open(dataset.path, each) for each in little)) if fits(read)]
     if len(fitting) != 1:
         return dataset
     found = fitting[0]
@@ -77,18 +143,17 @@ def _decided(dataset: TokenDataset, reader: Format, vocab_size: int) -> TokenDat
 
 
 def _with_left_out(dataset: TokenDataset) -> TokenDataset:
-    """A folder is read as one format; token files of another one are said, not passed over."""
-    if not dataset.path.is_dir():
+    """A folder is read as one format; a note names the token files of other formats."""
+    if not dataset.path.is_dir() or dataset.left_out_noted:
         return dataset
-    used = {f.path.name for f in dataset.shards} | {bad.path.name for bad in dataset.bad_files}
+    used = {shard.path.name for shard in dataset.shards} | {bad.path.name for bad in dataset.bad_files}
     used |= {Path(name).stem for name in used}
     others = [
         name
         for name in names_in(dataset.path)
         if Path(name).suffix in TOKEN_SUFFIXES and name not in used and Path(name).stem not in used
     ]
-    said = " ".join(dataset.notes)
-    if not others or "left out" in said:
+    if not others:
         return dataset
     shown = ", ".join(one_line(name, 60) for name in others[:3]) + (" …" if len(others) > 3 else "")
     note = (

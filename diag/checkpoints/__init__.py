@@ -4,7 +4,7 @@
 `rotary_pairing` read data.
 """
 
-from diag.checkpoints.audit import AuditFinding, CheckpointAudit, TensorStats, audit_checkpoint, tensor_stats
+from diag.checkpoints.audit import AuditFinding, CheckpointAudit, audit_checkpoint
 from diag.checkpoints.compare.differences import VERDICTS, CheckpointComparison, FoldedRow, TensorDifference
 from diag.checkpoints.compare.tensors import compare_checkpoints, compare_tensor
 from diag.checkpoints.config import ModelConfig
@@ -18,6 +18,7 @@ from diag.checkpoints.families import (
 from diag.checkpoints.formats import checksum_matches, open_checkpoint
 from diag.checkpoints.identify.family import family_of
 from diag.checkpoints.passes.scan import TensorScan, scan_checkpoint, scan_tensor
+from diag.checkpoints.passes.stats import TensorStats, tensor_stats
 from diag.checkpoints.passes.tensor_profile import Profile, TensorProfile, some_rows, sparkline, tensor_profile
 from diag.checkpoints.reader import Checkpoint, TensorInfo, projections
 from diag.checkpoints.signatures.layout import LayoutScore, layout_scores

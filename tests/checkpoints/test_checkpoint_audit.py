@@ -10,7 +10,7 @@ import pytest
 from checkpoint_samples import EMBEDDING, HEAD, Build, Tensors, healthy_tensors
 
 from diag.checkpoints import audit_checkpoint, tensor_stats
-from diag.checkpoints.audit import CODES
+from diag.checkpoints.audit import rules
 from diag.results import codec
 
 HEALTHY = healthy_tensors()
@@ -61,7 +61,7 @@ def test_a_planted_defect_is_found(
 ) -> None:
     found = {f.code: f for f in audit_checkpoint(build(changes, drop, **config)).findings}
     assert code in found
-    assert found[code].severity == CODES[code].severity
+    assert found[code].severity == rules()[code].severity
     assert "{" not in found[code].message and found[code].message.endswith(".")
 
 

@@ -1,7 +1,7 @@
-"""The static audit: what a checkpoint shows without a forward pass. One file holds one group of rules."""
+"""The static audit: what a checkpoint shows without a forward pass. One file holds the rules of one check."""
 
-from diag.checkpoints.audit.codes import CODES, AuditFinding
+from diag.checkpoints.audit.checks import CHECKS, rules
 from diag.checkpoints.audit.report import CheckpointAudit, audit_checkpoint
-from diag.checkpoints.passes.stats import TensorStats, tensor_stats
+from diag.checkpoints.audit.rule import AuditFinding, AuditRule, Check
 
-__all__ = ["CODES", "AuditFinding", "CheckpointAudit", "TensorStats", "audit_checkpoint", "tensor_stats"]
+__all__ = ["CHECKS", "AuditFinding", "AuditRule", "Check", "CheckpointAudit", "audit_checkpoint", "rules"]

@@ -3,56 +3,108 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 
 import numpy as np
 
-from diag.checkpoints.audit.codes import AuditFinding, finding
-from diag.checkpoints.audit.facts import Fact
-from diag.checkpoints.passes.stats import TensorStats
+from diag.checkpoints.audit.facts import CheckpointFacts, TensorFacts
+from diag.checkpoints.audit.rule import NOTHING, AuditFinding, AuditRule, Check
 from diag.checkpoints.reader import Checkpoint
-from diag.checkpoints.signatures.tie import Tie
+from diag.results.thresholds_checkpoints import TIE_COSINE, TIE_ROUNDING
 
-# A head stored in bfloat16 beside a float32 embedding is off by at most 2⁻⁸ of a weight.
-ROUNDING = 2.0**-8
 _STEP = 1 << 22  # bytes compared at once
 
+DUPLICATE_TENSOR = AuditRule(
+    "duplicate_tensor",
+    "warning",
+    "{tensor} is byte for byte the same as {other}.",
+    "Check that the layers were meant to be copies.",
+    "a matrix or norm that is byte for byte another one",
+    "layer 3 holds the tensors of layer 4",
+)
+TIED_DIVERGED = AuditRule(
+    "tied_diverged",
+    "error",
+    "{sentence}",
+    "Measure the loss with either: test H4A does. Keep the one that fits, drop the other.",
+    "head and embedding differ, and are declared as one",
+    "a head of the embedding's rows in reverse",
+)
+TIED_ROUNDED = AuditRule(
+    "tied_rounded",
+    "info",
+    "The head is declared tied; the copy in the file differs by rounding ({difference:.2g}).",
+    NOTHING,
+    "the same, by no more than rounding",
+    "a head of the embedding times 1.0001, in float32",
+)
+PLACEHOLDER = AuditRule(
+    "placeholder",
+    "error",
+    "{sentence}",
+    "Remove the entry if the model is tied; else save the head with data.",
+    "a head with an entry and no data",
+    "a head of no rows",
+)
+UNTIED_COPY = AuditRule(
+    "untied_copy",
+    "warning",
+    "{sentence}",
+    "Set tie_word_embeddings to true if that was meant; else restore the trained head.",
+    "head and embedding equal in every byte, and declared as two",
+    "a head equal to the embedding, and config.json says that it is not tied",
+)
+REINTERPRETED_COPY = AuditRule(
+    "reinterpreted_copy",
+    "error",
+    "{sentence}",
+    "Use the embedding as the head, or write the head again.",
+    "a head with the embedding's numbers in the other order of the matrix or of the bytes",
+    "a head of the embedding's buffer written column-major",
+)
+_BY_TIE = {rule.code: rule for rule in (TIED_DIVERGED, PLACEHOLDER, UNTIED_COPY, REINTERPRETED_COPY)}
 
-def duplicates(checkpoint: Checkpoint, tensors: Sequence[Fact]) -> Iterator[AuditFinding]:
-    """Matrices and norms that are byte for byte another one. Constant ones are not meant, and the tie judges head and
-    embedding. Biases may well be equal: in GPT-NeoX two of a layer are added to the same stream and get one gradient.
 
-    Cost: nothing where no digests agree; else both tensors are read once more.
-    """
-    groups: dict[bytes, list[Fact]] = defaultdict(list)
-    for fact in tensors:
-        if (
-            fact.kind in ("matrix", "norm")
-            and not fact.tokens
-            and fact.stats.min != fact.stats.max
-            and fact.info.streams
-        ):
-            groups[fact.scan.digest].append(fact)
+def check_copies(facts: CheckpointFacts) -> Iterator[AuditFinding]:
+    """Cost: nothing where no digests agree; else both tensors are read once more."""
+    yield from _duplicates(facts)
+    yield from _tie(facts)
+
+
+def _duplicates(facts: CheckpointFacts) -> Iterator[AuditFinding]:
+    """Constant tensors are not meant, and the tie judges head and embedding. Biases may well be equal: in GPT-NeoX two
+    of a layer are added to the same stream and get one gradient."""
+    groups: dict[bytes, list[TensorFacts]] = defaultdict(list)
+    for tensor in facts.tensors:
+        constant = tensor.stats.min == tensor.stats.max
+        if tensor.kind in ("matrix", "norm") and not tensor.tokens and not constant and tensor.info.streams:
+            groups[tensor.scan.digest].append(tensor)
     for group in groups.values():
-        first, *rest = sorted(group, key=lambda f: (f.layer or 0, f.name))
-        for fact in rest:
-            if _same(checkpoint, first.name, fact.name):
-                yield finding("duplicate_tensor", fact.name, other=first.name)
+        first, *rest = sorted(group, key=lambda t: (t.layer or 0, t.name))
+        for tensor in rest:
+            if _same_bytes(facts.checkpoint, first.name, tensor.name):
+                yield DUPLICATE_TENSOR.finding(tensor.name, other=first.name)
 
 
-def _same(checkpoint: Checkpoint, one: str, other: str) -> bool:
+def _same_bytes(checkpoint: Checkpoint, one: str, other: str) -> bool:
     a, b = checkpoint.raw(one), checkpoint.raw(other)
     return a.size == b.size and all(
         np.array_equal(a[at : at + _STEP], b[at : at + _STEP]) for at in range(0, a.size, _STEP)
     )
 
 
-def tie_findings(tie: Tie, stats: Mapping[str, TensorStats]) -> Iterator[AuditFinding]:
-    """What the tie status means for whoever loads the file; `missing` is already named by `structure`."""
+def _tie(facts: CheckpointFacts) -> Iterator[AuditFinding]:
+    """What the tie status means for whoever loads the file; a missing head is named by structure.py."""
+    tie = facts.tie
     if tie.status == "tied_diverged" and tie.max_abs_diff is not None and tie.embedding is not None:
-        largest = max(abs(stats[tie.embedding].min or 0.0), abs(stats[tie.embedding].max or 0.0))
-        if tie.max_abs_diff <= ROUNDING * largest and tie.cosine is not None and tie.cosine > 0.9999:
-            yield finding("tied_rounded", tie.head, difference=tie.max_abs_diff)
+        stats = facts.stats[tie.embedding]
+        largest = max(abs(stats.min or 0.0), abs(stats.max or 0.0))
+        alike = tie.cosine is not None and tie.cosine > TIE_COSINE.value
+        if alike and tie.max_abs_diff <= TIE_ROUNDING.value * largest:
+            yield TIED_ROUNDED.finding(tie.head, difference=tie.max_abs_diff)
             return
-    if tie.status in ("tied_diverged", "placeholder", "untied_copy", "reinterpreted_copy"):
-        yield finding(tie.status, tie.head, sentence=tie.sentence)
+    if rule := _BY_TIE.get(tie.status):
+        yield rule.finding(tie.head, sentence=tie.sentence)
+
+
+CHECK = Check((DUPLICATE_TENSOR, TIED_ROUNDED, *_BY_TIE.values()), check_copies)

@@ -4,30 +4,22 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from concurrent.futures import wait
 from dataclasses import dataclass
 from typing import Any
 
-from diag.checkpoints.audit.codes import AuditFinding, finding
-from diag.checkpoints.audit.copies import duplicates, tie_findings
-from diag.checkpoints.audit.facts import facts
-from diag.checkpoints.audit.fresh import fresh, token_rows
-from diag.checkpoints.audit.norms import norms
-from diag.checkpoints.audit.structure import constants, structure
-from diag.checkpoints.audit.tags import dtype_tags
-from diag.checkpoints.audit.values import not_examined, truncation, values
+from diag.checkpoints.audit.checks import CHECKS, MORE
+from diag.checkpoints.audit.facts import gather_facts
+from diag.checkpoints.audit.rule import AuditFinding
 from diag.checkpoints.digest import in_background
-from diag.checkpoints.passes.scan import scan_checkpoint
-from diag.checkpoints.passes.stats import TensorStats, tensor_stats
+from diag.checkpoints.passes.stats import TensorStats
 from diag.checkpoints.reader import Checkpoint
-from diag.checkpoints.signatures.layout import LayoutScore, layout_scores
-from diag.checkpoints.signatures.rotary import RotaryScore, rotary_pairing
-from diag.checkpoints.signatures.tie import Tie, tie_status
+from diag.checkpoints.signatures.tie import Tie
 from diag.progress import Progress, part, silent
 from diag.results import codec
+from diag.results.thresholds_checkpoints import FINDINGS_PER_CODE
 
-MAX_PER_CODE = 50  # a file with the wrong names would otherwise give thousands of equal findings
 _ORDER = {"error": 0, "warning": 1, "info": 2}
 
 
@@ -73,64 +65,33 @@ def audit_checkpoint(checkpoint: Checkpoint, progress: Progress = silent) -> Che
     """
     started = time.perf_counter()
     with in_background(checkpoint.files) as digests:  # it needs no interpreter lock, so it fills what others leave idle
-        stats = tensor_stats(checkpoint, part(progress, 0.0, 0.5))
-        by_name = {s.name: s for s in stats}
-        tensors = facts(checkpoint, scan_checkpoint(checkpoint), by_name)
-        progress(0.5, "comparing head and embedding")
-        tie = tie_status(checkpoint)
-        progress(0.6, "applying the rules")
-        scores = layout_scores(checkpoint, part(progress, 0.6, 0.7))
-        found = [
-            *structure(checkpoint),
-            *constants(checkpoint),
-            *not_examined(checkpoint),
-            *values(tensors),
-            *truncation(checkpoint, tensors),
-            *norms(checkpoint.family, tensors),
-            *dtype_tags(checkpoint, tensors),
-            *fresh(tensors, scores),
-            *token_rows(checkpoint, tensors),
-            *duplicates(checkpoint, tensors),
-            *tie_findings(tie, by_name),
-            *layout(scores),
-            *rotary(rotary_pairing(checkpoint)),
-        ]
+        facts = gather_facts(checkpoint, part(progress, 0.0, 0.7))
+        progress(0.7, "applying the rules")
+        found = [finding for check in CHECKS for finding in check.run(facts)]
         while not wait([digests], timeout=0.1).done:
             progress(0.7, "taking the fingerprint")
         digests.result()
     progress(1.0, "done")
     return CheckpointAudit(
         checkpoint=checkpoint,
-        tie=tie,
+        tie=facts.tie,
         findings=_bounded(found),
-        stats=stats,
+        stats=tuple(facts.stats.values()),
         fingerprint=checkpoint.fingerprint,
         seconds=time.perf_counter() - started,
     )
 
 
-def layout(scores: Iterable[LayoutScore]) -> Iterator[AuditFinding]:
-    """Matrices that resemble the others only when the buffer is read in the other order."""
-    for s in scores:
-        if s.suspicious:
-            yield finding("layout_suspicious", s.tensor, reading=s.reading, stored=s.as_read, other=s.other_order)
-
-
-def rotary(score: RotaryScore | None) -> Iterator[AuditFinding]:
-    """Q and K in the order of another rotary convention than Hugging Face's code turns them by."""
-    if score and score.pairing == "adjacent":
-        yield finding("rotary_adjacent", lead=score.lead, stderr=score.stderr, heads=score.heads)
-
-
 def _bounded(found: Iterable[AuditFinding]) -> tuple[AuditFinding, ...]:
-    """Worst first, at most MAX_PER_CODE of each code, and one line that counts the rest."""
+    """Worst first, at most FINDINGS_PER_CODE of each code, and one line that counts the rest."""
+    most = int(FINDINGS_PER_CODE.value)
     counts: Counter[str] = Counter()
     kept = []
     for one in found:
         counts[one.code] += 1
-        if counts[one.code] <= MAX_PER_CODE:
+        if counts[one.code] <= most:
             kept.append(one)
     for code, count in counts.items():
-        if count > MAX_PER_CODE:
-            kept.append(finding("more", count=count - MAX_PER_CODE, kind=code))
+        if count > most:
+            kept.append(MORE.finding(count=count - most, kind=code))
     return tuple(sorted(kept, key=lambda f: _ORDER[f.severity]))

@@ -1,4 +1,4 @@
-"""Does the dtype in the header fit the bytes? Each way to read a sample is judged by how far magnitudes spread.
+"""Does the dtype in the header fit the bytes? Each type is judged by how far magnitudes spread when read as it.
 
 The logarithm to base 2 of a Gaussian's magnitude has a standard deviation of 1.6, whatever its scale; trained weights
 have 1 to 2.5. Read bfloat16 as float16 and each octave becomes an eighth of one (0.2); the reverse, and it becomes
@@ -7,28 +7,32 @@ eight (13); half of a float32, or swapped bytes, are noise in the exponent (8 to
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from diag.checkpoints.audit.codes import AuditFinding, finding
-from diag.checkpoints.audit.facts import Fact
-from diag.checkpoints.dtypes import Array
+from diag.checkpoints.audit.facts import CheckpointFacts
+from diag.checkpoints.audit.rule import AuditFinding, AuditRule, Check
+from diag.checkpoints.dtypes import DTYPES, Array
 from diag.checkpoints.reader import Checkpoint
+from diag.results.thresholds_checkpoints import (
+    FEW_NONFINITE,
+    LARGEST_WEIGHT,
+    OCTAVES_CLEAR,
+    OCTAVES_HIGH,
+    OCTAVES_LOW,
+    TAG_VALUES,
+)
 
-PLAUSIBLE = (0.7, 4.0)  # octaves
-CLEAR = 1.5  # a reading outside is called wrong only beyond this factor: under 0.47 or over 6 octaves
-LARGEST = 2.0**10  # trained weights stay below it by far
 SAMPLE_BYTES, STRETCHES = 8192, 8
-MIN_VALUES = 256
 
 
 def _bf16(raw: Array) -> Array:
-    return (raw.view("<u2").astype("<u4") << 16).view("<f4")
+    return DTYPES["BF16"].floats(raw, (raw.size // 2,))
 
 
-FEW_BROKEN = 0.001  # of the values: bytes swapped in bfloat16 give one NaN in 256, a wrong type more
-READINGS: dict[str, Callable[[Array], Array]] = {
+# How bytes may be read: the words of the finding → float32 of uint8.
+READ_AS: dict[str, Callable[[Array], Array]] = {
     "F32": lambda raw: raw.view("<f4"),
     "BF16": _bf16,
     "F16": lambda raw: raw.view("<f2").astype("<f4"),
@@ -37,24 +41,35 @@ READINGS: dict[str, Callable[[Array], Array]] = {
     "big-endian F16": lambda raw: raw.view(">f2").astype("<f4"),
 }
 
+DTYPE_TAG = AuditRule(
+    "dtype_tag",
+    "error",
+    "{tensor} is tagged {tag}, but its bytes make sense only as {fitting}: as {tag} its magnitudes {how}, as "
+    "{fitting} they spread over {octaves:.1f} (trained weights: about 1.6).",
+    "Correct the dtype in the header, or convert the file again.",
+    "magnitudes that spread over under 0.5 or over 6 octaves as tagged, and over about 1.6 read as exactly one other "
+    "type or byte order",
+    "a bfloat16 gate_proj tagged F16",
+)
 
-def dtype_tags(checkpoint: Checkpoint, tensors: Sequence[Fact]) -> Iterator[AuditFinding]:
-    """Matrices whose bytes make sense under exactly one reading, and not the tagged one. Cost: 8 KB a matrix."""
-    for fact in tensors:
-        if fact.kind != "matrix" or fact.info.dtype not in ("F32", "BF16", "F16"):
+
+def check_tags(facts: CheckpointFacts) -> Iterator[AuditFinding]:
+    """Matrices whose bytes make sense as exactly one type, and not as the tagged one. Cost: 8 KB a matrix."""
+    for tensor in facts.tensors:
+        if tensor.kind != "matrix" or tensor.info.dtype not in ("F32", "BF16", "F16"):
             continue
-        if 0 < fact.stats.nonfinite < FEW_BROKEN * fact.info.elements:
+        if 0 < tensor.stats.nonfinite < FEW_NONFINITE.value * tensor.info.elements:
             continue  # single values went wrong, not the tag
-        raw = sampled_bytes(checkpoint, fact.name)
-        tagged = spread(raw, fact.info.dtype)
-        if tagged is None or PLAUSIBLE[0] / CLEAR <= tagged <= PLAUSIBLE[1] * CLEAR:
+        raw = sampled_bytes(facts.checkpoint, tensor.name)
+        tagged = spread(raw, tensor.info.dtype)
+        if tagged is None or _is_plausible(tagged, OCTAVES_CLEAR.value):
             continue
-        spreads = {reading: spread(raw, reading) for reading in READINGS}
-        fitting = {reading: octaves for reading, octaves in spreads.items() if octaves and _plausible(octaves)}
+        spreads = {name: spread(raw, name) for name in READ_AS}
+        fitting = {name: octaves for name, octaves in spreads.items() if octaves and _is_plausible(octaves)}
         if len(fitting) == 1:
-            reading, fits = fitting.popitem()
+            name, octaves = fitting.popitem()
             how = f"spread over {tagged:.1f} octaves" if np.isfinite(tagged) else "are huge or not finite"
-            yield finding("dtype_tag", fact.name, tag=fact.info.dtype, reading=reading, how=how, fits=fits)
+            yield DTYPE_TAG.finding(tensor.name, tag=tensor.info.dtype, fitting=name, how=how, octaves=octaves)
 
 
 def sampled_bytes(checkpoint: Checkpoint, name: str) -> Array:
@@ -67,25 +82,28 @@ def sampled_bytes(checkpoint: Checkpoint, name: str) -> Array:
     return np.concatenate([raw[start : start + length] for start in starts])
 
 
-def spread(raw: Array, reading: str) -> float | None:
-    """Standard deviation of log2 |x|, in octaves, of what `raw` holds under a reading; None with too few values.
-    Infinite for a reading with values that are not finite or beyond LARGEST, which no weight is."""
+def spread(raw: Array, read_as: str) -> float | None:
+    """Standard deviation of log2 |x|, in octaves, of what `raw` holds as a type of READ_AS; None with too few values.
+    Infinite where values are not finite or beyond LARGEST_WEIGHT, which no weight is."""
     with np.errstate(invalid="ignore", over="ignore"):
-        values = np.abs(READINGS[reading](raw).astype(np.float64))
-    if not np.isfinite(values).all() or values.max(initial=0.0) > LARGEST:
+        values = np.abs(READ_AS[read_as](raw).astype(np.float64))
+    if not np.isfinite(values).all() or values.max(initial=0.0) > LARGEST_WEIGHT.value:
         return float("inf")
     values = values[values > 0]
-    if len(values) < MIN_VALUES:
+    if len(values) < TAG_VALUES.value:
         return None
     octaves = float(np.log2(values).std())
-    if reading.endswith("F32"):
+    if read_as.endswith("F32"):
         # Two bfloat16 in a row read as a float32 have the upper one's size: the lower one must be no weight.
-        lower = raw.view("<u2" if reading == "F32" else ">u2").reshape(-1, 2)[:, 0 if reading == "F32" else 1]
+        lower = raw.view("<u2" if read_as == "F32" else ">u2").reshape(-1, 2)[:, 0 if read_as == "F32" else 1]
         other = spread(np.ascontiguousarray(lower.astype("<u2")).view(np.uint8), "BF16")
-        if other is not None and _plausible(other):
+        if other is not None and _is_plausible(other):
             return float("inf")
     return octaves
 
 
-def _plausible(octaves: float) -> bool:
-    return PLAUSIBLE[0] <= octaves <= PLAUSIBLE[1]
+def _is_plausible(octaves: float, margin: float = 1.0) -> bool:
+    return OCTAVES_LOW.value / margin <= octaves <= OCTAVES_HIGH.value * margin
+
+
+CHECK = Check((DTYPE_TAG,), check_tags)

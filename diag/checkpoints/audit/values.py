@@ -1,118 +1,172 @@
-"""Rules about values that no trained weight has: not finite, zero, constant, of an impossible size; and cut copies."""
+"""Rules about values that no trained weight has: not finite, zero, constant, of an impossible size."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from math import prod
 
-import numpy as np
-
-from diag.checkpoints.audit.codes import AuditFinding, finding
-from diag.checkpoints.audit.facts import Fact
-from diag.checkpoints.dtypes import Array
+from diag.checkpoints.audit.facts import CheckpointFacts, TensorFacts
+from diag.checkpoints.audit.rule import COPY_AGAIN, IF_TRAINED, NOTHING, AuditFinding, AuditRule, Check
+from diag.checkpoints.audit.zero_tails import trailing_zeros
 from diag.checkpoints.passes.scan import readable
 from diag.checkpoints.reader import Checkpoint
+from diag.results.thresholds_checkpoints import IMPLAUSIBLE_RMS, MANY_ZEROS, ZERO_ROWS, ZERO_TAIL
 
-# Trained weights have a root mean square of 0.01 to 1; float16 bytes read as bfloat16 give values around 1e4.
-IMPLAUSIBLE_RMS = 100.0
-# Trained matrices hold practically no exact zeros; a truncated copy leaves whole stretches of them.
 FLOATS = ("F64", "F32", "F16", "BF16")  # in a few bits, exact zeros are ordinary values
-MANY_ZEROS = 0.05
-ZERO_ROWS = 0.01
-# A tail of zeros is a cut copy from this share of a matrix on; of an embedding, whose end is often padding, more.
-TAIL, TAIL_OF_TOKENS = 0.1, 0.25
-# Of a file: this share and so many bytes, a matrix among them (biases and padding are zero in sound files).
-TAIL_OF_FILE, TAIL_BYTES = 0.01, 4096
+
+NOT_EXAMINED = AuditRule(
+    "not_examined",
+    "info",
+    "{count:,} of {total:,} tensors, {tensor} the first, have a type that is not read as numbers ({dtypes}): their "
+    "values were not examined.",
+    "Convert them to bfloat16 to have them audited.",
+    "tensors of a type that is listed and not read as numbers (8-bit floats, some quantised types)",
+    "a q_proj tagged F8_E4M3",
+)
+NONFINITE = AuditRule(
+    "nonfinite",
+    "error",
+    "{tensor} holds {count:,} values that are NaN or infinite.",
+    "Go back to an earlier checkpoint.",
+    "NaN or infinity",
+    "a row of NaN in a down_proj",
+)
+ALL_ZERO = AuditRule(
+    "all_zero",
+    "error",
+    "{tensor} is zero everywhere: it was never written, or the copy lost it.",
+    COPY_AGAIN,
+    "a matrix of the family that is zero everywhere",
+    "a down_proj of zeros",
+)
+ZERO_TENSOR = AuditRule(
+    "zero_tensor",
+    "warning",
+    "{tensor} is zero everywhere.",
+    IF_TRAINED,
+    "the same where the family is not known",
+    "a down_proj of zeros, and config.json names NovelForCausalLM",
+)
+CONSTANT = AuditRule(
+    "constant",
+    "warning",
+    "{tensor} is {value:g} everywhere: it was never trained.",
+    IF_TRAINED,
+    "a matrix or norm that is one value everywhere",
+    "a down_proj of 0.5",
+)
+CONSTANT_ROWS = AuditRule(
+    "constant_rows",
+    "warning",
+    "{count:,} of {total:,} rows of {tensor} hold one value each: they were never trained, or written wrongly.",
+    IF_TRAINED,
+    "rows of a matrix that hold one value each",
+    "row 7 of a gate_proj is 0.02",
+)
+ZERO_LINES = AuditRule(
+    "zero_rows",
+    "warning",
+    "{count:,} of {total:,} {lines} of {tensor} ({share:.1%}) are zero: part of it was pruned or never written.",
+    IF_TRAINED,
+    "1 % of the rows or columns exactly zero",
+    "40 of 768 rows of a gate_proj are zero",
+)
+FEW_ZERO_LINES = AuditRule(
+    "few_zero_rows",
+    "info",
+    "{count:,} of {total:,} {lines} of {tensor} are zero.",
+    NOTHING,
+    "fewer rows or columns exactly zero",
+    "2 of 768 rows of a gate_proj are zero",
+)
+MANY_ZERO_VALUES = AuditRule(
+    "many_zeros",
+    "warning",
+    "{share:.1%} of {tensor} is exactly zero: part of it may never have been written.",
+    IF_TRAINED,
+    "5 % of the elements exactly zero, in no whole row or column",
+    "a fifth of a q_proj set to zero at random",
+)
+BIAS_ZERO = AuditRule(
+    "bias_zero",
+    "warning",
+    "{count} of {total} biases are exactly 0: they were dropped, never set or never trained.",
+    IF_TRAINED,
+    "biases with their initial value everywhere",
+    "every bias set to zero",
+)
+IMPLAUSIBLE_VALUES = AuditRule(
+    "implausible_values",
+    "warning",
+    "{tensor} has a root mean square of {rms:.3g}: its bytes may be another dtype.",
+    "Compare its dtype with the one it was saved with.",
+    "a matrix with a root mean square above 100",
+    "a q_proj times 100,000",
+)
 
 
-def values(tensors: Sequence[Fact]) -> Iterator[AuditFinding]:
+def check_values(facts: CheckpointFacts) -> Iterator[AuditFinding]:
     """Non-finite, zero and constant tensors, zero rows and columns, sizes out of range."""
+    yield from _not_examined(facts.checkpoint)
     zero_biases, biases = 0, 0
-    for fact in tensors:
-        if fact.kind == "other":
+    for tensor in facts.tensors:
+        if tensor.kind == "other":
             continue
-        if fact.stats.nonfinite:
-            yield finding("nonfinite", fact.name, count=fact.stats.nonfinite)
-        if fact.stats.rms is None:
+        if tensor.stats.nonfinite:
+            yield NONFINITE.finding(tensor.name, count=tensor.stats.nonfinite)
+        if tensor.stats.rms is None:
             continue
-        if fact.kind == "bias":
+        if tensor.kind == "bias":
             biases += 1
-            zero_biases += fact.stats.always(0.0)
-        elif fact.kind == "matrix":
-            yield from _matrix(fact)
+            zero_biases += tensor.stats.always(0.0)
+        elif tensor.kind == "matrix":
+            yield from _matrix(tensor)
     if zero_biases:
-        yield finding("bias_zero", count=zero_biases, total=biases)
+        yield BIAS_ZERO.finding(count=zero_biases, total=biases)
 
 
-def not_examined(checkpoint: Checkpoint) -> Iterator[AuditFinding]:
+def _not_examined(checkpoint: Checkpoint) -> Iterator[AuditFinding]:
     """Tensors with data of a type that is listed only."""
     unread = [info for info in checkpoint.tensors.values() if info.elements and info.nbytes and not readable(info)]
     if unread:
         dtypes = ", ".join(sorted({info.dtype for info in unread}))
-        yield finding("not_examined", unread[0].name, count=len(unread), total=len(checkpoint.tensors), dtypes=dtypes)
+        total = len(checkpoint.tensors)
+        yield NOT_EXAMINED.finding(unread[0].name, count=len(unread), total=total, dtypes=dtypes)
 
 
-def _matrix(fact: Fact) -> Iterator[AuditFinding]:
-    s, name = fact.stats, fact.name
+def _matrix(tensor: TensorFacts) -> Iterator[AuditFinding]:
+    s, name = tensor.stats, tensor.name
     assert s.rms is not None and s.zeros is not None and s.min is not None
-    if s.min == s.max and prod(fact.info.shape) > 1:
+    if s.min == s.max and prod(tensor.info.shape) > 1:
         if s.min:
-            yield finding("constant", name, value=s.min)
+            yield CONSTANT.finding(name, value=s.min)
         else:
-            yield finding("all_zero" if fact.known else "zero_tensor", name)
+            yield (ALL_ZERO if tensor.known else ZERO_TENSOR).finding(name)
         return
-    if s.rms > IMPLAUSIBLE_RMS:
-        yield finding("implausible_values", name, rms=s.rms)
-    if fact.tokens:
+    if s.rms > IMPLAUSIBLE_RMS.value:
+        yield IMPLAUSIBLE_VALUES.finding(name, rms=s.rms)
+    if tensor.tokens:
         return  # padded rows are zero
-    if fact.scan.constant_rows and s.dtype in FLOATS:
-        yield finding("constant_rows", name, count=fact.scan.constant_rows, total=len(fact.scan.row_squares))
-    rows = _trailing(fact.scan.row_squares)
-    if rows >= TAIL * len(fact.scan.row_squares) and fact.known:
-        return  # named below
-    lines = (("rows", fact.scan.row_squares), ("columns", fact.scan.column_squares))
+    rows = tensor.scan.row_squares
+    if tensor.scan.constant_rows and s.dtype in FLOATS:
+        yield CONSTANT_ROWS.finding(name, count=tensor.scan.constant_rows, total=len(rows))
+    if trailing_zeros(rows) >= ZERO_TAIL.value * len(rows) and tensor.known:
+        return  # the rules of zero_tails.py name it
+    lines = (("rows", rows), ("columns", tensor.scan.column_squares))
     zero = [(word, squares, int((squares == 0).sum())) for word, squares in lines if squares is not None]
     for word, squares, count in zero:
         if count and len(squares) > 1:
             share = count / len(squares)
-            code = "zero_rows" if share >= ZERO_ROWS else "few_zero_rows"
-            yield finding(code, name, count=count, total=len(squares), share=share, lines=word)
-    if s.zeros > MANY_ZEROS and s.dtype in FLOATS and not any(count for *_, count in zero):
-        yield finding("many_zeros", name, share=s.zeros)
+            rule = ZERO_LINES if share >= ZERO_ROWS.value else FEW_ZERO_LINES
+            yield rule.finding(name, count=count, total=len(squares), share=share, lines=word)
+    if s.zeros > MANY_ZEROS.value and s.dtype in FLOATS and not any(count for *_, count in zero):
+        yield MANY_ZERO_VALUES.finding(name, share=s.zeros)
 
 
-def truncation(checkpoint: Checkpoint, tensors: Sequence[Fact]) -> Iterator[AuditFinding]:
-    """Matrices, and whole files, that end in zeros. Only tensors of known roles: others may be sparse by design."""
-    cut: set[str] = set()
-    for number, file in enumerate(checkpoint.files):
-        inside = [f for f in tensors if f.info.file == number]
-        tail, names, matrix = 0, [], False
-        for fact in sorted(inside, key=lambda f: -f.info.offset):
-            lines = len(fact.scan.row_squares)
-            zero = 0 if fact.stats.nonfinite else _trailing(fact.scan.row_squares)
-            if zero:
-                tail += fact.info.nbytes * zero // lines  # by whole rows
-                names.append(fact.name)
-                matrix |= fact.kind == "matrix" and fact.known and zero >= _enough(fact)
-            if zero < lines:
-                break
-        size = sum(f.info.nbytes for f in inside) or 1
-        if matrix and tail >= TAIL_BYTES and tail / size >= TAIL_OF_FILE:
-            yield finding("truncated", names[-1], share=tail / size, file=file.name, nbytes=tail)
-            cut |= set(names)
-    for fact in tensors:
-        rows = len(fact.scan.row_squares)
-        if fact.kind == "matrix" and fact.known and fact.name not in cut:
-            zero = _trailing(fact.scan.row_squares)
-            if _enough(fact) <= zero < rows and not fact.stats.nonfinite:
-                yield finding("zero_tail", fact.name, count=zero, total=rows)
-
-
-def _enough(fact: Fact) -> float:
-    return max(2.0, (TAIL_OF_TOKENS if fact.tokens else TAIL) * len(fact.scan.row_squares))
-
-
-def _trailing(squares: Array) -> int:
-    """How many of the last values are zero."""
-    filled = np.flatnonzero(squares)
-    return len(squares) - 1 - int(filled[-1]) if len(filled) else len(squares)
+CHECK = Check(
+    (
+        *(NOT_EXAMINED, NONFINITE, ALL_ZERO, ZERO_TENSOR, CONSTANT, CONSTANT_ROWS, ZERO_LINES, FEW_ZERO_LINES),
+        *(MANY_ZERO_VALUES, BIAS_ZERO, IMPLAUSIBLE_VALUES),
+    ),
+    check_values,
+)

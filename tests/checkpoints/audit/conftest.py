@@ -23,7 +23,9 @@ def bf16(values: np.ndarray) -> bytes:
     return ((bits + 0x8000) >> 16).astype("<u2").tobytes()
 
 
-def write(folder: Path, tensors: dict[str, tuple[str, tuple[int, ...], bytes]], config: dict[str, Any]) -> Path:
+def write(
+    folder: Path, tensors: dict[str, tuple[str, tuple[int, ...], bytes]], config: dict[str, Any], behind: bytes
+) -> Path:
     """A safetensors file of (dtype, shape, bytes) in the order given, which no library would let us mislabel."""
     header, at = {}, 0
     for name, (dtype, shape, data) in tensors.items():
@@ -33,6 +35,7 @@ def write(folder: Path, tensors: dict[str, tuple[str, tuple[int, ...], bytes]], 
     with (folder / "model.safetensors").open("wb") as file:
         file.write(struct.pack("<Q", len(text)) + text)
         file.writelines(data for *_, data in tensors.values())
+        file.write(behind)
     (folder / "config.json").write_text(json.dumps(config))
     return folder
 
@@ -46,13 +49,14 @@ def trained(healthy: Path) -> dict[str, np.ndarray]:
 
 @pytest.fixture
 def plant(healthy: Path, trained: dict[str, np.ndarray], tmp_path: Path) -> Plant:
-    """plant(changes, drop=…, tags={name: (dtype, bytes)}, **config): an audit of the trained model with `changes` in
-    bfloat16 put over it. A tag keeps the tensor's shape."""
+    """plant(changes, drop=…, tags={name: (dtype, bytes)}, behind=…, **config): an audit of the trained model with
+    `changes` in bfloat16 put over it. A tag keeps the tensor's shape; `behind` follows the last tensor."""
 
     def make(
         changes: dict[str, np.ndarray] | None = None,
         drop: tuple[str, ...] = (),
         tags: dict[str, tuple[str, bytes]] | None = None,
+        behind: bytes = b"",
         **config: Any,
     ) -> CheckpointAudit:
         values = {k: v for k, v in (trained | (changes or {})).items() if k not in drop}
@@ -60,6 +64,6 @@ def plant(healthy: Path, trained: dict[str, np.ndarray], tmp_path: Path) -> Plan
         for name, (dtype, data) in (tags or {}).items():
             tensors[name] = (dtype, values[name].shape, data)
         raw = json.loads((healthy / "config.json").read_text()) | {"rope_theta": 1e6, "rope_parameters": None} | config
-        return audit_checkpoint(open_checkpoint(write(tmp_path, tensors, raw)))
+        return audit_checkpoint(open_checkpoint(write(tmp_path, tensors, raw, behind)))
 
     return make

@@ -11,12 +11,10 @@ import numpy as np
 import pytest
 from checkpoint_samples import EMBEDDING, HEAD
 
-from diag.checkpoints import CheckpointAudit, audit_checkpoint, open_checkpoint
-from diag.checkpoints.audit.facts import facts
-from diag.checkpoints.audit.norms import norms
+from diag.checkpoints import Checkpoint, CheckpointAudit, audit_checkpoint, open_checkpoint
+from diag.checkpoints.audit.facts import gather_facts
+from diag.checkpoints.audit.norms import check_norms
 from diag.checkpoints.families import FAMILIES
-from diag.checkpoints.passes.scan import scan_checkpoint
-from diag.checkpoints.passes.stats import tensor_stats
 
 Plant = Callable[..., CheckpointAudit]
 SHAPE = {
@@ -88,19 +86,19 @@ def test_a_norm_that_multiplies_by_one_plus_w(plant: Plant, trained: dict[str, n
 
     gemma = replace(FAMILIES[0], norm_offset=1)
 
+    def said(checkpoint: Checkpoint) -> list[str]:
+        facts = gather_facts(checkpoint)
+        return [f.code for f in check_norms(replace(facts, checkpoint=replace(checkpoint, family=gemma)))]
+
     def codes(shift: float) -> list[str]:
         narrow = {n: 1 + 0.2 * (v - v.mean()) + shift for n, v in trained.items() if "norm" in n}
-        checkpoint = plant(narrow).checkpoint
-        stats = {s.name: s for s in tensor_stats(checkpoint)}
-        return [f.code for f in norms(gemma, facts(checkpoint, scan_checkpoint(checkpoint), stats))]
+        return said(plant(narrow).checkpoint)
 
     assert codes(-1.0) == [] and codes(0.0) == ["norm_offset"]
     assert codes(3.0) == []  # trained far away: nothing is said
 
     def constant(value: float) -> set[str]:
-        checkpoint = plant({n: np.full_like(v, value) for n, v in trained.items() if "norm" in n}).checkpoint
-        stats = {s.name: s for s in tensor_stats(checkpoint)}
-        return {f.code for f in norms(gemma, facts(checkpoint, scan_checkpoint(checkpoint), stats))}
+        return set(said(plant({n: np.full_like(v, value) for n, v in trained.items() if "norm" in n}).checkpoint))
 
     assert (constant(-1.0), constant(0.0)) == ({"norm_zero"}, {"norm_one"})
 

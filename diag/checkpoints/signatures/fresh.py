@@ -1,0 +1,40 @@
+"""Does a matrix look as it was initialised? A signature from the norms of its rows and columns.
+
+The rows of a fresh Gaussian matrix [n, d] have norms with a coefficient of variation near 1/√(2d), its columns one near
+1/√(2n), whatever its scale; uniform ones 0.632 times that (kurtosis 1.8 instead of 3). Training spreads both. For which
+roles that holds was measured: docs/signatures.md.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from diag.checkpoints.passes.scan import TensorScan
+from diag.checkpoints.passes.sums import fresh_variation, variation
+from diag.results.thresholds_checkpoints import FRESH_NORMS, FRESH_SCATTERS, FRESH_TOLERANCE
+
+# How the values were drawn → the variation of norms, in units of a Gaussian's.
+DISTRIBUTIONS = {"Gaussian": 1.0, "uniform": math.sqrt(0.4)}
+
+
+def fresh_distribution(scan: TensorScan) -> str | None:
+    """The row of DISTRIBUTIONS that the matrix is like in its rows and in its columns; None for neither. Free after the
+    scan."""
+    rows, columns = scan.row_squares, scan.column_squares
+    if columns is None:
+        return None
+    by_row, by_column = variation(np.sqrt(rows)), variation(np.sqrt(columns))
+    for name, factor in DISTRIBUTIONS.items():
+        if _near(by_row, factor * fresh_variation(len(columns)), len(rows)) and _near(
+            by_column, factor * fresh_variation(len(rows)), len(columns)
+        ):
+            return name
+    return None
+
+
+def _near(found: float | None, expected: float, norms: int) -> bool:
+    """Whether a variation estimated from so many norms is the expected one."""
+    allowed = max(FRESH_TOLERANCE.value, FRESH_SCATTERS.value / math.sqrt(2 * norms))
+    return found is not None and norms >= FRESH_NORMS.value and abs(found / expected - 1) < allowed

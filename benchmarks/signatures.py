@@ -27,22 +27,13 @@ import numpy as np  # noqa: E402
 from signature_tables import report  # noqa: E402
 
 from diag.checkpoints import Checkpoint, open_checkpoint  # noqa: E402
-from diag.checkpoints.signatures.directions import FULL, READINGS, Sample, directions_of  # noqa: E402
+from diag.checkpoints.buffer_order import BufferOrder, written  # noqa: E402
+from diag.checkpoints.signatures.directions import FULL, ORDERS, Sample, directions_of  # noqa: E402
 from diag.checkpoints.signatures.layout import LayoutScore, correlate, facing_matrices, judge  # noqa: E402
 from diag.checkpoints.signatures.rotary import pairing  # noqa: E402
 
 GROUPS = {"attention": ("q", "k", "v", "o", "qkv"), "MLP": ("gate", "up", "down", "gate_up")}
 SHARES, DRAWS = (0.10, 0.25, 0.50, 0.75), 10
-
-
-def reread(m: np.ndarray) -> np.ndarray:
-    """Undoes `rewritten`; plants what `rewritten` undoes."""
-    return np.ascontiguousarray(m.reshape(m.shape[::-1]).T)
-
-
-def rewritten(m: np.ndarray) -> np.ndarray:
-    """Undoes `reread`; plants what `reread` undoes."""
-    return np.ascontiguousarray(m.T).reshape(m.shape)
 
 
 def variation(m: np.ndarray) -> float:
@@ -54,7 +45,7 @@ def variation(m: np.ndarray) -> float:
 class Plants:
     """Every matrix of a model in all variants, correlated once; `scores` judges any mixture of them."""
 
-    SOUND, REREAD, REWRITTEN, GAUSSIAN, UNIFORM, OTHER_GAUSSIAN = range(6)
+    SOUND, COLUMN_MAJOR, UNDO_COLUMN_MAJOR, GAUSSIAN, UNIFORM, OTHER_GAUSSIAN = range(6)
 
     def __init__(self, checkpoint: Checkpoint, rng: np.random.Generator, sample: Sample) -> None:
         self.matrices = facing_matrices(checkpoint)
@@ -68,19 +59,19 @@ class Plants:
                 rng.uniform(-std, std, values.shape),
                 rng.normal(0, std, values.shape),
             ]
-            variants = [values, rewritten(values), reread(values), *(f.astype(np.float32) for f in fresh)]
+            variants = [*(written(values, order) for order in ORDERS), *(f.astype(np.float32) for f in fresh)]
             found.append([directions_of(v, matrix.side, sample=sample) for v in variants])
             self.variations.append(variation(values))
-        stacked = np.array(found)  # [matrices, variants, readings, pairs]
-        count, variants_, readings, self.pairs = stacked.shape
-        self.together = correlate(stacked.reshape(count, variants_ * readings, self.pairs)).reshape(
-            (count, variants_, readings) * 2
+        stacked = np.array(found)  # [matrices, variants, orders, pairs]
+        count, variants_, orders, self.pairs = stacked.shape
+        self.together = correlate(stacked.reshape(count, variants_ * orders, self.pairs)).reshape(
+            (count, variants_, orders) * 2
         )
 
     def scores(self, variant: np.ndarray) -> tuple[LayoutScore, ...]:
         """variant: int [matrices]."""
         each = np.arange(len(self.matrices))
-        mixed = self.together[each, variant][:, :, each, variant]  # [matrices, readings, matrices, readings]
+        mixed = self.together[each, variant][:, :, each, variant]  # [matrices, orders, matrices, orders]
         return judge(mixed, self.pairs, self.matrices)
 
 
@@ -139,7 +130,7 @@ def measure(task: tuple[Path, Sample]) -> dict[str, Any]:
             variant = np.zeros(count, int)
             variant[chosen] = form or rng.integers(1, 3, len(chosen))
             for score, planted in zip(plants.scores(variant), variant, strict=True):
-                named = score.suspicious and planted and score.reading in (READINGS[planted], *square(score))
+                named = score.suspicious and planted and score.other in (ORDERS[planted], *square(score))
                 row = [
                     planted > 0,
                     planted > 0 and score.suspicious,
@@ -149,9 +140,9 @@ def measure(task: tuple[Path, Sample]) -> dict[str, Any]:
                 ]
                 tally[group] = [a + int(b) for a, b in zip(tally[group], row, strict=True)]
 
-    def square(score: LayoutScore) -> tuple[str, ...]:
+    def square(score: LayoutScore) -> tuple[BufferOrder, ...]:
         shape = checkpoint.info(score.tensor).shape
-        return READINGS if shape[0] == shape[1] else ()
+        return ORDERS if shape[0] == shape[1] else ()
 
     sound = plants.scores(np.zeros(count, int))
     for at in range(count):

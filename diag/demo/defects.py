@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from diag.checkpoints.buffer_order import BufferOrder, written
 from diag.demo.tensors import Tensors, to_bits, to_float
 
 EMBEDDING = "model.embed_tokens.weight"
@@ -40,8 +41,7 @@ def column_major(matrix: np.ndarray) -> np.ndarray:
 
     Writing W column-major lays out W.T row by row.
     """
-    rows, columns = matrix.shape
-    return np.ascontiguousarray(matrix.T).reshape(rows, columns)
+    return written(matrix, BufferOrder.COLUMN_MAJOR)
 
 
 def random_head(tensors: Tensors) -> Tensors:

@@ -11,24 +11,25 @@ from checkpoint_samples import Build
 from safetensors.numpy import save_file
 
 from diag.checkpoints import LayoutScore, layout_scores, open_checkpoint
+from diag.checkpoints.buffer_order import BufferOrder
 from diag.checkpoints.families import Side
-from diag.checkpoints.signatures.directions import READINGS, Sample, directions, directions_of
+from diag.checkpoints.signatures.directions import ORDERS, Sample, directions, directions_of
 from diag.checkpoints.signatures.layout import FALSE_ALARMS, Facing, correlate, facing_matrices, judge, sound_as_stored
 
 Values = dict[str, np.ndarray]
 
 
 def column_major(values: np.ndarray) -> np.ndarray:
-    """The buffer written column-major, under the same shape; `reread` undoes it."""
+    """The buffer written column-major, under the same shape; COLUMN_MAJOR reads it."""
     return np.ascontiguousarray(values.T).reshape(values.shape)
 
 
-def rewritten(values: np.ndarray) -> np.ndarray:
-    """The row-major buffer taken for column-major and written again; `rewritten` undoes it."""
+def read_twice(values: np.ndarray) -> np.ndarray:
+    """The row-major buffer taken for column-major and written again; UNDO_COLUMN_MAJOR reads it."""
     return np.ascontiguousarray(values.reshape(values.shape[::-1]).T)
 
 
-WAYS = {"reread": column_major, "rewritten": rewritten}
+WAYS = {BufferOrder.COLUMN_MAJOR: column_major, BufferOrder.UNDO_COLUMN_MAJOR: read_twice}
 
 
 class Trained:
@@ -49,10 +50,10 @@ class Trained:
         )
         return judge(correlate(found), found.shape[2], self.matrices)
 
-    def suspects(self, names: list[str], misread: Callable[[np.ndarray], np.ndarray]) -> dict[str, str]:
+    def suspects(self, names: list[str], misread: Callable[[np.ndarray], np.ndarray]) -> dict[str, BufferOrder | None]:
         scores = self.scores({name: misread(self.values[name]) for name in names})
         assert all(s.false_alarm_rate == (FALSE_ALARMS if s.suspicious else None) for s in scores)
-        return {s.tensor: s.reading for s in scores if s.suspicious}
+        return {s.tensor: s.other for s in scores if s.suspicious}
 
     def named(self, *parts: str) -> list[str]:
         return [name for name in self.values if any(part in name for part in parts)]
@@ -78,7 +79,7 @@ def test_a_healthy_file_has_no_suspects(healthy: Path) -> None:
     ids=lambda parts: parts[0] or "everything",
 )
 @pytest.mark.parametrize("way", WAYS)
-def test_misread_roles_are_found_and_nothing_else(trained: Trained, parts: tuple[str, ...], way: str) -> None:
+def test_misread_roles_are_found_and_nothing_else(trained: Trained, parts: tuple[str, ...], way: BufferOrder) -> None:
     names = trained.named(*parts)
     found = trained.suspects(names, WAYS[way])
     assert set(found) == set(names)
@@ -94,14 +95,14 @@ def test_every_single_misread_matrix_is_found(trained: Trained) -> None:
 
 def test_a_glance_at_some_dimensions_passes_the_sound_file_and_none_with_a_misread_matrix(trained: Trained) -> None:
     # A model wider than 256 is first looked at in part; two thirds of this one's dimensions stand for that part.
-    def glance(name: str, way: str) -> bool:
+    def glance(name: str, way: BufferOrder) -> bool:
         found = stored.copy()
         at, side = next((at, m.side) for at, m in enumerate(trained.matrices) if m.tensor == name)
-        found[at] = directions_of(WAYS[way](trained.values[name]), side, READINGS[:1], part)
+        found[at] = directions_of(WAYS[way](trained.values[name]), side, ORDERS[:1], part)
         return bool(sound_as_stored(correlate(found), found.shape[2], trained.matrices))
 
     part = Sample(170, 512)
-    stored = np.stack([directions_of(trained.values[m.tensor], m.side, READINGS[:1], part) for m in trained.matrices])
+    stored = np.stack([directions_of(trained.values[m.tensor], m.side, ORDERS[:1], part) for m in trained.matrices])
     assert sound_as_stored(correlate(stored), stored.shape[2], trained.matrices)
     assert not [(name, way) for name in trained.values for way in WAYS if glance(name, way)]
 
@@ -152,10 +153,12 @@ def test_a_file_of_float32_misread_matrices(trained: Trained, healthy: Path, tmp
     names = trained.named(".down_", ".v_")
     config = (healthy / "config.json").read_bytes()
     (tmp_path / "config.json").write_bytes(config)
-    save_file({n: rewritten(v) if n in names else v for n, v in trained.values.items()}, tmp_path / "model.safetensors")
+    save_file(
+        {n: read_twice(v) if n in names else v for n, v in trained.values.items()}, tmp_path / "model.safetensors"
+    )
     steps: list[float] = []
     scores = layout_scores(open_checkpoint(tmp_path), lambda done, _: steps.append(done))
-    assert {s.tensor: s.reading for s in scores if s.suspicious} == dict.fromkeys(names, "rewritten")
+    assert {s.tensor: s.other for s in scores if s.suspicious} == dict.fromkeys(names, BufferOrder.UNDO_COLUMN_MAJOR)
     assert steps == sorted(steps) and steps[-1] == 1.0
 
 
@@ -180,7 +183,7 @@ def test_directions_agree_with_the_plain_formula(shape: tuple[int, int], side: S
     out, width = shape
     orders = (values, values.reshape(width, out).T, np.ascontiguousarray(values.T).reshape(out, width))
     found = directions_of(values, side)
-    assert len(found) == len(READINGS)
+    assert len(found) == len(ORDERS)
     for got, order in zip(found, orders, strict=True):
         vectors = (order if side == "columns" else order.T).astype(np.float64)
         cosines = (vectors.T @ vectors) / np.outer(*[np.linalg.norm(vectors, axis=0)] * 2)

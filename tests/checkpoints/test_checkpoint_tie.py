@@ -7,6 +7,7 @@ import pytest
 from checkpoint_samples import EMBEDDING, HEAD, Build, healthy_tensors
 
 from diag.checkpoints import tie_status
+from diag.checkpoints.buffer_order import BufferOrder
 from diag.checkpoints.passes import scan
 
 E = healthy_tensors()[EMBEDDING]
@@ -35,6 +36,17 @@ def test_status(build: Build, head: np.ndarray | None, declared: bool, status: s
     tie = tie_status(build({} if head is None else {HEAD: head}, tie_word_embeddings=declared))
     assert (tie.status, tie.declared) == (status, declared)
     assert tie.sentence.endswith(".")
+
+
+@pytest.mark.parametrize("order", [BufferOrder.COLUMN_MAJOR, BufferOrder.UNDO_COLUMN_MAJOR])
+def test_a_head_in_another_order_names_the_order_that_makes_it_the_embedding(build: Build, order: BufferOrder) -> None:
+    column_by_column, read_twice = (
+        np.ascontiguousarray(E.T).reshape(E.shape),
+        np.ascontiguousarray(E.reshape(64, 150).T),
+    )
+    head = column_by_column if order is BufferOrder.COLUMN_MAJOR else read_twice
+    assert tie_status(build({HEAD: head})).order is order
+    assert tie_status(build({HEAD: OTHER})).order is None
 
 
 def test_no_embedding_at_all_is_not_applicable(build: Build) -> None:
@@ -75,6 +87,7 @@ SWAPPED = E.view(np.uint32).byteswap().view(np.float32)
 def test_the_head_in_the_other_byte_order(build: Build, declared: bool) -> None:
     tie = tie_status(build({HEAD: SWAPPED}, tie_word_embeddings=declared))
     assert tie.status == "reinterpreted_copy" and "bytes swapped" in tie.sentence
+    assert tie.order is None  # no order of the matrix undoes it
 
 
 def test_two_types_are_compared_as_float32(build: Build) -> None:

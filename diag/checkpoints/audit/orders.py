@@ -32,7 +32,7 @@ def check_orders(facts: CheckpointFacts) -> Iterator[AuditFinding]:
     for score in facts.layout:
         if score.suspicious:
             yield LAYOUT_SUSPICIOUS.finding(
-                score.tensor, order=score.reading, stored=score.as_read, other=score.other_order
+                score.tensor, order=score.other, stored=score.as_read, other=score.other_order
             )
     rotary = facts.rotary
     if rotary and rotary.pairing == "adjacent":

@@ -13,6 +13,7 @@ from typing import Literal
 
 import numpy as np
 
+from diag.checkpoints.buffer_order import BufferOrder, reread
 from diag.checkpoints.dtypes import DTYPES, Array
 from diag.checkpoints.passes.paired_sums import PairedSums
 from diag.checkpoints.passes.rounding import Rounding, coarsened
@@ -185,13 +186,12 @@ def _transposed(pair: Pair) -> Relation | None:
 
 
 def _other_order(pair: Pair) -> Relation | None:
-    """The same buffer taken for column-major, in either direction (signatures/directions.py names the two)."""
+    """The same buffer taken for column-major, in either direction. Compared column by column: no copy is made."""
     if not pair.same_shape or len(pair.mine.shape) != 2 or not pair.same_values(_slack(pair)):
         return None
-    out, width = pair.mine.shape
-    if pair.agree(pair.a.reshape(width, out), pair.b.T):
+    if pair.agree(reread(pair.a, BufferOrder.COLUMN_MAJOR).T, pair.b.T):
         return Relation("reinterpreted", "the buffer here is column-major, and is read as row-major")
-    if pair.agree(pair.a.T, pair.b.reshape(width, out)):
+    if pair.agree(pair.a.T, reread(pair.b, BufferOrder.COLUMN_MAJOR).T):
         return Relation("reinterpreted", "the buffer there is column-major, and is read as row-major")
     return None
 

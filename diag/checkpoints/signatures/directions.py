@@ -1,10 +1,4 @@
-"""How the dimensions of the residual stream go together in one matrix, for each order its buffer may be read in.
-
-A [out, in] matrix M whose order was confused comes in two forms, and neither changes the shape:
-`reread`: M.reshape(in, out).T undoes a column-major buffer that was read as row-major;
-`rewritten`: M.T.reshape(out, in) undoes a row-major buffer that somebody read as column-major and wrote again.
-For a square matrix both are the plain transpose.
-"""
+"""How the dimensions of the residual stream go together in one matrix, for each order its buffer may be read in."""
 
 from __future__ import annotations
 
@@ -14,11 +8,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from diag.checkpoints.buffer_order import BufferOrder, places
 from diag.checkpoints.dtypes import DTYPES, Array
 from diag.checkpoints.families import Side
 from diag.checkpoints.reader import Checkpoint
 
-READINGS = ("stored", "reread", "rewritten")
+ORDERS = tuple(BufferOrder)  # the stored one first
 
 
 class Sample(NamedTuple):
@@ -35,14 +30,14 @@ FULL, GLANCE = Sample(384, 512), Sample(256, 512)
 
 
 def directions(
-    checkpoint: Checkpoint, name: str, side: Side, readings: Sequence[str] = READINGS, sample: Sample = FULL
+    checkpoint: Checkpoint, name: str, side: Side, orders: Sequence[BufferOrder] = ORDERS, sample: Sample = FULL
 ) -> Array:
-    """float16 [readings, pairs]: a matrix, in each of `readings`, as a standardised profile over pairs of dimensions.
+    """float16 [orders, pairs]: a matrix, in each of `orders`, as a standardised profile over pairs of dimensions.
 
     Entry (i, j), i > j: the cosine of what the matrix holds for dimensions i and j, over its columns (`side` "columns")
     or rows ("rows"), brought to mean 0 and variance 1 over all pairs; of 384 dimensions there are 73 536. A matrix that
     is constant or holds numbers that are not finite gives zeros: it correlates with nothing.
-    Cost: about 2 ms a reading and 10 MB a matrix, whatever its size; a quantised or permuted one is decoded whole.
+    Cost: about 2 ms an order and 10 MB a matrix, whatever its size; a quantised or permuted one is decoded whole.
     """
     info = checkpoint.info(name)
     kind, raw = DTYPES[info.dtype], checkpoint.raw(name)
@@ -52,35 +47,32 @@ def directions(
         return kind.floats(chosen.view(np.uint8), where.shape)
 
     if not info.streams:
-        return directions_of(checkpoint.float32(name), side, readings, sample)
-    return _readings(gather, info.shape, side, readings, sample)
+        return directions_of(checkpoint.float32(name), side, orders, sample)
+    return _in_each_order(gather, info.shape, side, orders, sample)
 
 
-def directions_of(values: Array, side: Side, readings: Sequence[str] = READINGS, sample: Sample = FULL) -> Array:
+def directions_of(values: Array, side: Side, orders: Sequence[BufferOrder] = ORDERS, sample: Sample = FULL) -> Array:
     """The same for a matrix in memory, float32 [out, in]."""
     buffer = np.ascontiguousarray(values).reshape(-1)
-    return _readings(lambda where: buffer[where], values.shape, side, readings, sample)
+    return _in_each_order(lambda where: buffer[where], values.shape, side, orders, sample)
 
 
-def _readings(
-    gather: Callable[[Array], Array], shape: tuple[int, ...], side: Side, readings: Sequence[str], sample: Sample
+def _in_each_order(
+    gather: Callable[[Array], Array], shape: tuple[int, ...], side: Side, orders: Sequence[BufferOrder], sample: Sample
 ) -> Array:
-    found = [_pairs(gather(_places(shape, side, reading, sample))) for reading in readings]
+    found = [_pairs(gather(_places(shape, side, order, sample))) for order in orders]
     return np.stack(found).astype(np.float16)
 
 
 @lru_cache(maxsize=16)
-def _places(shape: tuple[int, int], side: Side, reading: str, sample: Sample) -> Array:
-    """int64 [vectors, dimensions]: where the sampled elements lie in the row-major buffer, under a reading. Kept,
-    because the matrices of a model have few shapes; 1.6 MB each."""
+def _places(shape: tuple[int, int], side: Side, order: BufferOrder, sample: Sample) -> Array:
+    """int64 [vectors, dimensions]: where the sampled elements lie in the row-major buffer that holds the matrix in
+    `order`. Kept, because the matrices of a model have few shapes; 1.6 MB each."""
     out, width = shape
     facing, along = (width, out) if side == "columns" else (out, width)
     dims, vectors = _some(facing, sample.dimensions)[None, :], _some(along, sample.vectors)[:, None]
     row, column = (vectors, dims) if side == "columns" else (dims, vectors)
-    if reading == "reread":
-        return column * out + row
-    stored = row * width + column
-    return stored if reading == "stored" else (stored % out) * width + stored // out
+    return places(shape, order, row, column)
 
 
 def _some(total: int, most: int) -> Array:

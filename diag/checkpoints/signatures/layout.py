@@ -14,18 +14,19 @@ from statistics import NormalDist
 import numpy as np
 
 from diag import blas
+from diag.checkpoints.buffer_order import BufferOrder
 from diag.checkpoints.dtypes import DTYPES, Array
 from diag.checkpoints.families import Side
 from diag.checkpoints.reader import Checkpoint, projections
-from diag.checkpoints.signatures.directions import FULL, GLANCE, READINGS, Sample, directions
+from diag.checkpoints.signatures.directions import FULL, GLANCE, ORDERS, Sample, directions
 from diag.progress import Progress, part, silent
 from diag.results import thresholds_checkpoints as limits
 
 TOP = int(limits.LAYOUT_TOP.value)
 CLEAR, LEAD = limits.LAYOUT_CLEAR.value, limits.LAYOUT_LEAD.value  # in units of the score that pure noise gets
 FALSE_ALARMS = limits.LAYOUT_FALSE_ALARMS.value
-# Roles that share their other axis. Read in the wrong order they resemble each other through that axis, so they do not
-# vouch for one another until it is settled which readings are right.
+# Roles that share their other axis. Two of them that are read in the wrong order resemble each other through that axis,
+# so their resemblance proves nothing before it is settled which orders are right.
 SHARED_AXIS = {
     "q": "heads", "k": "heads", "v": "heads", "qkv": "heads", "o": "heads",
     "gate": "neurons", "up": "neurons", "gate_up": "neurons", "down": "neurons",
@@ -48,8 +49,8 @@ class Facing:
 @dataclass(frozen=True)
 class LayoutScore:
     """One matrix. Scores are correlations, 0 to 1: `as_read` in the file's order, `other_order` in the better one of
-    the two other readings of the same buffer, which `reading` names (directions.py); both null where the file's order
-    left no doubt and the others were not tried. `noise` is what pure chance gets.
+    the two other orders of the same buffer, which `other` names; both null where the file's order left no doubt and the
+    others were not tried. `noise` is what pure chance gets.
 
     suspicious: the other order fits the rest of the model clearly better. undecided: neither order resembles the rest,
     as for a matrix that was never trained. false_alarm_rate: for a suspicious matrix, the measured 95 % upper bound on
@@ -60,11 +61,21 @@ class LayoutScore:
     as_read: float
     other_order: float | None
     suspicious: bool
-    reading: str | None
+    other: BufferOrder | None
     role: str
     noise: float
     undecided: bool
     false_alarm_rate: float | None
+
+    @property
+    def decided(self) -> BufferOrder | None:
+        """The order that the scores leave no doubt about: it is clear of noise and leads the other one. None where two
+        orders come close to each other, or none is clear. Of a square matrix COLUMN_MAJOR stands for the transpose."""
+        if self.suspicious:
+            return self.other
+        clear = self.as_read > CLEAR * self.noise
+        leads = self.other_order is None or self.as_read > self.other_order + LEAD * self.noise
+        return BufferOrder.AS_STORED if clear and leads else None
 
 
 def layout_scores(checkpoint: Checkpoint, progress: Progress = silent) -> tuple[LayoutScore, ...]:
@@ -82,26 +93,26 @@ def layout_scores(checkpoint: Checkpoint, progress: Progress = silent) -> tuple[
 
 
 def _scored(checkpoint: Checkpoint, matrices: Sequence[Facing], progress: Progress) -> tuple[LayoutScore, ...]:
-    glance = _directions(checkpoint, matrices, READINGS[:1], GLANCE, part(progress, 0.0, 0.1))
+    glance = _directions(checkpoint, matrices, ORDERS[:1], GLANCE, part(progress, 0.0, 0.1))
     sound = sound_as_stored(correlate(glance), glance.shape[2], matrices)
     if sound:
         return sound
-    found = _directions(checkpoint, matrices, READINGS, FULL, part(progress, 0.1, 1.0))
+    found = _directions(checkpoint, matrices, ORDERS, FULL, part(progress, 0.1, 1.0))
     return judge(correlate(found), found.shape[2], matrices)
 
 
 def _directions(
     checkpoint: Checkpoint,
     matrices: Sequence[Facing],
-    readings: tuple[str, ...],
+    orders: tuple[BufferOrder, ...],
     sample: Sample,
     progress: Progress,
 ) -> Array:
-    """float16 [matrices, readings, pairs]."""
+    """float16 [matrices, orders, pairs]."""
     found = []
     for at, matrix in enumerate(matrices):
         progress(at / len(matrices), f"directions of {matrix.tensor}")
-        found.append(directions(checkpoint, matrix.tensor, matrix.side, readings, sample))
+        found.append(directions(checkpoint, matrix.tensor, matrix.side, orders, sample))
     progress(1.0, "directions of every matrix")
     return np.stack(found)
 
@@ -136,8 +147,8 @@ def facing_matrices(checkpoint: Checkpoint) -> list[Facing]:
 
 
 def correlate(found: Array) -> Array:
-    """float32 [matrices, readings, matrices, readings], absolute values, from [matrices, readings, pairs] as
-    `directions` gives them. Cost: (matrices · readings)² · pairs multiplications; 1 s for 290 matrices."""
+    """float32 [matrices, orders, matrices, orders], absolute values, from what `directions` gives for each matrix,
+    [matrices, orders, pairs]. Cost: (matrices · orders)² · pairs multiplications; 1 s for 290 matrices."""
     flat, pairs = found.reshape(-1, found.shape[2]), found.shape[2]
     together: Array = np.zeros((len(flat), len(flat)), np.float32)
     for start in range(0, pairs, _BLOCK):
@@ -147,10 +158,10 @@ def correlate(found: Array) -> Array:
 
 
 def judge(correlations: Array, pairs: int, matrices: Sequence[Facing]) -> tuple[LayoutScore, ...]:
-    """Scores from correlations [matrices, readings, matrices, readings] over so many pairs of dimensions.
+    """Scores from correlations [matrices, orders, matrices, orders] over so many pairs of dimensions.
 
-    First it is settled which reading of each matrix is right, all at once; then each is scored against all others in
-    their right readings.
+    First it is settled which order of each matrix is right, all at once; then each is scored against all others in
+    their right orders.
     """
     crowd = _Crowd(correlations, pairs, [m.role for m in matrices])
     noise = crowd.noise
@@ -165,7 +176,7 @@ def judge(correlations: Array, pairs: int, matrices: Sequence[Facing]) -> tuple[
                 as_read=float(stored),
                 other_order=other,
                 suspicious=suspicious,
-                reading=READINGS[1 + best],
+                other=ORDERS[1 + best],
                 role=matrix.role,
                 noise=noise,
                 undecided=max(other, float(stored)) <= CLEAR * noise,
@@ -176,10 +187,10 @@ def judge(correlations: Array, pairs: int, matrices: Sequence[Facing]) -> tuple[
 
 
 class _Crowd:
-    """All matrices and how they correlate: [matrices, readings, matrices, readings]."""
+    """All matrices and how they correlate: [matrices, orders, matrices, orders]."""
 
     def __init__(self, correlations: Array, pairs: int, roles: Sequence[str]) -> None:
-        self.count, self.readings = correlations.shape[:2]
+        self.count, self.orders = correlations.shape[:2]
         self.correlations = correlations.copy()
         each = np.arange(self.count)
         self.correlations[each, :, each, :] = 0.0
@@ -191,28 +202,28 @@ class _Crowd:
         self.noise = float(self.scatter * sum(-NormalDist().inv_cdf(t) for t in tails) / self.top)
 
     def settle(self) -> Array:
-        """int [matrices]: the reading of each that makes the whole most coherent.
+        """int [matrices]: the order of each that makes the whole most coherent.
 
-        A right reading resembles right readings of other matrices and nothing else; wrong ones resemble each other only
-        where an axis is shared. So the largest group of readings that resemble each other is the right one, however few
+        A right order resembles right orders of other matrices and nothing else; wrong ones resemble each other only
+        where an axis is shared. So the largest group of orders that resemble each other is the right one, however few
         are right in the file: the leading eigenvector of their correlations is large on it.
         """
         clear = np.maximum(self.correlations - _SIGNIFICANT * self.scatter, 0.0) * self.independent[:, None, :, None]
-        links = clear.reshape(self.count * self.readings, -1)
+        links = clear.reshape(self.count * self.orders, -1)
         weight = np.ones(len(links))
         for _ in range(_STEPS):
             weight = links @ weight + 1e-9
             weight /= np.linalg.norm(weight)
-        chosen: Array = weight.reshape(self.count, self.readings).argmax(axis=1)
+        chosen: Array = weight.reshape(self.count, self.orders).argmax(axis=1)
         # Now that most are known, each can be judged by all others. The file's own order wins where nothing is clear.
-        for _ in range(self.readings):
+        for _ in range(self.orders):
             scores = self.scores(chosen)
             leads = scores.max(axis=1) - scores[:, 0] > LEAD * self.noise
             chosen = np.where(leads, scores.argmax(axis=1), 0)
         return chosen
 
     def scores(self, chosen: Array) -> Array:
-        """[matrices, readings] against every other matrix in its chosen reading."""
+        """[matrices, orders] against every other matrix in its chosen order."""
         against = self.correlations[:, :, np.arange(self.count), chosen]
         best: Array = np.sort(against, axis=2)[:, :, self.count - self.top :].mean(axis=2)
         return best

@@ -8,12 +8,13 @@ from typing import Literal
 
 import numpy as np
 
+from diag.checkpoints.buffer_order import BufferOrder
 from diag.checkpoints.dtypes import Array
 from diag.checkpoints.families import is_tied
 from diag.checkpoints.passes import row_pairs
 from diag.checkpoints.passes.scan import direct, pieces, readable, use_numba
 from diag.checkpoints.reader import Checkpoint, TensorInfo
-from diag.checkpoints.signatures.reorder import Order, other_order
+from diag.checkpoints.signatures.reorder import buffer_order, bytes_swapped
 
 TieStatus = Literal[
     "not_applicable",
@@ -40,7 +41,8 @@ class Tie:
 
     max_abs_diff: the largest |head − embedding|, in weight units. cosine: the mean over rows of the cosine between
     the head's row and the embedding's, over rows where neither is zero. equal_rows_share: rows that agree in every
-    byte. All null when there is nothing to compare.
+    byte. All null when there is nothing to compare. order: for a `reinterpreted_copy`, the order in which the head's
+    buffer is the embedding; null where it is the bytes of each element that are swapped.
     """
 
     status: TieStatus
@@ -51,6 +53,7 @@ class Tie:
     head: str | None
     embedding: str | None
     sentence: str
+    order: BufferOrder | None = None
 
 
 SENTENCES: dict[TieStatus, str] = {
@@ -93,19 +96,18 @@ def tie_status(checkpoint: Checkpoint) -> Tie:
     if not head.elements:
         return _tie("placeholder", checkpoint, head, embedding)
     compared = _compare(checkpoint, head, embedding)
-    order = None
+    sentence, order = "", None
     if compared and compared.equal_rows == 1.0:
         unsaid = not checkpoint.states_tie and _declared(checkpoint) is None  # a copy contradicts nothing
         status: TieStatus = "tied_copy" if tied or unsaid else "untied_copy"
-    elif order := other_order(checkpoint, head, embedding):
+        sentence = UNSAID if unsaid and not tied else ""
+    elif bytes_swapped(checkpoint, head, embedding):
+        status, sentence = "reinterpreted_copy", BYTE_ORDER
+    elif order := buffer_order(checkpoint, head, embedding):
         status = "reinterpreted_copy"
     else:
         status = "tied_diverged" if tied else "untied"
-    found = _tie(status, checkpoint, head, embedding)
-    if order is Order.BYTES:
-        found = replace(found, sentence=BYTE_ORDER)
-    if status == "tied_copy" and not tied:
-        found = replace(found, sentence=UNSAID)
+    found = replace(_tie(status, checkpoint, head, embedding), order=order, sentence=sentence or SENTENCES[status])
     if compared is None:
         return found
     return replace(found, max_abs_diff=compared.largest, cosine=compared.cosine, equal_rows_share=compared.equal_rows)

@@ -1,8 +1,8 @@
 """What a hypothesis is: a claim, what can be seen without changing anything, and the repairs that would undo it.
 
 A hypothesis is one file that ends in `HYPOTHESIS = Hypothesis(...)` and one line in `registry.py`. It reads the
-checkpoint with numpy and describes its repairs as edits, which are data: no torch here, so a page can show the claim
-and the signature at once while the worker runs the repairs.
+checkpoint with numpy and describes its repairs as edits, which need no torch before they are applied: so a page can
+show the claim and the signature at once while the worker runs the repairs.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from functools import cached_property
 from diag.checkpoints import Checkpoint, Family, Tie, projections, tie_status
 from diag.checkpoints.passes.stats import TensorStats, tensor_stats
 from diag.checkpoints.signatures.layout import LayoutScore, layout_scores
-from diag.model.edits import Edit, FromReference, borrows
+from diag.model.edits.base import Edit, Provenance
 from diag.results.baseline import LayerProbe
 from diag.results.finding import Signature
 
@@ -29,9 +29,9 @@ class Repair:
     localiser: bool = False
 
     @property
-    def borrows(self) -> int:
-        """How far its edits reach for their bytes; the lower of two equal cures is the more specific."""
-        return borrows(self.edits)
+    def provenance(self) -> Provenance:
+        """The farthest place that its edits take bytes from; the lower of two equal cures is the more specific."""
+        return max((edit.provenance for edit in self.edits), default=Provenance.OWN_BYTES)
 
 
 @dataclass
@@ -80,7 +80,7 @@ class Context:
 
     def can_apply(self, edit: Edit) -> bool:
         """Whether the reference, if the edit copies from it, holds every tensor in the shape this checkpoint needs."""
-        return not isinstance(edit, FromReference) or all(self._reference_fits(name) for name in edit.names)
+        return edit.provenance is not Provenance.REFERENCE or all(self._reference_fits(name) for name in edit.targets)
 
     def _reference_fits(self, name: str) -> bool:
         theirs = self.reference.tensors if self.reference else {}
@@ -112,19 +112,29 @@ class Context:
         return layout_scores(self.checkpoint)
 
 
+def _nothing_seen(context: Context) -> Signature:
+    return Signature(False, "The checkpoint's file says nothing about it.")
+
+
+def _no_repairs(context: Context, signature: Signature) -> Sequence[Repair]:
+    return ()
+
+
 @dataclass(frozen=True)
 class Hypothesis:
     """One row of the registry.
 
     refuted_by says what would refute the claim; without_reference what a reference would add, or "" when none is
     needed. `signature` costs at most one read of the file; `repairs` costs nothing: it returns data.
+    decides_data: it is about the shard, has no repairs, and is decided before any other, without a forward pass.
     """
 
     id: str
     title: str
     claim: str
     refuted_by: str
-    signature: Callable[[Context], Signature]
-    repairs: Callable[[Context, Signature], Sequence[Repair]]
+    signature: Callable[[Context], Signature] = _nothing_seen
+    repairs: Callable[[Context, Signature], Sequence[Repair]] = _no_repairs
     applies: Callable[[Context], bool] = lambda context: True
     without_reference: str = ""
+    decides_data: bool = False

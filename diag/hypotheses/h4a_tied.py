@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from diag.hypotheses.base import Context, Hypothesis, Repair
-from diag.model.edits import Copy, FromReference
+from diag.model.edits.copy import Copy
+from diag.model.edits.from_reference import FromReference
 from diag.results.finding import Signature
 
 # Tie states in which nothing can be wrong between the two matrices: there is one, or the two are the same bytes.

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from diag.checkpoints.buffer_order import BufferOrder
 from diag.hypotheses.base import Context, Hypothesis, Repair
-from diag.model.edits import Reading, Reorder
+from diag.model.edits.reorder import Reorder
 from diag.results.finding import Signature
 
 # The reverse direction gives another matrix unless it is square, where both readings are the transpose.
-READINGS: dict[Reading, str] = {
-    "column_major": "read column-major",
-    "untranspose": "undo a column-major read",
+WORDS = {
+    BufferOrder.COLUMN_MAJOR: "read column-major",
+    BufferOrder.UNDO_COLUMN_MAJOR: "undo a column-major read",
 }
 
 
@@ -51,13 +52,13 @@ def repairs(context: Context, signature: Signature) -> list[Repair]:
     found = []
     for words, names in distinct.values():
         square = all(len(set(context.checkpoint.tensors[name].shape)) == 1 for name in names)
-        for reading, verb in READINGS.items():
-            if square and reading == "untranspose":
+        for order, verb in WORDS.items():
+            if square and order is BufferOrder.UNDO_COLUMN_MAJOR:
                 continue
             found.append(
                 Repair(
                     f"{words}: {verb}",
-                    (Reorder(names, reading),),
+                    (Reorder(names, order),),
                     f"{len(names)} buffer{'s' if len(names) > 1 else ''} of [out, in] taken in the other order; "
                     "shape and bytes stay.",
                 )

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from diag.checkpoints.passes.stats import TensorStats
 from diag.hypotheses.base import Context, Hypothesis, Repair
-from diag.model.edits import FromReference, SetEps, Shift
+from diag.model.edits.from_reference import FromReference
+from diag.model.edits.set_eps import SetEps
+from diag.model.edits.shift import Shift
 from diag.results import thresholds_checkpoints as limits
 from diag.results.finding import Signature
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from statistics import median
 
 from diag.hypotheses.base import Context, Hypothesis, Repair
-from diag.model.edits import FromReference, SkipBlock
+from diag.model.edits.from_reference import FromReference
+from diag.model.edits.skip_block import SkipBlock
 from diag.results import thresholds_checkpoints as limits
 from diag.results.baseline import LayerProbe
 from diag.results.finding import Signature

@@ -17,7 +17,7 @@ import numpy as np
 
 from diag.hypotheses.base import Repair
 from diag.hypotheses.gain import Gain, gain
-from diag.model.edits import Copy, Edit, FromReference, Reorder, SetEps, Shift, SkipBlock
+from diag.model.edits.base import Edit, Provenance
 from diag.results.finding import Screened
 from diag.results.thresholds import (
     FULL_PER_ROUND,
@@ -31,59 +31,49 @@ from diag.results.thresholds import (
 
 
 class Losses(Protocol):
-    """What evaluates edits: per-sequence losses [n] in nats (`diag.model.evaluate.Evaluator`)."""
+    """What evaluates edits: per-sequence losses [n] in nats (`diag.model.evaluate.Evaluator`).
+
+    What was evaluated is remembered, so asking again is free. `losses_many` takes every set of a round at once.
+    """
 
     sequences: int
 
     def losses(self, edits: Sequence[Edit] = (), subset: Sequence[int] | None = None) -> np.ndarray: ...
 
+    def losses_many(self, sets: Sequence[Sequence[Edit]], subset: Sequence[int] | None = None) -> list[np.ndarray]: ...
+
 
 @dataclass(frozen=True)
 class Candidate:
-    """A repair and the hypothesis it belongs to; `signed` when that hypothesis's signature is present."""
+    """A repair and the hypothesis it belongs to. backed_by_signature: it changes nothing but tensors that carry that
+    hypothesis's signature."""
 
     hypothesis: str
     repair: Repair
-    signed: bool = False
+    backed_by_signature: bool = False
 
     @property
-    def cost(self) -> tuple[int, int]:
+    def cost(self) -> tuple[Provenance, int]:
         """Less is more specific: how far it reaches for bytes, then how many tensors it touches."""
-        return self.repair.borrows, sum(len(targets(edit)) for edit in self.repair.edits)
-
-
-# Repairs of one set are applied in this order, whichever was accepted first: a copy of a matrix must see it repaired.
-_ORDER: dict[type, int] = {Reorder: 0, Shift: 0, FromReference: 1, Copy: 2, SetEps: 3, SkipBlock: 3}
-
-
-def targets(edit: Edit) -> tuple[str, ...]:
-    """What an edit changes: tensor names, or the one thing that is no tensor."""
-    match edit:
-        case Copy(target, _):
-            return (target,)
-        case FromReference(names) | Reorder(names, _) | Shift(names, _):
-            return names
-        case SetEps():
-            return ("eps",)
-        case SkipBlock(index):
-            return (f"block {index}",)
+        return self.repair.provenance, sum(len(edit.targets) for edit in self.repair.edits)
 
 
 def combined(candidates: Iterable[Candidate]) -> tuple[Edit, ...]:
     """The edits of a set, in the one order that they are applied in."""
     edits = [edit for candidate in candidates for edit in candidate.repair.edits]
-    return tuple(sorted(edits, key=lambda edit: (_ORDER[type(edit)], targets(edit))))
+    return tuple(sorted(edits, key=lambda edit: (edit.order, edit.targets)))
 
 
 def conflict(a: Candidate, b: Candidate) -> bool:
     """Two edits of one kind on one tensor undo each other or count twice: such a pair is never tried."""
-    return any(type(x) is type(y) and set(targets(x)) & set(targets(y)) for x in a.repair.edits for y in b.repair.edits)
+    return any(type(x) is type(y) and set(x.targets) & set(y.targets) for x in a.repair.edits for y in b.repair.edits)
 
 
 class Search:
     """Grows and prunes sets of repairs for one checkpoint on one window.
 
     Every decision is made on the full window; screening on a subset only decides what is worth evaluating in full.
+    Each list of sets is asked for at once, before anything is decided about any of them.
     """
 
     def __init__(
@@ -98,50 +88,51 @@ class Search:
         """Per-sequence losses with a set applied, over the whole window."""
         return self.evaluator.losses(combined(candidates))
 
-    def screen(self, base: Sequence[Candidate], candidate: Candidate) -> Screened:
-        """How a candidate does on top of `base` on the screening subset, or on half of it if it is hopeless there."""
-        here, edits = self.full(base), combined([*base, candidate])
-        half = list(self.subset[::2])
-        there = self.evaluator.losses(edits, half)
-        hopeless = not np.isfinite(there).all() or here[half].mean() - there.mean() < -HOPELESS_NATS.value
-        seen = half if hopeless else list(self.subset)
-        there = self.evaluator.losses(edits, seen)
-        delta = float(here[seen].mean() - there.mean())
-        return Screened(
-            name=candidate.repair.name,
-            loss_nats=float(there.mean()),
-            delta_nats=delta if np.isfinite(delta) else None,
-            sequences=len(seen),
-            localiser=candidate.repair.localiser,
-        )
+    def ask(self, sets: Iterable[Sequence[Candidate]]) -> None:
+        """Evaluate sets over the whole window, all in one round; `full` then gives them from memory."""
+        self.evaluator.losses_many([combined(candidates) for candidates in sets])
+
+    def screen(self, base: Sequence[Candidate], candidates: Sequence[Candidate]) -> list[Screened]:
+        """How each candidate does on top of `base` on the screening subset, or on half of it if it is hopeless there.
+        Two rounds: everyone on half of the subset, then the rest of the subset for those that are not hopeless."""
+        here, sets = self.full(base), [combined([*base, c]) for c in candidates]
+        half, subset = list(self.subset[::2]), list(self.subset)
+        there = self.evaluator.losses_many(sets, half)
+        good = [i for i, losses in enumerate(there) if not _hopeless(here[half], losses)]
+        for i, losses in zip(good, self.evaluator.losses_many([sets[i] for i in good], subset), strict=True):
+            there[i] = losses
+        return [
+            _screened(c, here[subset if i in good else half], losses)
+            for i, (c, losses) in enumerate(zip(candidates, there, strict=True))
+        ]
 
     def gain(self, before: Iterable[Candidate], after: Iterable[Candidate]) -> Gain:
         """Full-window gain of one set over another."""
         return gain(self.full(before), self.full(after), self.chance)
 
     def promising(self, base: Sequence[Candidate], pool: Iterable[Candidate], most: Threshold) -> list[Candidate]:
-        """Candidates that look as if they helped on top of `base`, at most `most`: signed ones first, then the best."""
+        """Candidates that look as if they helped on top of `base`, at most `most`: those that a signature backs first,
+        then the best."""
         finite = bool(np.isfinite(self.full(base)).all())
+        free = [c for c in pool if c not in base and not any(conflict(c, other) for other in base)]
         scored = []
-        for candidate in pool:
-            if candidate in base or any(conflict(candidate, other) for other in base):
-                continue
-            seen = self.screen(base, candidate)
+        for candidate, seen in zip(free, self.screen(base, free), strict=True):
             helps = seen.delta_nats is not None and seen.delta_nats >= SCREEN_NATS.value
             if helps or (not finite and np.isfinite(seen.loss_nats)):
                 scored.append((seen.loss_nats, candidate))
-        scored.sort(key=lambda pair: (not pair[1].signed, pair[0], pair[1].cost))
+        scored.sort(key=lambda pair: (not pair[1].backed_by_signature, pair[0], pair[1].cost))
         return [candidate for _, candidate in scored[: int(most.value)]]
 
-    def best_of(self, base: Sequence[Candidate], options: Iterable[Candidate]) -> Candidate | None:
+    def best_of(self, base: Sequence[Candidate], options: Sequence[Candidate]) -> Candidate | None:
         """The material option with the lowest loss on top of `base`; one that a signature backs goes first, because
         behind a defect that is still there others lower the loss by accident. Of what cures the same loss within
         noise the most specific is taken, and of equally specific ones the first that its hypothesis names."""
+        self.ask([*base, c] for c in options)
         material = [c for c in options if self.gain(base, [*base, c]).material]
         if not material:
             return None
-        signed = [c for c in material if c.signed]
-        lowest = min(signed or material, key=lambda c: float(self.full([*base, c]).mean()))
+        backed = [c for c in material if c.backed_by_signature]
+        lowest = min(backed or material, key=lambda c: float(self.full([*base, c]).mean()))
         level = [c for c in material if self._level([*base, c], [*base, lowest])]
         return min(level, key=lambda c: (*c.cost, self.pool.index(c)))
 
@@ -166,6 +157,7 @@ class Search:
         kept = list(accepted)
         while kept:
             without = {c: [other for other in kept if other is not c] for c in kept}
+            self.ask(without.values())
             idle = [c for c in kept if not self.gain(without[c], kept).material]
             if not idle:
                 break
@@ -187,14 +179,14 @@ class Search:
 
     def _starts(self) -> list[tuple[Candidate, ...]]:
         """Repairs worth a second start: those a signature backs, then the least bad of each hypothesis."""
-        signed = [c for c in self.pool if c.signed]
+        backed = [c for c in self.pool if c.backed_by_signature]
+        losses = {c: seen.loss_nats for c, seen in zip(self.pool, self.screen([], self.pool), strict=True)}
         rest = []
         for name in dict.fromkeys(c.hypothesis for c in self.pool):
-            screened = [(self.screen([], c).loss_nats, c) for c in self.pool if c.hypothesis == name]
-            finite = [pair for pair in screened if np.isfinite(pair[0])]
+            finite = [c for c in self.pool if c.hypothesis == name and np.isfinite(losses[c])]
             if finite:
-                rest.append(min(finite, key=lambda pair: pair[0])[1])
-        ordered = sorted(signed, key=lambda c: (c.cost[0], -c.cost[1])) + [c for c in rest if c not in signed]
+                rest.append(min(finite, key=lambda c: losses[c]))
+        ordered = sorted(backed, key=lambda c: (c.cost[0], -c.cost[1])) + [c for c in rest if c not in backed]
         return [(c,) for c in ordered[: int(STARTS.value)]]
 
     def attribution(self, joint: Sequence[Candidate]) -> dict[str, float | None]:
@@ -205,8 +197,13 @@ class Search:
         """
         ids = list(dict.fromkeys(c.hypothesis for c in joint))
 
+        def members(chosen: tuple[str, ...]) -> list[Candidate]:
+            return [c for c in joint if c.hypothesis in chosen]
+
         def value(chosen: tuple[str, ...]) -> float:
-            return -float(self.full([c for c in joint if c.hypothesis in chosen]).mean())
+            return -float(self.full(members(chosen)).mean())
+
+        self.ask(members(chosen) for size in range(len(ids) + 1) for chosen in combinations(ids, size))
 
         worth: dict[str, float | None] = {}
         for one in ids:
@@ -218,3 +215,19 @@ class Search:
                     total += weight * (value((*chosen, one)) - value(chosen))
             worth[one] = total if np.isfinite(total) else None
         return worth
+
+
+def _hopeless(before: np.ndarray, after: np.ndarray) -> bool:
+    """Whether a candidate does so badly on a part of the window that the rest of it is not worth looking at."""
+    return bool(not np.isfinite(after).all() or before.mean() - after.mean() < -HOPELESS_NATS.value)
+
+
+def _screened(candidate: Candidate, before: np.ndarray, after: np.ndarray) -> Screened:
+    delta = float(before.mean() - after.mean())
+    return Screened(
+        name=candidate.repair.name,
+        loss_nats=float(after.mean()),
+        delta_nats=delta if np.isfinite(delta) else None,
+        sequences=len(after),
+        localiser=candidate.repair.localiser,
+    )

@@ -11,8 +11,9 @@ import numpy as np
 from diag.errors import InputError
 from diag.hypotheses.base import Context, Hypothesis
 from diag.hypotheses.gain import Gain, gain, share
-from diag.hypotheses.search import Candidate, Search, combined, targets
+from diag.hypotheses.search import Candidate, Search, combined
 from diag.hypotheses.verdict import MASKING, Outcome, Trial, VerdictInputs, conclude, judge
+from diag.model.edits.base import Edit
 from diag.model.evaluate import Evaluator
 from diag.progress import Progress
 from diag.results.baseline import BaselineResult
@@ -137,7 +138,8 @@ class _Suite:
         mine = [c for c in self.candidates if c.hypothesis == h.id]
         own = [c for c in mine if not c.repair.localiser]
         chosen = self.search.promising([], own, FULL_ALONE)
-        screened = {c: self.search.screen([], c) for c in mine if c not in chosen}
+        others = [c for c in mine if c not in chosen]
+        screened = dict(zip(others, self.search.screen([], others), strict=True))
         if not chosen and own:  # nothing helps: the best of them is still evaluated in full, for the record
             chosen = [min(own, key=lambda c: float(np.nan_to_num(screened[c].loss_nats, nan=np.inf)))]
         self.seconds[h.id] += time.perf_counter() - clock
@@ -156,10 +158,11 @@ class _Suite:
 
     def _credible(self, joint: list[Candidate]) -> list[Candidate]:
         """Drop accidents. Without a reference the best loss found is the yardstick, so whatever lowers a hopeless loss
-        a little would "explain" all of it: while what remains is no better than counts, only signed repairs stay."""
+        a little would "explain" all of it: while what remains is no better than counts, only repairs that a
+        signature backs stay."""
         if self.setup.has_reference or zone(float(self.search.full(joint).mean()), self.setup.ruler) not in MASKING:
             return joint
-        return self.search.prune([c for c in joint if c.signed])
+        return self.search.prune([c for c in joint if c.backed_by_signature])
 
     def _excess(self, joint: Sequence[Candidate]) -> tuple[float | None, bool]:
         """(excess in nats, is it material). Against the reference, or the lowest loss that anything reached."""
@@ -275,9 +278,9 @@ class _Suite:
         )
 
 
-def _backed(signature: Signature, edits: Sequence[object]) -> bool:
+def _backed(signature: Signature, edits: Sequence[Edit]) -> bool:
     """A repair is backed by a signature when it changes nothing but tensors that carry it."""
-    changed = {name for edit in edits for name in targets(edit)}  # type: ignore[arg-type]
+    changed = {name for edit in edits for name in edit.targets}
     return signature.present and bool(changed) and changed <= set(signature.tensors)
 
 

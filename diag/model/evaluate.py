@@ -3,23 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch import Tensor
 from torch.func import functional_call
 
 from diag.errors import InputError
-from diag.model.apply import TensorSource, hooked, overrides
 from diag.model.build import LoadedModel
-from diag.model.edits import Edit
+from diag.model.edits.base import Edit, TensorSource, hooked, overrides
 from diag.progress import Progress, silent
+
+MAX_BUCKETS = 64  # of positions in a sequence: 32 KB a set of edits for a window of 64 sequences
+
+
+@dataclass(frozen=True, eq=False)
+class _Seen:
+    """What one set of edits has cost so far. Row i is sequence i of the window.
+
+    losses: float64 [sequences], nats. sums: float64 [sequences, buckets], nats, summed over the positions of a bucket.
+    known, placed: bool [sequences], whether the row of `losses`, and that of `sums`, has been evaluated.
+    """
+
+    losses: np.ndarray
+    known: np.ndarray
+    sums: np.ndarray
+    placed: np.ndarray
 
 
 class Evaluator:
-    """Evaluates edits on one checkpoint and one window, each at most once.
+    """Evaluates edits on one checkpoint and one window, each sequence at most once.
 
     ids: int64 [sequences, seq + 1]. Losses are float64 [sequences], nats, the mean over each sequence's targets.
-    Memory: one batch of activations, one chunk of logits, and the edited tensors of the call in flight.
+    bucket_positions: int64 [buckets], how many positions each bucket of `losses_by_position` covers.
+    Memory: one batch of activations, one chunk of logits, and the edited tensors of the call in flight; and for each
+    set of edits at most 66 numbers a sequence.
     """
 
     def __init__(
@@ -37,45 +56,89 @@ class Evaluator:
         self.ids = torch.tensor(ids)
         self.sequences = len(ids)
         self.forward_passes = 0  # of one sequence each
-        self._losses: dict[tuple[Edit, ...], np.ndarray] = {}
-        self._known: dict[tuple[Edit, ...], np.ndarray] = {}
+        self.bucket_positions = bucket_positions(ids.shape[1] - 1)
+        self._seen: dict[tuple[Edit, ...], _Seen] = {}
 
     def losses(self, edits: Sequence[Edit] = (), subset: Sequence[int] | None = None) -> np.ndarray:
         """Losses [n] of the whole window, or of the sequences in `subset`, in that order.
 
         Remembered by sequence: what a subset has paid for, the whole window need not pay again.
         """
-        key, chosen = tuple(edits), list(range(self.sequences) if subset is None else subset)
-        known = self._known.setdefault(key, np.zeros(self.sequences, dtype=bool))
-        values = self._losses.setdefault(key, np.zeros(self.sequences))
-        missing = [i for i in chosen if not known[i]]
-        if missing:
-            values[missing] = self._evaluate(key, missing)
-            known[missing] = True
-        return values[chosen]
+        chosen = self._chosen(subset)
+        seen = self._of(edits)
+        self._evaluate(tuple(edits), seen, [i for i in chosen if not seen.known[i]])
+        return seen.losses[chosen]
+
+    def losses_many(self, sets: Sequence[Sequence[Edit]], subset: Sequence[int] | None = None) -> list[np.ndarray]:
+        """Losses [n] under each of `sets`, as `losses` gives them. Costs as much as asking for one after the other."""
+        return [self.losses(edits, subset) for edits in sets]
+
+    def losses_by_position(self, edits: Sequence[Edit] = (), subset: Sequence[int] | None = None) -> np.ndarray:
+        """Losses [n, buckets], nats: the mean over the targets in each of at most MAX_BUCKETS buckets of positions.
+
+        The buckets are equal, but the last may be shorter. Weighted by `bucket_positions`, a row's mean is the
+        sequence's loss up to rounding. Free for what `losses` has evaluated here.
+        """
+        chosen = self._chosen(subset)
+        seen = self._of(edits)
+        self._evaluate(tuple(edits), seen, [i for i in chosen if not seen.placed[i]])
+        means: np.ndarray = seen.sums[chosen] / self.bucket_positions
+        return means
 
     def remember(self, losses: np.ndarray) -> None:
         """Take losses [n] of the checkpoint as loaded, measured elsewhere on this window with this batch size."""
-        self._losses[()], self._known[()] = np.array(losses), np.ones(self.sequences, dtype=bool)
+        seen = self._of(())
+        seen.losses[:], seen.known[:] = losses, True
 
     def known(self, edits: Sequence[Edit]) -> bool:
         """Whether these edits have been evaluated on the whole window already."""
-        return tuple(edits) in self._known and bool(self._known[tuple(edits)].all())
+        return tuple(edits) in self._seen and bool(self._of(edits).known.all())
+
+    def _chosen(self, subset: Sequence[int] | None) -> list[int]:
+        return list(range(self.sequences) if subset is None else subset)
+
+    def _of(self, edits: Sequence[Edit]) -> _Seen:
+        n, buckets = self.sequences, len(self.bucket_positions)
+        if tuple(edits) not in self._seen:
+            flags = np.zeros((2, n), dtype=bool)
+            self._seen[tuple(edits)] = _Seen(np.zeros(n), flags[0], np.zeros((n, buckets)), flags[1])
+        return self._seen[tuple(edits)]
 
     @torch.inference_mode()
-    def _evaluate(self, edits: tuple[Edit, ...], chosen: list[int]) -> np.ndarray:
+    def _evaluate(self, edits: tuple[Edit, ...], seen: _Seen, missing: list[int]) -> None:
+        if not missing:
+            return
         changed = overrides(edits, self.loaded.tensors, self.reference)
         own = self.loaded.renamed
         renamed = {f"model.{own.get(name, name)}": tensor for name, tensor in changed.items()}
-        out = []
+        losses, sums = [], []
         with hooked(self.loaded.module, edits):
-            for start in range(0, len(chosen), self.batch_size):
-                batch = self.ids[chosen[start : start + self.batch_size]].to(self.loaded.device)
-                nll = functional_call(self.loaded.loss, renamed, (batch,))  # [batch, seq]
-                out.append(nll.double().mean(-1).cpu().numpy())
+            for start in range(0, len(missing), self.batch_size):
+                batch = self.ids[missing[start : start + self.batch_size]].to(self.loaded.device)
+                nll = functional_call(self.loaded.loss, renamed, (batch,)).double()  # [batch, seq]
+                losses.append(nll.mean(-1).cpu().numpy())
+                sums.append(bucket_sums(nll).cpu().numpy())
                 self.forward_passes += len(batch)
                 self.progress(None, "")
-        return np.concatenate(out)
+        # A loss that is known stays as it is: the same sequence in another batch may differ in its last bits.
+        fresh = np.array([not seen.known[i] for i in missing])
+        at = np.array(missing)
+        seen.losses[at[fresh]], seen.sums[at] = np.concatenate(losses)[fresh], np.concatenate(sums)
+        seen.known[at] = seen.placed[at] = True
+
+
+def bucket_positions(positions: int) -> np.ndarray:
+    """int64 [buckets]: how many of so many positions fall into each bucket; at most MAX_BUCKETS, all equal but the
+    last."""
+    width = -(-positions // MAX_BUCKETS)
+    return np.diff([*range(0, positions, width), positions])
+
+
+def bucket_sums(nll: Tensor) -> Tensor:
+    """float64 [batch, buckets]: the sums of nll [batch, seq] over the positions of each bucket."""
+    width = -(-nll.shape[1] // MAX_BUCKETS)
+    short = -nll.shape[1] % width
+    return torch.nn.functional.pad(nll, (0, short)).unflatten(1, (-1, width)).sum(-1)
 
 
 def check_window(loaded: LoadedModel, ids: np.ndarray) -> None:

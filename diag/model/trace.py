@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from diag.model.apply import blocks
+from diag.model.blocks import blocks
 from diag.model.build import LoadedModel
 from diag.model.evaluate import check_window
 from diag.progress import Progress, silent

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,26 +14,29 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tiny import tiny_ids, write_tiny
 
-from diag.checkpoints import open_checkpoint
+from diag.checkpoints import buffer_order, open_checkpoint
+from diag.checkpoints.buffer_order import BufferOrder
 from diag.errors import InputError
-from diag.model.apply import norms, overrides, reread
 from diag.model.build import LoadedModel, build
-from diag.model.edits import (
-    FROM_REFERENCE,
-    OWN_BYTES,
-    SAME_CHECKPOINT,
-    Copy,
-    FromReference,
-    Reorder,
-    SetEps,
-    Shift,
-    SkipBlock,
-    borrows,
-)
+from diag.model.edits import EDITS, Copy, FromReference, Reorder, SetEps, Shift, SkipBlock
+from diag.model.edits.base import Edit, Provenance, overrides
+from diag.model.edits.reorder import reread
+from diag.model.edits.set_eps import norms
 from diag.model.evaluate import Evaluator
 
-GATE = "model.layers.1.mlp.gate_proj.weight"
+GATE, NORM = "model.layers.1.mlp.gate_proj.weight", "model.norm.weight"
 EMBEDDING, HEAD = "model.embed_tokens.weight", "lm_head.weight"
+LAYERS = 3  # of a tiny model
+
+# One of each kind, and what each says of itself: the first layer, provenance, order, targets.
+EXAMPLES: dict[Edit, tuple[int, Provenance, int, tuple[str, ...]]] = {
+    Copy(HEAD, EMBEDDING): (LAYERS, Provenance.SAME_CHECKPOINT, 2, (HEAD,)),
+    FromReference((GATE, NORM)): (1, Provenance.REFERENCE, 1, (GATE, NORM)),
+    Reorder((GATE,), BufferOrder.COLUMN_MAJOR): (1, Provenance.OWN_BYTES, 0, (GATE,)),
+    SetEps(0.1): (0, Provenance.OWN_BYTES, 3, ("eps",)),
+    Shift((NORM,), 1.0): (LAYERS, Provenance.OWN_BYTES, 0, (NORM,)),
+    SkipBlock(1): (1, Provenance.OWN_BYTES, 3, ("block 1",)),
+}
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +51,14 @@ def loaded(folder: Path) -> LoadedModel:
     return build(open_checkpoint(folder), device="cpu", dtype="fp32")
 
 
+class Sevens:
+    """A reference that holds 7 everywhere, and a final norm of another size."""
+
+    def tensor(self, name: str) -> torch.Tensor:
+        shapes = {NORM: (63,), GATE: (96, 64)}
+        return torch.full(shapes.get(name, (97, 64)), 7.0)
+
+
 def evaluator(loaded: LoadedModel, **more) -> Evaluator:  # type: ignore[no-untyped-def]
     return Evaluator(loaded, tiny_ids().numpy(), batch_size=2, **more)
 
@@ -57,38 +71,94 @@ def by_hand(loaded: LoadedModel, ids: torch.Tensor) -> np.ndarray:
     return nll.mean(-1).numpy()
 
 
-@given(st.integers(1, 7), st.integers(1, 7))
-def test_the_two_readings_undo_each_other(rows: int, columns: int) -> None:
-    matrix = torch.arange(rows * columns, dtype=torch.float32).view(rows, columns)
-    stored_column_major = matrix.t().contiguous().view(rows, columns)
-    assert torch.equal(reread(stored_column_major, "column_major"), matrix)
-    read_the_other_way = matrix.view(columns, rows).t().contiguous()
-    assert torch.equal(reread(read_the_other_way, "untranspose"), matrix)
+# What an edit says of itself ------------------------------------------------------------------------------------------
+def test_every_kind_has_an_example() -> None:
+    assert {type(edit) for edit in EXAMPLES} == set(EDITS)
 
 
-def test_losses_are_the_plain_formula_per_sequence(loaded: LoadedModel) -> None:
-    assert np.allclose(evaluator(loaded).losses(), by_hand(loaded, tiny_ids()), atol=1e-5)
+@pytest.mark.parametrize("edit", EXAMPLES, ids=lambda edit: type(edit).__name__)
+def test_what_an_edit_says_of_itself(edit: Edit, folder: Path) -> None:
+    first, provenance, order, targets = EXAMPLES[edit]
+    assert edit.first_layer(open_checkpoint(folder)) == first
+    assert (edit.provenance, edit.order, edit.targets) == (provenance, order, targets)
+    assert edit.sentence.endswith(".") and {edit} == {replace(edit)}
 
 
-def test_a_subset_is_the_same_sequences(loaded: LoadedModel) -> None:
-    losses = evaluator(loaded)
-    assert np.allclose(losses.losses(subset=[2, 0]), losses.losses()[[2, 0]], atol=1e-5)
+def test_sentences_name_one_tensor_and_count_many() -> None:
+    assert Shift((NORM,), -1.0).sentence == "-1 is added to every value of model.norm.weight."
+    assert FromReference((GATE, NORM)).sentence == "The reference replaces 2 tensors."
+    assert Reorder((GATE,), BufferOrder.COLUMN_MAJOR).sentence == f"The buffer of {GATE} is read column by column."
+
+
+def test_a_value_of_the_configuration_is_named_as_the_configuration_names_it(folder: Path) -> None:
+    assert SetEps(0.1).config == {"rms_norm_eps": 0.1}
+    assert hasattr(open_checkpoint(folder).config, "rms_norm_eps")
+    assert not any(edit.config for edit in EXAMPLES if not isinstance(edit, SetEps))
 
 
 @pytest.mark.parametrize(
-    "edit",
+    ("model", "name", "first"),
     [
-        Reorder((GATE,), "column_major"),
-        Shift(("model.norm.weight",), 1.0),
-        Copy(HEAD, EMBEDDING),
-        SetEps(0.1),
-        SkipBlock(1),
+        ("qwen2-untied-theta", EMBEDDING, 0),
+        ("qwen2-untied-theta", "model.layers.2.self_attn.q_proj.bias", 2),
+        ("qwen2-untied-theta", HEAD, LAYERS),
+        ("qwen2-tied", HEAD, 0),  # it is the embedding
+        ("gpt2", "transformer.wpe.weight", 0),
+        ("gpt2", "transformer.h.1.mlp.c_fc.weight", 1),
+        ("gpt2", "transformer.ln_f.bias", LAYERS),
+        ("gpt-neox", "embed_out.weight", LAYERS),
+        ("gpt-neox", "gpt_neox.final_layer_norm.weight", LAYERS),
+        ("gpt-neox", "no.such.tensor", 0),  # nothing is known of it
     ],
 )
-def test_an_edit_changes_one_call_and_nothing_else(loaded: LoadedModel, edit: object) -> None:
+def test_the_first_layer_follows_the_role_of_a_tensor(model: str, name: str, first: int, tmp_path: Path) -> None:
+    write_tiny(model, tmp_path)
+    checkpoint = open_checkpoint(tmp_path)
+    assert Shift((name,), 1.0).first_layer(checkpoint) == first
+    assert Shift((name, "model.layers.0.mlp.up_proj.weight"), 1.0).first_layer(checkpoint) == 0
+
+
+@pytest.mark.parametrize("edit", EXAMPLES, ids=lambda edit: type(edit).__name__)
+def test_the_stream_before_the_first_layer_is_the_loaded_models(edit: Edit, folder: Path, loaded: LoadedModel) -> None:
+    """Measured: the input of every block, as loaded and edited. It is equal up to the first layer, and not after it."""
+    if isinstance(edit, FromReference):
+        edit = FromReference((GATE,))
+
+    def inputs(edits: tuple[Edit, ...]) -> list[torch.Tensor]:
+        streams: list[torch.Tensor] = []
+        layers = loaded.module.model.layers
+        handles = [layer.register_forward_pre_hook(lambda _, args: streams.append(args[0].clone())) for layer in layers]
+        evaluator(loaded, reference=Sevens()).losses(edits, [0])
+        for handle in handles:
+            handle.remove()
+        return streams
+
+    equal = [torch.equal(a, b) for a, b in zip(inputs(()), inputs((edit,)), strict=True)]
+    first = edit.first_layer(open_checkpoint(folder))
+    assert equal == [at <= first for at in range(LAYERS)]
+
+
+def test_edits_are_imported_without_torch() -> None:
+    code = "import sys; sys.modules['torch'] = None; from diag.model.edits import EDITS; print(len(EDITS))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert int(done.stdout) == len(EDITS)
+
+
+# What an edit does ----------------------------------------------------------------------------------------------------
+@given(st.integers(1, 7), st.integers(1, 7), st.sampled_from(BufferOrder))
+def test_a_tensor_is_reread_as_an_array_is(rows: int, columns: int, order: BufferOrder) -> None:
+    matrix = torch.arange(rows * columns, dtype=torch.float32).view(rows, columns)
+    assert np.array_equal(reread(matrix, order).numpy(), buffer_order.reread(matrix.numpy(), order))
+    assert reread(matrix, order).is_contiguous()
+
+
+@pytest.mark.parametrize("edit", EXAMPLES, ids=lambda edit: type(edit).__name__)
+def test_an_edit_changes_one_call_and_nothing_else(loaded: LoadedModel, edit: Edit) -> None:
+    if isinstance(edit, FromReference):
+        edit = FromReference((GATE,))
     before = {name: value.clone() for name, value in loaded.tensors.items()}
     plain = evaluator(loaded).losses()
-    edited = evaluator(loaded).losses((edit,))
+    edited = evaluator(loaded, reference=Sevens()).losses((edit,))
     assert np.abs(edited - plain).max() > 1e-3
     assert np.array_equal(evaluator(loaded).losses(), plain)
     assert all(torch.equal(loaded.tensors[name], value) for name, value in before.items())
@@ -98,11 +168,12 @@ def test_an_edit_changes_one_call_and_nothing_else(loaded: LoadedModel, edit: ob
 def test_an_edited_call_equals_a_model_that_was_really_changed(folder: Path) -> None:
     changed = build(open_checkpoint(folder), device="cpu", dtype="fp32")
     with torch.no_grad():
-        changed.module.model.layers[1].mlp.gate_proj.weight.copy_(reread(changed.tensors[GATE], "column_major"))
+        gate = changed.tensors[GATE].numpy().reshape(64, 96).T.copy()
+        changed.module.model.layers[1].mlp.gate_proj.weight.copy_(torch.from_numpy(gate))
         for norm in (m for m in changed.module.modules() if hasattr(m, "variance_epsilon")):
             norm.variance_epsilon = 0.1
     fresh = build(open_checkpoint(folder), device="cpu", dtype="fp32")
-    edits = (Reorder((GATE,), "column_major"), SetEps(0.1))
+    edits = (Reorder((GATE,), BufferOrder.COLUMN_MAJOR), SetEps(0.1))
     assert np.allclose(evaluator(fresh).losses(edits), by_hand(changed, tiny_ids()), atol=1e-4)
 
 
@@ -131,27 +202,11 @@ def test_in_a_tied_model_the_head_follows_the_embedding(tmp_path: Path) -> None:
     assert np.allclose(edited, by_hand(tied, tiny_ids()), atol=1e-5)
 
 
-class _Source:
-    def tensor(self, name: str) -> torch.Tensor:
-        return torch.full((63,) if name == "model.norm.weight" else (97, 64), 7.0)
-
-
-def test_a_reference_of_another_shape_is_refused_by_name(loaded: LoadedModel) -> None:
-    assert float(overrides((FromReference((HEAD,)),), loaded.tensors, _Source())[HEAD].mean()) == 7.0
+def test_what_cannot_be_put_in_is_refused_by_name(loaded: LoadedModel) -> None:
+    assert float(overrides((FromReference((HEAD,)),), loaded.tensors, Sevens())[HEAD].mean()) == 7.0
     with pytest.raises(InputError, match=r"model\.norm\.weight.*\(63,\).*\(64,\)"):
-        overrides((FromReference(("model.norm.weight",)),), loaded.tensors, _Source())
-
-
-def test_how_far_an_edit_reaches() -> None:
-    assert borrows((Reorder((GATE,), "column_major"), SetEps(1.0))) == OWN_BYTES
-    assert borrows((Shift((GATE,), 1.0), Copy(HEAD, EMBEDDING))) == SAME_CHECKPOINT
-    assert borrows((Copy(HEAD, EMBEDDING), FromReference((HEAD,)))) == FROM_REFERENCE
-
-
-def test_ids_beyond_the_rows_and_windows_beyond_the_positions_are_refused(loaded: LoadedModel) -> None:
-    ids = tiny_ids().numpy().copy()
-    ids[1, 5] = 97
-    with pytest.raises(InputError, match=r"id 97.*97 rows"):
-        Evaluator(loaded, ids, batch_size=2)
-    with pytest.raises(InputError, match=r"65 positions.*64"):
-        Evaluator(loaded, np.zeros((1, 66), dtype=np.int64), batch_size=1)
+        overrides((FromReference((NORM,)),), loaded.tensors, Sevens())
+    with pytest.raises(InputError, match=r"lm_head\.weight.*there is none"):
+        overrides((FromReference((HEAD,)),), loaded.tensors)
+    with pytest.raises(InputError, match=r"no\.such.*no such tensor"):
+        overrides((Shift(("no.such",), 1.0),), loaded.tensors)

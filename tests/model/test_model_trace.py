@@ -11,7 +11,7 @@ from tiny import CONFIGS, tiny_ids, write_tiny
 
 from diag.checkpoints import open_checkpoint
 from diag.model import loss as loss_module
-from diag.model.apply import blocks
+from diag.model.blocks import blocks
 from diag.model.build import build
 from diag.model.trace import measure
 

@@ -1,0 +1,11 @@
+"""Every kind of edit, one file each. To add one, write its file and list its class here."""
+
+from diag.model.edits.base import Edit
+from diag.model.edits.copy import Copy
+from diag.model.edits.from_reference import FromReference
+from diag.model.edits.reorder import Reorder
+from diag.model.edits.set_eps import SetEps
+from diag.model.edits.shift import Shift
+from diag.model.edits.skip_block import SkipBlock
+
+EDITS: tuple[type[Edit], ...] = (Copy, FromReference, Reorder, SetEps, Shift, SkipBlock)

@@ -1,0 +1,33 @@
+"""A constant is added to tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from diag.model.edits.base import Edit, Now, TensorSource, named
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Shift(Edit):
+    """The constant `by` is added to each named tensor."""
+
+    names: tuple[str, ...]
+    by: float
+    order = 0
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        return self.names
+
+    @property
+    def sentence(self) -> str:
+        return f"{self.by:+g} is added to every value of {named(self.names)}."
+
+    def tensors(self, now: Now, reference: TensorSource | None) -> Iterator[tuple[str, Tensor]]:
+        for name in self.names:
+            yield name, now(name) + self.by

@@ -5,7 +5,7 @@ All losses are nats per token over the case's window; every difference is paired
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 Status = Literal["confirmed", "contributing", "present", "refuted", "inconclusive", "not_applicable", "error"]
@@ -26,6 +26,8 @@ class Signature:
     """What can be seen without changing anything. `tensors` carry it.
 
     excluded: the claim cannot be true of this file. needs_reference: what was lost is not in this file any more.
+    orders: the order in which the buffer of a tensor must be read, where that is known and is not the stored one (the
+    values of `diag.checkpoints.buffer_order.BufferOrder`).
     """
 
     present: bool
@@ -33,6 +35,7 @@ class Signature:
     tensors: tuple[str, ...] = ()
     excluded: bool = False
     needs_reference: bool = False
+    orders: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

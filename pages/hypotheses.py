@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from diag.hypotheses.registry import REGISTRY
 from diag.ui.hypotheses import finding
 from diag.ui.shell import empty, frozen, results, run, session, show
 
@@ -47,7 +48,7 @@ if record and diagnosis:
             icon=":material/straighten:",
         )
 
-for card in finding.CARDS:
+for card in REGISTRY:
     if not chosen.record or card.id in known.findings:
         finding.show_card(card, known, chosen)
 if record and diagnosis:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from diag.hypotheses.base import Hypothesis
 from diag.results.finding import Finding, Signature, Status
 from diag.shards import ShardAudit
 
-TITLE = "Data"
-CLAIM = "The shard is invalid or degenerate, so the loss measures the data and not the model."
-REFUTED_BY = "Every id has an embedding row, and the ids are as varied as text is."
-
 _STATUS: dict[str, Status] = {"ok": "refuted", "suspect": "present", "degenerate": "confirmed", "invalid": "confirmed"}
+
+HYPOTHESIS = Hypothesis(
+    id="H0",
+    title="Data",
+    claim="The shard is invalid or degenerate, so the loss measures the data and not the model.",
+    refuted_by="Every id has an embedding row, and the ids are as varied as text is.",
+    decides_data=True,
+)
 
 
 def finding(audit: ShardAudit) -> Finding:
@@ -20,7 +25,7 @@ def finding(audit: ShardAudit) -> Finding:
         f"{audit.tokens:,} ids, {audit.distinct:,} distinct, {audit.entropy_bits:.2f} bits a token: nothing alarming."
     )
     return Finding(
-        id="H0",
+        id=HYPOTHESIS.id,
         status=status,
         signature=Signature(status != "refuted", detail),
         seconds=audit.seconds,

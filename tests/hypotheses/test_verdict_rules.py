@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from diag.hypotheses.gain import Gain, gain
-from diag.hypotheses.registry import REGISTRY
+from diag.hypotheses.registry import ABOUT_CHECKPOINT, by_id
 from diag.hypotheses.verdict import Outcome, Trial, VerdictInputs, conclude, judge
 from diag.results.finding import Signature
 from diag.results.ruler import Loss, Ruler, claim_in_other_unit, judge_gate, skill, zone
@@ -16,7 +16,7 @@ from diag.units import Claim, bits, perplexity
 
 CHANCE = math.log(4096)
 RULER = Ruler(CHANCE, 6.8, 3.2)
-H4B = next(h for h in REGISTRY if h.id == "H4B")
+H4B = by_id("H4B")
 SEEN, UNSEEN = Signature(True, "seen"), Signature(False, "unseen")
 MATERIAL, NOTHING = Gain(1.0, 0.01, True), Gain(0.0, 0.01, False)
 
@@ -135,7 +135,7 @@ def test_a_unit_error_says_what_the_number_is_and_what_was_said(claim: Claim, sa
 
 
 def test_an_inconclusive_hypothesis_says_what_would_decide_it() -> None:
-    for h in REGISTRY:
+    for h in ABOUT_CHECKPOINT:
         decider = judge(h, SEEN, Trial(None, None, None), outcome(has_reference=False))[2]
         assert "reference" in decider
 

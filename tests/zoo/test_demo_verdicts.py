@@ -13,7 +13,7 @@ from diag.checkpoints import open_checkpoint
 from diag.demo.build import DEFAULT_DIR, build_demo
 from diag.hypotheses import suite
 from diag.hypotheses.base import Context
-from diag.hypotheses.registry import REGISTRY
+from diag.hypotheses.registry import ABOUT_CHECKPOINT
 from diag.jobs.inputs import open_inputs
 from diag.model.build import CheckpointTensors, build
 from diag.model.evaluate import Evaluator
@@ -81,7 +81,7 @@ def test_the_loss_before_and_after_a_full_suite_is_the_same_bit_for_bit(demo: Pa
         ruler=inputs.ruler(None),
         null_models=inputs.null_models_nats,
     )
-    suite.run(setup, REGISTRY, lambda fraction, text: None)
+    suite.run(setup, ABOUT_CHECKPOINT, lambda fraction, text: None)
     assert evaluator.forward_passes > 100  # it really ran
     after = measure(loaded, inputs.window.ids, batch_size=4, lens=False)
     assert np.array_equal(before.per_sequence_nats, after.per_sequence_nats)

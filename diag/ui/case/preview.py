@@ -10,7 +10,7 @@ import streamlit as st
 from diag.catalogue import Entry
 from diag.checkpoints import open_checkpoint, tie_status
 from diag.hypotheses.base import Context
-from diag.hypotheses.registry import REGISTRY
+from diag.hypotheses.registry import by_id
 from diag.jobs.inputs import open_inputs
 from diag.results.baseline import Check
 from diag.results.finding import Signature
@@ -67,7 +67,7 @@ def _preview(window: str, shard: Stamp, checkpoint: Stamp, _chosen: Selection) -
 @st.cache_data(max_entries=256, show_spinner="Reading the checkpoint …")
 def _signature(id: str, checkpoint: Stamp, reference: Stamp | None, _chosen: Selection) -> Signature | None:
     context = _context(checkpoint, reference, _chosen)
-    hypothesis = next(h for h in REGISTRY if h.id == id)
+    hypothesis = by_id(id)
     return hypothesis.signature(context) if hypothesis.applies(context) else None
 
 

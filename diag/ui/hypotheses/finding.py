@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import pandas as pd
 import streamlit as st
 
-from diag.hypotheses import h0_data
-from diag.hypotheses.registry import DATA, REGISTRY
+from diag.hypotheses.base import Hypothesis
 from diag.results.diagnosis import Conclusion, Diagnosis
 from diag.results.finding import STATUS_WORDS, Finding, Signature
 from diag.ui import charts
@@ -30,24 +27,7 @@ COLUMNS = {
 }
 
 
-@dataclass(frozen=True)
-class Card:
-    """What stands on a card before any test."""
-
-    id: str
-    title: str
-    claim: str
-    refuted_by: str
-    without_reference: str = ""
-
-
-CARDS: tuple[Card, ...] = (
-    Card(DATA, h0_data.TITLE, h0_data.CLAIM, h0_data.REFUTED_BY),
-    *(Card(h.id, h.title, h.claim, h.refuted_by, h.without_reference) for h in REGISTRY),
-)
-
-
-def show_card(card: Card, known: Results, chosen: Selection) -> None:
+def show_card(card: Hypothesis, known: Results, chosen: Selection) -> None:
     """The whole card. With a frozen record nothing is computed and nothing can be started."""
     result = known.findings.get(card.id)
     with st.container(border=True, key=f"card-{card.id}"):
@@ -65,7 +45,7 @@ def show_card(card: Card, known: Results, chosen: Selection) -> None:
                 _signature(_from_files(card, chosen))
             if card.without_reference and not chosen.reference:
                 st.caption(f"No reference is picked. {card.without_reference}")
-            if card.id != DATA:
+            if not card.decides_data:
                 run.button(chosen, f"Test {card.id} live", "test", (card.id,))
                 run.panel(chosen, "test", (card.id,))
         if result:
@@ -163,10 +143,10 @@ def _chart(finding: Finding, diagnosis: Diagnosis) -> None:
     )
 
 
-def _from_files(card: Card, chosen: Selection) -> Signature | None:
+def _from_files(card: Hypothesis, chosen: Selection) -> Signature | None:
     if not chosen.runnable:
         return None
-    if card.id == DATA:
+    if card.decides_data:
         data = preview.preview(chosen).data
         return Signature(data.status != "ok", data.text)
     return preview.signature(card.id, chosen)

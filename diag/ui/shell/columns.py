@@ -6,6 +6,8 @@ from typing import Any
 
 from streamlit import column_config as c
 
+from diag.hypotheses.registry import ABOUT_CHECKPOINT
+
 CHART: dict[str, Any] = {"displayModeBar": False, "responsive": True}  # the options of every plotly chart
 
 Columns = dict[str, Any]
@@ -142,7 +144,7 @@ RECORDS: Columns = {
     "text": c.TextColumn("In words", width="large"),
     "id": c.TextColumn("Record"),
 }
-_STATUS = {f"H4{letter}": c.TextColumn(f"H4{letter}", width=115) for letter in "ABCD"}
+_STATUS = {h.id: c.TextColumn(h.id, width=115) for h in ABOUT_CHECKPOINT}
 TRIAGE: Columns = {
     "checkpoint": c.TextColumn("Checkpoint"),
     "shard": c.TextColumn("Shard"),

@@ -10,14 +10,14 @@ from diag.case import Case
 from diag.errors import InputError
 from diag.evidence.index import RecordRow
 from diag.evidence.records import Record, read_record
-from diag.hypotheses.registry import DATA, REGISTRY
+from diag.hypotheses.registry import REGISTRY
 from diag.results.diagnosis import Diagnosis
 from diag.results.finding import Finding
 from diag.ui.shell import contents, knowledge
 from diag.ui.shell.session import Selection
 
 MAX_RECORDS = 20  # of one case: enough to hold a finding of every hypothesis, tested one by one
-EVERY_ID = {DATA, *(hypothesis.id for hypothesis in REGISTRY)}
+EVERY_ID = {hypothesis.id for hypothesis in REGISTRY}
 
 
 @dataclass(frozen=True)

@@ -16,11 +16,12 @@ from diag.case import Case
 from diag.catalogue import Catalogue
 from diag.demo.build import describe_demo
 from diag.evidence.index import RecordRow
+from diag.hypotheses.registry import ABOUT_CHECKPOINT
 from diag.results.ruler import zone_words
 from diag.ui.shell import words
 from diag.ui.shell.session import default_window
 
-HYPOTHESES = ("H4A", "H4B", "H4C", "H4D")
+HYPOTHESES = tuple(h.id for h in ABOUT_CHECKPOINT)
 # What needs people first. A case that nobody has run stands after those known to be broken.
 _WORDS = {"data": "bad data", "unit": "unit error", "runtime": "fault in the runtime"}
 _CONCLUSIONS = ("data", "unexplained", "partly_explained", "runtime", "unit", "explained")

@@ -20,8 +20,9 @@ def signature(context: Context) -> Signature:
     suspicious = tuple(score.tensor for score in context.layout if score.suspicious)
     if context.tie.status == "reinterpreted_copy":
         head = context.head
-        also = f" {len(suspicious)} other matrices fit better in the other order." if suspicious else ""
-        names = (head, *suspicious)
+        others = tuple(name for name in suspicious if name != head)
+        also = f" {len(others)} other matrices fit better in the other order." if others else ""
+        names = (head, *others)
         return Signature(
             True, f"{head} holds the embedding's bytes in the other order.{also}", names, orders=_orders(context, names)
         )

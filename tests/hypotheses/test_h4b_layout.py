@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +10,8 @@ import pytest
 
 from diag.checkpoints import LayoutScore, open_checkpoint
 from diag.checkpoints.buffer_order import BufferOrder
+from diag.demo.defects import EMBEDDING, HEAD, column_major
+from diag.demo.tensors import read_tensors, write_tensors
 from diag.hypotheses.base import Context, Repair
 from diag.hypotheses.h4b_layout import repairs, signature
 from diag.model.edits.reorder import Reorder
@@ -72,6 +75,18 @@ def test_what_is_proposed_for_the_demo(name: str, demo: Path) -> None:
 def test_the_signature_carries_the_order_of_each_matrix(demo: Path) -> None:
     context = Context(open_checkpoint(demo / "checkpoints" / "h4b-gate-column-major"))
     assert signature(context).orders == dict.fromkeys(GATES, "column_major")
+
+
+def test_a_head_that_is_the_embedding_in_another_order_is_named_once(healthy: Path, tmp_path: Path) -> None:
+    """By its bytes and by its score; it is not one of the other matrices."""
+    shutil.copytree(healthy, tmp_path / "head")
+    tensors = read_tensors(healthy / "model.safetensors")
+    write_tensors(tmp_path / "head" / "model.safetensors", tensors | {HEAD: column_major(tensors[EMBEDDING])})
+    context = Context(open_checkpoint(tmp_path / "head"))
+    found = signature(context)
+    assert found.tensors == (HEAD,) and found.orders == {HEAD: "column_major"}
+    assert found.detail == "lm_head.weight holds the embedding's bytes in the other order."
+    assert [repair.name for repair in repairs(context, found)] == ["head: read column-major"]
 
 
 def test_the_order_that_the_scores_name_is_the_one_proposed(healthy: Path) -> None:

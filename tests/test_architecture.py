@@ -53,7 +53,7 @@ def test_imports_point_one_way(path: Path) -> None:
 
 # The same inside diag/checkpoints: its modules and rooms, from the bytes of a file to what is said about them.
 CHECKPOINTS = (
-    *("untrusted", "digest", "fold", "buffer_order", "ggml", "dtypes", "transforms", "config"),
+    *("untrusted", "digest", "fold", "ggml", "dtypes", "buffer_order", "transforms", "config"),
     *("families", "reader", "passes", "signatures", "identify", "formats", "compare", "audit"),
 )
 

@@ -1,1 +1,1 @@
-"""A record drawn: the same sections as Markdown, HTML and on a terminal."""
+"""A result or a record drawn: the same sections as Markdown and on a terminal, and how numbers and severities look."""

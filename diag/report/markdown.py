@@ -1,4 +1,4 @@
-"""A record as GitHub-flavoured Markdown. Other formats will write the same sections."""
+"""The sections of a record as GitHub-flavoured Markdown."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import re
 from collections.abc import Sequence
 
 from diag.errors import one_line
-from diag.report.sections import Code, Section, Table, collect
+from diag.report.look import look
+from diag.report.of_record import LINK, of_record
+from diag.report.sections import Cell, Code, Section, Table, Word
 from diag.results.record import Record
 
 MAX_REPORT = 65_536  # what one GitHub comment holds
@@ -24,21 +26,21 @@ def report_markdown(record: Record, base_url: str | None = None) -> str:
 
     The conclusion comes first. Text from records is escaped, so that no file can write HTML, links or mentions.
     """
-    sections = collect(record, base_url)
+    sections = of_record(record, base_url)
     title = f"# Subrandom record `{record.id}`\n\n{escape(record.kind)}, {escape(record.created)}\n"
     for cell in CELL_CHARS:
         text = _join(title, sections, base_url, cell, ())
-        if _size(text) <= MAX_REPORT:
+        if _length(text) <= MAX_REPORT:
             return text
     kept = list(sections)
     # The optional ones go first, then from the end, because sections stand in the order of their weight.
     last_first = list(sections[::-1])
     for section in sorted(last_first, key=lambda section: not section.optional):
-        if section.title not in ("Conclusion", "Permanent link"):
+        if section.title not in ("Conclusion", LINK):
             kept.remove(section)
             left_out = tuple(section.title for section in sections if section not in kept)
             text = _join(title, kept, base_url, CELL_CHARS[-1], left_out)
-            if _size(text) <= MAX_REPORT:
+            if _length(text) <= MAX_REPORT:
                 break
     return text
 
@@ -67,9 +69,11 @@ def _section(section: Section, base_url: str | None, cell: int) -> str:
             lines += [*_table(item, cell), ""]
         elif isinstance(item, Code):
             lines += [*_code(item.text), ""]
+        elif isinstance(item, Word):
+            lines += [_word(item, MAX_PARAGRAPH), ""]
         else:
             # Our own link is the only address that stays one.
-            own = base_url is not None and section.title == "Permanent link"
+            own = base_url is not None and section.title == LINK
             lines += [f"<{item}>" if own else escape(item), ""]
     if section.optional:
         lines = [f"<details><summary>{section.title}</summary>", "", *lines[2:], "</details>", ""]
@@ -78,8 +82,17 @@ def _section(section: Section, base_url: str | None, cell: int) -> str:
 
 def _table(table: Table, cell: int) -> list[str]:
     rule = ["---:" if column in table.numeric else "---" for column in range(len(table.head))]
-    rows = [[escape(text, cell) for text in row] for row in table.rows]
+    rows = [[_cell(text, cell) for text in row] for row in table.rows]
     return [f"| {' | '.join(row)} |" for row in ([*table.head], rule, *rows)]
+
+
+def _cell(cell: Cell, limit: int) -> str:
+    return _word(cell, limit) if isinstance(cell, Word) else escape(cell, limit)
+
+
+def _word(word: Word, limit: int) -> str:
+    """The mark, which no file can have written, then the word."""
+    return f"{look(word.word).mark} {escape(word.sentence, limit)}"
 
 
 def _code(text: str) -> list[str]:
@@ -89,5 +102,5 @@ def _code(text: str) -> list[str]:
     return [f"{fence}sh", text, fence]
 
 
-def _size(text: str) -> int:
+def _length(text: str) -> int:
     return max(len(text), len(text.encode()))

@@ -29,22 +29,23 @@ def test_the_ruler_is_in_nats_bits_and_perplexity_lowest_first(record: Record) -
     text = report_markdown(record, None)
     rows = re.findall(r"^\| (reference|unigram|chance|this|claimed)\D* \| (\S+) \| (\S+) \|", text, re.M)
     assert [row[0] for row in rows] == ["reference", "unigram", "chance", "this"]
-    assert rows[2] == ("chance", "11.9300", "17.2114")
-    assert "claimed, given as 19.8 nats | 19.8000 |" in text
+    assert rows[2] == ("chance", "11.930", "17.211")
+    assert "claimed, given as 19.8 nats | 19.800 |" in text
 
 
 def test_the_ruler_has_the_bigram_where_the_record_has_them(record: Record) -> None:
     text = report_markdown(record_of(diagnosis(broken(bigram=4.4))), None)
-    assert "| held-out bigram | 4.4000 | 6.3479 |" in text
+    assert "| held-out bigram | 4.400 | 6.348 |" in text
     assert "bigram" not in report_markdown(record, None)
 
 
 def test_the_findings_and_the_joint_set_have_their_numbers(record: Record) -> None:
     text = report_markdown(record, None)
-    assert "| H4A | confirmed | present: head is random | tie\\_head | 2.5000 | 17.3000 ± 0.0400 | 98.0% |" in text
-    assert "| H4C | refuted | absent: no all-ones norm | – | – | – | – |" in text
-    assert "Together they reach 2.5000 ± 0.0400 nats, 98.0% of the excess." in text
-    assert "VOID: loss &lt; 9.3800 nats" in text and "measures the data" in text
+    assert "| H4A | ● confirmed | tie\\_head | 2.500 | 17.300 ± 0.040 | – | 98 % |" in text
+    assert "| H4C | ✓ refuted | – | – | – | – | – |" in text
+    assert "● H4A confirmed: " in text and "Seen: head is random" in text
+    assert "Together they reach 2.500 ± 0.040 nats, 98 % of the excess." in text
+    assert "∅ VOID: loss &lt; 9.380 nats" in text and "measures the data" in text
 
 
 def test_it_says_how_to_reproduce(record: Record) -> None:
@@ -61,9 +62,9 @@ def test_without_an_address_it_says_who_can_open_the_link(record: Record) -> Non
 
 def test_a_reading_has_a_report_too() -> None:
     text = report_markdown(record_of(reading(), kind="measure"), None)
-    assert "Loss 0.000758 ± 1e-05 nats, no better than the unigram" in text and "python -m diag forward" in text
+    assert "Loss 0.000758 ± 1 × 10⁻⁵ nats, no better than the unigram" in text and "python -m diag forward" in text
     assert "--gate-below" not in text and "## Findings" not in text
-    assert "data: degenerate. Two distinct ids." in text and "tied weights: tied absent" in text
+    assert "| data | ✕ degenerate | Two distinct ids. |" in text and "| head and embedding | ✓ tied absent" in text
     assert "Loss not computed (n" in report_markdown(record_of(reading(None), kind="measure"), None)
 
 

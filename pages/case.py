@@ -2,8 +2,8 @@
 
 import streamlit as st
 
-from diag.ui.case import baseline, preview
-from diag.ui.shell import empty, frozen, results, run, session, show
+from diag.ui.case import view
+from diag.ui.shell import empty, frozen, preview, results, run, session, show
 
 HELP = "One forward pass of the checkpoint, and one of the reference, on this window (Ctrl+Enter)."
 
@@ -15,31 +15,31 @@ if chosen.case is None:
 
 known = results.results(chosen)
 if chosen.record:
-    frozen.banner(chosen.record)
+    frozen.banner(chosen)
 else:
     run.panel(chosen, "measure", everything=True)
 
 record = known.loaded
 if record:
     loaded = record.baseline
-    baseline.verdict(loaded, chosen.case, record, chosen, known.other_content)
-    baseline.concluded(known, chosen)
-    baseline.checks(loaded.data, loaded.tie)
+    view.verdict(loaded, chosen.case, record, chosen, known.other_content)
+    view.concluded(known, chosen)
+    view.checks(loaded.data, loaded.tie)
     with st.container(horizontal=True, vertical_alignment="center"):
         if not chosen.record:
             run.button(chosen, "Measure again", "measure", help=HELP, shortcut=run.SHORTCUT)
         show.link("hypotheses", "Next: which defect explains it?", session.link_of(chosen.case, chosen.record))
-    baseline.origin(loaded, record, chosen)
+    view.origin(loaded, record, chosen)
 else:
     show.warnings((known.other_content,) if known.other_content else ())
     with show.guard("This case cannot be measured"):
         seen = preview.preview(chosen)
-        baseline.preview(seen)
+        view.preview(seen)
         with st.container(horizontal=True, vertical_alignment="center"):
             run.button(chosen, "Measure the loss", "measure", main=True, help=HELP, shortcut=run.SHORTCUT)
             show.link("hypotheses", "Next: which defect explains it?", session.link_of(chosen.case, None))
-        baseline.ruler(seen, chosen.case)
-        baseline.checks(seen.data, seen.tie)
+        view.ruler(seen, chosen.case)
+        view.checks(seen.data, seen.tie)
         show.notes(seen.notes)
 if not chosen.record:
     empty.add_your_own(chosen)

@@ -1,12 +1,10 @@
 """What do we already know? One search box over records and evidence folders, and the table of all records."""
 
-import pandas as pd
 import streamlit as st
 
-from diag.evidence.index import RecordRow
-from diag.evidence.records import import_record, write_record
 from diag.settings import Settings
-from diag.ui.shell import columns, knowledge, session, show, tables
+from diag.ui.evidence import view
+from diag.ui.shell import knowledge, session, show
 
 
 def page(settings: Settings) -> None:
@@ -20,71 +18,14 @@ def page(settings: Settings) -> None:
         help="Numbers, identifiers and status words match as a whole. A * inside a word stands for anything.",
     )
     above = st.container()
-    bring_in(settings)
+    view.bring_in(settings)
     with above, show.guard("The index cannot be used"):
         known = knowledge.known(settings, query)
         if query.strip():
-            answers(known, query)
-        records(known.records)
+            view.answers(known, query)
+        view.records(known.records)
         show.warnings(known.problems)
         st.caption(f"The index holds {known.documents:,} blocks of text; brought up to date in {known.seconds:.2f} s.")
-
-
-def answers(known: knowledge.Known, query: str) -> None:
-    """The places that answer the query, each with file and line."""
-    st.subheader("Answers", anchor=False)
-    if not known.hits:
-        st.info("Nothing found. Try one word or number of it, or * for the part you are not sure of.")
-        return
-    found = tables.hits(known.hits)
-    show.table(found, "answers", column_config=columns.HITS)
-    changed = int((found["changed since"] == "yes").sum())
-    if changed:
-        st.warning(f"{changed} of these files have changed since they were indexed: read the file before citing it.")
-
-
-def records(rows: list[RecordRow]) -> None:
-    """All records, filtered by what is picked."""
-    st.subheader("Records", anchor=False)
-    if not rows:
-        st.info("No record yet. Run a test on the hypotheses page, or bring in a record file below.")
-        return
-    table = tables.records(rows)
-    with st.container(horizontal=True):
-        kinds = picked("Kind", "kind", table["kind"])
-        conclusions = picked("Conclusion", "conclusion", table["conclusion"])
-        statuses = picked("Hypothesis", "status", table["hypotheses"].str.split(", ").explode())
-    shown = table
-    if kinds:
-        shown = shown[shown["kind"].isin(kinds)]
-    if conclusions:
-        shown = shown[shown["conclusion"].isin(conclusions)]
-    for status in statuses:
-        shown = shown[shown["hypotheses"].str.split(", ").map(lambda words, status=status: status in words)]
-    st.caption(
-        f"{len(shown):,} of {len(table):,} records, newest first. A record never changes; its link is permanent."
-    )
-    show.table(shown, "records", column_config=columns.RECORDS)
-
-
-def picked(label: str, key: str, values: pd.Series) -> list[str]:
-    """A filter over the values that occur; nothing picked means all."""
-    options = sorted({value for value in values.dropna() if value})
-    return st.multiselect(label, options, key=key, bind="query-params", placeholder="all", width=260)
-
-
-def bring_in(settings: Settings) -> None:
-    """A record file from somebody else, checked before it is kept."""
-    st.subheader("Bring in a record", anchor=False)
-    file = st.file_uploader("Record file (JSON, at most 16 MB)", type="json", key="record-file")
-    if file is None:
-        st.caption("The file behind 'Record file' on somebody else's result. A changed file is refused.")
-        return
-    with show.guard("This file was not brought in"):
-        record = import_record(file.getvalue(), where="the file")
-        write_record(settings.evidence_dir, record)
-        st.success(f"Record {record.id} is here now.")
-        show.link("case", f"Open record {record.id}", {"record": record.id})
 
 
 page(session.selection().settings)

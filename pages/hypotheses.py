@@ -3,7 +3,7 @@
 import streamlit as st
 
 from diag.hypotheses.registry import REGISTRY
-from diag.ui.hypotheses import finding
+from diag.ui.hypotheses import view
 from diag.ui.shell import empty, frozen, results, run, session, show
 
 chosen = session.selection()
@@ -14,7 +14,7 @@ if chosen.case is None:
 
 known = results.results(chosen)
 if chosen.record:
-    frozen.banner(chosen.record)
+    frozen.banner(chosen)
     if not known.findings:
         st.markdown("This record is a measurement: no hypothesis was tested in it.")
         show.link("case", "Show the measurement", {"record": chosen.record.id}, icon=":material/arrow_back:")
@@ -39,17 +39,14 @@ record = known.full
 diagnosis = record.diagnosis if record else None
 if record and diagnosis:
     with st.container(border=True, key="conclusion"):
-        finding.conclusion(diagnosis)
+        view.conclusion(diagnosis)
         show.permalink(record, chosen.settings)
-        show.link(
-            "case",
-            "Back to the loss on its ruler",
-            session.link_of(chosen.case, chosen.record),
-            icon=":material/straighten:",
-        )
+        show.report(record, chosen.settings)
+        there = session.link_of(chosen.case, chosen.record)
+        show.link("case", "Back to the loss on its ruler", there, icon=":material/straighten:")
 
 for card in REGISTRY:
     if not chosen.record or card.id in known.findings:
-        finding.show_card(card, known, chosen)
+        view.show_card(card, known, chosen)
 if record and diagnosis:
     show.notes(diagnosis.all_notes)

@@ -92,6 +92,7 @@ def test_no_module_imports_itself_through_others() -> None:
             "torch streamlit",
         ),
         ("diag.checkpoints", "torch transformers tokenizers"),
+        ("diag.report.markdown", "torch streamlit rich pandas duckdb plotly"),
         ("diag.shards", "torch transformers streamlit pandas duckdb numba pyarrow"),
     ],
 )

@@ -124,8 +124,8 @@ def test_a_split_model_counts_all_its_files_and_a_pair_both(tmp_path: Path) -> N
     for name in ("m-00001-of-00002.gguf", "m-00002-of-00002.gguf", "text_document.bin", "text_document.idx"):
         _write(tmp_path / "data" / name, b"x" * 100)
     found = scan(_settings(tmp_path / "data"))
-    assert [entry.detail for entry in found.of("checkpoint")] == ["2 files, 200 B"]
-    assert [entry.detail for entry in found.of("shard")] == ["2 files, 200 B"]
+    assert [(entry.files, entry.bytes) for entry in found.of("checkpoint")] == [(2, 200)]
+    assert [(entry.files, entry.bytes) for entry in found.of("shard")] == [(2, 200)]
 
 
 def test_a_scan_opens_no_file(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -147,7 +147,7 @@ def test_arrays_do_not_hide_evidence(tmp_path: Path) -> None:
 
 def test_an_entry_says_how_much_there_is(root: Path) -> None:
     entry = scan(_settings(root)).get("shard", "data/shards/python")
-    assert (entry.bytes, entry.detail, entry.label, entry.group) == (44, "2 files, 44 B", "python", "data / shards")
+    assert (entry.bytes, entry.files, entry.label, entry.group) == (44, 2, "python", "data / shards")
     assert entry.name == entry.id and entry.modified > 1e9
 
 

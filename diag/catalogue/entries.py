@@ -16,7 +16,7 @@ ADD_A_ROOT = "Pick one from the list, or add its folder to the roots (subrandom.
 
 @dataclass(frozen=True)
 class Entry:
-    """One thing to pick. `bytes` counts the files that make it up, `modified` is the newest of them, epoch seconds.
+    """One thing to pick. `bytes` counts the `files` that make it up, `modified` is the newest of them, epoch seconds.
 
     `stamp` changes with the size or time of any of them, config.json and the like included: what caches are keyed on.
     """
@@ -28,7 +28,7 @@ class Entry:
     path: Path
     bytes: int
     modified: float
-    detail: str
+    files: int
     stamp: str = ""
 
     @property

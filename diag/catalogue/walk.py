@@ -137,15 +137,6 @@ class _Walk:
             path=found.path,
             bytes=size,
             modified=max((stat.st_mtime for stat in stats), default=0.0),
-            detail=f"{count} file{'s' if count != 1 else ''}, {_size(size)}" if count else "folders only",
+            files=count,
             stamp=short_hash(" ".join(f"{stat.st_size}:{stat.st_mtime_ns}" for stat in stats)),
         )
-
-
-def _size(bytes_: int) -> str:
-    value = float(bytes_)
-    for unit in ("B", "kB", "MB"):
-        if value < 1000:
-            return f"{value:.3g} {unit}"
-        value /= 1000
-    return f"{value:,.2f} GB"

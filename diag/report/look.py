@@ -55,10 +55,10 @@ LOOKS: dict[str, Look] = {
     "refuted": _NOTHING_FOUND,
     "inconclusive": _UNKNOWN,
     "not_applicable": Look("–", "neutral"),
-    "error": Look("!", "broken"),  # and of a finding in a file
+    "error": _BROKEN,  # and of a finding in a file
     # the conclusion of a test
     "data": _BROKEN,
-    "unexplained": Look("?", "broken"),
+    "unexplained": _BROKEN,
     "partly_explained": Look("◐", "explained"),
     "explained": _EXPLAINED,
     "runtime": _EXPLAINED,

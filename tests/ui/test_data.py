@@ -15,11 +15,18 @@ from diag.case import Case, Window
 from diag.catalogue import Catalogue, Entry, scan
 from diag.errors import InputError
 from diag.evidence.index import RecordRow
+from diag.hypotheses.registry import ABOUT_CHECKPOINT
 from diag.results.baseline import LayerProbe
 from diag.settings import Root, Settings
 from diag.ui.activations import layers
-from diag.ui.shell import knowledge, summaries, tables
-from diag.ui.triage import table as triage
+from diag.ui.activations import tables as tables_activations
+from diag.ui.evidence import tables as tables_evidence
+from diag.ui.shard import audits
+from diag.ui.shell import contents, knowledge
+from diag.ui.shell.tables import facts
+from diag.ui.triage import cases as triage
+from diag.ui.triage.columns import TRIAGE
+from diag.ui.weights import reads, tables
 
 
 @pytest.fixture(scope="module")
@@ -32,31 +39,31 @@ def entry(catalogue: Catalogue, kind: str, name: str) -> Entry:
 
 
 def place(catalogue: Catalogue, kind: str, name: str) -> tuple[str, str]:
-    return summaries.located(catalogue, entry(catalogue, kind, name))
+    return contents.located(catalogue, entry(catalogue, kind, name))
 
 
 def test_the_head_gives_rows_and_tokenizer_without_reading_weights(catalogue: Catalogue) -> None:
-    head = summaries.head(*place(catalogue, "checkpoint", "healthy"))
-    assert head.rows == 4096 and head.layers == 6 and head.tokenizer_dir
+    head = audits.head(*place(catalogue, "checkpoint", "healthy"))
+    assert head.rows == 4096 and head.tokenizer_dir
 
 
 def test_a_tie_is_told_from_the_bytes(catalogue: Catalogue) -> None:
-    assert summaries.tie(*place(catalogue, "checkpoint", "healthy")).status == "tied_absent"
-    found = summaries.tie(*place(catalogue, "checkpoint", "h4a-random-head"))
+    assert reads.checkpoint_audit(*place(catalogue, "checkpoint", "healthy")).tie.status == "tied_absent"
+    found = reads.checkpoint_audit(*place(catalogue, "checkpoint", "h4a-random-head")).tie
     assert found.status == "tied_diverged"
     assert "0.7" in str(tables.tie(found)["value"].tolist())
 
 
 def test_row_norms_are_of_the_same_rows_of_both_matrices(catalogue: Catalogue) -> None:
-    embedding, head = summaries.row_norms(*place(catalogue, "checkpoint", "h4a-random-head"))
-    assert embedding is not None and head is not None and len(embedding) == len(head) <= summaries.MAX_ROWS
+    embedding, head, _ = reads.tie_rows(*place(catalogue, "checkpoint", "h4a-random-head"))
+    assert embedding is not None and head is not None and len(embedding) == len(head) <= reads.MAX_ROWS
     assert float(np.std(head) / np.mean(head)) < float(np.std(embedding) / np.mean(embedding))
-    assert summaries.row_norms(*place(catalogue, "checkpoint", "healthy"))[1] is None
+    assert reads.tie_rows(*place(catalogue, "checkpoint", "healthy"))[1] is None
 
 
 def test_the_tensor_table_has_the_references_numbers_beside_ours(catalogue: Catalogue) -> None:
-    own = summaries.tensor_table(*place(catalogue, "checkpoint", "h4d-zero-down-proj"))
-    reference = summaries.tensor_table(*place(catalogue, "checkpoint", "healthy"))
+    own = reads.tensor_table(*place(catalogue, "checkpoint", "h4d-zero-down-proj"))
+    reference = reads.tensor_table(*place(catalogue, "checkpoint", "healthy"))
     table = tables.tensors(own, reference).set_index("name")
     assert table.loc["model.layers.0.mlp.down_proj.weight", "rms_ratio"] == 0
     assert table.loc["model.norm.weight", "rms_ratio"] == 1
@@ -64,7 +71,7 @@ def test_the_tensor_table_has_the_references_numbers_beside_ours(catalogue: Cata
 
 
 def test_findings_come_with_what_to_do(catalogue: Catalogue) -> None:
-    found = tables.findings(summaries.checkpoint_audit(*place(catalogue, "checkpoint", "h4a-random-head")).audit)
+    found = tables.findings(reads.checkpoint_audit(*place(catalogue, "checkpoint", "h4a-random-head")).audit)
     assert list(found["severity"]) == ["error", "warning"]
     assert "H4A" in found["what to do"][0] and "step that lost the weights" in found["what to do"][1]
 
@@ -81,14 +88,14 @@ def test_a_changed_file_has_another_stamp(tmp_path: Path, catalogue: Catalogue) 
 
 
 def test_an_entry_that_has_gone_is_an_input_error(tmp_path: Path) -> None:
-    gone = Entry("shard", "r/x", "x", "r", tmp_path / "x", 4, 0.0, "")
+    gone = Entry("shard", "r/x", "x", "r", tmp_path / "x", 4, 0.0, 1)
     with pytest.raises(InputError):
-        summaries.located(Catalogue((gone,), (Root("r", tmp_path),)), gone)
+        contents.located(Catalogue((gone,), (Root("r", tmp_path),)), gone)
 
 
 def test_numbers_keep_what_is_not_finite_readable() -> None:
-    table = tables.numbers(("a", "NaN", "nats", ""), ("b", None, "", ""), ("c", 1234567, "", ""), ("d", 0.5, "", ""))
-    assert list(table["value"]) == ["nan", "–", "1,234,567", "0.5"]
+    table = facts(("a", "NaN", "nats", ""), ("b", None, "", ""), ("c", 1234567, "", ""), ("d", 0.5, "", ""))
+    assert list(table["value"]) == ["NaN", "–", "1,234,567", "0.5"]
 
 
 def probe(index: int, **changes: float) -> LayerProbe:
@@ -125,8 +132,8 @@ def test_without_a_reference_the_sentence_says_what_one_would_add() -> None:
 
 
 def test_the_layer_table_has_the_reference_only_when_there_is_one() -> None:
-    assert "residual_rms_reference" in tables.layers(SOUND, SOUND[:2])
-    assert "residual_rms_reference" not in tables.layers(SOUND)
+    assert "residual_rms_reference" in tables_activations.layers(SOUND, SOUND[:2])
+    assert "residual_rms_reference" not in tables_activations.layers(SOUND)
 
 
 def row(id: str, **changes: object) -> RecordRow:
@@ -197,15 +204,22 @@ def test_triage_links_lead_to_the_record_or_to_the_case() -> None:
     assert table.set_index("checkpoint").loc["x y", "conclusion"] == "not run yet"
 
 
+def test_triage_has_a_column_for_every_hypothesis_of_the_registry() -> None:
+    table = triage.table(triage.rows([row("abc", statuses={"H4A": "confirmed", "H9": "present"})]))
+    assert all(h.id in table and h.id in TRIAGE for h in ABOUT_CHECKPOINT)
+    assert table.loc[0, "H4A"] == "● confirmed" and table.loc[0, "others"] == "H9 present"
+    assert table.loc[0, "zone"] == "✓ plausible"
+
+
 def test_equal_last_parts_keep_their_full_ids() -> None:
     table = triage.table(triage.rows([row("1", checkpoint="a/x"), row("2", checkpoint="b/x")]))
     assert sorted(table["checkpoint"]) == ["a/x", "b/x"]
 
 
 def test_the_demos_cases_are_those_the_catalogue_lists(catalogue: Catalogue, demo: Path) -> None:
-    cases = triage.demo_cases(catalogue, demo)
-    assert len(cases) == 7
-    assert {case.shard for case in cases} == {"demo/shards/stdlib", "demo/shards/stdlib-unk"}
+    found = triage.demo_cases(catalogue, demo)
+    assert len(found) == 7
+    assert {case.shard for case in found} == {"demo/shards/stdlib", "demo/shards/stdlib-unk"}
     assert triage.demo_cases(Catalogue((), ()), demo) == []
 
 
@@ -213,4 +227,4 @@ def test_an_empty_workspace_knows_nothing_and_says_so(tmp_path: Path) -> None:
     (tmp_path / "e").mkdir()
     found = knowledge.known(Settings((), tmp_path / "e", tmp_path / "d"), "lm_head")
     assert found.records == [] and found.hits == []
-    assert isinstance(tables.records([]), pd.DataFrame)
+    assert isinstance(tables_evidence.records([]), pd.DataFrame)

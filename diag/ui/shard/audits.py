@@ -5,15 +5,19 @@ A count of a folder that was stopped, or whose viewer left, goes on where it was
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import streamlit as st
 
 from diag.case import Window
 from diag.catalogue import Entry
+from diag.checkpoints import open_checkpoint
+from diag.jobs.inputs import embedding_rows as rows_of
+from diag.jobs.inputs import tokenizer_of
 from diag.shards import Part, ShardAudit, TokenText, audit_shard, open_shard
 from diag.shards.figures.bigram import Bigram, held_out_bigram
-from diag.ui.shell import show, summaries
+from diag.ui.shell import contents, show
 from diag.ui.shell.long_work import Bar, Kept, stopped
 from diag.ui.shell.session import Selection
 
@@ -42,10 +46,29 @@ def embedding_rows(chosen: Selection) -> int | None:
     return head.rows if head else None
 
 
-def _head(chosen: Selection) -> summaries.Head | None:
+@dataclass(frozen=True)
+class Head:
+    """What a checkpoint's header says: the embedding's rows (None for an architecture that is not known), and the
+    folder of its tokenizer if there is one that can be used."""
+
+    rows: int | None
+    tokenizer_dir: str | None
+
+
+def _head(chosen: Selection) -> Head | None:
     if chosen.checkpoint is None:
         return None
-    return summaries.head(*summaries.located(chosen.catalogue, chosen.checkpoint))
+    return head(*contents.located(chosen.catalogue, chosen.checkpoint))
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def head(path: str, stamp: str) -> Head:
+    """The header of a checkpoint: milliseconds."""
+    checkpoint = open_checkpoint(Path(path))
+    folder = checkpoint.tokenizer_dir
+    # A tokenizer that cannot be used is none, as it is when a case is tested.
+    usable = str(folder) if folder and tokenizer_of(checkpoint) else None
+    return Head(rows_of(checkpoint) if checkpoint.model else None, usable)
 
 
 @st.cache_data(max_entries=64, show_spinner="Learning the bigram on half of the shard, scoring the other half …")
@@ -57,7 +80,7 @@ def held_out(path: str, stamp: str, size: int) -> Bigram | None:
 def audited(chosen: Selection, entry: Entry) -> ShardAudit | None:
     """The audit of a shard against the picked checkpoint and window. None, and a button to go on, when its count was
     stopped. InputError as audit_shard's."""
-    path, stamp = summaries.located(chosen.catalogue, entry)
+    path, stamp = contents.located(chosen.catalogue, entry)
     head = _head(chosen)
     rows, folder = (head.rows, head.tokenizer_dir) if head else (None, None)
     window = chosen.case.window if chosen.case else Window()

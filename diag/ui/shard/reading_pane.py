@@ -8,9 +8,8 @@ import streamlit as st
 
 from diag.errors import InputError, one_line
 from diag.shards import ShardAudit, Span, TokenText, open_shard, read_span
-from diag.ui.shard import tables as tables_shard
-from diag.ui.shard import typeset
-from diag.ui.shell import columns, show
+from diag.ui.shard import columns, tables, typeset
+from diag.ui.shell import show
 
 LENGTHS = (64, 256, 1024)
 DEFAULT_LENGTH = 256
@@ -77,4 +76,4 @@ def _draw(span: Span, has_text: bool) -> None:
     st.caption(f"{where}{cut} · {marks}")
     st.code(typeset.ruled(span.items), language=None, height=420 if len(span.items) > 64 else "content")
     with st.expander("The same, one token a row"):
-        show.table(tables_shard.span(span), "span", column_config=columns.SPAN)
+        show.table(tables.span(span), "span", column_config=columns.SPAN)

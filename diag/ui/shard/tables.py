@@ -13,7 +13,7 @@ from diag.shards import Audit, BadFile, Part, ShardAudit, Span
 from diag.shards.audit.compare import Row
 from diag.shards.figures.drift import Moved
 from diag.shards.text import visible
-from diag.ui.shell.tables import numbers
+from diag.ui.shell.tables import facts
 
 
 def shard_numbers(audit: ShardAudit, gate: GateResult | None) -> pd.DataFrame:
@@ -53,7 +53,7 @@ def shard_numbers(audit: ShardAudit, gate: GateResult | None) -> pd.DataFrame:
          "VOID when the unigram alone passes it" if gate else "no gate was given"),
         ("time", audit.seconds, "seconds", "for counting and judging"),
     ]  # fmt: skip
-    return numbers(*rows)
+    return facts(*rows)
 
 
 def _dead_ranges(audit: ShardAudit) -> str:

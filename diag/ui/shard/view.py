@@ -1,17 +1,20 @@
-"""The parts of the shard page: verdict, comparison, curves, files, the reading pane. Each draws one thing."""
+"""The parts of the shard page: verdict, curves, files, all numbers. Each draws one thing."""
 
 from __future__ import annotations
 
 import streamlit as st
 
 from diag.catalogue import Entry
+from diag.report import numbers
+from diag.results import codec
 from diag.results.ruler import GateResult
-from diag.shards import ShardAudit, TokenText, compare_shards
+from diag.shards import ShardAudit, TokenText
 from diag.shards.audit.compare import side_by_side
 from diag.shards.figures.bigram import Bigram
 from diag.ui import charts
-from diag.ui.shard import tables as tables_shard
-from diag.ui.shell import columns, show
+from diag.ui.shard import columns, tables
+from diag.ui.shell import show
+from diag.ui.shell.columns import NUMBERS
 from diag.units import bits
 
 Named = tuple[str, ShardAudit]
@@ -38,11 +41,12 @@ def verdict(audit: ShardAudit, gate: GateResult | None) -> None:
         _metric("Tokens", f"{audit.tokens:,}", files)
         of = f"of {audit.vocab_size:,} entries" if audit.vocab_size else "vocabulary not known"
         _metric("Distinct ids", f"{audit.distinct:,}", of)
-        n = f"{audit.entropy_bits:.4g} bits, n = {audit.tokens:,}"
-        _metric("Entropy per token", f"{audit.entropy_nats:.4g} nats", n)
+        n = f"{numbers.number(audit.entropy_bits)} bits, n = {audit.tokens:,}"
+        _metric("Entropy per token", numbers.nats(audit.entropy_nats), n)
         if audit.top:
             text = f" ({show.plain(audit.top[0].text)})" if audit.top[0].text else ""
-            _metric("Most frequent id", f"{audit.top[0].id}{text}", f"{audit.top[0].share:.2%} of tokens")
+            share = numbers.percent(audit.top[0].share, 2)
+            _metric("Most frequent id", f"{audit.top[0].id}{text}", f"{share} of tokens")
     if gate:
         show.badge(gate.word, of="gate")
         st.write(GATE_SENTENCES[gate.word].format(below=gate.below))
@@ -66,7 +70,7 @@ def window_beside(audit: ShardAudit, name: str) -> None:
         show.badge(audit.window.status, of="window:")
         for reason in audit.window.reasons:
             st.markdown(f"- {show.plain(reason.message)}")
-    frame = tables_shard.beside(side_by_side(audit.window, audit), "window", name)
+    frame = tables.beside(side_by_side(audit.window, audit), "window", name)
     show.table(frame, "window-and-shard", column_config=columns.BESIDE, height="content")
 
 
@@ -77,14 +81,13 @@ def predictors(audit: ShardAudit, pairs: Bigram | None) -> None:
     with st.container(horizontal=True):
         chance = audit.chance_nats
         if chance is not None:
-            _metric(
-                "Uniform guess (chance)", f"{chance:.3f} nats", f"ln {audit.vocab_size:,} = {bits(chance):.3f} bits"
-            )
-        words = f"{audit.entropy_bits:.3f} bits, n = {audit.tokens:,}"
-        _metric("Unigram", f"{audit.entropy_nats:.3f} nats", words)
+            ln = f"ln {audit.vocab_size:,} = {numbers.number(bits(chance))} bits"
+            _metric("Uniform guess (chance)", numbers.nats(chance), ln)
+        words = f"{numbers.number(audit.entropy_bits)} bits, n = {audit.tokens:,}"
+        _metric("Unigram", numbers.nats(audit.entropy_nats), words)
         if pairs:
-            held_out = f"{bits(pairs.nats):.3f} bits, n = {pairs.scored:,}"
-            _metric("Held-out bigram", f"{pairs.nats:.3f} nats", held_out)
+            held_out = f"{numbers.number(bits(pairs.nats))} bits, n = {pairs.scored:,}"
+            _metric("Held-out bigram", numbers.nats(pairs.nats), held_out)
     if pairs is None:
         st.caption("Too few ids to learn a bigram from.")
     elif pairs.note:
@@ -96,18 +99,18 @@ def curves(audits: list[Named]) -> None:
     st.subheader("How often each id occurs", anchor=False)
     st.caption("Text falls off along a slanted line over thousands of ids. A cliff after a few ids is no language.")
     figure = charts.rank_frequency([(name, *audit.rank_frequency()) for name, audit in audits])
-    st.plotly_chart(figure, width="stretch", key="rank-frequency", config=columns.CHART)
+    show.chart(figure, "rank-frequency")
     left, right = st.columns(2)
     with left:
         st.subheader("How few ids make up the text", anchor=False)
         figure = charts.coverage([(name, *audit.coverage()) for name, audit in audits])
-        st.plotly_chart(figure, width="stretch", key="coverage", config=columns.CHART)
+        show.chart(figure, "coverage")
     with right:
         st.subheader("How long documents are", anchor=False)
         known = [(name, *audit.lengths.curve()) for name, audit in audits if audit.lengths]
         if known:
             figure = charts.document_lengths(known)
-            st.plotly_chart(figure, width="stretch", key="document-lengths", config=columns.CHART)
+            show.chart(figure, "document-lengths")
         for name, audit in audits:
             _documents(name, audit)
 
@@ -136,37 +139,7 @@ def files(audit: ShardAudit) -> None:
         "nothing in common), less what sampling explains. Over 0.02 bits and three times the median, it is "
         "named as differing."
     )
-    show.table(tables_shard.parts(audit.parts, audit.bad_files), "files", column_config=columns.PARTS)
-
-
-def comparison(here: Named, there: Named, text: TokenText | None) -> None:
-    """Two shards in one table, then the ids that moved."""
-    found = compare_shards(here[1], there[1], text)
-    names = (here[0], there[0])
-    st.markdown("**Whole shard against whole shard**")
-    show.table(tables_shard.beside(found.rows, *names), "comparison", column_config=columns.BESIDE, height="content")
-    if found.window_rows:
-        st.markdown("**The windows a trainer validates on**")
-        show.table(
-            tables_shard.beside(found.window_rows, *names),
-            "window-comparison",
-            column_config=columns.BESIDE,
-            height="content",
-        )
-    drift = found.drift
-    st.markdown("**Which ids moved**")
-    st.write(
-        f"The two differ by {drift.js_bits:.4f} bits (Jensen-Shannon: 0 equal, 1 nothing in common); sampling alone "
-        f"explains about {drift.expected_js_bits:.4f}. Ids that occur only in {show.plain(names[0])}: "
-        f"{drift.only_here:,}; only in {show.plain(names[1])}: {drift.only_there:,}."
-    )
-    left, right = st.columns(2)
-    with left:
-        st.caption(f"Largest gains from {show.plain(names[0])} to {show.plain(names[1])}")
-        show.table(tables_shard.moved(drift.gains), "gains", column_config=columns.moved(*names))
-    with right:
-        st.caption(f"Largest losses from {show.plain(names[0])} to {show.plain(names[1])}")
-        show.table(tables_shard.moved(drift.losses), "losses", column_config=columns.moved(*names))
+    show.table(tables.parts(audit.parts, audit.bad_files), "files", column_config=columns.PARTS)
 
 
 def most_frequent(audit: ShardAudit, has_checkpoint: bool) -> None:
@@ -178,7 +151,7 @@ def most_frequent(audit: ShardAudit, has_checkpoint: bool) -> None:
             if has_checkpoint
             else "Pick a checkpoint with a tokenizer to see the text of each id."
         )
-    show.table(tables_shard.top_ids(audit), "most-frequent-ids", column_config=columns.TOP_IDS)
+    show.table(tables.top_ids(audit), "most-frequent-ids", column_config=columns.TOP_IDS)
 
 
 def vocabularies(audit: ShardAudit, text: TokenText | None, rows: int | None) -> None:
@@ -186,10 +159,26 @@ def vocabularies(audit: ShardAudit, text: TokenText | None, rows: int | None) ->
     st.subheader("Three vocabulary sizes", anchor=False)
     st.caption("An id at or above the embedding's rows has no vector; rows beyond the tokenizer are padding.")
     entries, added = (text.vocab_size, text.vocab_size_with_added) if text else (None, None)
-    frame = tables_shard.vocabulary(audit, entries, added, rows)
+    frame = tables.vocabulary(audit, entries, added, rows)
     show.table(frame, "vocabulary", column_config=columns.VOCABULARY)
 
 
 def label(entry: Entry, others: list[Entry]) -> str:
     """What a shard is called on charts: its label, or its whole id where that is another's too."""
     return entry.id if any(other.label == entry.label and other.id != entry.id for other in others) else entry.label
+
+
+def everything(audit: ShardAudit, shard: Entry, gate: GateResult | None) -> None:
+    """All numbers with unit and origin, and the same as `shard --json`."""
+    st.subheader("Every number", anchor=False)
+    show.table(tables.shard_numbers(audit, gate), "shard-audit", column_config=NUMBERS)
+    show.notes(audit.notes)
+    st.download_button(
+        "The audit as JSON, as `shard --json` prints it",
+        lambda: codec.dumps({**audit.to_json(), "path": shard.id, "gate": gate}, indent=1),
+        file_name="shard-audit.json",
+        mime="application/json",
+        on_click="ignore",
+        type="tertiary",
+        icon=":material/download:",
+    )

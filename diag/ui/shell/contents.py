@@ -17,6 +17,14 @@ from diag.shards import open_shard
 
 ENTRY_KEYS: dict[str, Kind] = {"shard": "shard", "checkpoint": "checkpoint", "reference": "checkpoint"}
 
+Place = tuple[str, str]
+"""(path, stamp) of an entry: what cached reads are kept under. When the file changes, the stamp does."""
+
+
+def located(catalogue: Catalogue, entry: Entry) -> Place:
+    """Where an entry lies now; InputError when it has gone or leads out of the roots."""
+    return str(catalogue.resolve(entry.kind, entry.id)), entry.stamp
+
 
 def fingerprint(kind: Kind, entry: Entry, found: Catalogue) -> str:
     """What names the content of an entry in a record. A checkpoint is read once, about 0.35 s per GB. InputError when

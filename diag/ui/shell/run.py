@@ -9,6 +9,7 @@ import streamlit as st
 from diag.errors import InputError
 from diag.jobs.protocol import JobKind, JobRequest
 from diag.jobs.queue import FINISHED, Job
+from diag.report import numbers
 from diag.ui.shell import show
 from diag.ui.shell.server import job_queue
 from diag.ui.shell.session import Selection
@@ -129,6 +130,6 @@ def _watch(id: str) -> None:
     elif not job.fraction:
         text = f"{job.text}: a worker that has just been started needs some seconds to load torch"
     else:
-        text = f"{job.text} ({100 * job.fraction:.0f} %)"
+        text = f"{job.text} ({numbers.percent(job.fraction, 0)})"
     st.progress(min(1.0, max(0.0, job.fraction)), text=show.plain(text))
     st.button("Cancel", key=f"cancel-{id}", on_click=job_queue().cancel, args=(id,), icon=":material/close:")

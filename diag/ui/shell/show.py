@@ -13,10 +13,11 @@ import streamlit as st
 
 from diag.errors import InputError
 from diag.evidence.records import Record
+from diag.report import look
+from diag.report.markdown import report_markdown
 from diag.results import codec
 from diag.results.finding import STATUS_WORDS, Status
 from diag.settings import Settings
-from diag.ui.shell import words
 
 MAX_PROBLEMS = 8
 _PUNCTUATION = re.compile(r"[!-/:-@\[-`{-~]")
@@ -67,17 +68,11 @@ def notes(sentences: tuple[str, ...]) -> None:
         st.caption(plain(sentence))
 
 
-def nats(x: float | None) -> str:
-    """A loss in nats with bits and perplexity, as plain text."""
-    return words.nats_in_full(x)
-
-
 def badge(word: str, help: str | None = None, of: str = "") -> None:
-    """A status word of any vocabulary (verdicts, tie, audit, gate) with its mark and colour."""
-    mark, color = words.MARKS.get(word, words.UNSURE)
-    st.badge(
-        f"{mark} {plain(f'{of} {word}'.strip().replace('_', ' '))}", color=color, help=plain(help) if help else None
-    )
+    """A status word of any vocabulary with its mark and tone; `of` stands before it: what has that status."""
+    found = look.look(word)
+    label = plain(f"{of} {look.said(word)}".strip())
+    st.badge(f"{found.mark} {label}", color=found.ink.page, help=plain(help) if help else None)
 
 
 def status_badge(status: Status) -> None:
@@ -105,6 +100,11 @@ def table(frame: pd.DataFrame, name: str, **options: Any) -> Any:
                 help=f"Download this table as {kind}.",
             )
     return shown
+
+
+def chart(figure: Any, key: str) -> None:
+    """A chart as wide as its place."""
+    st.plotly_chart(figure, width="stretch", key=key, config={"displayModeBar": False, "responsive": True})
 
 
 def to_csv(frame: pd.DataFrame) -> bytes:
@@ -136,6 +136,24 @@ def permalink(record: Record, settings: Settings) -> None:
                 "This link works only on this machine until base_url is set (subrandom.toml or SUBRANDOM_BASE_URL). "
                 "The record file opens in any Subrandom."
             )
+
+
+def report(record: Record, settings: Settings) -> None:
+    """The report of a record, to copy into a pull request or an issue, and as a file."""
+    text = report_markdown(record, settings.base_url)
+    with st.expander("Copy as Markdown", icon=":material/content_copy:"):
+        st.caption("The button at the right of the text copies all of it.")
+        st.code(text, language="markdown", height=320)
+    st.download_button(
+        "Report (Markdown)",
+        text,
+        file_name=f"subrandom-{record.id}.md",
+        mime="text/markdown",
+        key=f"report-{record.id}",
+        type="tertiary",
+        on_click="ignore",
+        icon=":material/download:",
+    )
 
 
 def link(name: str, label: str, query: dict[str, str] | None = None, icon: str = ":material/arrow_forward:") -> None:

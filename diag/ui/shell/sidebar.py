@@ -11,6 +11,7 @@ from diag.case import Case, Device, DType, Window
 from diag.catalogue import Catalogue, Entry
 from diag.errors import InputError
 from diag.evidence.records import Record, read_record
+from diag.report import numbers
 from diag.settings import DEMO_ROOT, Settings
 from diag.ui.shell import session, show, words
 from diag.ui.shell.session import ENTRY_KEYS, Selection
@@ -144,7 +145,7 @@ def _entry(key: str, label: str, entries: tuple[Entry, ...], current: str, none:
         if id not in by_id:
             return none or NOTHING
         entry = by_id[id]
-        parts = [entry.label, entry.detail.rpartition(", ")[2], words.age(entry.modified)]
+        parts = [entry.label, numbers.size(entry.bytes), numbers.age(entry.modified)]
         return " · ".join(parts if len(groups) == 1 else [*parts, entry.group])
 
     return str(_keyed(key, current, st.selectbox, label, options, format_func=words_for))

@@ -8,10 +8,12 @@ import streamlit as st
 
 from diag.catalogue import Entry
 from diag.checkpoints import VERDICTS, CheckpointComparison, compare_checkpoints, open_checkpoint
-from diag.ui.shell import columns, show, summaries
+from diag.report import numbers
+from diag.report.look import said
+from diag.ui.shell import contents, show
 from diag.ui.shell.long_work import Bar, Kept, stopped
 from diag.ui.shell.session import Selection
-from diag.ui.weights import tables as tables_weights
+from diag.ui.weights import columns, tables
 
 AT_ONCE_BYTES = 400_000_000  # both together: about a second
 _BYTES_A_SECOND = 4e8  # where everything differs; equal bytes go ten times as fast
@@ -41,7 +43,7 @@ def section(chosen: Selection, entry: Entry) -> None:
 
 
 def _compared(chosen: Selection, entry: Entry, reference: Entry) -> CheckpointComparison | None:
-    here, there = (summaries.located(chosen.catalogue, one) for one in (entry, reference))
+    here, there = (contents.located(chosen.catalogue, one) for one in (entry, reference))
     key: Key = ("compare", *here, *there)
     kept = _kept().get(key)
     if kept:
@@ -50,7 +52,7 @@ def _compared(chosen: Selection, entry: Entry, reference: Entry) -> CheckpointCo
         return None
     size = entry.bytes + reference.bytes
     if size > AT_ONCE_BYTES and st.session_state.get("compare-asked") != key:
-        text = f"Compare every tensor ({size / 1e9:.1f} GB, at most about {size / _BYTES_A_SECOND:.0f} s)"
+        text = f"Compare every tensor ({numbers.size(size)}, at most about {size / _BYTES_A_SECOND:.0f} s)"
         st.button(text, on_click=_ask, args=(key,), type="primary", key="compare-now", icon=":material/compare:")
         return None
     bar = Bar(f"Comparing with {reference.label}", key, "compare", "Stop comparing")
@@ -76,7 +78,7 @@ def _draw(found: CheckpointComparison, reference: Entry) -> None:
             if verdict in found.counts:
                 show.badge(verdict, meaning, f"{found.counts[verdict]:,}")
     if any(one.verdict not in EXPLAINED for one in found.tensors):
-        frame = tables_weights.compared(found)
+        frame = tables.compared(found)
         show.table(frame, "compared", column_config=columns.COMPARED)
         st.caption(
             "Largest difference first. Layers with one verdict stand in one row, and the numbers are those of the "
@@ -85,7 +87,7 @@ def _draw(found: CheckpointComparison, reference: Entry) -> None:
     if found.config:
         st.markdown("**Values of the configuration that differ**")
         show.table(
-            tables_weights.config_differences(found), "config-differences", column_config=columns.DIFFERING,
+            tables.config_differences(found), "config-differences", column_config=columns.DIFFERING,
             height="content",
         )  # fmt: skip
 
@@ -103,7 +105,7 @@ def sentence(found: CheckpointComparison, reference: str) -> str:
     first = odd[0]
     times = f" ({first.count:,} tensors)" if first.count > 1 else ""
     detail = f": {show.plain(first.detail)}" if first.detail else ""
-    verdict = first.verdict.replace("_", " ")
+    verdict = said(first.verdict)
     return (
         f"**{total - same:,} of {total:,} tensors differ from those of {name}.** "
         f"First: {show.plain(first.name)}{times} is {verdict}{detail}."

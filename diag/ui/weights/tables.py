@@ -1,15 +1,70 @@
-"""A comparison and one tensor as tables for people. Pure, no Streamlit; values stay raw for downloads."""
+"""What the weights page reads, as tables for people. Pure, no Streamlit; values stay raw for downloads."""
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import pandas as pd
 
-from diag.checkpoints import CheckpointComparison, TensorProfile
+from diag.checkpoints import CheckpointComparison, TensorProfile, Tie
 from diag.checkpoints.passes.tensor_profile import PERCENTILES
-from diag.ui.shell.tables import numbers
+from diag.report import numbers
+from diag.report.look import said
+from diag.ui.shell.tables import facts
+
+# Where a value of the configuration comes from.
+SOURCES = {
+    "file": "stated in the file",
+    "inferred": "inferred from names and shapes",
+    "default": "the family's default: the file is silent",
+}
+
+
+def findings(audit: dict[str, Any]) -> pd.DataFrame:
+    """The findings of the static audit, worst first, with what to do."""
+    return pd.DataFrame(
+        [(f["severity"], f["tensor"], f["message"], f["fix"], f["code"]) for f in audit["findings"]],
+        columns=["severity", "tensor", "what is wrong", "what to do", "code"],
+    )
+
+
+def tensors(own: pd.DataFrame, reference: pd.DataFrame | None) -> pd.DataFrame:
+    """The tensor table; with a reference, its root mean square and the ratio of the two beside it."""
+    if reference is None:
+        return own
+    beside = reference.set_index("name")["rms"].reindex(own["name"]).to_numpy()
+    found = own.copy()
+    at = list(found.columns).index("rms") + 1
+    found.insert(at, "reference_rms", beside)
+    found.insert(at + 1, "rms_ratio", found["rms"] / found["reference_rms"])
+    return found
+
+
+def tie(found: Tie) -> pd.DataFrame:
+    """The numbers behind the tie status."""
+    declared = {True: "tied", False: "untied", None: "config.json is silent"}[found.declared]
+    return facts(
+        ("declared", declared, "", "tie_word_embeddings in config.json, which is a claim and no proof"),
+        ("largest difference", found.max_abs_diff, "weight units", "max |head − embedding| over all elements"),
+        ("cosine", found.cosine, "from −1 to 1", "mean over rows of the cosine between the two matrices' rows"),
+        ("equal rows", found.equal_rows_share, "share of rows", "rows that agree in every byte"),
+        ("head", found.head, "tensor", "as the file names it; a dash where the file holds none"),
+        ("embedding", found.embedding, "tensor", "as the file names it"),
+    )
+
+
+def configuration(audit: dict[str, Any]) -> pd.DataFrame:
+    """What the file is, then each value of its configuration with where it comes from."""
+    rows = [(key, audit[key], "", "from the file") for key in ("format", "family", "declared_architecture")]
+    rows += [
+        ("parameters", audit["parameters"], "elements", "held in the file; a tied head counts once"),
+        ("tensors", audit["tensors"], "tensors", "entries in the header"),
+        ("size", audit["bytes"], "bytes", "of the weight files"),
+        ("fingerprint", audit["fingerprint"], "SHA-256", "of the configuration and every weight file"),
+    ]
+    sources = audit["config"].get("sources") or {}
+    values = {key: value for key, value in audit["config"].items() if key != "sources"}
+    return facts(*rows, *((key, value, "", SOURCES[sources.get(key, "file")]) for key, value in values.items()))
 
 
 def compared(found: CheckpointComparison) -> pd.DataFrame:
@@ -17,7 +72,7 @@ def compared(found: CheckpointComparison) -> pd.DataFrame:
     frame = pd.DataFrame(
         [
             {
-                "verdict": row.verdict.replace("_", " "),
+                "verdict": said(row.verdict),
                 "name": row.name,
                 "count": row.count,
                 "relative": row.relative,
@@ -64,18 +119,15 @@ def tensor_numbers(view: TensorProfile) -> pd.DataFrame:
         ("largest", view.high, "weight units", ""),
     ]
     quantiles = dict(zip(PERCENTILES, view.percentiles, strict=True))
-    rows.append(
-        ("1, 50, 99 %", ", ".join(f"{quantiles[p]:.4g}" for p in (1, 50, 99)), "weight units", "within a histogram bin")
-    )
+    some = ", ".join(numbers.figure(quantiles[p]) for p in (1, 50, 99))
+    rows.append(("1, 50, 99 %", some, "weight units", "within a histogram bin"))
     for profile in (view.rows, view.columns):
         if profile and profile.percentiles and profile.what.startswith("norm"):
             at = dict(zip(PERCENTILES, profile.percentiles, strict=True))
-            words = ", ".join(f"{at[p]:.4g}" for p in (0, 5, 50, 95, 100))
+            words = ", ".join(numbers.figure(at[p]) for p in (0, 5, 50, 95, 100))
             rows.append((f"{profile.what}s", words, "weight units", f"0, 5, 50, 95, 100 % of {profile.count:,}"))
-    return numbers(*rows)
+    return facts(*rows)
 
 
 def _text(value: Any) -> str:
-    if value is None:
-        return "not stated"
-    return f"{value:.6g}" if isinstance(value, float) and math.isfinite(value) else str(value)
+    return "not stated" if value is None else numbers.value(value)

@@ -6,12 +6,14 @@ import pandas as pd
 import streamlit as st
 
 from diag.catalogue import Entry
-from diag.checkpoints import VERDICTS
+from diag.checkpoints import VERDICTS, TensorDifference
 from diag.errors import InputError, one_line
+from diag.report import numbers
 from diag.ui import charts
-from diag.ui.shell import columns, show, summaries, tables
+from diag.ui.shell import contents, show
+from diag.ui.shell.columns import FACTS
 from diag.ui.shell.session import Selection
-from diag.ui.weights import tables as tables_weights
+from diag.ui.weights import columns, reads, tables
 
 CHOSEN = "tensor"  # the parameter of the link, and the widget's key
 
@@ -57,45 +59,46 @@ def one(chosen: Selection, entry: Entry, names: list[str]) -> None:
 
 
 def _closely(chosen: Selection, entry: Entry, name: str) -> None:
-    here = summaries.located(chosen.catalogue, entry)
-    view = summaries.tensor(*here, name)
+    here = contents.located(chosen.catalogue, entry)
+    view = reads.tensor(*here, name)
     views = [(entry.label, view)]
     reference = chosen.reference if chosen.reference and chosen.reference.id != entry.id else None
     if reference:
-        there = summaries.located(chosen.catalogue, reference)
+        there = contents.located(chosen.catalogue, reference)
         with show.guard("The reference's tensor cannot be shown"):
-            found = summaries.tensor_difference(here, there, name)
+            found = reads.tensor_difference(here, there, name)
             if found and found.dtype_there:
-                views.append((reference.label, summaries.tensor(*there, found.against or name)))
+                views.append((reference.label, reads.tensor(*there, found.against or name)))
             if found:
                 show.badge(found.verdict, VERDICTS[found.verdict], "against the reference:")
                 st.write(_against(found))
     left, right = st.columns(2)
     with left:
         st.markdown("**Values**")
-        st.plotly_chart(charts.values(views), width="stretch", key="tensor-values", config=columns.CHART)
+        show.chart(charts.values(views), "tensor-values")
     with right:
         st.markdown("**Rows**" if view.columns else "**By position**")
         figure = charts.profile([(n, v.rows) for n, v in views], "row" if view.columns else "position")
-        st.plotly_chart(figure, width="stretch", key="tensor-rows", config=columns.CHART)
+        show.chart(figure, "tensor-rows")
     if view.columns:
         st.markdown("**Columns**")
         figure = charts.profile([(n, v.columns) for n, v in views if v.columns], "column")
-        st.plotly_chart(figure, width="stretch", key="tensor-columns", config=columns.CHART)
+        show.chart(figure, "tensor-columns")
     st.markdown("**Numbers, and where it is stored**")
-    show.table(tables_weights.tensor_numbers(view), "tensor", column_config=columns.FACTS, height="content")
+    show.table(tables.tensor_numbers(view), "tensor", column_config=FACTS, height="content")
 
 
-def _against(found: summaries.TensorDifference) -> str:
+def _against(found: TensorDifference) -> str:
     detail = f"{show.plain(found.detail)}. " if found.detail else ""
     if found.relative is None:
         return detail or show.plain(VERDICTS[found.verdict])
-    cosine = "" if found.cosine is None else f", cosine {found.cosine:.4f}"
-    equal = "" if found.equal_rows_share is None else f", {found.equal_rows_share:.1%} of the rows are equal"
-    return (
-        f"{detail[:1].upper()}{detail[1:]}Largest difference {found.max_abs_diff:.4g}, ‖difference‖ ÷ ‖reference‖ "
-        f"{found.relative:.4g}{cosine}{equal}."
-    )
+    said = [f"Largest difference {numbers.figure(found.max_abs_diff)}"]
+    said.append(f"‖difference‖ ÷ ‖reference‖ {numbers.figure(found.relative)}")
+    if found.cosine is not None:
+        said.append(f"cosine {numbers.figure(found.cosine)}")
+    if found.equal_rows_share is not None:
+        said.append(f"{numbers.percent(found.equal_rows_share)} of the rows are equal")
+    return f"{detail[:1].upper()}{detail[1:]}{', '.join(said)}."
 
 
 def _filtered(frame: pd.DataFrame) -> pd.DataFrame:

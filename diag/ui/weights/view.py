@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
+import pandas as pd
 import streamlit as st
 
 from diag.catalogue import Entry
 from diag.checkpoints import Tie
+from diag.report.numbers import files_and_size, size
 from diag.ui import charts
-from diag.ui.shell import columns, show, summaries, tables
+from diag.ui.shell import contents, show
+from diag.ui.shell.columns import FACTS
+from diag.ui.shell.contents import Place
+from diag.ui.shell.session import Selection
+from diag.ui.weights import columns, reads, tables
 
+AT_ONCE_BYTES = 1_000_000_000  # some seconds; a larger file is read when somebody asks
+SECONDS_A_GB = 4
 BOXES = 5  # findings shown in full; the table below them has all
 
 
@@ -21,9 +29,9 @@ def verdict(tie: Tie) -> None:
     st.markdown(f"**{show.plain(tie.sentence)}**")
 
 
-def pictures(tie: Tie, place: summaries.Place) -> None:
+def pictures(tie: Tie, place: Place) -> None:
     """Head against embedding: norms, cosines, and the numbers behind them."""
-    embedding, head, cosines = summaries.tie_rows(*place)
+    embedding, head, cosines = reads.tie_rows(*place)
     if embedding is None:
         return
     left, right = st.columns(2)
@@ -35,7 +43,7 @@ def pictures(tie: Tie, place: summaries.Place) -> None:
             if head is not None
             else f"{len(embedding):,} rows of the embedding, evenly spread; the file holds no head. Trained rows vary."
         )
-        st.plotly_chart(charts.row_norms(embedding, head), width="stretch", key="row-norms", config=columns.CHART)
+        show.chart(charts.row_norms(embedding, head), "row-norms")
     with right:
         if cosines is not None:
             st.subheader("Row cosines", anchor=False)
@@ -43,7 +51,7 @@ def pictures(tie: Tie, place: summaries.Place) -> None:
                 "Between the head's row and the embedding's row of the same token: 1 when it is a copy, around 0 when "
                 "one of them knows nothing of the other."
             )
-            st.plotly_chart(charts.row_cosines(cosines), width="stretch", key="row-cosines", config=columns.CHART)
+            show.chart(charts.row_cosines(cosines), "row-cosines")
         else:
             numbers(tie)
     if cosines is not None:
@@ -55,7 +63,7 @@ def numbers(tie: Tie) -> None:
     st.markdown("**The numbers behind it**")
     frame = tables.tie(tie)
     shown = frame if tie.head else frame[frame["value"] != "–"]  # without a head there is nothing to subtract
-    show.table(shown, "tie", column_config=columns.FACTS, height="content")
+    show.table(shown, "tie", column_config=FACTS, height="content")
 
 
 def facts(audit: dict[str, Any], entry: Entry) -> None:
@@ -64,7 +72,7 @@ def facts(audit: dict[str, Any], entry: Entry) -> None:
         for label, value, below in (
             ("Family", audit["family"] or "not known", audit["declared_architecture"] or "no architecture is named"),
             ("Parameters", f"{audit['parameters'] / 1e6:,.1f} M", f"{audit['tensors']:,} tensors"),
-            ("Format", audit["format"], entry.detail),
+            ("Format", audit["format"], files_and_size(entry.files, entry.bytes)),
         ):
             st.metric(
                 label, show.plain(value), delta=show.plain(below), delta_color="off", delta_arrow="off", border=True
@@ -102,4 +110,22 @@ def findings(audit: dict[str, Any]) -> None:
 def configuration(audit: dict[str, Any]) -> None:
     """Every value with its source."""
     st.subheader("Configuration", anchor=False)
-    show.table(tables.configuration(audit), "config", column_config=columns.FACTS, height="content")
+    show.table(tables.configuration(audit), "config", column_config=FACTS, height="content")
+
+
+def wanted(entry: Entry) -> bool:
+    """Small files are read at once, large ones on demand."""
+    if entry.bytes <= AT_ONCE_BYTES:
+        return True
+    seconds = entry.bytes / 1e9 * SECONDS_A_GB
+    st.info(f"The file has {size(entry.bytes)}. Reading every tensor takes about {seconds:.0f} s the first time.")
+    return st.toggle("Read every tensor", key="read-all")
+
+
+def reference_tensors(chosen: Selection) -> pd.DataFrame | None:
+    """The reference's tensors; None without one, or where it is large and was not read yet."""
+    if chosen.reference is None or chosen.reference.bytes > AT_ONCE_BYTES:
+        return None
+    with show.guard("The reference cannot be read"):
+        return reads.tensor_table(*contents.located(chosen.catalogue, chosen.reference))
+    return None

@@ -1,4 +1,4 @@
-"""What the pages read from files, cached by path, size and time: summaries of kilobytes, never arrays of weights.
+"""What the weights page reads from checkpoints, cached by path, size and time: kilobytes, never arrays of weights.
 
 Every cached function takes the path as text and a stamp; when the file changes, the stamp does, and it is read anew.
 """
@@ -14,7 +14,6 @@ import numpy.typing as npt
 import pandas as pd
 import streamlit as st
 
-from diag.catalogue import Catalogue, Entry
 from diag.checkpoints import (
     Checkpoint,
     TensorDifference,
@@ -26,11 +25,10 @@ from diag.checkpoints import (
     some_rows,
     sparkline,
     tensor_profile,
-    tie_status,
 )
 from diag.checkpoints.fold import split_layer
 from diag.errors import InputError
-from diag.jobs.inputs import embedding_rows, tokenizer_of
+from diag.ui.shell.contents import Place
 
 Array = npt.NDArray[np.float32]
 
@@ -38,20 +36,6 @@ MAX_ROWS = 2_000  # rows whose norms are read: evenly spread, so that 150 000 co
 _KEPT = 64  # cached answers of each kind, a few kB each
 _REAL = ["mean", "std", "rms", "min", "max", "zeros", "row_norm_cv"]
 _NUMBERS = ["mean", "std", "rms", "min", "max", "zeros", "nonfinite", "row_norm_cv"]
-
-Place = tuple[str, str]
-"""(path, stamp) of an entry: what a cached answer is kept under."""
-
-
-@dataclass(frozen=True)
-class Head:
-    """What a checkpoint's header says: embedding rows, layers (None for an architecture that is not known), and the
-    folder of its tokenizer if there is one."""
-
-    rows: int | None
-    layers: int | None
-    family: str | None
-    tokenizer_dir: str | None
 
 
 @dataclass(frozen=True)
@@ -62,31 +46,6 @@ class CheckpointSummary:
     audit: dict[str, Any]
     tie: Tie
     tensors: pd.DataFrame
-
-
-def located(catalogue: Catalogue, entry: Entry) -> tuple[str, str]:
-    """(path, stamp) of an entry for the functions below; InputError when it has gone or leads out of the roots."""
-    return str(catalogue.resolve(entry.kind, entry.id)), entry.stamp
-
-
-@st.cache_data(max_entries=_KEPT, show_spinner=False)
-def head(path: str, stamp: str) -> Head:
-    """The header of a checkpoint: milliseconds."""
-    checkpoint = open_checkpoint(Path(path))
-    folder = checkpoint.tokenizer_dir
-    return Head(
-        rows=embedding_rows(checkpoint) if checkpoint.model else None,
-        layers=checkpoint.model.num_layers if checkpoint.model else None,
-        family=checkpoint.family.name if checkpoint.family else None,
-        # A tokenizer that cannot be used is none, as it is when a case is tested.
-        tokenizer_dir=str(folder) if folder and tokenizer_of(checkpoint) else None,
-    )
-
-
-@st.cache_data(max_entries=_KEPT, show_spinner="Comparing head and embedding …")
-def tie(path: str, stamp: str) -> Tie:
-    """Tie status from bytes: about 1.5 s for 151,936 × 896."""
-    return tie_status(open_checkpoint(Path(path)))
 
 
 @st.cache_data(max_entries=_KEPT, show_spinner="Reading every tensor: about 4 s per 0.5 B parameters …")
@@ -121,11 +80,6 @@ def tensor_difference(here: Place, there: Place, name: str) -> TensorDifference 
     """One tensor against the same one of another checkpoint; None when that has none of this name."""
     mine, theirs = (open_checkpoint(Path(path)) for path, _ in (here, there))
     return compare_tensor(mine, theirs, name)
-
-
-def row_norms(path: str, stamp: str) -> tuple[Array | None, Array | None]:
-    """Norms of the same rows of (embedding, head), float32 [at most MAX_ROWS]; None for a matrix without data."""
-    return tie_rows(path, stamp)[:2]
 
 
 @st.cache_data(max_entries=_KEPT, show_spinner=False)

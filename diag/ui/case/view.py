@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import pandas as pd
 import streamlit as st
 
 from diag.case import Case
 from diag.evidence.records import Record
+from diag.report import numbers
+from diag.report.look import look
+from diag.report.of_record import unknown_keys
 from diag.results.baseline import BaselineResult, Check, Measurement
 from diag.results.ruler import GateResult, Loss, Ruler, claim_in_other_unit, judge_gate
 from diag.ui import charts
-from diag.ui.case.preview import Preview
-from diag.ui.shell import session, show, words
+from diag.ui.case import words
+from diag.ui.shell import session, show
+from diag.ui.shell.preview import Preview
 from diag.ui.shell.results import Results
 from diag.ui.shell.session import Selection
-from diag.units import Claim, bits, perplexity
+from diag.ui.shell.words import headline, measured_on, provenance
+from diag.units import Claim, bits
 
 _BIGRAM = "What the token before predicts: a bigram model learnt from the rest of the shard."
 
@@ -21,8 +27,7 @@ _BIGRAM = "What the token before predicts: a bigram model learnt from the rest o
 def verdict(found: BaselineResult, case: Case, record: Record, chosen: Selection, changed: str) -> None:
     """A measured loss: the sentence, the numbers beside each other, the ruler, and what a reader must know."""
     loss = found.loss
-    mark = words.MARKS.get(loss.zone or "invalid", words.UNSURE)[0]
-    st.subheader(f"{mark} {show.plain(words.headline(loss))}", anchor=False)
+    st.subheader(f"{look(loss.zone or 'invalid').mark} {show.plain(headline(loss))}", anchor=False)
     st.markdown(words.ZONE_SENTENCES[loss.zone] if loss.zone else show.plain(found.data.text))
     show.warnings((changed,) if changed else ())
     if found.missing:
@@ -46,11 +51,10 @@ def preview(seen: Preview) -> None:
         return
     st.subheader("Not measured yet.", anchor=False)
     nothing, counts, pairs = seen.chance_nats, seen.ruler.unigram_nats, seen.ruler.bigram_nats
-    knows_pairs = "" if pairs is None else f", and one that knows the bigram {words.nats(pairs)}"
-    st.markdown(
-        f"A model that knows nothing scores {words.nats(nothing)} a token on this case{',' if pairs else ', and'} one "
-        f"that knows only the unigram {words.nats(counts)}{knows_pairs} (n = {seen.tokens:,} tokens)."
-    )
+    scores = f"A model that knows nothing scores {numbers.nats(nothing)} a token on this case"
+    unigram = f"one that knows only the unigram {numbers.nats(counts)}"
+    known = f", {unigram}, and one that knows the bigram {numbers.nats(pairs)}" if pairs else f", and {unigram}"
+    st.markdown(f"{scores}{known} (n = {seen.tokens:,} tokens).")
 
 
 def ruler(seen: Preview, case: Case) -> None:
@@ -94,34 +98,30 @@ def origin(found: BaselineResult, record: Record, chosen: Selection) -> None:
     """Where and when, on what, with which remarks; and the permanent link."""
     st.subheader("Permanent link", anchor=False)
     show.permalink(record, chosen.settings)
-    st.caption(show.plain(words.provenance(record)))
+    show.report(record, chosen.settings)
+    st.caption(show.plain(provenance(record)))
     if found.measurement:
-        st.caption(show.plain(words.measured_on(found.measurement)))
+        st.caption(show.plain(measured_on(found.measurement)))
     show.notes(found.notes)
     if record.unknown:
-        st.caption(f"Keys that this version does not know: {show.plain(', '.join(record.unknown))}")
+        with st.expander(f"Keys that this version does not know ({len(record.unknown):,})"):
+            table = unknown_keys(record.unknown)
+            show.table(pd.DataFrame(table.rows, columns=list(table.head)), "unknown-keys", height="content")
 
 
 def _numbers(loss: Loss, measured: Measurement) -> None:
-    marks = loss.ruler
+    number, marks = numbers.number, loss.ruler
+    error = "± one standard error over sequences"
     with st.container(horizontal=True, gap="medium"):
         for label, value, help in (
-            (
-                "Loss, nats a token",
-                words.plus_minus(loss.nats, loss.stderr_nats),
-                "± one standard error over sequences",
-            ),
-            ("in bits a token", words.number(bits(measured.loss_nats)), "nats ÷ 0.693"),
-            (
-                "Perplexity",
-                words.short(perplexity(measured.loss_nats)),
-                "exp(loss in nats); chance is the number of rows.",
-            ),
-            ("Reference, nats", words.number(marks.reference_nats), "The reference on the same window; – without one."),
-            ("Chance, nats", words.number(marks.chance_nats), "ln(embedding rows)"),
-            ("Unigram, nats", words.number(marks.unigram_nats), "What a model without context scores here."),
-            ("Bigram, nats", words.number(marks.bigram_nats), _BIGRAM),
-            ("Skill", words.skill_text(loss), "1 − loss ÷ unigram; negative is worse."),
+            ("Loss, nats a token", numbers.plus_minus(loss.nats, loss.stderr_nats), error),
+            ("in bits a token", number(bits(measured.loss_nats)), "nats ÷ 0.693"),
+            ("Perplexity", numbers.perplexity(measured.loss_nats), "exp(loss in nats); chance is the number of rows."),
+            ("Reference, nats", number(marks.reference_nats), "The reference on the same window; – without one."),
+            ("Chance, nats", number(marks.chance_nats), "ln(embedding rows)"),
+            ("Unigram, nats", number(marks.unigram_nats), "What a model without context scores here."),
+            ("Bigram, nats", number(marks.bigram_nats), _BIGRAM),
+            ("Skill", numbers.skill(loss.skill), "1 − loss ÷ unigram; negative is worse."),
         ):
             st.metric(label, value, help=help, width="content")
     st.caption(
@@ -132,7 +132,7 @@ def _numbers(loss: Loss, measured: Measurement) -> None:
 
 def _ruler(loss: float | None, stderr: float | None, marks: Ruler, case: Case) -> None:
     figure = charts.ruler(loss, marks, claim=case.claim, gate_below=case.gate_below, stderr_nats=stderr)
-    st.plotly_chart(figure, width="stretch", key="ruler", config={"displayModeBar": False})
+    show.chart(figure, "ruler")
 
 
 def _unit(claim: Claim | None, loss: float) -> None:
@@ -145,6 +145,6 @@ def _gate(gate: GateResult | None) -> None:
     if gate is None:
         return
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.markdown(f"**Gate: loss below {words.nats(gate.below)}**")
+        st.markdown(f"**Gate: loss below {numbers.nats(gate.below)}**")
         show.badge(gate.word)
         st.markdown(words.GATE_REASONS.get(gate.word, ""))

@@ -17,14 +17,13 @@ from diag.catalogue import Catalogue
 from diag.demo.build import describe_demo
 from diag.evidence.index import RecordRow
 from diag.hypotheses.registry import ABOUT_CHECKPOINT
+from diag.report.look import look, marked, said
 from diag.results.ruler import zone_words
-from diag.ui.shell import words
 from diag.ui.shell.session import default_window
 
-HYPOTHESES = tuple(h.id for h in ABOUT_CHECKPOINT)
+HYPOTHESES = tuple(hypothesis.id for hypothesis in ABOUT_CHECKPOINT)
 # What needs people first. A case that nobody has run stands after those known to be broken.
-_WORDS = {"data": "bad data", "unit": "unit error", "runtime": "fault in the runtime"}
-_CONCLUSIONS = ("data", "unexplained", "partly_explained", "runtime", "unit", "explained")
+_CONCLUSIONS = ("data", "unexplained", "partly_explained", "suspect", "runtime", "unit", "explained")
 _BAD_ZONES = ("not_finite", "worse_than_chance", "about_chance", "too_good", "no_better_than_unigram")
 _NOT_RUN, _HEALTHY = 20, 30
 
@@ -104,28 +103,21 @@ def _cells(row: CaseRow, shards: Mapping[str, str], checkpoints: Mapping[str, st
         "open": row.link,
         "checkpoint": checkpoints[checkpoint],
         "shard": shards[shard],
-        "conclusion": _marked(newest.conclusion or "measured") if newest else "not run yet",
+        "conclusion": marked(newest.conclusion or "measured") if newest else "not run yet",
         "loss_nats": newest.loss_nats if newest else None,
-        "zone": zone_words(newest.zone if newest else None) or "–",
-        **{id: _marked(statuses.get(id)) for id in HYPOTHESES},
+        "zone": _zone(newest),
+        **{id: marked(statuses.get(id)) for id in HYPOTHESES},
         "tests": row.hypotheses_link,
         "when": newest.created.replace("T", " ").replace("+00:00", " UTC") if newest else "",
         "records": row.records,
         "reference": reference or "no reference",
-        "others": ", ".join(f"{k} {v}" for k, v in statuses.items() if k not in HYPOTHESES),
+        "others": ", ".join(f"{k} {said(v)}" for k, v in statuses.items() if k not in HYPOTHESES),
     }
 
 
-def _marked(word: str | None) -> str:
-    """A status word behind its mark, so that a column can be read from the back row; a dash for none."""
-    if not word:
-        return "–"
-    return f"{words.MARKS.get(word, words.UNSURE)[0]} {_words(word)}"
-
-
-def _words(conclusion: str) -> str:
-    """A conclusion or a status as people say it."""
-    return _WORDS.get(conclusion, conclusion.replace("_", " "))
+def _zone(row: RecordRow | None) -> str:
+    """Where the loss lies, behind the mark of that zone; – for no loss."""
+    return f"{look(row.zone).mark} {zone_words(row.zone)}" if row and row.zone else "–"
 
 
 def _short(ids: Sequence[str]) -> dict[str, str]:
@@ -137,7 +129,7 @@ def _short(ids: Sequence[str]) -> dict[str, str]:
 
 def summary(found: Sequence[CaseRow]) -> str:
     """Where things stand, in one sentence."""
-    counts = Counter(_words(row.newest.conclusion or "measured") for row in found if row.newest)
+    counts = Counter(said(row.newest.conclusion or "measured") for row in found if row.newest)
     waiting = sum(row.newest is None for row in found)
     parts = [f"{n} {word}" for word, n in counts.most_common()] + ([f"{waiting} not run yet"] if waiting else [])
     return f"{len(found)} case{'s' if len(found) != 1 else ''}: {', '.join(parts)}."

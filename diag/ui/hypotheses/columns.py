@@ -1,0 +1,22 @@
+"""The columns of the hypotheses page's tables."""
+
+from __future__ import annotations
+
+from diag.ui.shell.columns import Columns, count, figure, nats, percent, text
+
+REPAIRS: Columns = {
+    "repair": text("Repair", width="medium", pinned=True),
+    "loss": nats("Loss (nats)"),
+    "delta": nats("Δ (nats)", "Loss as loaded − loss with the repair.", signed=True),
+    "stderr": figure("± SE (nats)", "Paired per sequence."),
+    "share": percent("Share of excess"),
+    "sequences": count("n (sequences)"),
+    "on_top": nats("Δ on top (nats)", "On top of accepted repairs.", signed=True),
+    "what": text("Kind", "A localiser says where the fault is, and never confirms."),
+    "description": text("What it does", width="large"),
+}
+JOINT: Columns = {
+    "id": text("Hypothesis"),
+    "repair": text("Repair that is part of the smallest set", width="large"),
+    "worth": nats("Worth (nats)", "What the loss gains by this repair."),
+}

@@ -9,13 +9,14 @@ import numpy as np
 import plotly.graph_objects as go
 import pytest
 
+from diag.report.look import INKS, look
 from diag.results.baseline import LayerProbe
 from diag.results.finding import Finding, RepairResult, Screened, Signature
 from diag.results.ruler import Ruler, zone
 from diag.ui import charts
 from diag.ui.charts.flags import Label, Mark, Placed, place
 from diag.ui.charts.ruler import _arrange, _marks
-from diag.ui.charts.style import MAX_MARKS, escape, sample
+from diag.ui.charts.style import BLUE, MAX_MARKS, escape, sample
 from diag.units import Claim, bits
 
 RULER = Ruler(chance_nats=11.93, unigram_nats=6.8, reference_nats=2.1, bigram_nats=4.4)
@@ -74,11 +75,11 @@ def test_every_ruler_finds_a_place_for_all_its_labels(seed: int) -> None:
 
 def test_the_ruler_names_every_mark_and_zone_in_nats() -> None:
     figure = charts.ruler(19.8, RULER, claim=Claim(17.22), gate_below=9.38, stderr_nats=0.05)
-    for words in ("loss", "19.80 nats", "reference", "unigram", "chance ln V", "claim", "17.22", "gate", "9.38"):
+    for words in ("loss", "19.800 nats", "reference", "unigram", "chance ln V", "claim", "17.22", "gate", "9.38"):
         assert words in texts(figure)
-    assert "bigram" in texts(figure) and "4.40 nats" in texts(figure)
+    assert "bigram" in texts(figure) and "4.400 nats" in texts(figure)
     hover = next(trace.hovertext for trace in figure.data if trace.name == "bigram")
-    assert "6.3479 bits" in hover and "learnt from the rest of the shard" in hover
+    assert "6.348 bits" in hover and "learnt from the rest of the shard" in hover
     for words in ("too good", "plausible", "no better than", "about chance", "worse than"):
         assert words in texts(figure)
 
@@ -90,7 +91,7 @@ def test_the_rulers_second_axis_is_the_same_range_in_bits() -> None:
 
 
 def test_a_claim_in_bits_is_drawn_in_nats() -> None:
-    assert "11.93 nats" in texts(charts.ruler(5.0, Ruler(8.0, 5.0), claim=Claim(17.21, "bits")))
+    assert "11.929 nats" in texts(charts.ruler(5.0, Ruler(8.0, 5.0), claim=Claim(17.21, "bits")))
 
 
 @pytest.mark.parametrize("loss", [None, math.nan, math.inf, 0.0, 1e-4, 6.8, 11.93, 500.0, 1e30])
@@ -105,6 +106,15 @@ def test_the_rulers_zones_are_those_of_the_units() -> None:
     figure = charts.ruler(19.8, RULER)
     bands = [s for s in figure.layout.shapes if s.type == "rect"]
     assert len({zone((band.x0 + band.x1) / 2, RULER) for band in bands}) == len(bands) == 5
+
+
+def test_the_rulers_colours_are_those_of_the_severities() -> None:
+    figure = charts.ruler(19.8, RULER)
+    bands = {zone((s.x0 + s.x1) / 2, RULER): s.fillcolor for s in figure.layout.shapes if s.type == "rect"}
+    assert bands == {name: look(name).ink.chart for name in bands}
+    losses = {loss: next(t for t in charts.ruler(loss, RULER).data if t.name == "loss") for loss in (5.0, 9.0, 19.8)}
+    colours = [losses[loss].marker.color for loss in losses]
+    assert colours == [BLUE, INKS["explained"].chart, INKS["broken"].chart]
 
 
 @pytest.mark.parametrize("ruler", [Ruler(8.3, 0.0007), Ruler(0.7, 0.69), Ruler(8.3, 9.5)])

@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from diag.report.look import INKS
+from diag.ui.charts.style import BLUE, PINK, TEAL, VIOLET
+
 CONFIG = tomllib.loads((Path(__file__).resolve().parents[2] / ".streamlit" / "config.toml").read_text())
 
 
@@ -30,6 +33,14 @@ def test_text_and_links_have_contrast(name: str) -> None:
     for ground in grounds:
         for ink in ("textColor", "linkColor", "grayColor", "primaryColor", "codeTextColor"):
             assert contrast(theme[ink], ground) >= 4.5, (ink, ground)
+
+
+@pytest.mark.parametrize("name", ["light", "dark"])
+def test_what_charts_draw_can_be_seen_on_both_grounds(name: str) -> None:
+    ground = CONFIG["theme"][name]["backgroundColor"]
+    colours = {"blue": BLUE, "pink": PINK, "teal": TEAL, "violet": VIOLET, **{t: ink.chart for t, ink in INKS.items()}}
+    for what, colour in colours.items():
+        assert contrast(colour, ground) >= 3, what
 
 
 def test_the_server_stays_on_this_machine_and_sends_nothing_out() -> None:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import plotly.graph_objects as go
 
+from diag.report import numbers
 from diag.ui.charts.style import FONT_PX, LINE_PX
-from diag.units import bits, perplexity
 
 LANE_PX = 2 * LINE_PX + 4  # a lane holds a label of two lines
 _CHAR_PX = 6.6  # mean advance of the interface font at FONT_PX
@@ -30,14 +30,14 @@ class Mark:
 
     @property
     def label(self) -> tuple[str, str]:
-        """Two short lines: the words and the number; small numbers keep two digits."""
-        return self.words, f"{self.nats:.2f} nats" if self.nats >= 0.1 or self.nats == 0 else f"{self.nats:.2g} nats"
+        """Two short lines: the words and the number."""
+        return self.words, numbers.nats(self.nats)
 
     @property
     def hover(self) -> str:
         """The number in every unit, and what it is."""
-        number = f"{self.nats:.4f} nats = {bits(self.nats):.4f} bits, perplexity {perplexity(self.nats):.4g}"
-        return f"{self.words}: {number}<br>{self.about}" if self.about else f"{self.words}: {number}"
+        number = f"{self.words}: {numbers.in_all_units(self.nats)}"
+        return f"{number}<br>{self.about}" if self.about else number
 
 
 @dataclass(frozen=True)

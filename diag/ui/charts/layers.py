@@ -8,9 +8,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import plotly.graph_objects as go
 
+from diag.report import numbers
 from diag.results.baseline import LayerProbe
 from diag.results.ruler import Ruler
-from diag.ui.charts.style import BLUE, GREEN, GREY, ORANGE, RED, axis, blank, sample
+from diag.ui.charts.style import BLUE, BROKEN, GREY, PINK, TEAL, axis, blank, sample
 
 _MAX_LAYERS = 200  # six lines of this many points stay below the bound on marks
 
@@ -18,12 +19,12 @@ _Series = tuple[str, Callable[[LayerProbe], float], str, str]
 
 _NORMS: tuple[_Series, ...] = (
     ("stream", lambda p: p.residual_rms, BLUE, "circle"),
-    ("attention", lambda p: p.attention_rms, ORANGE, "square"),
-    ("MLP", lambda p: p.mlp_rms, GREEN, "diamond"),
+    ("attention", lambda p: p.attention_rms, PINK, "square"),
+    ("MLP", lambda p: p.mlp_rms, TEAL, "diamond"),
 )
 _SHARES: tuple[_Series, ...] = (
-    ("attention / stream", lambda p: p.attention_share, ORANGE, "square"),
-    ("MLP / stream", lambda p: p.mlp_share, GREEN, "diamond"),
+    ("attention / stream", lambda p: p.attention_share, PINK, "square"),
+    ("MLP / stream", lambda p: p.mlp_share, TEAL, "diamond"),
 )
 
 
@@ -44,7 +45,7 @@ def logit_lens(
     figure = blank(380)
     lens = lambda p: math.nan if p.logit_lens_nats is None else p.logit_lens_nats  # noqa: E731
     _line(figure, own, ("loss as loaded", lens, BLUE, "circle"), dashed=False)
-    _line(figure, reference, ("loss", lens, GREEN, "circle"), dashed=True)
+    _line(figure, reference, ("loss", lens, TEAL, "circle"), dashed=True)
     if reference:
         _key(figure)
     if ruler:
@@ -52,7 +53,7 @@ def logit_lens(
             figure.add_hline(
                 y=value,
                 line={"color": GREY, "dash": dash, "width": 1.5},
-                annotation_text=f"{words} {value:.2f} nats",
+                annotation_text=f"{words} {numbers.nats(value)}",
                 annotation_position=f"{side} left",
             )
     figure.update_layout(xaxis=_layer_axis(own), yaxis=axis("loss, nats per token", rangemode="tozero"))
@@ -82,7 +83,7 @@ def _lines(
     low = min(positive, default=0.1) / 3
     _dead(figure, own, series, low)
     for probe in [p for p in own if p.nonfinite][:_MAX_LAYERS]:
-        figure.add_vline(x=probe.index, line={"color": RED, "dash": "dot", "width": 2}, opacity=0.8)
+        figure.add_vline(x=probe.index, line={"color": BROKEN, "dash": "dot", "width": 2}, opacity=0.8)
     broken = [p.index for p in own if p.nonfinite]
     if broken:
         side = {"xanchor": "right", "xshift": -4} if broken[0] > len(own) / 2 else {"xanchor": "left", "xshift": 4}
@@ -130,7 +131,7 @@ def _dead(figure: go.Figure, own: Sequence[LayerProbe], series: tuple[_Series, .
             y=[low] * len(found),
             mode="markers",
             name="exactly 0",
-            marker={"symbol": "triangle-down", "size": 15, "color": RED},
+            marker={"symbol": "triangle-down", "size": 15, "color": BROKEN},
             hovertext=[f"layer {index}, {words}: exactly 0" for index, words in found],
             hoverinfo="text",
         )

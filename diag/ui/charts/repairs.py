@@ -9,9 +9,10 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from diag.report import numbers
 from diag.results.finding import Finding
 from diag.ui.charts.flags import LANE_PX, Label, Mark, flag, place, stacked
-from diag.ui.charts.style import BLUE, GREEN, GREY, RED, VIOLET, axis, blank, escape, finite
+from diag.ui.charts.style import BLUE, BROKEN, GREY, TEAL, VIOLET, axis, blank, escape, finite
 
 ROW_PX = 38
 _AT_LEFT: dict[str, Any] = {"x": 0, "xanchor": "left", "yanchor": "bottom", "showarrow": False}
@@ -32,8 +33,8 @@ def repairs(
     lines = [
         Mark(words, value, colour, "line-ns")
         for words, value, colour in (
-            ("as loaded", loss_nats, RED),
-            ("reference", reference_nats, GREEN),
+            ("as loaded", loss_nats, BLUE if loss_nats is None or loss_nats <= (chance_nats or 0.0) else BROKEN),
+            ("reference", reference_nats, TEAL),
             ("chance", chance_nats, GREY),
         )
         if value is not None and math.isfinite(value)
@@ -83,16 +84,16 @@ class _Row:
 def _rows(finding: Finding) -> list[_Row]:
     rows = []
     for r in finding.repairs:
-        share = f", {r.share:.1%} of the excess" if finite(r.share) else ""
-        delta = f", Δ {r.delta_nats:+.4f}" if finite(r.delta_nats) else ""
-        noise = f" ± {r.stderr_nats:.4f} nats" if finite(r.stderr_nats) else " nats"
+        share = f", {numbers.percent(r.share)} of the excess" if finite(r.share) else ""
+        noise = r.stderr_nats if finite(r.stderr_nats) else None
+        delta = f", Δ {numbers.plus_minus(r.delta_nats, noise, signed=True)} nats" if finite(r.delta_nats) else ""
         words = escape(r.name) + (" (localiser)" if r.localiser else "")
-        hover = f"{words}: {r.loss_nats:.4f} nats{delta}{noise if delta else ''}{share}"
+        hover = f"{words}: {numbers.nats(r.loss_nats)}{delta}{share}"
         symbol, colour = ("diamond-open", VIOLET) if r.localiser else ("circle", BLUE)
         rows.append(_Row(words, r.loss_nats, r.stderr_nats, symbol, colour, 1.0, hover))
     for s in finding.screened:
         words = f"{escape(s.name)} ({'localiser, ' if s.localiser else ''}screened)"
-        hover = f"{words}: {s.loss_nats:.4f} nats on {s.sequences} sequences only; no verdict rests on it"
+        hover = f"{words}: {numbers.nats(s.loss_nats)} on {s.sequences} sequences only; no verdict rests on it"
         rows.append(_Row(words, s.loss_nats, None, "circle-open", GREY, 0.75, hover))
     measured = len(finding.repairs)
     key = lambda row: row.nats if math.isfinite(row.nats) else math.inf  # noqa: E731
@@ -102,7 +103,7 @@ def _rows(finding: Finding) -> list[_Row]:
 def _note(row: _Row, y: float, right: float) -> dict[str, Any]:
     """The words above a row."""
     known = math.isfinite(row.nats)
-    text = f"{row.nats:.3f} nats" if known else "the loss is not finite"
+    text = numbers.nats(row.nats) if known else "the loss is not finite"
     arrow = " →" if known and row.nats > right else ""
     return {**_AT_LEFT, "y": y + 5, "text": f"{row.words}: {text}{arrow}", "opacity": row.opacity}
 

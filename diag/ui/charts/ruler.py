@@ -8,10 +8,12 @@ from dataclasses import dataclass
 
 import plotly.graph_objects as go
 
-from diag.results.ruler import Ruler
+from diag.report import numbers
+from diag.report.look import look
+from diag.results.ruler import Ruler, Zone, zone
 from diag.results.thresholds import ABOUT_CHANCE, TOO_GOOD
 from diag.ui.charts.flags import LANE_PX, Label, Mark, Placed, flag, place, stacked
-from diag.ui.charts.style import BLUE, GREEN, GREY, ORANGE, RED, VIOLET, axis, blank, finite
+from diag.ui.charts.style import BLUE, GREY, TEAL, VIOLET, axis, blank, finite
 from diag.units import Claim, bits
 
 BAND_PX = 46
@@ -20,7 +22,8 @@ _STRETCHES = (1.0, 1.08, 1.2, 1.35, 1.6)
 
 _BIGRAM = "held-out bigram: what the id before predicts, learnt from the rest of the shard"
 
-_Zone = tuple[tuple[str, ...], float, float, str]
+_Zone = tuple[tuple[str, ...], float, float, Zone]
+_OPACITY: dict[Zone, float] = {"about_chance": 0.2}  # lighter than what is worse, in the same tone
 
 
 def ruler(
@@ -41,9 +44,7 @@ def ruler(
     beyond = loss is not None and loss > _FAR * right
     if loss is not None:
         right = right * 1.2 if beyond else max(right, 1.06 * loss)
-        marks.append(
-            Mark("loss", loss, RED if loss > ruler.chance_nats else BLUE, "triangle-right" if beyond else "diamond", 20)
-        )
+        marks.append(Mark("loss", loss, _loss_colour(loss, ruler), "triangle-right" if beyond else "diamond", 20))
     at = _arrange(marks, ruler, right)
     right, shown, zones, tops, feet = at.right, at.shown, at.zones, at.tops, at.feet
     above = LANE_PX * (1 + max(p.lane for p in tops)) + 8
@@ -66,8 +67,17 @@ def ruler(
         yaxis={"range": [-below, BAND_PX + above], "visible": False, "fixedrange": True},
     )
     figure.add_scatter(x=[0], y=[0], xaxis="x2", mode="markers", marker={"opacity": 0}, hoverinfo="skip")
-    for (words, a, b, colour), foot in zip(zones, feet, strict=True):
-        figure.add_shape(type="rect", x0=a, x1=b, y0=0, y1=BAND_PX, fillcolor=colour, opacity=0.28, line_width=0)
+    for (words, a, b, where), foot in zip(zones, feet, strict=True):
+        figure.add_shape(
+            type="rect",
+            x0=a,
+            x1=b,
+            y0=0,
+            y1=BAND_PX,
+            fillcolor=look(where).ink.chart,
+            opacity=_OPACITY.get(where, 0.34),
+            line_width=0,
+        )
         figure.add_shape(type="line", x0=b, x1=b, y0=0, y1=BAND_PX, line={"color": GREY, "width": 1})
         flag(figure, foot, "<br>".join(words), x=(a + b) / 2, y=-LANE_PX * (foot.lane + 1), foot=0, colour=GREY)
     for mark, x, top in zip(marks, shown, tops, strict=True):
@@ -106,11 +116,17 @@ def _arrange(marks: Sequence[Mark], ruler: Ruler, right: float) -> _Arranged:
     return _Arranged(end, shown, zones, tops or stacked(above), feet or stacked(below))
 
 
+def _loss_colour(loss: float, ruler: Ruler) -> str:
+    """That of the zone, where the zone asks for a look."""
+    found = look(zone(loss, ruler))
+    return BLUE if found.tone == "neutral" else found.ink.chart
+
+
 def _marks(ruler: Ruler, claim: Claim | None, gate_below: float | None) -> list[Mark]:
     wanted: list[tuple[str, float | None, str, str]] = [
-        ("reference", ruler.reference_nats, GREEN, "circle"),
-        ("bigram", ruler.bigram_nats, ORANGE, "square-open"),
-        ("unigram", ruler.unigram_nats, ORANGE, "square"),
+        ("reference", ruler.reference_nats, TEAL, "circle"),
+        ("bigram", ruler.bigram_nats, GREY, "square-open"),
+        ("unigram", ruler.unigram_nats, GREY, "square"),
         ("chance ln V", ruler.chance_nats, GREY, "triangle-up"),
         ("claim", claim.nats if claim else None, VIOLET, "x"),
         ("gate: below", gate_below, GREY, "line-ns-open"),
@@ -124,23 +140,23 @@ def _marks(ruler: Ruler, claim: Claim | None, gate_below: float | None) -> list[
 
 
 def _zones(ruler: Ruler, right: float) -> list[_Zone]:
-    """(words, from, to, colour) of the zones that have any width; the bounds are those of `diag.results.ruler.zone`."""
+    """(words, from, to, zone) of the zones that have any width; the bounds are those of `diag.results.ruler.zone`."""
     low, high = ruler.chance_nats - ABOUT_CHANCE.value, ruler.chance_nats + ABOUT_CHANCE.value
     counts = min(ruler.unigram_mark, low)
     good = min(TOO_GOOD.value * ruler.unigram_mark, low)
-    bounds = [
-        (("too good", "for this data"), 0.0, good, VIOLET),
-        (("plausible",), good, counts, GREEN),
-        (("no better than", "unigram"), counts, low, ORANGE),
-        (("about chance",), low, high, GREY),
-        (("worse than", "chance"), high, right, RED),
+    bounds: list[_Zone] = [
+        (("too good", "for this data"), 0.0, good, "too_good"),
+        (("plausible",), good, counts, "plausible"),
+        (("no better than", "unigram"), counts, low, "no_better_than_unigram"),
+        (("about chance",), low, high, "about_chance"),
+        (("worse than", "chance"), high, right, "worse_than_chance"),
     ]
-    return [zone for zone in bounds if zone[2] - zone[1] > 1e-9]
+    return [one for one in bounds if one[2] - one[1] > 1e-9]
 
 
 def _point(figure: go.Figure, mark: Mark, x: float, stderr_nats: float | None) -> None:
     error = {"type": "data", "array": [stderr_nats], "color": mark.colour} if finite(stderr_nats) else None
-    hover = mark.hover + (f" ± {stderr_nats:.4f} nats" if finite(stderr_nats) else "")
+    hover = mark.hover + (f" ± {numbers.nats(stderr_nats)}" if finite(stderr_nats) else "")
     figure.add_scatter(
         x=[x],
         y=[BAND_PX / 2],

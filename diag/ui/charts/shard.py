@@ -9,11 +9,11 @@ import numpy as np
 import numpy.typing as npt
 import plotly.graph_objects as go
 
-from diag.ui.charts.style import BLUE, GREEN, ORANGE, VIOLET, axis, blank, escape, sample
+from diag.ui.charts.style import BLUE, PINK, TEAL, VIOLET, axis, blank, escape, sample
 
 Curve = tuple[str, npt.NDArray[Any], npt.NDArray[Any]]
 """(name, x, y): one shard's curve."""
-LOOKS = ((BLUE, "solid", "circle"), (ORANGE, "dash", "square"), (GREEN, "dot", "diamond"), (VIOLET, "dashdot", "x"))
+LOOKS = ((BLUE, "solid", "circle"), (PINK, "dash", "square"), (TEAL, "dot", "diamond"), (VIOLET, "dashdot", "x"))
 _LOG = {"type": "log", "exponentformat": "SI", "dtick": 1}
 
 

@@ -7,9 +7,13 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-# Mid tones: each has a contrast of at least 3 against white and against Streamlit's dark background.
-# Text takes the theme's own colour, so none is set for it anywhere.
-BLUE, ORANGE, RED, GREEN, VIOLET, GREY = "#3B82F6", "#D97706", "#EF4444", "#16A34A", "#8B5CF6", "#808A98"
+from diag.report.look import INKS
+
+# What is drawn has colours of its own, so that none is taken for a severity; severities have those of diag.report.look.
+# Mid tones: each has a contrast of at least 3 against the grounds of both themes. Text takes the theme's own colour.
+BLUE, PINK, TEAL, VIOLET = "#3B82F6", "#D9469A", "#0E96A8", "#8B5CF6"
+GREY = INKS["neutral"].chart
+BROKEN = INKS["broken"].chart
 GRID = "rgba(128,138,152,0.25)"
 
 MAX_MARKS = 2_000

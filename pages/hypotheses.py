@@ -40,8 +40,7 @@ diagnosis = record.diagnosis if record else None
 if record and diagnosis:
     with st.container(border=True, key="conclusion"):
         view.conclusion(diagnosis)
-        show.permalink(record, chosen.settings)
-        show.report(record, chosen.settings)
+        show.permalink(record, chosen.settings, report=True)
         there = session.link_of(chosen.case, chosen.record)
         show.link("case", "Back to the loss on its ruler", there, icon=":material/straighten:")
 

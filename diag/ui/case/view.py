@@ -97,8 +97,7 @@ def checks(data: Check, tie: Check) -> None:
 def origin(found: BaselineResult, record: Record, chosen: Selection) -> None:
     """Where and when, on what, with which remarks; and the permanent link."""
     st.subheader("Permanent link", anchor=False)
-    show.permalink(record, chosen.settings)
-    show.report(record, chosen.settings)
+    show.permalink(record, chosen.settings, report=True)
     st.caption(show.plain(provenance(record)))
     if found.measurement:
         st.caption(show.plain(measured_on(found.measurement)))

@@ -54,7 +54,7 @@ def logit_lens(
                 y=value,
                 line={"color": GREY, "dash": dash, "width": 1.5},
                 annotation_text=f"{words} {numbers.nats(value)}",
-                annotation_position=f"{side} left",
+                annotation_position=f"{side} right",
             )
     figure.update_layout(xaxis=_layer_axis(own), yaxis=axis("loss, nats per token", rangemode="tozero"))
     return figure

@@ -26,10 +26,11 @@ def rank_frequency(audits: Sequence[Curve]) -> go.Figure:
 
 def coverage(audits: Sequence[Curve]) -> go.Figure:
     """Each shard's (name, ids, share): how much of the text its k most frequent ids make up."""
-    figure = _curves(audits, "%{x:,} ids: %{y:.2%} of the tokens<extra></extra>")
+    percent = [(name, ids, 100 * np.asarray(share)) for name, ids, share in audits]
+    figure = _curves(percent, "%{x:,} ids: %{y:.2f} % of the tokens<extra></extra>")
     figure.update_layout(
         xaxis=axis("most frequent ids (log)", **_LOG),
-        yaxis=axis("share of all tokens", rangemode="tozero", tickformat=".0%", range=[0, 1.03]),
+        yaxis=axis("share of all tokens", rangemode="tozero", ticksuffix=" %", range=[0, 103]),
     )
     return figure
 

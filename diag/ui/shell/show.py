@@ -13,7 +13,7 @@ import streamlit as st
 
 from diag.errors import InputError
 from diag.evidence.records import Record
-from diag.report import look
+from diag.report import look, numbers
 from diag.report.markdown import report_markdown
 from diag.results import codec
 from diag.results.finding import STATUS_WORDS, Status
@@ -82,7 +82,9 @@ def status_badge(status: Status) -> None:
 
 def table(frame: pd.DataFrame, name: str, **options: Any) -> Any:
     """A table with its downloads. `name` is the file name and the key; options go to st.dataframe."""
-    shown = st.dataframe(frame, hide_index=True, width="stretch", key=f"table-{name}", **options)
+    shown = st.dataframe(
+        frame, hide_index=True, width="stretch", key=f"table-{name}", **{"placeholder": numbers.NOTHING, **options}
+    )
     with st.container(horizontal=True):
         for kind, build, mime in (
             ("CSV", lambda: to_csv(frame), "text/csv"),
@@ -126,34 +128,33 @@ def address(settings: Settings) -> str:
     return f"{parts.scheme}://{parts.netloc}" if parts.netloc else f"http://127.0.0.1:{st.get_option('server.port')}"
 
 
-def permalink(record: Record, settings: Settings) -> None:
-    """The link of a record as text to copy, and its file for those whom the link cannot reach."""
+def permalink(record: Record, settings: Settings, *, report: bool = False) -> None:
+    """The link of a record as text to copy, and its file for those whom the link cannot reach. report: also the record
+    as Markdown, to copy into a pull request or an issue; once on a page."""
     st.code(f"{address(settings)}/r/{record.id}", language=None, wrap_lines=True)
+    text = report_markdown(record, settings.base_url) if report else ""
     with st.container(horizontal=True, vertical_alignment="center"):
         st.link_button("Record file", f"/records/{record.id}.json", type="tertiary", icon=":material/download:")
+        if report:
+            st.download_button(
+                "Report",
+                text,
+                file_name=f"subrandom-{record.id}.md",
+                mime="text/markdown",
+                key="report",
+                help="Download the report of this record as Markdown.",
+                type="tertiary",
+                on_click="ignore",
+                icon=":material/download:",
+            )
         if not settings.base_url:
             st.caption(
                 "This link works only on this machine until base_url is set (subrandom.toml or SUBRANDOM_BASE_URL). "
                 "The record file opens in any Subrandom."
             )
-
-
-def report(record: Record, settings: Settings) -> None:
-    """The report of a record, to copy into a pull request or an issue, and as a file."""
-    text = report_markdown(record, settings.base_url)
-    with st.expander("Copy as Markdown", icon=":material/content_copy:"):
-        st.caption("The button at the right of the text copies all of it.")
-        st.code(text, language="markdown", height=320)
-    st.download_button(
-        "Report (Markdown)",
-        text,
-        file_name=f"subrandom-{record.id}.md",
-        mime="text/markdown",
-        key=f"report-{record.id}",
-        type="tertiary",
-        on_click="ignore",
-        icon=":material/download:",
-    )
+    if report:
+        with st.expander("Copy as Markdown, for a pull request or an issue", icon=":material/content_copy:"):
+            st.code(text, language="markdown", height=320)
 
 
 def link(name: str, label: str, query: dict[str, str] | None = None, icon: str = ":material/arrow_forward:") -> None:

@@ -7,7 +7,7 @@ from typing import get_args
 import pytest
 
 from diag.checkpoints import VERDICTS
-from diag.checkpoints.audit.codes import Severity
+from diag.checkpoints.audit.rule import Severity
 from diag.checkpoints.signatures.tie import TieStatus
 from diag.report.look import INKS, LOOKS, look, marked, said
 from diag.results.diagnosis import ConclusionKind

@@ -86,7 +86,7 @@ def test_curves_of_two_shards_share_axes_and_stay_small(audits: dict[str, ShardA
         assert sum(len(trace.x) for trace in figure.data) < MAX_MARKS
         assert {trace.line.dash for trace in figure.data} == {"solid", "dash"}
         assert figure.layout.paper_bgcolor == "rgba(0,0,0,0)"
-    assert max(figures[1].data[0].y) == pytest.approx(1)
+    assert max(figures[1].data[0].y) == pytest.approx(100)
 
 
 def token(position: int, id: int, text: str | None, special: bool = False, ends: bool = False) -> SpanToken:

@@ -43,6 +43,9 @@ class Role:
 class Family:
     """A model family, built by transformers under the first of `model_types`.
 
+    told_by: roles of which some layer must have every one for the names alone to mean this family, and told_without:
+    patterns of names that it must not have; a family without told_by is only ever declared. Of two families that the
+    names could mean, the later row of the table is tried first.
     markers: roles whose tensors the families it is mistaken for do not have; found in a file stamped as another family,
     they tell what the file really is. norm_offset: 1 where the norm multiplies by 1 + w. updates: the submodules of a
     block whose outputs are added to the residual stream, attention's and the MLP's. grouped: whether key-value heads
@@ -54,6 +57,8 @@ class Family:
     architectures: tuple[str, ...]
     model_types: tuple[str, ...]
     roles: dict[str, Role]
+    told_by: tuple[str, ...] = ()
+    told_without: tuple[str, ...] = ()
     markers: tuple[str, ...] = ()
     norm_offset: Literal[0, 1] = 0
     defaults: Defaults = field(default_factory=Defaults)

@@ -28,6 +28,7 @@ GEMMA2 = Family(
     ("Gemma2ForCausalLM",),
     ("gemma2",),
     _ROLES,
+    told_by=("mlp_norm", "post_mlp_norm"),
     markers=("post_attention_norm", "mlp_norm"),
     norm_offset=1,
     defaults=Defaults(
@@ -43,6 +44,7 @@ GEMMA3 = Family(
     ("Gemma3ForCausalLM",),
     ("gemma3_text",),
     _ROLES | qk_norms(),
+    told_by=("mlp_norm", "post_mlp_norm", "q_norm"),
     markers=("q_norm", "mlp_norm"),
     norm_offset=1,
     defaults=Defaults(

@@ -40,6 +40,7 @@ GPT2 = Family(
     | _layer_norm("attention_norm", _H + "ln_1")
     | _layer_norm("mlp_norm", _H + "ln_2")
     | _layer_norm("final_norm", "transformer.ln_f"),
+    told_by=("qkv", "up"),
     markers=("qkv",),
     defaults=Defaults(
         rms_norm_eps=1e-5,
@@ -81,6 +82,7 @@ GPT_NEOX = Family(
     | _layer_norm("attention_norm", _N + "input_layernorm")
     | _layer_norm("mlp_norm", _N + "post_attention_layernorm")
     | _layer_norm("final_norm", "gpt_neox.final_layer_norm"),
+    told_by=("qkv", "up"),
     markers=("qkv",),
     defaults=Defaults(rms_norm_eps=1e-5, attention_bias=True, hidden_act="gelu"),
     updates=("attention", "mlp"),

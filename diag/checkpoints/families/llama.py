@@ -9,7 +9,13 @@ from diag.checkpoints.config import Defaults
 from diag.checkpoints.families.base import Family, Role
 from diag.checkpoints.families.parts import ATTENTION, EMBEDDING_AND_HEAD, LLAMA_LIKE, MLP, PRE_NORMS, biases, qk_norms
 
-LLAMA = Family("llama", ("LlamaForCausalLM",), ("llama",), LLAMA_LIKE | biases("qkvo", if_attention_bias=True))
+LLAMA = Family(
+    "llama",
+    ("LlamaForCausalLM",),
+    ("llama",),
+    LLAMA_LIKE | biases("qkvo", if_attention_bias=True),
+    told_by=("q", "gate"),
+)
 MISTRAL = Family(
     "mistral",
     ("MistralForCausalLM",),
@@ -22,6 +28,9 @@ QWEN2 = Family(
     ("Qwen2ForCausalLM",),
     ("qwen2",),
     LLAMA_LIKE | biases("qkv", if_attention_bias=False),
+    told_by=("q_bias", "q"),
+    # A bias on the output projection too is a Llama with attention_bias.
+    told_without=(ATTENTION + "o_proj.bias",),
     markers=("q_bias",),
     defaults=Defaults(max_position_embeddings=32_768),
 )
@@ -30,6 +39,7 @@ QWEN3 = Family(
     ("Qwen3ForCausalLM",),
     ("qwen3",),
     LLAMA_LIKE | qk_norms() | biases("qkvo", if_attention_bias=True),
+    told_by=("q_norm", "q"),
     markers=("q_norm", "k_norm"),
     defaults=Defaults(max_position_embeddings=32_768, head_dim=128),
 )
@@ -45,6 +55,7 @@ PHI3 = Family(
         "gate_up": Role(MLP + "gate_up_proj.weight", ("gate_up", "hidden"), side="columns"),
         "down": Role(MLP + "down_proj.weight", ("hidden", "intermediate"), side="rows"),
     },
+    told_by=("qkv", "gate_up"),
     markers=("qkv", "gate_up"),
     defaults=Defaults(rms_norm_eps=1e-5, max_position_embeddings=4096),
 )

@@ -22,6 +22,7 @@ OLMO2 = Family(
     | qk_norms("q", "kv")
     | GATED_MLP
     | biases("qkvo", if_attention_bias=True),
+    told_by=("post_mlp_norm", "q_norm"),
     markers=("post_mlp_norm", "q_norm"),
     defaults=Defaults(rms_norm_eps=1e-5),
     updates=("post_attention_layernorm", "post_feedforward_layernorm"),

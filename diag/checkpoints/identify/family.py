@@ -5,29 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from diag.checkpoints.families.base import Family
-from diag.checkpoints.families.gemma import GEMMA2, GEMMA3
-from diag.checkpoints.families.gpt import GPT2, GPT_NEOX
-from diag.checkpoints.families.llama import LLAMA, PHI3, QWEN2, QWEN3
-from diag.checkpoints.families.olmo2 import OLMO2
 from diag.checkpoints.families.table import FAMILIES
 
 MAX_LAYERS = 1_000  # looked up by name; no model has more
-
-# What the names in a file mean: (family, roles of which some layer must have every one, roles it must not have). The
-# first row that fits. A bias on the output projection too is a Llama with attention_bias, not a Qwen2.
-BY_NAMES: tuple[tuple[Family, tuple[str, ...], tuple[str, ...]], ...] = (
-    (GEMMA3, ("mlp_norm", "post_mlp_norm", "q_norm"), ()),
-    (GEMMA2, ("mlp_norm", "post_mlp_norm"), ()),
-    (OLMO2, ("post_mlp_norm", "q_norm"), ()),
-    (QWEN3, ("q_norm", "q"), ()),
-    (QWEN2, ("q_bias", "q"), ("o_bias",)),
-    (PHI3, ("qkv", "gate_up"), ()),
-    (LLAMA, ("q", "gate"), ()),
-    (GPT2, ("qkv", "up"), ()),
-    (GPT_NEOX, ("qkv", "up"), ()),
-)
-# "o_bias" of a family without one, so that a row can exclude it.
-_ELSEWHERE = {"o_bias": LLAMA.roles["o_bias"]}
 
 
 def declared_family(architecture: str | None, model_type: str | None) -> Family | None:
@@ -41,8 +21,13 @@ def declared_family(architecture: str | None, model_type: str | None) -> Family 
 def named_family(names: Collection[str]) -> Family | None:
     """The family that the tensors' names mean, whatever is declared; None for names of no family. Names are looked up
     layer by layer: a hostile header can list a million."""
-    for family, needed, absent in BY_NAMES:
-        if all(_holds(family, key, names) for key in needed) and not any(_holds(family, k, names) for k in absent):
+    for family in reversed(FAMILIES):
+        needed = [family.roles[key].pattern for key in family.told_by]
+        if (
+            needed
+            and all(_held(pattern, names) for pattern in needed)
+            and not any(_held(pattern, names) for pattern in family.told_without)
+        ):
             return family
     return None
 
@@ -62,14 +47,15 @@ def family_of(
     if named is None or named is declared:
         return declared
     known = {role.pattern for role in declared.roles.values() if attention_bias or not role.if_attention_bias}
-    strange = [key for key in named.markers if named.roles[key].pattern not in known and _holds(named, key, names)]
+    strange = [
+        key for key in named.markers if named.roles[key].pattern not in known and _held(named.roles[key].pattern, names)
+    ]
     return named if strange else declared
 
 
-def _holds(family: Family, key: str, names: Collection[str]) -> bool:
-    """Whether any layer has the role."""
-    role = family.roles.get(key) or _ELSEWHERE[key]
-    return any(role.tensor(layer) in names for layer in range(MAX_LAYERS))
+def _held(pattern: str, names: Collection[str]) -> bool:
+    """Whether any layer has a tensor of this name."""
+    return any(pattern.replace("{i}", str(layer)) in names for layer in range(MAX_LAYERS))
 
 
 def contradiction(architecture: str | None, model_type: str | None, found: Family | None) -> str | None:

@@ -8,19 +8,10 @@ import streamlit as st
 
 from diag.errors import InputError
 from diag.ui.shell import show, sidebar, words
+from diag.ui.shell.pages import PAGES
 
 PAGES_DIR = Path(__file__).resolve().parents[3] / "pages"
 LOGO = str(Path(__file__).with_name("logo.svg"))
-# One question each; the order is the one in which a person goes through them.
-PAGES = {
-    "case": ("Is it worse than chance?", ":material/straighten:"),
-    "shard": ("Is the data real?", ":material/receipt_long:"),
-    "weights": ("What does the file hold?", ":material/grid_on:"),
-    "activations": ("Where does the signal break?", ":material/show_chart:"),
-    "hypotheses": ("Which defect explains it?", ":material/science:"),
-    "evidence": ("What do we already know?", ":material/folder_open:"),
-    "triage": ("What next?", ":material/explore:"),
-}
 # Streamlit writes white on the primary colour, and no blue carries white text and is itself text on black.
 DARK_BUTTONS = "<style>[data-testid=stBaseButton-primary]:enabled, "
 DARK_BUTTONS += "[data-testid=stBaseButton-primary]:enabled * { color: #10151C !important }</style>"

@@ -1,6 +1,7 @@
 """The validation window as a trainer reads it, and what a model that knows only the unigram gets on it.
 
-Source: formats.md, "How a trainer reads them"; cli.md, "Words used below".
+A trainer validates on the first sequences of seq_len + 1 ids: one after the other in file order, without overlap, and
+none across two files. The unigram baseline comes from all other ids of the dataset.
 """
 
 from __future__ import annotations

@@ -168,6 +168,58 @@ def test_what_is_no_headerless_shard_is_named_and_refused(tmp_path, name, conten
     assert "\n" not in str(caught.value)
 
 
+def test_token_files_of_other_formats_are_named_whatever_else_is_left_out(tmp_path):
+    np.save(tmp_path / "a.npy", np.arange(9, dtype="<u2"))
+    with (tmp_path / "a.npy").open("ab") as stream:
+        stream.write(b"xx")
+    (tmp_path / "b.parquet").write_bytes(b"PAR1")
+    bytes_after, others = open_shard(tmp_path).notes
+    assert bytes_after == "a.npy: 2 bytes after the array are left out."
+    assert others.startswith("1 token files of other formats lie in the folder (b.parquet) and were left out")
+
+
+def _npy(header: str, version: int = 1) -> bytes:
+    width = 2 if version == 1 else 4
+    return (
+        b"\x93NUMPY" + bytes([version, 0]) + len(header).to_bytes(width, "little") + header.encode() + b"\7" + bytes(23)
+    )
+
+
+@pytest.mark.parametrize("version", [1, 2, 3])
+@pytest.mark.parametrize("shape", ["(3,)", "(3, 1)"])
+def test_a_numpy_header_of_every_version_is_read(tmp_path, version, shape):
+    (tmp_path / "a.npy").write_bytes(_npy(f"{{'descr': '<i8', 'fortran_order': False, 'shape': {shape}, }}", version))
+    assert open_shard(tmp_path / "a.npy").ids(0).tolist() == [7, 0, 0]
+
+
+def test_a_numpy_header_of_python_2_is_read_without_a_warning(tmp_path, recwarn):
+    (tmp_path / "a.npy").write_bytes(_npy("{'descr': '<i8', 'fortran_order': False, 'shape': (3L,), }"))
+    assert open_shard(tmp_path / "a.npy").tokens == 3 and not recwarn.list
+
+
+@pytest.mark.parametrize(
+    ("header", "says"),
+    [
+        ("{'descr': (), 'fortran_order': False, 'shape': (3,), }", "records, or its header is damaged"),
+        ("{'descr': [('a', '<i4')], 'fortran_order': False, 'shape': (3,), }", "records, or its header is damaged"),
+        ("{'descr': 'O', 'fortran_order': False, 'shape': (3,), }", "Python objects"),
+        ("{'descr': '<f4', 'fortran_order': False, 'shape': (3,), }", "floating-point numbers"),
+        ("{'descr': '<i8', 'fortran_order': True, 'shape': (3, 1), }", "Fortran order"),
+        ("{'descr': '<i8', 'fortran_order': False, 'shape': (-3,), }", "header is damaged"),
+        ("{'descr': '<i8', 'fortran_order': False, 'shape': (1, 1, 1), }", r"shape \(1, 1, 1\) is no list of ids"),
+        (f"{{'descr': '<i8', 'fortran_order': False, 'shape': ({'9' * 4000},), }}", "is no list of ids"),
+        (f"{{'descr': '<i8', 'fortran_order': False, 'shape': ({'9' * 20000},), }}", "header is damaged"),
+        ("(" * 5000, "header is damaged"),
+        ("__import__('os').abort()", "header is damaged"),
+    ],
+)
+def test_a_numpy_header_that_is_no_array_of_ids_is_refused_in_one_line(tmp_path, header, says):
+    (tmp_path / "a.npy").write_bytes(_npy(header))
+    with pytest.raises(InputError, match=says) as caught:
+        open_shard(tmp_path / "a.npy")
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 400
+
+
 def test_an_llmc_header_decides_the_width_whatever_the_name(tmp_path):
     (tmp_path / "shard-00000.bin").write_bytes(_llmc(20240520))
     shard = open_shard(tmp_path)

@@ -55,13 +55,13 @@ def test_the_table_of_broken_and_repaired_reads_as_in_the_report(
     audits: dict[str, ShardAudit], text: TokenText
 ) -> None:
     found = compare_shards(audits["stdlib-unk"], audits["stdlib"], text)
-    table = tables_shard.beside(found.rows, "broken", "repaired").set_index("")
+    table = tables_shard.side_by_side(found.rows, "broken", "repaired").set_index("")
     assert table.loc["Distinct tokens"].tolist() == ["2", "3,824"]
     assert table.loc["Unk ratio"].tolist() == ["99.99%", "0.00%"]
     assert table.loc["Top tokens", "broken"] == "0 (<unk>), 1 (<|endoftext|>)"
     moved = tables_shard.moved(found.drift.losses)
     assert moved["id"].tolist() == [0] and round(moved["change_points"][0], 2) == -99.99
-    assert tables_shard.beside(found.rows, "same", "same").columns.tolist() == ["", "same", "same (2)"]
+    assert tables_shard.side_by_side(found.rows, "same", "same").columns.tolist() == ["", "same", "same (2)"]
 
 
 def test_files_that_cannot_be_used_stand_in_the_table_with_their_reason(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from diag.errors import InputError, one_line
 from diag.progress import Progress, silent
 from diag.shards.audit.alarms import ShardStatus
 from diag.shards.counting.store import Store, key_of
-from diag.shards.counting.summary import Plan, ShardSummary, counting, summarise_file
+from diag.shards.counting.summary import Plan, ShardSummary, report_ids, summarise_file
 from diag.shards.figures.drift import from_the_rest, odd_ones
 from diag.shards.figures.statistics import entropy
 from diag.shards.reader import BadFile, TokenDataset
@@ -70,7 +70,7 @@ def count_parts(
     """
     end = dataset.tokens if first is None else min(first, dataset.tokens)
     if len(dataset.shards) == 1:
-        total = summarise_file(dataset, 0, plan, first=first, counted=counting(progress, 0, end))
+        total = summarise_file(dataset, 0, plan, first=first, progress=progress)
         return Parts(total, (_row(dataset, 0, total, status_of, cached=False),), ())
     total, rows, bad, keys = ShardSummary.empty(plan), [], [], []
     done = 0
@@ -84,7 +84,7 @@ def count_parts(
             known = summary is not None
             try:
                 summary = summary or summarise_file(
-                    dataset, index, plan, first=take, counted=counting(progress, done, end)
+                    dataset, index, plan, first=take, progress=progress, before=done, total=end
                 )
             except InputError as error:
                 bad.append(BadFile(file.path, error.what))
@@ -93,7 +93,7 @@ def count_parts(
             if not known:
                 store.put(key, summary)
             done += take
-            counting(progress, done, end)(0)
+            report_ids(progress, done, end)
             total += summary
             keys.append(key)
             rows.append(_row(dataset, index, summary, status_of, cached=known))

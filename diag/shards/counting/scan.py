@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import cache
 from typing import TypeVar
 
@@ -17,7 +16,8 @@ import numpy as np
 
 from diag import jit
 from diag.shards.counting.counts import MAX_STRAYS, IdCounts, Int64, merge_strays
-from diag.shards.counting.documents import NO_DOCUMENTS, Documents
+from diag.shards.counting.documents import NO_DOCUMENTS
+from diag.shards.counting.stretches import Cuts, Runs
 from diag.shards.reader import Ids
 
 THREADS = 2
@@ -28,76 +28,9 @@ T = TypeVar("T")
 _Edges = tuple[int, int, int, int, int]
 
 
-@dataclass(frozen=True)
-class Runs:
-    """Runs of one id in a stretch of ids: the first, the last, and the longest with where it starts, which is 0 long if
-    an earlier stretch is known to have one as long."""
-
-    tokens: int
-    first_id: int
-    first: int
-    last_id: int
-    last: int
-    longest: int
-    longest_id: int
-    start: int
-
-    def then(self, after: Runs) -> Runs:
-        """Both stretches as one. A run that crosses the border counts whole; of equal runs the earlier is kept."""
-        joined = self.last + after.first if self.last_id == after.first_id else 0
-        candidates = (
-            (self.longest, -self.start, self.longest_id),
-            (joined, -(self.tokens - self.last), self.last_id),
-            (after.longest, -(self.tokens + after.start), after.longest_id),
-        )
-        longest, start, longest_id = max(candidates, key=lambda run: run[:2])
-        return Runs(
-            self.tokens + after.tokens,
-            self.first_id,
-            joined if joined and self.first == self.tokens else self.first,
-            after.last_id,
-            joined if joined and after.last == after.tokens else after.last,
-            longest,
-            longest_id,
-            -start,
-        )
-
-
-@dataclass(frozen=True, eq=False)
-class Cuts:
-    """Where one separator stands in a stretch: the tokens before the first, after the last, and the whole documents
-    between. Without a separator all tokens are `head` and there is no `tail`."""
-
-    separators: int
-    head: int
-    tail: int
-    inner: Documents
-
-    @classmethod
-    def of(cls, ids: Ids, separator: int) -> Cuts:
-        """In ids [tokens]."""
-        at = np.flatnonzero(ids == separator)
-        if not len(at):
-            return cls(0, len(ids), 0, NO_DOCUMENTS)
-        return cls(len(at), int(at[0]), len(ids) - 1 - int(at[-1]), Documents.of(np.diff(at) - 1))
-
-    def then(self, after: Cuts) -> Cuts:
-        """Both stretches as one."""
-        if not self.separators:
-            return Cuts(after.separators, self.head + after.head, after.tail, after.inner)
-        if not after.separators:
-            return Cuts(self.separators, self.head, self.tail + after.head, self.inner)
-        between = Documents.of(np.array([self.tail + after.head], dtype=np.int64))
-        return Cuts(self.separators + after.separators, self.head, after.tail, self.inner + between + after.inner)
-
-    def closed(self) -> Documents:
-        """All documents of a file: its first and last too, unless they are empty."""
-        edges = [length for length in (self.head, self.tail) if length]
-        return self.inner + Documents.of(np.array(edges, dtype=np.int64))
-
-
 class Tables:
-    """One thread's running counts of pieces that come in order: a run no longer than one before it is not told."""
+    """One thread's running counts of pieces that come in order. A run is reported only if it is longer than every
+    run of the pieces before."""
 
     def __init__(self, size: int) -> None:
         self.counts = np.zeros(size, dtype=np.int64)
@@ -106,7 +39,7 @@ class Tables:
         self.largest_stray = -1
         self.longest = 0
 
-    def scan(self, ids: Ids, separators: tuple[int, ...]) -> tuple[Runs, tuple[Cuts, ...]]:
+    def add(self, ids: Ids, separators: tuple[int, ...]) -> tuple[Runs, tuple[Cuts, ...]]:
         """Count a piece of at least one id, and describe its runs and separators."""
         ids = _widened(ids)
         before = [self._seen(separator) for separator in separators]

@@ -15,12 +15,9 @@ import numpy as np
 from diag.progress import Progress, silent
 from diag.shards.counting.counts import IdCounts
 from diag.shards.counting.documents import NO_DOCUMENTS, Documents
-from diag.shards.counting.scan import Cuts, Runs, Tables, each
+from diag.shards.counting.scan import Tables, each
+from diag.shards.counting.stretches import Cuts, Runs
 from diag.shards.reader import PIECE_IDS, Ids, TokenDataset
-
-# Ids of a piece of work that are done so far. May raise what the listener of its progress raises.
-Counted = Callable[[int], None]
-"""Called with (ids done, ids in all); may raise to stop."""
 
 MAX_SEPARATORS = 4  # each costs another look at the ids of the pieces that hold it
 
@@ -81,18 +78,29 @@ class ShardSummary:
 
 
 def summarise_file(
-    dataset: TokenDataset, index: int, plan: Plan, *, first: int | None = None, counted: Counted | None = None
+    dataset: TokenDataset,
+    index: int,
+    plan: Plan,
+    *,
+    first: int | None = None,
+    progress: Progress = silent,
+    before: int = 0,
+    total: int | None = None,
 ) -> ShardSummary:
-    """The map step: file `index` of the shard, or its first `first` ids. Costs one pass over the file on two threads
-    and a few pieces of memory; see benchmarks/README.md. Raises InputError for a damaged file, and what `counted`
-    raises."""
+    """The map step: file `index` of the dataset, or its first `first` ids.
+
+    progress is told the ids counted of `total` (by default those of this file), `before` of which lie in other files.
+    Costs one pass over the file on two threads and a few pieces of memory; see benchmarks/README.md. Raises InputError
+    for a damaged file, and what `progress` raises.
+    """
     file = dataset.shards[index]
     stop = file.tokens if first is None else min(first, file.tokens)
     stated = None
     lengths = file.source.document_lengths()
     if lengths is not None:
         stated = sum((Documents.of(part) for part in _within(lengths, stop)), NO_DOCUMENTS)
-    summary = _summarise(file.source.pieces(stop), plan, index, counted)
+    whole = stop if total is None else total
+    summary = _summarise(file.source.pieces(stop), plan, index, lambda done: report_ids(progress, before + done, whole))
     return replace(summary, stated=stated)
 
 
@@ -100,7 +108,7 @@ def summarise_ids(ids: Ids, plan: Plan) -> ShardSummary:
     """Ids in memory, any shape, as if they were one file."""
     flat = ids.reshape(-1)
     pieces = (flat[start : start + PIECE_IDS] for start in range(0, len(flat), PIECE_IDS))
-    return _summarise(pieces, plan, 0, None)
+    return _summarise(pieces, plan, 0, lambda done: None)
 
 
 def summarise(
@@ -111,35 +119,34 @@ def summarise(
     done, end = 0, dataset.tokens if first is None else min(first, dataset.tokens)
     for index, file in enumerate(dataset.shards):
         if done < end:
-            total += summarise_file(dataset, index, plan, first=end - done, counted=counting(progress, done, end))
+            total += summarise_file(dataset, index, plan, first=end - done, progress=progress, before=done, total=end)
             done += min(file.tokens, end - done)
     return total
 
 
-def counting(progress: Progress, before: int, total: int) -> Counted:
-    """Tells `progress` of ids counted in a part of the work, `before` which so many of the `total` were counted."""
-    return lambda here: progress((before + here) / max(1, total), f"{before + here:,} of {total:,} ids")
+def report_ids(progress: Progress, done: int, total: int) -> None:
+    """`done` of `total` ids are counted."""
+    progress(done / max(1, total), f"{done:,} of {total:,} ids")
 
 
-def _summarise(pieces: Iterable[Ids], plan: Plan, file: int, counted: Counted | None) -> ShardSummary:
+def _summarise(pieces: Iterable[Ids], plan: Plan, file: int, counted: Callable[[int], None]) -> ShardSummary:
     local = threading.local()
     tables: list[Tables] = []
 
-    def scan(ids: Ids) -> tuple[Runs, tuple[Cuts, ...]]:
+    def count(ids: Ids) -> tuple[Runs, tuple[Cuts, ...]]:
         if not hasattr(local, "table"):
             local.table = Tables(plan.size)
             tables.append(local.table)
-        return local.table.scan(ids, plan.separators)
+        return local.table.add(ids, plan.separators)
 
     runs: Runs | None = None
     cuts: tuple[Cuts, ...] = ()
     done = 0
-    for more, more_cuts in each(pieces, scan):
+    for more, more_cuts in each(pieces, count):
         runs = runs.then(more) if runs else more
         cuts = tuple(a.then(b) for a, b in zip(cuts, more_cuts, strict=True)) if cuts else more_cuts
         done += more.tokens
-        if counted:
-            counted(done)
+        counted(done)
     done_tables = [table.done() for table in tables]
     counts = sum(done_tables[1:], done_tables[0]) if tables else IdCounts.empty(plan.size)
     documents = [cut.closed() for cut in cuts] or [NO_DOCUMENTS] * len(plan.separators)

@@ -17,6 +17,7 @@ import numpy as np
 from diag.errors import InputError
 from diag.progress import Progress, silent
 from diag.shards.counting.pairs import UInt32, cross_entropy
+from diag.shards.counting.summary import report_ids
 from diag.shards.reader import PIECE_IDS, Ids, TokenDataset
 from diag.shards.window import WindowTokens
 
@@ -121,7 +122,7 @@ class _IdReader:
                 except InputError:  # damaged: the audit names the file
                     self._unreadable += end - begin
                 self._done += end - begin
-                self._progress(self._done / max(1, self._total), f"{self._done:,} of {self._total:,} ids")
+                report_ids(self._progress, self._done, self._total)
             at += stop - start + 1
         return ids
 

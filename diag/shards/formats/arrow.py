@@ -1,7 +1,7 @@
 """Arrow streams and files, and the folders of them that Hugging Face `datasets` saves.
 
-Source: formats.md, "Token files in the wild"; the Arrow columnar format, "IPC". Files are mapped, so that offsets are
-all that counting reads; every array is validated, because Arrow believes the offsets of a file.
+Source: the Arrow columnar format, "Serialization and Interprocess Communication". Files are mapped, so that counting
+reads offsets only. Every array is validated, because Arrow trusts the offsets of a file.
 """
 
 from __future__ import annotations

@@ -47,7 +47,7 @@ class Columnar:
     lists: bool
 
     def read(self, start: int, stop: int) -> Ids:
-        """See Source."""
+        """The ids start to stop - 1, read-only."""
         parts: list[Ids] = [np.empty(0, dtype=self.dtype)]
         first = int(np.searchsorted(self.starts, start, side="right")) - 1
         at = int(self.starts[first])
@@ -62,7 +62,7 @@ class Columnar:
         return found
 
     def pieces(self, stop: int) -> Iterator[Ids]:
-        """See Source."""
+        """The first `stop` ids in order, in arrays of at most PIECE_IDS; small arrays are joined."""
         done = 0
         waiting: list[Ids] = []
         size = 0
@@ -78,7 +78,7 @@ class Columnar:
                 return
 
     def document_lengths(self) -> Iterator[Lengths] | None:
-        """See Source."""
+        """Tokens of each row, where a row holds a list; else None."""
         return (lengths for _, _, lengths in self._checked(0)) if self.lists else None
 
     def _checked(self, first: int) -> Iterator[Chunk]:

@@ -1,7 +1,7 @@
 """datatrove: headerless ids in `.ds`, cumulative ends of documents in `.ds.index`, the width in `.ds.metadata`.
 
-Source: formats.md, "Token files in the wild"; datatrove, src/datatrove/pipeline/tokens/tokenizer.py. Line 1 of the
-metadata is `tokenizer|bytes per id`, line 2 the number of ids.
+Source: datatrove, src/datatrove/pipeline/tokens/tokenizer.py. Line 1 of the metadata is `tokenizer|bytes per id`, line
+2 the number of ids.
 """
 
 from __future__ import annotations
@@ -70,10 +70,10 @@ def _opened(path: Path) -> GatheredFile:
 
 def _metadata(path: Path) -> tuple[str | None, int | None, str]:
     """(dtype, tokens, tokenizer) as `.ds.metadata` states them; None for what is missing or makes no sense."""
-    beside = Path(f"{path}.metadata")
-    if not beside.is_file():
+    metadata = Path(f"{path}.metadata")
+    if not metadata.is_file():
         return None, None, ""
-    lines = read_head(beside).decode("utf-8", errors="replace").splitlines()
+    lines = read_head(metadata).decode("utf-8", errors="replace").splitlines()
     name, _, width = (lines[0] if lines else "").rpartition("|")
     count = lines[1].strip() if len(lines) > 1 else ""
     tokens = int(count) if count.isascii() and count.isdecimal() and len(count) < 19 else None
@@ -82,19 +82,19 @@ def _metadata(path: Path) -> tuple[str | None, int | None, str]:
 
 def _lengths(path: Path, tokens: int) -> headerless.Boundaries:
     """What tells the lengths of documents, or a note why nothing does."""
-    beside = Path(f"{path}.index")
-    if not beside.is_file():
-        return None, (f"There is no {beside.name}, so documents are not known.",)
-    size = size_of(beside)
+    index = Path(f"{path}.index")
+    if not index.is_file():
+        return None, (f"There is no {index.name}, so documents are not known.",)
+    size = size_of(index)
     if size % 8 or not size:
-        return None, (f"{beside.name} is cut short ({size:,} bytes) and was left out: documents are not known.",)
-    with readable(beside), beside.open("rb") as stream:
+        return None, (f"{index.name} is cut short ({size:,} bytes) and was left out: documents are not known.",)
+    with readable(index), index.open("rb") as stream:
         stream.seek(size - 8)
         last = int.from_bytes(stream.read(8), "little")
     if last != tokens:
-        note = f"{beside.name} ends at token {last:,}, and the ids at {tokens:,}: it was left out."
+        note = f"{index.name} ends at token {last:,}, and the ids at {tokens:,}: it was left out."
         return None, (note,)
-    return lambda: _each(beside, size // 8), ()
+    return lambda: _each(index, size // 8), ()
 
 
 def _each(path: Path, documents: int) -> Iterator[Lengths]:

@@ -1,7 +1,7 @@
 """OLMo and dolma: headerless ids in files named `.npy`, documents in a `.csv.gz` beside each.
 
-Source: formats.md, "Token files in the wild". Rows of the table are `start,end,id,src,loc`, in tokens. The type of the
-ids stands in a configuration that is not kept with them: u16 by default.
+Source: allenai/dolma, python/dolma/tokenizer/memmap_writer.py. Rows of the table are `start,end,id,src,loc`, in tokens.
+The type of the ids stands in a configuration that is not kept with them: u16 by default.
 """
 
 from __future__ import annotations

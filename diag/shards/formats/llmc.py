@@ -1,6 +1,6 @@
 """llm.c and modded-nanogpt: a header of 256 × i32, then the ids.
 
-Source: formats.md, "Token files in the wild"; llm.c, dev/data/data_common.py. The header holds the magic (which states
+Source: llm.c, dev/data/data_common.py. The header holds the magic (which states
 the type of the ids), a version and the number of ids.
 """
 

@@ -1,8 +1,7 @@
 """Megatron `.idx` and `.bin`: headerless ids in the `.bin`, their type and the documents in the `.idx`.
 
-Source: formats.md, "Token files in the wild"; Megatron-LM, megatron/core/datasets/indexed_dataset.py. After the header
-of 34 bytes: i32 lengths[S] of sequences, i64 pointers[S] (bytes into the .bin), i64 documents[D] (first sequence of
-each, and S at the end).
+Source: Megatron-LM, megatron/core/datasets/indexed_dataset.py. After the header of 34 bytes: i32 lengths[S] of
+sequences, i64 pointers[S] (bytes into the .bin), i64 documents[D] (first sequence of each, and S at the end).
 """
 
 from __future__ import annotations
@@ -116,22 +115,22 @@ class _Index:
 
 
 def _opened(path: Path) -> GatheredFile:
-    beside = path.with_suffix(".idx")
-    index, dtype = _read_index(beside)
+    index_path = path.with_suffix(".idx")
+    index, dtype = _read_index(index_path)
     if not path.is_file():
-        raise InputError(f"There is no {path.name} beside its index.", where=str(beside), fix="Copy both files.")
+        raise InputError(f"There is no {path.name} beside its index.", where=str(index_path), fix="Copy both files.")
     size, stop = size_of(path), index.stop
     if not 0 <= stop <= size or stop % index.width:
         raise InputError(
-            f"The index ({beside.name}) ends at byte {stop:,} and the ids have {size:,} bytes: one of the two is cut "
-            "short or damaged.",
+            f"The index ({index_path.name}) ends at byte {stop:,} and the ids have {size:,} bytes: one of the two is "
+            "cut short or damaged.",
             where=str(path),
             fix="Copy both files again.",
         )
     tokens = stop // index.width
     notes = [f"{size - stop:,} bytes after the last sequence of the index are left out."] if size > stop else []
     source = Mapped(path, np.dtype("<" + STORED_DTYPES[dtype]), tokens, lengths=index.document_lengths)
-    reason = f"The index ({beside.name}) states {dtype} ids and {index.documents - 1:,} documents."
+    reason = f"The index ({index_path.name}) states {dtype} ids and {index.documents - 1:,} documents."
     return GatheredFile(ShardFile(path, tokens, source), dtype, notes=tuple(notes), reasons=(reason,))
 
 

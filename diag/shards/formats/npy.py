@@ -1,30 +1,30 @@
 """NumPy `.npy` files: one array of integers, [tokens] or [rows, tokens a row].
 
-Source: numpy.lib.format, "Format Version 1.0" to "3.0". The header is matched by a pattern, never evaluated, and
-nothing is unpickled.
+The header is read with numpy.lib.format, which parses it as a literal and never evaluates it, from a bounded number of
+bytes. Nothing is unpickled.
 """
 
 from __future__ import annotations
 
-import re
+import io
+import warnings
 from math import prod
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.lib import format as numpy_format
 
-from diag.errors import InputError
+from diag.errors import InputError, one_line
 from diag.shards.formats.foreign_files import read_head
 from diag.shards.formats.gather import GatheredFile, assemble, size_of, with_suffix
 from diag.shards.reader import STORED_DTYPES, Mapped, ShardFile, TokenDataset
 
 NAME = "npy"
-MAGIC = b"\x93NUMPY"
+MAGIC = numpy_format.MAGIC_PREFIX
 
-MAX_HEADER = 64 << 10  # NumPy itself writes 118 bytes, and reads no more than 10,000 characters
-_LENGTH_BYTES = {1: 2, 2: 4, 3: 4}  # of the header's length, by major version
-_DESCR = re.compile(r"""['"]descr['"]\s*:\s*['"]([<>|=]?)([a-zA-Z])(\d*)[^'"]*['"]""")
-_FORTRAN = re.compile(r"""['"]fortran_order['"]\s*:\s*(True|False)\b""")
-_SHAPE = re.compile(r"""['"]shape['"]\s*:\s*\(([\d\sL,]*)\)""")
+MAX_HEADER = 10_000  # characters: numpy's own limit for a header that it does not trust; it writes 118 bytes itself
+MAX_SIZE = 10**18  # entries of one dimension: more than any file holds
 _DTYPES = {code: name for name, code in STORED_DTYPES.items()}
 _KINDS = {"f": "floating-point numbers", "O": "Python objects", "c": "complex numbers", "b": "booleans"}
 
@@ -46,24 +46,25 @@ def open_files(path: Path, dtype: str | None) -> TokenDataset:
 
 
 def _opened(path: Path) -> GatheredFile:
-    text, offset = _header(path)
-    descr, fortran, shape = (pattern.search(text) for pattern in (_DESCR, _FORTRAN, _SHAPE))
-    if not (descr and fortran and shape):
-        raise InputError("This array holds records, or its header is damaged.", where=str(path))
-    order, kind, width = descr.groups()
-    dtype = _DTYPES.get(f"{kind}{width}")
-    if dtype is None:
-        what = _KINDS.get(kind, f"values of type {kind}{width}")
+    dtype, sizes, fortran, offset = _header(path)
+    stored = _DTYPES.get(f"{dtype.kind}{dtype.itemsize}")
+    if stored is None:
+        what = _KINDS.get(dtype.kind, f"values of type {dtype.str[1:]}")
         raise InputError(f"This array holds {what}, not token ids.", where=str(path), fix="Save it as integers.")
-    sizes = _sizes(path, shape.group(1))
-    if fortran.group(1) == "True" and len(sizes) > 1:
+    if not 1 <= len(sizes) <= 2 or max(sizes) >= MAX_SIZE:
+        raise InputError(
+            f"An array of shape {one_line(str(sizes), 80)} is no list of ids.",
+            where=str(path),
+            fix="Save [tokens], or [rows, tokens a row].",
+        )
+    if fortran and len(sizes) > 1:
         raise InputError(
             "This array is stored column by column (Fortran order), so its ids are out of order.",
             where=str(path),
             fix="Save np.ascontiguousarray(array).",
         )
-    tokens, width_bytes = prod(sizes), int(width)
-    size, needed = size_of(path), offset + prod(sizes) * width_bytes
+    tokens = prod(sizes)
+    size, needed = size_of(path), offset + tokens * dtype.itemsize
     if size < needed:
         raise InputError(
             f"The header states {tokens:,} ids ({needed:,} bytes) and the file has {size:,} bytes: it is cut short.",
@@ -73,39 +74,38 @@ def _opened(path: Path) -> GatheredFile:
     notes = [f"{size - needed:,} bytes after the array are left out."] if size > needed else []
     if len(sizes) == 2:
         notes.append(f"An array of {sizes[0]:,} rows of {sizes[1]:,} ids is read row after row.")
-    stored = np.dtype((">" if order == ">" else "<") + STORED_DTYPES[dtype])
+    order = "big" if dtype.str[0] == ">" else "little"
+    mapped = np.dtype((">" if order == "big" else "<") + STORED_DTYPES[stored])
     return GatheredFile(
-        ShardFile(path, tokens, Mapped(path, stored, tokens, offset)),
-        dtype,
-        "big" if order == ">" and width_bytes > 1 else "little",
+        ShardFile(path, tokens, Mapped(path, mapped, tokens, offset)),
+        stored,
+        order,
         offset,
         tuple(notes),
-        (f"Its NumPy header states '{order}{kind}{width}'.",),
+        (f"Its NumPy header states '{dtype.str}'.",),
     )
 
 
-def _header(path: Path) -> tuple[str, int]:
-    """(text of the header, bytes before the first id)."""
+def _header(path: Path) -> tuple[np.dtype[Any], tuple[int, ...], bool, int]:
+    """(type, shape, whether in Fortran order, bytes before the first id)."""
     head = read_head(path)
-    width = _LENGTH_BYTES.get(head[6]) if len(head) > 6 and head.startswith(MAGIC) else None
-    if width is None:
+    try:
+        version = numpy_format.read_magic(io.BytesIO(head))
+    except ValueError:
+        version = (0, 0)
+    # Version 3 differs from 2 in the encoding of field names, which an array of integers has none of.
+    read = {1: numpy_format.read_array_header_1_0}.get(version[0], numpy_format.read_array_header_2_0)
+    if version[0] not in (1, 2, 3):
         raise InputError("This does not start with a NumPy header of a known version.", where=str(path))
-    start = 8 + width
-    length = int.from_bytes(head[8:start], "little")
-    if length > MAX_HEADER:
-        raise InputError(f"Its NumPy header claims {length:,} bytes, which is no header.", where=str(path))
-    if start + length > len(head):
-        with path.open("rb") as stream:
-            head = stream.read(start + length)
-    return head[start : start + length].decode("latin-1"), start + length
-
-
-def _sizes(path: Path, shape: str) -> list[int]:
-    sizes = [part.strip().rstrip("L") for part in shape.split(",") if part.strip()]
-    if not 1 <= len(sizes) <= 2 or not all(part.isdecimal() and len(part) < 19 for part in sizes):
-        raise InputError(
-            f"An array of shape ({shape.strip()}) is no list of ids.",
-            where=str(path),
-            fix="Save [tokens], or [rows, tokens a row].",
-        )
-    return [int(part) for part in sizes]
+    with path.open("rb") as file:
+        stream = io.BytesIO(file.read(len(MAGIC) + 2 + 4 + MAX_HEADER))
+    stream.seek(len(MAGIC) + 2)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # a header of Python 2, which numpy reads all the same
+            sizes, fortran, dtype = read(stream, max_header_size=MAX_HEADER)
+    except Exception:  # a malformed header makes numpy raise errors of many kinds
+        raise InputError("This array holds records, or its header is damaged.", where=str(path)) from None
+    if dtype.names is not None or dtype.subdtype is not None or min(sizes, default=0) < 0:
+        raise InputError("This array holds records, or its header is damaged.", where=str(path))
+    return dtype, sizes, fortran, stream.tell()

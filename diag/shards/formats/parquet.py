@@ -1,7 +1,7 @@
 """Parquet files with token ids, a list a row, or an id a row.
 
-Source: formats.md, "Token files in the wild"; the Parquet format, "Nested Encoding". The footer counts an empty list as
-a value, and writers differ in what they count as null, so numbers of ids come from decoding unless the writer is known.
+Source: the Parquet format, "Nested Encoding". The footer counts an empty list as a value, and writers differ in what
+they count as null, so numbers of ids come from decoding unless the writer is known.
 """
 
 from __future__ import annotations

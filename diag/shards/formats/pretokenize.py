@@ -1,6 +1,7 @@
 """Headerless ids in `.bin` files: `pretokenize-bin-v1` (u32, a manifest beside them perhaps) and nanoGPT's (u16).
 
-Source: formats.md, "Token shards". The type is told from the ids (guess.py); names decide where these leave it open.
+Neither has a header. The type is guessed from the ids (guess.py); names decide where the ids leave it open. nanoGPT's
+data/*/prepare.py writes train.bin and val.bin.
 """
 
 from __future__ import annotations

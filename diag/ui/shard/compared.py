@@ -42,11 +42,11 @@ def comparison(here: Named, there: Named, text: TokenText | None) -> None:
     found = compare_shards(here[1], there[1], text)
     names = (here[0], there[0])
     st.markdown("**Whole shard against whole shard**")
-    show.table(tables.beside(found.rows, *names), "comparison", column_config=columns.BESIDE, height="content")
+    show.table(tables.side_by_side(found.rows, *names), "comparison", column_config=columns.BESIDE, height="content")
     if found.window_rows:
         st.markdown("**The windows a trainer validates on**")
         show.table(
-            tables.beside(found.window_rows, *names),
+            tables.side_by_side(found.window_rows, *names),
             "window-comparison",
             column_config=columns.BESIDE,
             height="content",

@@ -109,7 +109,7 @@ def parts(rows: Sequence[Part], bad: Sequence[BadFile] = ()) -> pd.DataFrame:
     return pd.DataFrame(found, columns=columns)
 
 
-def beside(rows: Sequence[Row], here: str, there: str) -> pd.DataFrame:
+def side_by_side(rows: Sequence[Row], here: str, there: str) -> pd.DataFrame:
     """Two audits, a metric a row, in words with units. Equal names are told apart."""
     names = (here, there) if here != there else (here, f"{there} (2)")
     return pd.DataFrame([(r.metric, r.here, r.there) for r in rows], columns=["", *names])

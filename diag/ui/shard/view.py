@@ -70,7 +70,7 @@ def window_beside(audit: ShardAudit, name: str) -> None:
         show.badge(audit.window.status, of="window:")
         for reason in audit.window.reasons:
             st.markdown(f"- {show.plain(reason.message)}")
-    frame = tables.beside(side_by_side(audit.window, audit), "window", name)
+    frame = tables.side_by_side(side_by_side(audit.window, audit), "window", name)
     show.table(frame, "window-and-shard", column_config=columns.BESIDE, height="content")
 
 

@@ -13,18 +13,13 @@ import pytest
 import torch
 from safetensors.numpy import save_file
 
-from diag.catalogue import Kind, recognise, scan
+from diag.catalogue import Kind, scan
 from diag.checkpoints import open_checkpoint
 from diag.checkpoints.formats import registry as checkpoint_registry
-from diag.checkpoints.formats.registry import Format as CheckpointFormat
-from diag.checkpoints.reader import OpenedCheckpoint, TensorInfo
 from diag.errors import InputError
-from diag.listing import corpora, each_file
 from diag.settings import load_settings
 from diag.shards import open_shard
 from diag.shards.formats import registry as shard_registry
-from diag.shards.formats.gather import GatheredFile, assemble, size_of
-from diag.shards.reader import Format, Mapped, ShardFile, TokenDataset
 
 sys.path.insert(0, str(Path(__file__).parent / "shards"))
 sys.path.insert(0, str(Path(__file__).parent / "checkpoints"))
@@ -182,34 +177,3 @@ def test_an_edited_companion_is_another_entry(tmp_path: Path) -> None:
     named(tmp_path, "00000_tokens.ds.metadata", "gpt2|4\n1")
     (after,) = scan(settings).of("shard")
     assert before.stamp != after.stamp and before.bytes == after.bytes
-
-
-def test_a_token_format_is_one_file_and_one_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def open_dummy(path: Path) -> GatheredFile:
-        tokens = size_of(path) - 4
-        return GatheredFile(ShardFile(path, tokens, Mapped(path, np.dtype("u1"), tokens, 4)), "u8", offset=4)
-
-    def open_files(path: Path, dtype: str | None) -> TokenDataset:
-        return assemble(path, "dummy", [path], open_dummy, dtype=dtype)
-
-    row = Format("dummy", lambda path, head: head.startswith(b"DMMY"), open_files, corpora(".dummy"), (".dummy",))
-    monkeypatch.setattr(shard_registry, "FORMATS", (row, *shard_registry.FORMATS))
-    monkeypatch.setattr(recognise, "TOKEN_FORMATS", (row, *recognise.TOKEN_FORMATS))
-    (tmp_path / "ids.dummy").write_bytes(b"DMMY\1\2\3")
-    assert listed(tmp_path, "shard") == [tmp_path / "ids.dummy"]
-    assert open_shard(tmp_path / "ids.dummy").ids(0).tolist() == [1, 2, 3]
-
-
-def test_a_checkpoint_format_is_one_file_and_one_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def open_dummy(path: Path) -> OpenedCheckpoint:
-        return OpenedCheckpoint("dummy", (path,), {"w": TensorInfo("w", "F32", (2,), 4, 8)}, {})
-
-    row = CheckpointFormat(
-        "dummy", lambda path, head: head.startswith(b"DMMY"), (".dummy",), open_dummy, each_file(".dummy")
-    )
-    monkeypatch.setattr(checkpoint_registry, "FORMATS", (*checkpoint_registry.FORMATS, row))
-    monkeypatch.setattr(recognise, "CHECKPOINT_FORMATS", (*recognise.CHECKPOINT_FORMATS, row))
-    (tmp_path / "m.dummy").write_bytes(b"DMMY" + np.array([1, 2], "<f4").tobytes())
-    assert listed(tmp_path, "checkpoint") == [tmp_path / "m.dummy"]
-    for path in (tmp_path / "m.dummy", tmp_path):
-        assert open_checkpoint(path).float32("w").tolist() == [1, 2]

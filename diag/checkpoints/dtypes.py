@@ -80,12 +80,14 @@ def _apr_q4(raw: Array) -> Array:
     blocks = raw.reshape(-1, 18)
     scale = np.ascontiguousarray(blocks[:, :2]).view("<f2").astype(np.float32)  # [blocks, 1]
     halves = np.stack([blocks[:, 2:] & 15, blocks[:, 2:] >> 4], axis=2).reshape(-1, 32)
-    return ((halves.astype(np.float32) - 8.0) * scale).reshape(-1)
+    scaled: Array = ((halves.astype(np.float32) - 8.0) * scale).reshape(-1)
+    return scaled
 
 
 def _apr_q8(raw: Array) -> Array:
     """A float32 scale for the whole tensor, then an int8 an element."""
-    return raw[4:].view("i1").astype(np.float32) * raw[:4].view("<f4")[0]
+    scaled: Array = raw[4:].view("i1").astype(np.float32) * raw[:4].view("<f4")[0]
+    return scaled
 
 
 class _DTypes(dict[str, DType]):

@@ -26,7 +26,7 @@ def to_bits(values: np.ndarray) -> np.ndarray:
 def read_tensors(path: Path) -> Tensors:
     """All tensors of a safetensors file that holds nothing but bfloat16 (the shipped checkpoint)."""
     tensors: Tensors = {}
-    for name, entry in deserialize(path.read_bytes()):
+    for name, entry in deserialize(path.read_bytes()):  # type: ignore[no-untyped-call]
         if entry["dtype"] != "BF16":
             raise ValueError(f"{path.name}: {name} is {entry['dtype']}, expected BF16")
         tensors[name] = np.frombuffer(entry["data"], dtype="<u2").reshape(entry["shape"])

@@ -19,6 +19,7 @@ from diag.hypotheses.base import Repair
 from diag.hypotheses.gain import Gain, gain
 from diag.model.edits.base import Edit, Provenance
 from diag.results.finding import Screened
+from diag.results.threshold import Threshold
 from diag.results.thresholds import (
     FULL_PER_ROUND,
     HOPELESS_NATS,
@@ -26,7 +27,6 @@ from diag.results.thresholds import (
     SCREEN_NATS,
     SCREEN_SEQUENCES,
     STARTS,
-    Threshold,
 )
 
 

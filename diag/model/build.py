@@ -61,7 +61,7 @@ class LoadedModel:
     @property
     def rows(self) -> int:
         """Embedding rows: the number of ids that the model can read, and chance is ln of it."""
-        return self.module.get_input_embeddings().weight.shape[0]  # type: ignore[operator]
+        return int(self.module.get_input_embeddings().weight.shape[0])  # type: ignore[operator]
 
     @property
     def positions(self) -> int | None:
@@ -120,7 +120,7 @@ def build(checkpoint: Checkpoint, *, device: str = "auto", dtype: str = "auto") 
     kind = pick_dtype(dtype, on)
     model = _skeleton(checkpoint)
     missing, unexpected = _fill(model, checkpoint, on, COMPUTE_DTYPES[kind])
-    model.eval().requires_grad_(False)
+    model.train(False).requires_grad_(False)
     return LoadedModel(
         loss=TokenLoss(model),
         tensors={_in_file(name, checkpoint): p for name, p in model.named_parameters(remove_duplicate=False)},
@@ -161,7 +161,10 @@ def _skeleton(checkpoint: Checkpoint) -> PreTrainedModel:
         config = CONFIG_MAPPING[family.model_types[0]](**raw)
         with torch.device("meta"), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return AutoModelForCausalLM.from_config(config, dtype=torch.float32, attn_implementation=family.attention)
+            model: PreTrainedModel = AutoModelForCausalLM.from_config(  # type: ignore[no-untyped-call]
+                config, dtype=torch.float32, attn_implementation=family.attention
+            )
+            return model
     except Exception as error:  # config.json is untrusted, and transformers has classes of its own for each complaint
         raise _unbuildable(checkpoint, error) from error
 
@@ -221,7 +224,7 @@ def _fill(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         try:
-            model.initialize_weights()  # transformers' own rule; skips everything flagged as stored
+            model.initialize_weights()  # type: ignore[no-untyped-call]  # transformers' own rule; skips everything flagged as stored
         except Exception as error:
             raise _unbuildable(checkpoint, error) from error
     model.tie_weights()

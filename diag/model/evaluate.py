@@ -138,7 +138,7 @@ def bucket_sums(nll: Tensor) -> Tensor:
     """float64 [batch, buckets]: the sums of nll [batch, seq] over the positions of each bucket."""
     width = -(-nll.shape[1] // MAX_BUCKETS)
     short = -nll.shape[1] % width
-    return torch.nn.functional.pad(nll, (0, short)).unflatten(1, (-1, width)).sum(-1)
+    return torch.nn.functional.pad(nll, (0, short)).view(len(nll), -1, width).sum(-1)
 
 
 def check_window(loaded: LoadedModel, ids: np.ndarray) -> None:

@@ -35,7 +35,7 @@ class TokenLoss(nn.Module):
         flat, wanted = hidden.flatten(0, 1), targets.flatten()
         step = max(1, LOGITS_PER_CHUNK // head.weight.shape[0])
         parts = []
-        for h, t in zip(flat.split(step), wanted.split(step), strict=True):
+        for h, t in zip(torch.split(flat, step), torch.split(wanted, step), strict=True):
             logits = head(h).float()  # [chunk, vocab]
             if cap:
                 logits = cap * torch.tanh(logits / cap)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -122,7 +123,7 @@ def _attach(
     return handles
 
 
-def _keep(seen: dict[str, Tensor], key: str):
+def _keep(seen: dict[str, Tensor], key: str) -> Callable[[nn.Module, object, object], None]:
     def hook(module: nn.Module, args: object, output: object) -> None:
         seen[key] = _tensor(output)
 

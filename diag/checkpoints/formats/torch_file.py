@@ -166,7 +166,7 @@ def _from_legacy(file: BinaryIO, where: str) -> tuple[Any, dict[str, _Place]]:
     size = file.seek(0, 2)
     file.seek(0)
     stream = io.BytesIO(file.read(MAX_PICKLE_BYTES))
-    if stream.getbuffer()[:1] != b"\x80" or read_pickle(stream) != LEGACY_MAGIC:
+    if bytes(stream.getbuffer()[:1]) != b"\x80" or read_pickle(stream) != LEGACY_MAGIC:
         raise InputError("this is no PyTorch file.", where=where, fix="Name the weights themselves.")
     protocol, machine, value, keys = (read_pickle(stream) for _ in range(4))
     if protocol != LEGACY_PROTOCOL or not isinstance(machine, dict) or not isinstance(keys, list):

@@ -6,6 +6,7 @@ of the same widths have (infer.py) answers for the sizes it was checked on; belo
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -52,8 +53,8 @@ def _pairs_exceed_noise(layers: list[tuple[Array, Array] | Array], width: int, s
     values = np.concatenate([_terms(rows, width, turned) for rows in layers])
     if len(values) < ROTARY_HEADS.value or not np.isfinite(values).all():
         return False
-    error = float(values.std(ddof=1)) / len(values) ** 0.5
-    return float(values.mean()) > max(MIN_SINE_RATIO, 2**0.5 + ROTARY_ERRORS.value * error)
+    error = float(values.std(ddof=1)) / math.sqrt(len(values))
+    return float(values.mean()) > max(MIN_SINE_RATIO, math.sqrt(2) + ROTARY_ERRORS.value * error)
 
 
 def _terms(rows: tuple[Array, Array] | Array, width: int, turned: int) -> Array:

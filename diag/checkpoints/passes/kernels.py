@@ -26,13 +26,15 @@ AddRows = Callable[[Array, int, RunningSums], None]
 @cache
 def compiled_add_rows() -> AddRows:
     """`add_rows` as machine code. Cost: about 1 s once, then it is loaded from disk."""
-    return jit.compiled(add_rows, REORDER)
+    compiled: AddRows = jit.compiled(add_rows, REORDER)
+    return compiled
 
 
 @cache
 def widen() -> Callable[[Array, Array, bool], None]:
     """(uint16 [n], uint32 [n] to fill, whether it is float16 rather than bfloat16): the bits of float32."""
-    return jit.compiled(_widen)
+    compiled: Callable[[Array, Array, bool], None] = jit.compiled(_widen)
+    return compiled
 
 
 def _widen(stored: Array, bits: Array, half: bool) -> None:

@@ -35,7 +35,8 @@ Compare = Callable[[Array, Array, int, RowPairs], None]
 @cache
 def compiled_compare() -> Compare:
     """`compare` as machine code."""
-    return jit.compiled(compare, REORDER)
+    compiled: Compare = jit.compiled(compare, REORDER)
+    return compiled
 
 
 def compare(a: Array, b: Array, start: int, found: RowPairs) -> None:

@@ -154,7 +154,8 @@ def correlate(found: Array) -> Array:
     for start in range(0, pairs, _BLOCK):
         piece = flat[:, start : start + _BLOCK].astype(np.float32)
         together += piece @ piece.T
-    return np.abs(together / max(1, pairs)).reshape(found.shape[:2] * 2)
+    correlations: Array = np.abs(together / max(1, pairs)).reshape(found.shape[:2] * 2)
+    return correlations
 
 
 def judge(correlations: Array, pairs: int, matrices: Sequence[Facing]) -> tuple[LayoutScore, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from diag.shards.audit.assess import Audit, TopToken
@@ -47,7 +48,7 @@ def compare_shards(here: ShardAudit, there: ShardAudit, text: TokenText | None =
 
 def side_by_side(here: Audit, there: Audit) -> tuple[Row, ...]:
     """The metrics that any two audits share: two shards, two windows, or a window and its shard."""
-    metrics = {
+    metrics: dict[str, Callable[[Audit], str]] = {
         "Verdict": lambda a: a.status,
         "Tokens": lambda a: f"{a.tokens:,}",
         "Distinct tokens": lambda a: f"{a.distinct:,}",

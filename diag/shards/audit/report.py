@@ -80,7 +80,8 @@ class ShardAudit(Audit):
     def to_json(self) -> dict[str, Any]:
         """The object of `shard --json`."""
         hidden = ("counts", "lengths")
-        return codec.plain({name: value for name, value in vars(self).items() if name not in hidden})
+        shown: dict[str, Any] = codec.plain({name: value for name, value in vars(self).items() if name not in hidden})
+        return shown
 
     @property
     def chance_nats(self) -> float | None:

@@ -137,7 +137,8 @@ def _summarise(pieces: Iterable[Ids], plan: Plan, file: int, counted: Callable[[
         if not hasattr(local, "table"):
             local.table = Tables(plan.size)
             tables.append(local.table)
-        return local.table.add(ids, plan.separators)
+        table: Tables = local.table
+        return table.add(ids, plan.separators)
 
     runs: Runs | None = None
     cuts: tuple[Cuts, ...] = ()

@@ -199,7 +199,8 @@ def _row_lengths(array: Any, column: Column) -> Lengths:
         return np.ones(len(array), dtype=np.int64)
     if pyarrow().types.is_fixed_size_list(array.type):
         return np.full(len(array), array.type.list_size, dtype=np.int64)
-    return np.diff(array.offsets.to_numpy(zero_copy_only=True)).astype(np.int64)
+    lengths: Lengths = np.diff(array.offsets.to_numpy(zero_copy_only=True)).astype(np.int64)
+    return lengths
 
 
 def _no_ids(schema: Any, path: Path) -> InputError:

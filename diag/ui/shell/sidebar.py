@@ -14,7 +14,8 @@ from diag.evidence.records import Record, read_record
 from diag.report import numbers
 from diag.settings import DEMO_ROOT, Settings
 from diag.ui.shell import session, show, words
-from diag.ui.shell.session import ENTRY_KEYS, Selection
+from diag.ui.shell.contents import ENTRY_KEYS
+from diag.ui.shell.session import Selection
 from diag.units import Claim, LossUnit
 
 NO_REFERENCE = "no reference"

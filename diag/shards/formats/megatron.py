@@ -72,12 +72,16 @@ class _Index:
 
     @cached_property
     def pointers(self) -> np.ndarray[Any, np.dtype[np.int64]]:
-        mapped: np.ndarray[Any, np.dtype[np.int64]] = self._map(_HEADER.size + 4 * self.sequences, "<i8", self.sequences)
+        mapped: np.ndarray[Any, np.dtype[np.int64]] = self._map(
+            _HEADER.size + 4 * self.sequences, "<i8", self.sequences
+        )
         return mapped
 
     @cached_property
     def firsts(self) -> np.ndarray[Any, np.dtype[np.int64]]:
-        mapped: np.ndarray[Any, np.dtype[np.int64]] = self._map(_HEADER.size + 12 * self.sequences, "<i8", self.documents)
+        mapped: np.ndarray[Any, np.dtype[np.int64]] = self._map(
+            _HEADER.size + 12 * self.sequences, "<i8", self.documents
+        )
         return mapped
 
     @property

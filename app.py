@@ -1,13 +1,18 @@
-"""The launcher: routes, headers, lifespan. `streamlit run app.py` serves it; the script is diag/ui/shell/main.py."""
+"""The launcher: routes, headers, lifespan. `subrandom app` and `streamlit run app.py` serve it from any folder.
+
+The script is diag/ui/shell/main.py, given as an absolute path: in the wheel it does not lie below this file.
+"""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import streamlit as st
 
 from diag.ui.shell import server
 
 app = st.App(
-    "diag/ui/shell/main.py",
+    Path(server.__file__).with_name("main.py"),
     routes=server.routes(),
     middleware=server.middleware(),
     lifespan=server.lifespan,

@@ -5,10 +5,13 @@ numba is imported when the first loop is needed: about half a second, which open
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from functools import cache
 from importlib.util import find_spec
 from typing import TypeVar, cast
+
+from diag.installation import CHECKOUT, default_dirs
 
 F = TypeVar("F", bound=Callable[..., object])
 
@@ -24,9 +27,11 @@ def compiled(function: F, reorder: tuple[str, ...] = ()) -> F:
     """`function` as machine code that runs without the interpreter lock, so that threads count side by side.
 
     `reorder`: LLVM's fast-math flags; without any, floating-point sums are added strictly one after the other.
-    Compiled for the types of its first call (about 0.5 s) and kept on disk beside the source, or in the user's cache;
-    where neither can be written, it is compiled anew in each process.
+    Compiled for the types of its first call (about 0.5 s) and kept on disk: beside the source in a checkout, in the
+    user's cache when installed; where that cannot be written, it is compiled anew in each process.
     """
+    if CHECKOUT is None:
+        os.environ.setdefault("NUMBA_CACHE_DIR", str(default_dirs()["cache_dir"] / "numba"))  # read at numba's import
     from numba import njit
 
     fast = set(reorder)

@@ -1,4 +1,8 @@
-"""Where Subrandom looks and writes: defaults, then `subrandom.toml`, then the environment; the later one wins."""
+"""Where Subrandom looks and writes: defaults, then `subrandom.toml`, then the environment; the later one wins.
+
+The file and the defaults are a checkout's own when Subrandom runs from one, and the user's when it is installed
+(diag/installation.py).
+"""
 
 from __future__ import annotations
 
@@ -12,9 +16,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from diag import installation
 from diag.errors import InputError
 
-PROJECT = Path(__file__).resolve().parents[1]
 CONFIG_NAME = "subrandom.toml"
 MAX_CONFIG_BYTES = 1024 * 1024
 DEMO_ROOT = "demo"
@@ -27,11 +31,7 @@ VARIABLES = {
     "demo_dir": "SUBRANDOM_DEMO",
     "cache_dir": "SUBRANDOM_CACHE",
 }
-_DEFAULT_DIRS = {
-    "evidence_dir": PROJECT / "evidence",
-    "demo_dir": PROJECT / "data" / "demo",
-    "cache_dir": PROJECT / "cache",
-}
+DEFAULT_DIRS = installation.default_dirs()
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Settings:
     roots: tuple[Root, ...]
     evidence_dir: Path
     demo_dir: Path
-    cache_dir: Path = PROJECT / "cache"
+    cache_dir: Path = DEFAULT_DIRS["cache_dir"]
     base_url: str | None = None
     config_file: Path | None = None
     problems: tuple[str, ...] = ()
@@ -81,8 +81,8 @@ def load_settings(env: Mapping[str, str] = os.environ) -> Settings:
         for key in config
         if key not in VARIABLES
     ]
-    here = config_file.parent if config_file else PROJECT
-    dirs = {key: _folder(key, env, config, here) for key in _DEFAULT_DIRS}
+    here = config_file.parent if config_file else Path.cwd()  # without a file nothing is relative to one
+    dirs = {key: _folder(key, env, config, here) for key in DEFAULT_DIRS}
     wanted = _split_roots(env["SUBRANDOM_ROOTS"]) if env.get("SUBRANDOM_ROOTS", "").strip() else None
     if wanted is None:
         wanted = [here / Path(text).expanduser() for text in _strings(config, "roots")]
@@ -99,8 +99,9 @@ def load_settings(env: Mapping[str, str] = os.environ) -> Settings:
 
 def _read_config(env: Mapping[str, str]) -> tuple[Path | None, dict[str, Any]]:
     named = env.get("SUBRANDOM_CONFIG", "").strip()
-    path = Path(named).expanduser().absolute() if named else PROJECT / CONFIG_NAME
-    if not named and not path.exists():
+    candidates = (Path(named).expanduser().absolute(),) if named else installation.config_files(CONFIG_NAME)
+    path = next((path for path in candidates if named or path.exists()), None)
+    if path is None:
         return None, {}
     try:
         if path.stat().st_size > MAX_CONFIG_BYTES:
@@ -127,7 +128,7 @@ def _folder(key: str, env: Mapping[str, str], config: Mapping[str, Any], here: P
         return Path(named).expanduser().absolute()
     value = config.get(key)
     if value is None:
-        return _DEFAULT_DIRS[key]
+        return DEFAULT_DIRS[key]
     if not isinstance(value, str) or not value:
         raise InputError(f"{key} is no folder.", where=CONFIG_NAME, fix=f'Write {key} = "path/to/folder".')
     return (here / Path(value).expanduser()).absolute()

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from diag.errors import InputError
-from diag.settings import PROJECT, load_settings
+from diag.installation import CHECKOUT
+from diag.settings import load_settings
 
 
 def _toml(tmp_path: Path, text: str) -> dict[str, str]:
@@ -27,7 +28,8 @@ def _folders(tmp_path: Path, *names: str) -> list[Path]:
 def test_the_defaults_are_the_demo_and_the_projects_own_folders() -> None:
     settings = load_settings({"SUBRANDOM_ROOTS": "  "})
     assert [root.name for root in settings.roots] == ["demo"]
-    assert settings.demo_dir == PROJECT / "data" / "demo" and settings.evidence_dir == PROJECT / "evidence"
+    assert Path(__file__).resolve().parents[1] == CHECKOUT
+    assert settings.demo_dir == CHECKOUT / "data" / "demo" and settings.evidence_dir == CHECKOUT / "evidence"
     assert settings.base_url is None and settings.problems == ()
 
 

@@ -22,12 +22,12 @@ from pathlib import Path
 from typing import Any
 
 from diag.demo import corpus, defects, tensors
+from diag.installation import MODEL_DIR
 from diag.progress import Progress, part, silent
-from diag.settings import PROJECT
+from diag.settings import DEFAULT_DIRS
 
-MODEL_DIR = PROJECT / "data" / "demo-model"
 MODEL_FILES = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
-DEFAULT_DIR = PROJECT / "data" / "demo"
+DEFAULT_DIR = DEFAULT_DIRS["demo_dir"]
 
 HEALTHY = "healthy"
 WINDOW = {"batches": 4, "batch_size": 4, "seq_len": 256}  # what the demo's published numbers are measured on

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from diag.errors import InputError
+from diag.installation import child_environment
 from diag.jobs.protocol import Cancel, Cancelled, Done, Failed, JobRequest, Message, Step, parse, to_line
-from diag.settings import PROJECT
 
 JobState = Literal["queued", "running", "done", "failed", "cancelled"]
 MAX_WAITING = 8
@@ -159,12 +159,12 @@ class JobQueue:
         """The running worker, started anew if there is none. Call with the lock held."""
         if self._worker is None or self._worker.poll() is not None:
             self._worker = subprocess.Popen(
-                [sys.executable, "-m", "diag.jobs.worker"],
+                [sys.executable, "-P", "-m", "diag.jobs.worker"],  # -P: nothing of the current folder
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 text=True,
                 encoding="utf-8",
-                cwd=PROJECT,
+                env=child_environment(),
             )
         return self._worker
 

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import streamlit as st
 
+from diag.installation import CHECKOUT
 from diag.settings import DEMO_ROOT
 from diag.ui.shell.session import Selection
 
+DEMO = "make demo" if CHECKOUT else "subrandom demo"
+START = (
+    'make app ROOTS="/data/runs /data/corpus"' if CHECKOUT else "subrandom app --root /data/runs --root /data/corpus"
+)
 OWN_FILES = (
     'Your own files: write `roots = ["/data/runs"]` into `subrandom.toml`, or set `SUBRANDOM_ROOTS`, or start with '
-    '`make app ROOTS="/data/runs /data/corpus"`; then press Rescan.'
+    f"`{START}`; then press Rescan."
 )
 
 
@@ -18,7 +23,7 @@ def nothing_picked(chosen: Selection) -> None:
     missing = " and no ".join(word for word in ("shard", "checkpoint") if not chosen.catalogue.of(word))
     st.info(
         f"There is no {missing or 'case'} to look at yet.\n\n"
-        "Build the demo, which takes some seconds: `make demo`; then press Rescan in the sidebar.\n\n" + OWN_FILES,
+        f"Build the demo, which takes some seconds: `{DEMO}`; then press Rescan in the sidebar.\n\n{OWN_FILES}",
         icon=":material/inbox:",
     )
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import streamlit as st
 
 from diag.errors import InputError
+from diag.installation import PAGES_DIR
 from diag.ui.shell import show, sidebar, words
 from diag.ui.shell.pages import PAGES
 
-PAGES_DIR = Path(__file__).resolve().parents[3] / "pages"
 LOGO = str(Path(__file__).with_name("logo.svg"))
 # Streamlit writes white on the primary colour, and no blue carries white text and is itself text on black.
 DARK_BUTTONS = "<style>[data-testid=stBaseButton-primary]:enabled, "

@@ -7,7 +7,7 @@ if __name__ == "__main__":
         from diag.cli import interrupt
 
         interrupt.install()  # before anything slow is imported
-        from diag.cli.app import main
+        from diag.cli.main import main
 
         main()
     except KeyboardInterrupt:  # while modules were still being imported

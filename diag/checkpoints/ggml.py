@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from diag.errors import InputError
+from diag.extras import require
 
 _Array = np.ndarray[Any, np.dtype[Any]]
 PIECE_BYTES = 1 << 18  # dequantised at once: the package holds several temporary arrays of the size of its result
@@ -31,14 +31,9 @@ class GgmlType:
 
 def gguf_package(where: str = "") -> ModuleType:
     """The `gguf` package; InputError about the file `where` when it is not installed."""
-    try:
-        import gguf
-    except ImportError:
-        raise InputError(
-            "reading GGUF files and GGML's quantised types needs the gguf package, which is not installed.",
-            where=where,
-            fix="Install it with: pip install 'subrandom[gguf]'.",
-        ) from None
+    require("gguf", "Reading GGUF files and GGML's quantised types", where=where)
+    import gguf
+
     return gguf
 
 

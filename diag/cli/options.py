@@ -1,17 +1,22 @@
-"""Options that several commands share, and the case that they spell."""
+"""Options that several commands share, the case that they spell, and the examples under a command's help."""
 
 from __future__ import annotations
 
+import dataclasses
+import functools
+import inspect
 import math
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, get_type_hints
 
 import typer
 
 from diag.case import Case, Device, DType, Window
-from diag.catalogue import Catalogue, scan
 from diag.errors import InputError
-from diag.settings import load_settings
+from diag.places import Places
 from diag.units import Claim, LossUnit
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
@@ -33,61 +38,74 @@ GateFlag = Annotated[bool, typer.Option("--gate", help="Exit with 1 when the cas
 FileFormat = Literal["u16", "u32", "i32", "i64"]
 
 
-class Places:
-    """Gives paths names for records and links, and finds them again. A path under a configured root gets its
-    catalogue id; any other its last folder names, so that no record says where on this machine a file lay."""
+@dataclass(frozen=True)
+class CaseOptions:
+    """The options of `forward` and `test` alike, one field each."""
 
-    def __init__(self) -> None:
-        self._catalogue: Catalogue | None = None
-        self._paths: dict[tuple[str, str], Path] = {}
+    checkpoint: CheckpointPath
+    shard: ShardPath
+    reference: ReferencePath = None
+    batches: Batches = 16
+    batch_size: BatchSize = 4
+    seq_len: SeqLen = 512
+    device: DeviceOption = "auto"
+    dtype: DTypeOption = "auto"
 
-    def name(self, kind: Literal["shard", "checkpoint"], path: Path) -> str:
-        """A name for `path`, unique within this command. A catalogue id, as reports print them, is taken too."""
-        self._catalogue = self._catalogue or scan(load_settings())
-        if not path.exists():
-            if not any(e.id == str(path) for e in self._catalogue.of(kind)):
-                raise InputError("There is no such file or folder.", where=str(path), fix="Check the path.")
-            path = self._catalogue.resolve(kind, str(path))
-        real = path.resolve()
-        entry = next((e for e in self._catalogue.of(kind) if e.path.resolve() == real), None)
-        parts = real.parts
-        name = entry.id if entry else parts[-1]
-        for length in range(2, len(parts)):
-            if self._paths.get((kind, name), real) == real:
-                break
-            name = "/".join(parts[-length:])
-        self._paths[kind, name] = real
-        return name
-
-    def resolve(self, kind: Literal["shard", "checkpoint"], name: str) -> Path:
-        """The path that a name was given to."""
-        return self._paths[kind, name]
+    def to_case(self, places: Places, *, claim: Claim | None = None, gate_below: float | None = None) -> Case:
+        """The case that they spell; `places` gives the paths their names. InputError for what is not there."""
+        return Case(
+            shard=places.name("shard", self.shard),
+            checkpoint=places.name("checkpoint", self.checkpoint),
+            reference=places.name("checkpoint", self.reference) if self.reference else None,
+            window=Window(self.batches, self.batch_size, self.seq_len),
+            device=self.device,
+            dtype=self.dtype,
+            claim=claim,
+            gate_below=gate_below,
+        )
 
 
-def spell_case(
-    places: Places,
-    *,
-    checkpoint: Path,
-    shard: Path,
-    reference: Path | None,
-    window: tuple[int, int, int],
-    device: Device,
-    dtype: DType,
-    claim: tuple[float | None, LossUnit] = (None, "nats"),
-    gate_below: float | None = None,
-) -> Case:
-    """The case that the options of `forward` and `test` spell."""
-    loss, unit = claim
-    for name, value in (("claimed-loss", loss), ("gate-below", gate_below)):
+def spelled_out(command: Callable[..., None]) -> Callable[..., None]:
+    """`command` with its parameter `case` replaced by one option for each field of CaseOptions: typer makes options of
+    parameters only, and two commands should not repeat eight of them."""
+    hints = get_type_hints(command, include_extras=True)
+    of_case = get_type_hints(CaseOptions, include_extras=True)
+    parameters = []
+    for parameter in inspect.signature(command).parameters.values():
+        if parameter.name == "case":
+            for field in dataclasses.fields(CaseOptions):
+                default = inspect.Parameter.empty if field.default is dataclasses.MISSING else field.default
+                parameters.append(
+                    inspect.Parameter(
+                        field.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=of_case[field.name]
+                    )
+                )
+        else:
+            parameters.append(parameter.replace(annotation=hints[parameter.name]))
+
+    @functools.wraps(command)
+    def spelled(**given: Any) -> None:
+        case = CaseOptions(**{field.name: given.pop(field.name) for field in dataclasses.fields(CaseOptions)})
+        command(case=case, **given)
+
+    spelled.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    return spelled
+
+
+def check_finite(**options: float | None) -> None:
+    """InputError for an option that is NaN or infinite."""
+    for name, value in options.items():
         if value is not None and not math.isfinite(value):
-            raise InputError(f"{name} is {value}.", fix="Give a finite number.")
-    return Case(
-        shard=places.name("shard", shard),
-        checkpoint=places.name("checkpoint", checkpoint),
-        reference=places.name("checkpoint", reference) if reference else None,
-        window=Window(*window),
-        device=device,
-        dtype=dtype,
-        claim=None if loss is None else Claim(loss, unit),
-        gate_below=gate_below,
-    )
+            raise InputError(f"{name.replace('_', '-')} is {value}.", fix="Give a finite number.")
+
+
+def help_without_command(context: typer.Context) -> None:
+    """The callback of a group: without a command, print its help as it is and exit with 2."""
+    if context.invoked_subcommand is None:
+        print(context.get_help(), file=sys.stderr)
+        raise typer.Exit(2)
+
+
+def examples(first: str, second: str) -> str:
+    """The two examples under a command's help. The mark in front of them keeps their lines apart."""
+    return f"\b\nExamples:\n  {first}\n  {second}"

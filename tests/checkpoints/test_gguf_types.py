@@ -76,4 +76,4 @@ def test_without_the_package_only_files_that_need_it_are_refused(tmp_path: Path)
         "    try: open_checkpoint(Path(path))\n"
         "    except InputError as error: print(error.where == path, error.fix)\n"
     )
-    assert said == "1\n" + 2 * "True Install it with: pip install 'subrandom[gguf]'.\n"
+    assert said == "1\n" + 2 * 'True Run: pip install "subrandom[gguf]"\n'

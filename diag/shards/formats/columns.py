@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from diag.errors import InputError, one_line
+from diag.extras import require
 from diag.shards.reader import PIECE_IDS, STORED_DTYPES, Ids, Lengths
 
 NAMES = ("input_ids", "tokens", "token_ids", "ids")  # in order of preference
@@ -162,12 +163,9 @@ def unpack(array: Any, column: Column, path: Path) -> tuple[Ids, Lengths]:
 
 def pyarrow() -> Any:
     """The module. InputError where it is not installed."""
-    try:
-        import pyarrow as module
-    except ImportError:
-        raise InputError(
-            "Parquet and Arrow files are read with pyarrow, which is not installed.", fix="pip install pyarrow"
-        ) from None
+    require("pyarrow", "A Parquet or Arrow file")
+    import pyarrow as module
+
     return module
 
 

@@ -1,0 +1,88 @@
+"""`forward` and `test`: a checkpoint on a shard, with live forward passes."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from diag.cli import options as o
+from diag.cli import render
+from diag.places import Places
+from diag.settings import load_settings
+from diag.units import Claim
+
+# Zones in which `--gate` fails a case.
+FAILING_ZONES = ("about_chance", "worse_than_chance", "not_finite")
+
+Ids = Annotated[list[str] | None, typer.Argument(help="Hypotheses, such as H4A; all without.", show_default=False)]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Both commands."""
+    app.command(
+        epilog=o.examples(
+            "subrandom forward --checkpoint runs/step-100 --shard corpus/",
+            "subrandom forward --checkpoint model.gguf --shard val.bin --reference base/ --device cpu --json",
+        )
+    )(o.spelled_out(forward))
+    app.command(
+        epilog=o.examples(
+            "subrandom test --checkpoint runs/step-100 --shard corpus/ --reference base/",
+            "subrandom test H4A H4B --checkpoint runs/step-100 --shard val.bin --claimed-loss 19.8 --gate",
+        )
+    )(o.spelled_out(test))
+
+
+def forward(case: o.CaseOptions, *, json: o.Json = False) -> None:
+    """Is it worse than chance?
+
+    The loss as loaded, on the ruler, and where the signal goes layer by layer.
+    """
+    from diag.cli import forward as command
+
+    places = Places()
+    spelled = case.to_case(places)
+    with render.progress("Measuring", quiet=json) as progress:
+        result = command.run(spelled, places, progress)
+    render.show(result, command.draw, json)
+
+
+def test(
+    ids: Ids = None,
+    *,
+    case: o.CaseOptions,
+    claimed_loss: o.ClaimedLoss = None,
+    claimed_unit: o.ClaimedUnit = "nats",
+    gate_below: o.GateBelow = None,
+    evidence: o.EvidenceDir = None,
+    gate: o.GateFlag = False,
+    json: o.Json = False,
+) -> None:
+    """Which defect explains it?
+
+    Tests the hypotheses with live forward passes, and keeps a record.
+    """
+    from diag.cli import test as command
+    from diag.hypotheses.registry import select
+
+    wanted = tuple(ids or ())
+    select(wanted)  # an unknown id is refused before anything is opened
+    places = Places()
+    o.check_finite(claimed_loss=claimed_loss, gate_below=gate_below)
+    claim = None if claimed_loss is None else Claim(claimed_loss, claimed_unit)
+    spelled = case.to_case(places, claim=claim, gate_below=gate_below)
+    with render.progress("Testing", quiet=json) as progress:
+        result = command.run(spelled, wanted, places, evidence or load_settings().evidence_dir, progress)
+    render.show(result, command.draw, json)
+    if gate and fails(result):
+        raise typer.Exit(1)
+
+
+def fails(result: dict[str, Any]) -> bool:
+    """What `--gate` fails: a loss about chance or worse, bad data, or a confirmed hypothesis."""
+    return (
+        result["zone"] in FAILING_ZONES
+        or result["conclusion"]["kind"] == "data"
+        or any(finding["status"] == "confirmed" for finding in result["findings"])
+    )

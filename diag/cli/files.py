@@ -1,0 +1,91 @@
+"""`shard` and `checkpoint`: what is in a file, without a forward pass."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from diag.case import Window
+from diag.cli import options as o
+from diag.cli import render
+
+
+def add_to(app: typer.Typer) -> None:
+    """Both commands."""
+    app.command(
+        epilog=o.examples(
+            "subrandom shard corpus/ --tokenizer runs/step-100 --gate-below 9.38",
+            "subrandom shard broken/ --compare repaired/ --read 0:200",
+        )
+    )(shard)
+    app.command(
+        epilog=o.examples(
+            "subrandom checkpoint runs/step-100 --tensors", "subrandom checkpoint model.gguf --compare runs/step-100"
+        )
+    )(checkpoint)
+
+
+def shard(
+    path: Annotated[Path, typer.Argument(help="A token file, or a folder of them.")],
+    *,
+    vocab_size: Annotated[int | None, typer.Option(help="Ids from here on are out of range.")] = None,
+    tokenizer: Annotated[Path | None, typer.Option(help="Folder with tokenizer.json.")] = None,
+    unk_id: Annotated[int | None, typer.Option(help="The id of <unk>, where no tokenizer tells.")] = None,
+    dtype: Annotated[o.FileFormat | None, typer.Option(help="How ids are stored in a file that does not say.")] = None,
+    first: Annotated[int | None, typer.Option(help="Audit the first so many tokens only.")] = None,
+    gate_below: o.GateBelow = None,
+    batches: o.Batches = 16,
+    batch_size: o.BatchSize = 4,
+    seq_len: o.SeqLen = 512,
+    compare: Annotated[Path | None, typer.Option(help="Another shard, to hold beside this one.")] = None,
+    read: Annotated[str | None, typer.Option(help="Print the tokens START:STOP with their text.")] = None,
+    bigram: Annotated[
+        bool, typer.Option(help="Estimate what the id before predicts, held out: about a second more.")
+    ] = True,
+    cache: Annotated[bool, typer.Option(help="Keep the counts of a folder's files for the next time.")] = True,
+    json: o.Json = False,
+) -> None:
+    """Is the data real?
+
+    Counts every id of a shard and judges it.
+    """
+    from diag.cli import shard as command
+
+    request = command.Request(
+        path=path,
+        vocab_size=vocab_size,
+        tokenizer=tokenizer,
+        unk_id=unk_id,
+        dtype=dtype,
+        first=first,
+        gate_below=gate_below,
+        window=Window(batches, batch_size, seq_len),
+        compare=compare,
+        read=read,
+        bigram=bigram,
+        cache=cache,
+    )
+    with render.progress("Counting ids", quiet=json) as progress:
+        result = command.run(request, progress)
+    render.show(result, command.draw, json)
+
+
+def checkpoint(
+    path: Annotated[Path, typer.Argument(help="A weight file, or a folder that holds one checkpoint.")],
+    *,
+    compare: Annotated[Path | None, typer.Option(help="Another checkpoint, to hold every tensor against.")] = None,
+    tensors: Annotated[bool, typer.Option("--tensors", help="List every tensor with its statistics.")] = False,
+    verify: Annotated[bool, typer.Option("--verify", help="Check the checksum of the file, where it has one.")] = False,
+    json: o.Json = False,
+) -> None:
+    """What does the file really hold?
+
+    Tie status and static audit, without a forward pass.
+    """
+    from diag.cli import checkpoint as command
+
+    with render.progress("Reading tensors", quiet=json) as progress:
+        result = command.run(command.Request(path, compare, tensors, verify), progress)
+    render.show(result, command.draw, json)

@@ -1,0 +1,100 @@
+"""The `forward` command: the loss as loaded, and how a terminal shows it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from diag.case import Case
+from diag.cli import render
+from diag.errors import InputError
+from diag.jobs.inputs import Inputs, open_inputs
+from diag.places import Places
+from diag.progress import Progress
+from diag.results import codec
+from diag.results.baseline import BaselineResult
+from diag.results.ruler import ZONE_WORDS
+from diag.shards import max_id
+from diag.units import bits, perplexity
+
+
+def run(case: Case, places: Places, progress: Progress) -> dict[str, Any]:
+    """`forward --json`. Raises InputError when the window holds ids that the checkpoint has no row for."""
+    inputs = open_inputs(case, places.resolve)
+    _readable(inputs)
+    from diag.jobs import tasks  # torch: seconds, and only once the input is known to be usable
+
+    return to_json(tasks.read(inputs, progress).baseline)
+
+
+def to_json(baseline: BaselineResult) -> dict[str, Any]:
+    """A baseline with the keys of `forward --json`."""
+    measured, theirs, ruler = baseline.measurement, baseline.reference, baseline.ruler
+    assert measured is not None
+    found: dict[str, Any] = codec.plain(
+        {
+            "loss_nats": measured.loss_nats,
+            "loss_bits": bits(measured.loss_nats),
+            "perplexity": perplexity(measured.loss_nats),
+            "stderr_nats": measured.stderr_nats,
+            "tokens": measured.tokens,
+            "sequences": measured.sequences,
+            "device": measured.device,
+            "dtype": measured.dtype,
+            "ruler": {
+                "chance_nats": ruler.chance_nats,
+                "unigram_nats": ruler.unigram_nats,
+                "bigram_nats": ruler.bigram_nats,
+                "reference_nats": theirs.loss_nats if theirs else None,
+            },
+            "skill": baseline.loss.skill,
+            "zone": baseline.zone,
+            "layers": measured.layers,
+            "data": baseline.data,
+            "tie": baseline.tie,
+            "findings": [
+                {
+                    "code": "missing_tensor",
+                    "severity": "error",
+                    "tensor": name,
+                    "message": "Not in the file: initialised at random by the family's rule with seed 0.",
+                }
+                for name in baseline.missing
+            ],
+            "notes": baseline.notes,
+            "seconds": {"load": measured.load_seconds, "forward": measured.forward_seconds},
+            "peak_memory_bytes": measured.peak_memory_bytes,
+        }
+    )
+    return found
+
+
+def draw(console: Console, value: dict[str, Any]) -> None:
+    """The loss on its ruler, then the layers."""
+    ruler = value["ruler"]
+    console.print(Text(f"{render.in_all_units(value['loss_nats'])}: {ZONE_WORDS[value['zone']]}", style="bold"))
+    where = f"{value['tokens']:,} tokens, {value['device']}, {value['dtype']}"
+    console.print(Text(f"± {render.nats(value['stderr_nats'])} over {where}"))
+    rows = [
+        ("chance, ln V", render.in_all_units(ruler["chance_nats"])),
+        ("unigram", render.in_all_units(ruler["unigram_nats"])),
+        ("held-out bigram", render.in_all_units(ruler["bigram_nats"])),
+        ("reference", render.in_all_units(ruler["reference_nats"])),
+    ]
+    console.print(render.table(("ruler", "loss"), rows))
+    if value["skill"] is not None:
+        console.print(Text(f"skill {value['skill']:.2f} (1 − loss ÷ unigram; 0 knows counts only, below is worse)"))
+    keys = ("index", "residual_rms", "attention_share", "mlp_share", "logit_lens_nats", "nonfinite")
+    console.print(render.table(keys, [tuple(render.number(layer[key]) for key in keys) for layer in value["layers"]]))
+    render.sentences(console, [f"{f['tensor']}: {f['message']}" for f in value["findings"]] + value["notes"])
+
+
+def _readable(inputs: Inputs) -> None:
+    if not inputs.readable:
+        raise InputError(
+            f"The window holds id {max_id(inputs.window):,}, and the embedding has {inputs.rows:,} rows.",
+            where=str(inputs.shard.path),
+            fix="The shard was made with another tokenizer: audit it, or pick the checkpoint it belongs to.",
+        )

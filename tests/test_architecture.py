@@ -13,8 +13,9 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 # A part may import from itself and from parts before it.
 ORDER = (
-    *("errors", "progress", "units", "jit", "blas", "case", "results", "settings", "listing", "shards"),
-    *("checkpoints", "demo", "catalogue", "evidence", "model", "hypotheses", "report", "jobs", "ui", "cli", "pages"),
+    *("errors", "extras", "installation", "progress", "units", "jit", "blas", "case", "results", "settings"),
+    *("listing", "shards", "checkpoints", "demo", "catalogue", "places", "evidence", "model", "hypotheses"),
+    *("report", "jobs", "api", "ui", "cli", "pages"),
 )
 
 
@@ -86,7 +87,10 @@ def test_no_module_imports_itself_through_others() -> None:
 @pytest.mark.parametrize(
     ("modules", "forbidden"),
     [
-        ("diag.model.evaluate diag.model.trace diag.hypotheses.suite", "streamlit duckdb pandas plotly typer rich"),
+        (
+            "diag.model.evaluate diag.model.trace diag.hypotheses.suite diag.jobs.tasks diag.api",
+            "streamlit starlette duckdb pandas plotly pyarrow gguf numba typer rich",
+        ),
         (
             "diag.hypotheses.registry diag.evidence.index diag.shards diag.checkpoints diag.jobs.queue",
             "torch streamlit",
@@ -94,6 +98,12 @@ def test_no_module_imports_itself_through_others() -> None:
         ("diag.checkpoints", "torch transformers tokenizers"),
         ("diag.report.markdown", "torch streamlit rich pandas duckdb plotly"),
         ("diag.shards", "torch transformers streamlit pandas duckdb numba pyarrow"),
+        ("diag", "numpy torch typer streamlit"),
+        ("diag.cli.main diag.cli.cases", "numpy torch transformers tokenizers streamlit pandas duckdb"),
+        (
+            "diag.cli.shard diag.cli.checkpoint diag.cli.forward diag.cli.test diag.demo.build",
+            "torch streamlit starlette pandas plotly duckdb pyarrow gguf numba",
+        ),
     ],
 )
 def test_what_a_part_needs(modules: str, forbidden: str) -> None:
@@ -116,11 +126,14 @@ def test_every_hypothesis_and_every_status_is_documented() -> None:
 
 
 def test_every_command_is_in_the_readme() -> None:
-    from diag.cli.app import app
+    from typer.main import get_command
+
+    from diag.cli.main import app
 
     readme = (ROOT / "README.md").read_text()
-    names = [command.name or command.callback.__name__ for command in app.registered_commands if command.callback]
-    assert names and all(f"python -m diag {name}" in readme for name in names)
+    names = set(get_command(app).commands)
+    assert names == {"app", "demo", "shard", "checkpoint", "forward", "test", "evidence", "report"}
+    assert all(f"\n    subrandom {name}" in readme for name in names)
 
 
 def test_every_alarm_key_and_setting_is_documented() -> None:

@@ -138,9 +138,13 @@ def open_inputs(case: Case, resolve: Resolve) -> Inputs:
     """Open everything a case names. Raises InputError for the first thing that cannot be used; reads headers only."""
     checkpoint = open_checkpoint(resolve("checkpoint", case.checkpoint))
     reference = open_checkpoint(resolve("checkpoint", case.reference)) if case.reference else None
+    return join_inputs(case, open_shard(resolve("shard", case.shard)), checkpoint, reference)
+
+
+def join_inputs(case: Case, shard: TokenDataset, checkpoint: Checkpoint, reference: Checkpoint | None) -> Inputs:
+    """The inputs of a case that are open already. InputError where they do not fit together."""
     if reference:
         _same_model(checkpoint, reference, case.reference or "")
-    shard = open_shard(resolve("shard", case.shard))
     longest = checkpoint.config.max_position_embeddings
     if case.window.seq_len > longest:
         raise InputError(

@@ -63,7 +63,7 @@ FORMATS: tuple[Format, ...] = (
 )
 
 
-def open_checkpoint(path: Path) -> Checkpoint:
+def open_checkpoint(path: str | Path) -> Checkpoint:
     """Open a weight file, or a folder that holds one checkpoint. Reads configuration and headers, no tensor.
 
     Errors: InputError of one line: nothing there, a format that is not read, a header that cannot be believed.

@@ -96,7 +96,7 @@ TOKEN_SUFFIXES = frozenset(suffix for row in FORMATS for suffix in row.suffixes)
 TOKEN_MAGICS.update(magic for row in FORMATS for magic in row.magics)
 
 
-def open_shard(path: Path, *, dtype: str | None = None, vocab_size: int | None = None) -> TokenDataset:
+def open_shard(path: str | Path, *, dtype: str | None = None, vocab_size: int | None = None) -> TokenDataset:
     """Open a token file or a folder of them.
 
     dtype (u16, u32, i32, i64) overrides the type of ids where the format does not state one. vocab_size decides where

@@ -1,16 +1,18 @@
 # make app    the dashboard on 127.0.0.1:8501, with the demo; ROOTS="/data/a /data/b" adds folders of yours
 # make test   lint, types and every test, the browser's included
 # make fuzz   100,000 mutated headers for every checkpoint format: about 25 minutes
+# make wheel  build the wheel, install it into empty environments, try it from another folder; PYTHONS names the Pythons
 VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?= python3
 PORT ?= 8501
 ROOTS ?= $(SUBRANDOM_ROOTS)
+PYTHONS ?= $(PYTHON)
 
-.PHONY: app demo test lint types unit fuzz chromium clean
+.PHONY: app demo test lint types unit fuzz wheel chromium clean
 
 app: $(VENV)/.app demo
-	SUBRANDOM_ROOTS="$(ROOTS)" $(BIN)/streamlit run app.py --server.port $(PORT)
+	SUBRANDOM_ROOTS="$(ROOTS)" $(BIN)/python -m diag app --port $(PORT)
 
 demo: $(VENV)/.app
 	$(BIN)/python -m diag demo
@@ -29,6 +31,9 @@ unit: $(VENV)/.dev chromium demo
 
 fuzz: $(VENV)/.dev
 	$(BIN)/python tests/checkpoints/fuzz.py --mutations 100000
+
+wheel: $(VENV)/.dev
+	for python in $(PYTHONS); do bash tests/package/try_wheel.sh $(BIN)/python $$python || exit 1; done
 
 # The browser tests use Debian's Chromium. It is installed where this user may; otherwise the command is named.
 chromium:

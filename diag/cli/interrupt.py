@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
 from types import FrameType
+from typing import NoReturn
 
 from diag.progress import Progress
 
@@ -13,6 +16,14 @@ _seen: list[int] = []
 def install() -> None:
     """Note the signal besides raising KeyboardInterrupt."""
     signal.signal(signal.SIGINT, _interrupted)
+
+
+def leave() -> NoReturn:
+    """Say it, and end this process with 130. Not by sys.exit: CPython ends a process by the signal, whatever its code,
+    once a KeyboardInterrupt has passed through exec() of a string, which dataclasses use while modules are imported."""
+    print("Interrupted; nothing was recorded.", file=sys.stderr, flush=True)
+    sys.stdout.flush()
+    os._exit(130)
 
 
 def checked(progress: Progress) -> Progress:

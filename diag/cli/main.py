@@ -60,8 +60,8 @@ def main() -> None:
             raise
         else:
             code = _refuse(f"{in_words(error)} Set SUBRANDOM_DEBUG=1 for the traceback.")
-    if code == 130:
-        print("Interrupted; nothing was recorded.", file=sys.stderr)
+    if code == 130:  # typer's own code for it too
+        interrupt.leave()
     sys.exit(code if isinstance(code, int) else 0)
 
 

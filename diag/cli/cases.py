@@ -8,7 +8,6 @@ import typer
 
 from diag.cli import options as o
 from diag.cli import render
-from diag.places import Places
 from diag.settings import load_settings
 from diag.units import Claim
 
@@ -40,6 +39,7 @@ def forward(case: o.CaseOptions, *, json: o.Json = False) -> None:
     The loss as loaded, on the ruler, and where the signal goes layer by layer.
     """
     from diag.cli import forward as command
+    from diag.places import Places
 
     places = Places()
     spelled = case.to_case(places)
@@ -65,6 +65,7 @@ def test(
     """
     from diag.cli import test as command
     from diag.hypotheses.registry import select
+    from diag.places import Places
 
     wanted = tuple(ids or ())
     select(wanted)  # an unknown id is refused before anything is opened

@@ -10,14 +10,16 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
 
 import typer
 
 from diag.case import Case, Device, DType, Window
 from diag.errors import InputError
-from diag.places import Places
 from diag.units import Claim, LossUnit
+
+if TYPE_CHECKING:
+    from diag.places import Places
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 CheckpointPath = Annotated[Path, typer.Option("--checkpoint", help="File or folder of the checkpoint in question.")]

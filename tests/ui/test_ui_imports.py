@@ -46,6 +46,6 @@ def test_a_room_imports_from_the_shell_and_the_charts_and_from_no_other_room() -
 
 
 def test_every_page_has_a_room_and_a_row_in_the_table() -> None:
-    rows = re.findall(r'^    "(\w+)": \(', (PROJECT / "diag/ui/shell/main.py").read_text(encoding="utf-8"), re.M)
+    rows = re.findall(r'^    "(\w+)": \(', (PROJECT / "diag/ui/shell/pages.py").read_text(encoding="utf-8"), re.M)
     rooms = {path.name for path in (PROJECT / "diag" / "ui").iterdir() if (path / "view.py").exists()}
     assert set(rows) == rooms == {page.stem for page in PAGES} - {"home"}

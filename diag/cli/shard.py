@@ -13,6 +13,10 @@ from diag.case import Window
 from diag.cli import render
 from diag.errors import InputError
 from diag.progress import Progress
+from diag.report import numbers
+from diag.report.look import look
+from diag.report.sections import Word
+from diag.report.terminal import table
 from diag.results import codec
 from diag.settings import load_settings
 from diag.shards import ShardAudit, TokenDataset, TokenText, audit_shard, compare_shards, open_shard, read_span
@@ -93,13 +97,18 @@ _ELSEWHERE = ("dead", "bigram", "window", "parts", "compare", "span", "longest_r
 
 def draw(console: Console, value: dict[str, Any]) -> None:
     """Verdict, reasons, numbers; then files, window, top ids, comparison and span."""
-    console.print(Text(value["status"], style=render.STYLES.get(value["status"], "bold red")), Text(value["path"]))
+    console.print(Text(value["status"], style=look(value["status"]).ink.terminal), Text(value["path"]))
     render.sentences(console, [r["message"] for r in value["reasons"]])
     render.mapping(console, {k: v for k, v in value.items() if k not in (*_HIDDEN, *_ELSEWHERE)} | _summed(value))
     if value["gate"]:
-        console.print(Text(f"gate: the unigram alone against {value['gate']['below']} nats: {value['gate']['word']}"))
-    rows = [(str(t["id"]), f"{t['count']:,}", f"{t['share']:.2%}", _quoted(t["text"])) for t in value["top"][:10]]
-    console.print(render.table(("id", "count", "share", "text"), rows))
+        gate = value["gate"]
+        says = f"gate: the unigram alone against {gate['below']} nats: {gate['word']}"
+        console.print(Text(says, style=look(gate["word"]).ink.terminal))
+    rows = [
+        (str(top["id"]), numbers.count(top["count"]), numbers.percent(top["share"], 2), _quoted(top["text"]))
+        for top in value["top"][:10]
+    ]
+    console.print(table(("id", "count", "share", "text"), rows, numeric=(0, 1, 2)))
     _files(console, value)
     if value["compare"]:
         _comparison(console, value["compare"])
@@ -119,7 +128,7 @@ def _summed(value: dict[str, Any]) -> dict[str, Any]:
         ranges = ", ".join(f"{r['start']:,} to {r['stop'] - 1:,}" for r in dead["ranges"][:3])
         lines["ids that never occur"] = f"{dead['ids']:,}; longest ranges {ranges}" if ranges else "none"
     if bigram:
-        lines["held-out bigram"] = f"{render.in_all_units(bigram['nats'])}, n = {bigram['scored']:,}"
+        lines["held-out bigram"] = f"{numbers.in_all_units(bigram['nats'])}, n = {bigram['scored']:,}"
     if documents:
         lines["documents"] = (
             f"{documents['documents']:,} by {documents['by']}; tokens: median {documents['median']:,}, "
@@ -140,12 +149,17 @@ def _files(console: Console, value: dict[str, Any]) -> None:
         odd = [p for p in value["parts"] if p["differs"] or p["status"] != "ok"]
         shown = odd[:20] or value["parts"][:5]
         rows = [
-            (p["name"], p["status"], f"{p['tokens']:,}", f"{p['distinct']:,}", f"{p['entropy_bits']:.3f}", _far(p))
+            (p["name"], Word(p["status"]), *map(numbers.count, (p["tokens"], p["distinct"])), _bits(p), _far(p))
             for p in shown
         ]
         console.print(Text(f"{len(shown)} of {len(value['parts'])} files, the conspicuous ones first:"))
-        console.print(render.table(("file", "status", "tokens", "distinct", "entropy, bits", "differs, bits"), rows))
+        names = ("file", "status", "tokens", "distinct", "entropy, bits", "differs, bits")
+        console.print(table(names, rows, numeric=(2, 3, 4)))
     render.sentences(console, [f"left out {Path(bad['path']).name}: {bad['error']}" for bad in value["bad_files"]])
+
+
+def _bits(part: dict[str, Any]) -> str:
+    return numbers.number(part["entropy_bits"])
 
 
 def _far(part: dict[str, Any]) -> str:
@@ -159,7 +173,7 @@ def _comparison(console: Console, value: dict[str, Any]) -> None:
     for title, rows in (("Whole shard", value["rows"]), ("Window of a trainer", value["window_rows"])):
         if rows:
             console.print(Text(title, style="bold"))
-            console.print(render.table(names, [(r["metric"], r["here"], r["there"]) for r in rows]))
+            console.print(table(names, [(r["metric"], r["here"], r["there"]) for r in rows]))
     drift = value["drift"]
     console.print(
         Text(
@@ -168,9 +182,12 @@ def _comparison(console: Console, value: dict[str, Any]) -> None:
         )
     )
     for title, moved in (("Largest gains", drift["gains"]), ("Largest losses", drift["losses"])):
-        rows = [(str(m["id"]), f"{m['share']:.3%}", f"{m['other_share']:.3%}", _quoted(m["text"])) for m in moved]
+        rows = [
+            (str(m["id"]), *(numbers.percent(m[key], 3) for key in ("share", "other_share")), _quoted(m["text"]))
+            for m in moved
+        ]
         console.print(Text(title, style="bold"))
-        console.print(render.table(("id", "share", "share there", "text"), rows[:10]))
+        console.print(table(("id", "share", "share there", "text"), rows[:10], numeric=(0, 1, 2)))
 
 
 def _read(console: Console, span: dict[str, Any]) -> None:

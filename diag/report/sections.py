@@ -100,8 +100,9 @@ def _conclusion(diagnosis: Diagnosis | None, baseline: BaselineResult) -> tuple[
     measurement = f"{loss} ({n}{on})."
     if diagnosis is None:
         return (f"Measured as loaded, nothing changed. {measurement}",)
-    kind, named = diagnosis.conclusion.kind, ", ".join(diagnosis.conclusion.hypotheses)
-    return (Word(kind, f"{named}. {diagnosis.conclusion.text}" if named else diagnosis.conclusion.text), measurement)
+    ids, text = diagnosis.conclusion.hypotheses, diagnosis.conclusion.text
+    named = "" if not ids or text.startswith(ids[0]) else f"{', '.join(ids)}. "
+    return (Word(diagnosis.conclusion.kind, named + text), measurement)
 
 
 def _ruler(found: Loss, claim: Claim | None) -> Table:

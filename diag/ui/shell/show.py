@@ -154,7 +154,7 @@ def permalink(record: Record, settings: Settings, *, report: bool = False) -> No
             )
     if report:
         with st.expander("Copy as Markdown, for a pull request or an issue", icon=":material/content_copy:"):
-            st.code(text, language="markdown", height=320)
+            st.code(text, language=None, height=320)
 
 
 def link(name: str, label: str, query: dict[str, str] | None = None, icon: str = ":material/arrow_forward:") -> None:

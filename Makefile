@@ -6,6 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?= python3
 PORT ?= 8501
+WORKERS ?= 2
 ROOTS ?= $(SUBRANDOM_ROOTS)
 PYTHONS ?= $(PYTHON)
 
@@ -27,7 +28,7 @@ types: $(VENV)/.dev
 	$(BIN)/mypy
 
 unit: $(VENV)/.dev chromium demo
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 
 fuzz: $(VENV)/.dev
 	$(BIN)/python tests/checkpoints/fuzz.py --mutations 100000

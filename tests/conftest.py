@@ -10,6 +10,9 @@ from hypothesis import settings
 
 import diag  # noqa: F401  first: it sets what torch reads once, when it is loaded
 
+if "PYTEST_XDIST_WORKER" in os.environ:  # one worker a core: threads of one would take the core of another
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 

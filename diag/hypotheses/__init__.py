@@ -1,4 +1,4 @@
 """The hypotheses, one file each, and the rules that turn their losses into verdicts.
 
-Nothing is imported here: `registry` is plain data that pages read, `suite` runs it with torch in the worker.
+Nothing is imported here: `registry` is plain data that pages read, `suite` runs it in the worker.
 """

@@ -1,4 +1,5 @@
-"""Run hypotheses on a case: measure, screen, repair, stack, prune, judge. Needs torch; what it returns is data."""
+"""Run hypotheses on a case: measure, screen, repair, stack, prune, judge. What evaluates the edits is handed in, so
+nothing here needs torch."""
 
 from __future__ import annotations
 
@@ -11,10 +12,9 @@ import numpy as np
 from diag.errors import InputError
 from diag.hypotheses.base import Context, Hypothesis
 from diag.hypotheses.gain import Gain, gain, share
-from diag.hypotheses.search import Candidate, Search, combined
+from diag.hypotheses.search import Candidate, Losses, Search, combined
 from diag.hypotheses.verdict import MASKING, Outcome, Trial, VerdictInputs, conclude, judge
 from diag.model.edits.base import Edit
-from diag.model.evaluate import Evaluator
 from diag.progress import Progress
 from diag.results.baseline import BaselineResult
 from diag.results.diagnosis import Diagnosis, Joint, JointRepair
@@ -32,7 +32,7 @@ class Setup:
     measurement. reference_losses: per-sequence losses of a reference that can be used, nats [n].
     """
 
-    evaluator: Evaluator
+    evaluator: Losses
     context: Context
     baseline: BaselineResult
     reference_losses: np.ndarray | None = None

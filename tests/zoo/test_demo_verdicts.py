@@ -14,10 +14,12 @@ from diag.demo.build import DEFAULT_DIR, build_demo
 from diag.hypotheses import suite
 from diag.hypotheses.base import Context
 from diag.hypotheses.registry import ABOUT_CHECKPOINT
+from diag.jobs import tasks
 from diag.jobs.inputs import open_inputs
-from diag.model.build import CheckpointTensors, build
+from diag.model.build import CheckpointTensors
 from diag.model.evaluate import Evaluator
 from diag.model.trace import measure
+from diag.progress import silent
 
 C, OPEN = "confirmed", "inconclusive"
 WITHOUT_REFERENCE = {
@@ -69,19 +71,14 @@ def test_the_broken_corpus_concludes_data_and_everything_else_waits(healthy: Pat
 def test_the_loss_before_and_after_a_full_suite_is_the_same_bit_for_bit(demo: Path, healthy: Path, shard: Path) -> None:
     broken = demo / "checkpoints" / "h4c-norm-plus-one"
     inputs = open_inputs(Case(str(shard), str(broken), str(healthy), WINDOW), lambda kind, name: Path(name))
-    loaded = build(open_checkpoint(broken), device="cpu", dtype="fp32")
-    before = measure(loaded, inputs.window.ids, batch_size=4, lens=False)
+    case = tasks.read(inputs, silent, lens=False)
+    loaded, before = case.model, case.baseline.measurement
+    assert loaded is not None and before is not None
     evaluator = Evaluator(
         loaded, inputs.window.ids, batch_size=4, reference=CheckpointTensors(open_checkpoint(healthy))
     )
-    setup = suite.Setup(
-        evaluator=evaluator,
-        context=Context(inputs.checkpoint, inputs.reference),
-        measured=before,
-        ruler=inputs.ruler(None),
-        null_models=inputs.null_models_nats,
-    )
-    suite.run(setup, ABOUT_CHECKPOINT, lambda fraction, text: None)
+    setup = suite.Setup(evaluator, Context(inputs.checkpoint, inputs.reference), case.baseline)
+    suite.run(setup, ABOUT_CHECKPOINT, silent)
     assert evaluator.forward_passes > 100  # it really ran
     after = measure(loaded, inputs.window.ids, batch_size=4, lens=False)
     assert np.array_equal(before.per_sequence_nats, after.per_sequence_nats)

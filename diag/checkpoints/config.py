@@ -1,4 +1,4 @@
-"""The dimensions of a model, read from a Hugging Face config.json that nobody vouches for."""
+"""The dimensions of a model, read from a Hugging Face config.json, which is not trusted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""JSON from files nobody vouches for: bounded, no duplicate keys, every failure one sentence."""
+"""JSON and text from untrusted files: bounded, no duplicate keys, every failure one sentence."""
 
 from __future__ import annotations
 

@@ -73,7 +73,7 @@ LAYOUT_FALSE_ALARMS = Threshold(0.006, "of right matrices", f"none of 531, a 95 
 ROTARY_LEAD = Threshold(0.25, "of the mean |cosine|", f"a file permuted twice came to 0.24: {_SIGNATURES}")
 ROTARY_ERRORS = Threshold(3.0, "standard errors", "over heads")
 ROTARY_HEADS = Threshold(8, "heads", "fewer give no standard error to rely on")
-HEAD_WIDTH_RATIO = Threshold(1.56, "of the mean |cosine|", "1.66 to 2.26 at the true width, 1.22 to 1.48 at half")
+MIN_SINE_RATIO = Threshold(1.56, "of the mean |cosine|", "1.66 to 2.26 at the true width, 1.22 to 1.48 at half")
 HEAD_WIDTH_BELOW = Threshold(512, "hidden size", "from here on the rule for published models was checked and answers")
 
 # comparing two checkpoints

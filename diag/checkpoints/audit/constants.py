@@ -8,18 +8,6 @@ from diag.checkpoints.audit.facts import CheckpointFacts
 from diag.checkpoints.audit.rule import NOTHING, AuditFinding, AuditRule, Check
 from diag.results.thresholds_checkpoints import EPS_LARGE, EPS_SMALL, PLAIN_THETA, SHORT_CONTEXT
 
-# Bases of the published models of a family (their config.json on the Hugging Face hub). Families not named: unchecked.
-USUAL_THETA: dict[str, tuple[float, ...]] = {
-    "qwen2": (1e6, 1e5, 1e7),
-    "qwen3": (1e6, 5e6, 1e7),
-    "llama": (1e4, 5e5),
-    "mistral": (1e4, 1e6, 1e8, 1e9),
-    "gemma2": (1e4,),
-    "gemma3": (1e6,),
-    "phi3": (1e4,),
-    "olmo2": (5e5,),
-}
-
 LARGE = AuditRule(
     "eps_large",
     "warning",
@@ -55,7 +43,7 @@ def check_constants(facts: CheckpointFacts) -> Iterator[AuditFinding]:
         yield LARGE.finding(eps=config.rms_norm_eps)
     elif config.rms_norm_eps < EPS_SMALL.value:
         yield SMALL.finding(eps=config.rms_norm_eps)
-    usual = USUAL_THETA.get(family.name, ())
+    usual = family.published_theta
     plain = config.rope_theta == PLAIN_THETA.value and config.max_position_embeddings <= SHORT_CONTEXT.value
     if usual and config.rope_theta not in usual and not plain:
         named = " or ".join(f"{theta:,.0f}" for theta in usual)

@@ -46,11 +46,12 @@ class Family:
     told_by: roles of which some layer must have every one for the names alone to mean this family, and told_without:
     patterns of names that it must not have; a family without told_by is only ever declared. Of two families that the
     names could mean, the later row of the table is tried first.
-    markers: roles whose tensors the families it is mistaken for do not have; found in a file stamped as another family,
-    they tell what the file really is. norm_offset: 1 where the norm multiplies by 1 + w. updates: the submodules of a
+    markers: roles that the families it is mistaken for lack: a file that holds them is of this family, even when it is
+    stamped as another. norm_offset: 1 where the norm multiplies by 1 + w. updates: the submodules of a
     block whose outputs are added to the residual stream, attention's and the MLP's. grouped: whether key-value heads
     can be fewer than heads. renamed: keys of config.json that transformers' class spells otherwise; unread: those that
-    it passes over. attention: which of transformers' kernels computes it faithfully.
+    it passes over. attention: which of transformers' kernels computes it faithfully. published_theta: rotary bases of
+    its published models (their config.json on the Hugging Face hub); () where they were not collected.
     """
 
     name: str
@@ -67,6 +68,7 @@ class Family:
     renamed: dict[str, str] = field(default_factory=dict)
     unread: tuple[str, ...] = ()
     attention: Literal["sdpa", "eager"] = "sdpa"
+    published_theta: tuple[float, ...] = ()
 
     @cached_property
     def _patterns(self) -> list[tuple[str, re.Pattern[str]]]:

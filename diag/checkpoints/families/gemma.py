@@ -38,6 +38,7 @@ GEMMA2 = Family(
     renamed={"hidden_act": "hidden_activation"},
     unread=("hidden_act",),
     attention="eager",  # transformers' sdpa has no place for the cap on attention logits
+    published_theta=(1e4,),
 )
 GEMMA3 = Family(
     "gemma3",
@@ -57,4 +58,5 @@ GEMMA3 = Family(
     updates=_UPDATES,
     renamed={"hidden_act": "hidden_activation"},
     unread=("hidden_act",),
+    published_theta=(1e6,),
 )

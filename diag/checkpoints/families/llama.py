@@ -15,6 +15,7 @@ LLAMA = Family(
     ("llama",),
     LLAMA_LIKE | biases("qkvo", if_attention_bias=True),
     told_by=("q", "gate"),
+    published_theta=(1e4, 5e5),
 )
 MISTRAL = Family(
     "mistral",
@@ -22,6 +23,7 @@ MISTRAL = Family(
     ("mistral",),
     LLAMA_LIKE,
     defaults=Defaults(max_position_embeddings=131_072),
+    published_theta=(1e4, 1e6, 1e8, 1e9),
 )
 QWEN2 = Family(
     "qwen2",
@@ -33,6 +35,7 @@ QWEN2 = Family(
     told_without=(ATTENTION + "o_proj.bias",),
     markers=("q_bias",),
     defaults=Defaults(max_position_embeddings=32_768),
+    published_theta=(1e6, 1e5, 1e7),
 )
 QWEN3 = Family(
     "qwen3",
@@ -42,6 +45,7 @@ QWEN3 = Family(
     told_by=("q_norm", "q"),
     markers=("q_norm", "k_norm"),
     defaults=Defaults(max_position_embeddings=32_768, head_dim=128),
+    published_theta=(1e6, 5e6, 1e7),
 )
 PHI3 = Family(
     "phi3",
@@ -58,4 +62,5 @@ PHI3 = Family(
     told_by=("qkv", "gate_up"),
     markers=("qkv", "gate_up"),
     defaults=Defaults(rms_norm_eps=1e-5, max_position_embeddings=4096),
+    published_theta=(1e4,),
 )

@@ -26,4 +26,5 @@ OLMO2 = Family(
     markers=("post_mlp_norm", "q_norm"),
     defaults=Defaults(rms_norm_eps=1e-5),
     updates=("post_attention_layernorm", "post_feedforward_layernorm"),
+    published_theta=(5e5,),
 )

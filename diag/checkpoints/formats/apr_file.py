@@ -1,7 +1,8 @@
 """`.apr` version 2: a header with a CRC, JSON metadata, a packed tensor index, the data, a CRC of everything.
 
-Source: formats.md, "Checkpoints: .apr version 2". Nothing in it is believed because it says so: the row-major flag is
-set by every writer, compression bits by some that compress nothing, and a tensor may have a shape and no bytes.
+Source: aprender, the project that writes it; the layout stands at `Header` and `_entries`. No flag is believed by
+itself: every writer sets the row-major flag, some set compression bits and compress nothing, and a tensor may have a
+shape and no bytes.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What `.apr` metadata and tensor names mean in Hugging Face's terms, as tables. Source: formats.md.
+"""What `.apr` metadata and tensor names mean in Hugging Face's terms, as tables.
 
 Names in a file are Hugging Face's own, or those of GGUF (token_embd, blk.N…) where it was imported from one.
 """

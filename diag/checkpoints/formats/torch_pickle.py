@@ -153,20 +153,20 @@ class _Machine:
             raise Refused("sets the state of an object")
 
     def persistent(self) -> None:
-        told = self.pop()
+        reference = self.pop()
         if (
-            not isinstance(told, tuple)
-            or len(told) < 5
-            or told[0] != "storage"
-            or not isinstance(told[1], Global)
-            or not isinstance(told[2], str)
-            or type(told[4]) is not int
-            or not 0 <= told[4] < 1 << 62
+            not isinstance(reference, tuple)
+            or len(reference) < 5
+            or reference[0] != "storage"
+            or not isinstance(reference[1], Global)
+            or not isinstance(reference[2], str)
+            or type(reference[4]) is not int
+            or not 0 <= reference[4] < 1 << 62
         ):
             raise Refused("refers to something outside that is no storage")
-        if len(told) > 5 and told[5] is not None:
+        if len(reference) > 5 and reference[5] is not None:
             raise Refused("uses a view of a storage, as torch before 0.4 did")
-        self.stack.append(Storage(told[1].name, told[2], told[4]))
+        self.stack.append(Storage(reference[1].name, reference[2], reference[4]))
 
     def stack_global(self) -> None:
         name, module = self.pop(), self.pop()

@@ -11,18 +11,18 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from diag.checkpoints.dtypes import DTYPES, Array
+from diag.checkpoints.dtypes import Array
 from diag.checkpoints.families import Family
 from diag.checkpoints.identify.family import MAX_LAYERS
+from diag.checkpoints.passes.scan import readable
 from diag.checkpoints.reader import Checkpoint
 from diag.checkpoints.signatures.rotary import cosines, sine
-from diag.results.thresholds_checkpoints import HEAD_WIDTH_BELOW, HEAD_WIDTH_RATIO, ROTARY_ERRORS, ROTARY_HEADS
+from diag.results.thresholds_checkpoints import HEAD_WIDTH_BELOW, MIN_SINE_RATIO, ROTARY_ERRORS, ROTARY_HEADS
 
 WIDTHS = (8, 16, 24, 32, 48, 64, 80, 96, 128, 256)
-# The sine term of a pair of rows that is not turned together is √2 of the mean |cosine|: noise. Measured on the trained
-# models of docs/signatures.md: at the true width 1.66 to 2.26, at half of it and below 1.22 to 1.48. Twice the true
-# width reaches the same values (rows of one frequency resemble each other across heads): so the smallest is taken.
-MIN_SINE_RATIO = HEAD_WIDTH_RATIO.value
+# The sine term of a pair of rows that is not turned together is noise, √2 of the mean |cosine|; at the true width it
+# exceeds MIN_SINE_RATIO (measured on the trained models of docs/signatures.md). Twice the true width reaches the same
+# values, because rows of one frequency resemble each other across heads: so the smallest width is taken.
 MOST_ELEMENTS, MOST_READ = 1 << 20, 1 << 22  # of one matrix, of all: 16 MB of float32
 # Where only a part of each head turns, the share of the family's transformers class.
 ROTARY_SHARE = {"gpt_neox": 0.25}
@@ -54,7 +54,7 @@ def _pairs_exceed_noise(layers: list[tuple[Array, Array] | Array], width: int, s
     if len(values) < ROTARY_HEADS.value or not np.isfinite(values).all():
         return False
     error = float(values.std(ddof=1)) / math.sqrt(len(values))
-    return float(values.mean()) > max(MIN_SINE_RATIO, math.sqrt(2) + ROTARY_ERRORS.value * error)
+    return float(values.mean()) > max(MIN_SINE_RATIO.value, math.sqrt(2) + ROTARY_ERRORS.value * error)
 
 
 def _terms(rows: tuple[Array, Array] | Array, width: int, turned: int) -> Array:
@@ -81,7 +81,7 @@ def _queries_and_keys(
     for layer in range(MAX_LAYERS):
         infos = [(checkpoint.tensors.get(family.roles[key].tensor(layer)), (n, hidden)) for key, n in rows.items()]
         found = [i for i, shape in infos if i and i.shape == shape and 0 < i.elements <= MOST_ELEMENTS]
-        if len(found) < len(infos) or any(DTYPES[i.dtype].decode is None for i in found) or read > MOST_READ:
+        if len(found) < len(infos) or not all(readable(i) for i in found) or read > MOST_READ:
             return
         parts = [checkpoint.float32(i.name) for i in found]
         read += sum(part.size for part in parts)

@@ -210,7 +210,8 @@ def direct(info: TensorInfo, compiled: bool) -> bool:
 def pieces(checkpoint: Checkpoint, info: TensorInfo, compiled: bool, key: str = "") -> Iterator[tuple[int, Array]]:
     """(first line, float32 [lines, width], writable and reused by the next piece) over the tensor.
 
-    compiled: whether compiled code may decode it. key: names the buffers, for who reads two tensors side by side."""
+    compiled: whether compiled code may decode it. key: names the buffers, for a caller that reads two tensors side by
+    side."""
     if _in_stretches(info):
         for start in range(0, info.elements, PIECE):
             piece = checkpoint.flat(info.name, start, start + PIECE).reshape(1, -1)

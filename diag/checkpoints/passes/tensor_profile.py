@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from diag.checkpoints.dtypes import DTYPES, Array
+from diag.checkpoints.dtypes import Array
+from diag.checkpoints.passes.scan import readable
 from diag.checkpoints.reader import Checkpoint, TensorInfo
 from diag.errors import InputError
 
@@ -71,7 +72,7 @@ def tensor_profile(checkpoint: Checkpoint, name: str) -> TensorProfile:
     no choice) and 8 bytes a row and a column. InputError when there is none, or it holds no numbers.
     """
     info = checkpoint.info(name)
-    if not info.elements or DTYPES[info.dtype].decode is None:
+    if not readable(info):
         why = "holds no data" if not info.elements else f"is stored as {info.dtype}, which is not read as numbers"
         raise InputError(f"The tensor '{name}' {why}.", where=checkpoint.path.name, fix="Pick another tensor.")
     first = _first_pass(checkpoint, info)
@@ -113,7 +114,7 @@ def sparkline(checkpoint: Checkpoint, name: str, rms: float | None) -> tuple[int
     Cost: about SPARK_SAMPLE elements read in stretches; a tensor of blocks, or with a transform, is decoded whole.
     """
     info = checkpoint.info(name)
-    if not info.elements or DTYPES[info.dtype].decode is None or not rms or not math.isfinite(rms):
+    if not readable(info) or not rms or not math.isfinite(rms):
         return ()
     if not info.streams:
         values = checkpoint.float32(name).ravel()[:: max(1, info.elements // SPARK_SAMPLE)]

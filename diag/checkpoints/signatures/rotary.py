@@ -14,7 +14,8 @@ from typing import Literal
 
 import numpy as np
 
-from diag.checkpoints.dtypes import DTYPES, Array
+from diag.checkpoints.dtypes import Array
+from diag.checkpoints.passes.scan import readable
 from diag.checkpoints.reader import Checkpoint, projections
 from diag.results.thresholds_checkpoints import ROTARY_ERRORS, ROTARY_HEADS, ROTARY_LEAD
 
@@ -52,9 +53,7 @@ def rotary_pairing(checkpoint: Checkpoint) -> RotaryScore | None:
         for q, k in pairs:
             wanted = [(config.num_heads * rows, width), (config.num_kv_heads * rows, width)]
             infos = [checkpoint.info(q), checkpoint.info(k)]
-            if any(DTYPES[info.dtype].decode is None for info in infos):
-                continue
-            if [i.shape for i in infos] == wanted and all(i.elements for i in infos):
+            if [i.shape for i in infos] == wanted and all(readable(i) for i in infos):
                 yield tuple(checkpoint.float32(i.name).reshape(-1, rows, width) for i in infos)  # type: ignore[misc]
 
     return pairing(layers())

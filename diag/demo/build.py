@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from diag.checkpoints import buffer_order
 from diag.demo import corpus, defects, tensors
 from diag.installation import MODEL_DIR
 from diag.progress import Progress, part, silent
@@ -102,9 +103,8 @@ def is_built(directory: Path = DEFAULT_DIR) -> bool:
 def build_demo(directory: Path = DEFAULT_DIR, progress: Progress = silent) -> Demo:
     """Build the workspace if it is missing, stale or incomplete, and describe it.
 
-    Everything is written to a scratch folder first and the
-    stamp comes last, so an interrupted build is not taken for a finished one. A second builder waits for the first.
-    Files in `directory` that the demo does not own are left alone.
+    Everything is written to a scratch folder first and the stamp comes last, so an interrupted build is not taken for a
+    finished one. A second builder waits for the first. Files in `directory` that the demo does not own are left alone.
     """
     demo = describe_demo(directory)
     digest = inputs_digest()
@@ -123,7 +123,7 @@ def build_demo(directory: Path = DEFAULT_DIR, progress: Progress = silent) -> De
 def inputs_digest() -> str:
     """sha256 over the interpreter, the shipped model files and the code that builds the demo. About 10 ms."""
     total = hashlib.sha256(f"{platform.python_implementation()} {sys.version}".encode())
-    sources = [Path(module.__file__ or "") for module in (corpus, defects, tensors)] + [Path(__file__)]
+    sources = [Path(module.__file__ or "") for module in (corpus, defects, tensors, buffer_order)] + [Path(__file__)]
     for path in [MODEL_DIR / name for name in MODEL_FILES] + sources:
         try:
             total.update(hashlib.sha256(path.read_bytes()).digest())

@@ -44,8 +44,8 @@ def forward(case: o.CaseOptions, *, json: o.Json = False) -> None:
     places = Places()
     spelled = case.to_case(places)
     with render.progress("Measuring", quiet=json) as progress:
-        result = command.run(spelled, places, progress)
-    render.show(result, command.draw, json)
+        found = command.run(spelled, places, progress)
+    render.answer(found, json)
 
 
 def test(
@@ -74,9 +74,9 @@ def test(
     claim = None if claimed_loss is None else Claim(claimed_loss, claimed_unit)
     spelled = case.to_case(places, claim=claim, gate_below=gate_below)
     with render.progress("Testing", quiet=json) as progress:
-        result = command.run(spelled, wanted, places, evidence or load_settings().evidence_dir, progress)
-    render.show(result, command.draw, json)
-    if gate and fails(result):
+        found = command.run(spelled, wanted, places, evidence or load_settings().evidence_dir, progress)
+    render.answer(found, json)
+    if gate and fails(found.value):
         raise typer.Exit(1)
 
 

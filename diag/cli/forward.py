@@ -1,32 +1,30 @@
-"""The `forward` command: the loss as loaded, and how a terminal shows it."""
+"""The `forward` command: the loss as loaded, on its ruler."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from rich.console import Console
-from rich.text import Text
-
 from diag.case import Case
-from diag.cli import render
+from diag.cli.render import Answer
 from diag.errors import InputError
 from diag.jobs.inputs import Inputs, open_inputs
 from diag.places import Places
 from diag.progress import Progress
+from diag.report.sections import of_result
 from diag.results import codec
 from diag.results.baseline import BaselineResult
-from diag.results.ruler import ZONE_WORDS
 from diag.shards import max_id
 from diag.units import bits, perplexity
 
 
-def run(case: Case, places: Places, progress: Progress) -> dict[str, Any]:
-    """`forward --json`. Raises InputError when the window holds ids that the checkpoint has no row for."""
+def run(case: Case, places: Places, progress: Progress) -> Answer:
+    """The loss as loaded. Raises InputError when the window holds ids that the checkpoint has no row for."""
     inputs = open_inputs(case, places.resolve)
     _readable(inputs)
     from diag.jobs import tasks  # torch: seconds, and only once the input is known to be usable
 
-    return to_json(tasks.read(inputs, progress).baseline)
+    baseline = tasks.read(inputs, progress).baseline
+    return Answer(to_json(baseline), of_result(baseline))
 
 
 def to_json(baseline: BaselineResult) -> dict[str, Any]:
@@ -69,26 +67,6 @@ def to_json(baseline: BaselineResult) -> dict[str, Any]:
         }
     )
     return found
-
-
-def draw(console: Console, value: dict[str, Any]) -> None:
-    """The loss on its ruler, then the layers."""
-    ruler = value["ruler"]
-    console.print(Text(f"{render.in_all_units(value['loss_nats'])}: {ZONE_WORDS[value['zone']]}", style="bold"))
-    where = f"{value['tokens']:,} tokens, {value['device']}, {value['dtype']}"
-    console.print(Text(f"± {render.nats(value['stderr_nats'])} over {where}"))
-    rows = [
-        ("chance, ln V", render.in_all_units(ruler["chance_nats"])),
-        ("unigram", render.in_all_units(ruler["unigram_nats"])),
-        ("held-out bigram", render.in_all_units(ruler["bigram_nats"])),
-        ("reference", render.in_all_units(ruler["reference_nats"])),
-    ]
-    console.print(render.table(("ruler", "loss"), rows))
-    if value["skill"] is not None:
-        console.print(Text(f"skill {value['skill']:.2f} (1 − loss ÷ unigram; 0 knows counts only, below is worse)"))
-    keys = ("index", "residual_rms", "attention_share", "mlp_share", "logit_lens_nats", "nonfinite")
-    console.print(render.table(keys, [tuple(render.number(layer[key]) for key in keys) for layer in value["layers"]]))
-    render.sentences(console, [f"{f['tensor']}: {f['message']}" for f in value["findings"]] + value["notes"])
 
 
 def _readable(inputs: Inputs) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from rich.console import Console
@@ -16,10 +17,17 @@ from rich.text import Text
 from diag.cli import interrupt
 from diag.errors import one_line
 from diag.progress import Progress, silent
+from diag.report import numbers, terminal
+from diag.report.sections import Section
 from diag.results import codec
-from diag.units import bits, perplexity
 
-STYLES = {"confirmed": "bold red", "contributing": "yellow", "refuted": "green", "ok": "green", "error": "bold red"}
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command found about a case: the object of --json, and the sections that a terminal draws."""
+
+    value: dict[str, Any]
+    sections: tuple[Section, ...]
 
 
 class _Console(Console):
@@ -36,6 +44,11 @@ def show(value: dict[str, Any], draw: Callable[[Console, dict[str, Any]], None],
         sys.stdout.write(codec.dumps(value) + "\n")
     else:
         draw(_Console(highlight=False), value)
+
+
+def answer(found: Answer, as_json: bool) -> None:
+    """Print the JSON, or draw the sections."""
+    show(found.value, lambda console, _: terminal.draw(console, found.sections), as_json)
 
 
 @contextmanager
@@ -61,28 +74,12 @@ def progress(title: str, *, quiet: bool) -> Iterator[Progress]:
         yield interrupt.checked(say)
 
 
-def nats(value: Any) -> str:
-    """A loss with its unit."""
-    number = codec.number(value)
-    return "none" if number is None else f"{number:.4f} nats"
-
-
-def in_all_units(value: Any) -> str:
-    """A loss in nats, bits and perplexity."""
-    number = codec.number(value)
-    return (
-        "none"
-        if number is None
-        else f"{number:.4f} nats = {bits(number):.4f} bits, perplexity {perplexity(number):,.1f}"
-    )
-
-
 def mapping(console: Console, value: dict[str, Any]) -> None:
     """Keys and values, one a line."""
-    table = Table(show_header=False, box=None, pad_edge=False)
+    drawn = Table(show_header=False, box=None, pad_edge=False)
     for key, item in value.items():
-        table.add_row(Text(key.replace("_", " "), style="bold"), Text(one_line(short(item))))
-    console.print(table)
+        drawn.add_row(Text(key.replace("_", " "), style="bold"), Text(one_line(numbers.value(item))))
+    console.print(drawn)
 
 
 def demo(console: Console, value: dict[str, Any]) -> None:
@@ -92,29 +89,10 @@ def demo(console: Console, value: dict[str, Any]) -> None:
         (c["name"], ", ".join(c["planted"]) or "nothing: healthy", c["checkpoint"], c["reference"] or "")
         for c in value["cases"]
     ]
-    console.print(table(("case", "planted", "checkpoint", "reference"), rows))
-
-
-def table(names: tuple[str, ...], rows: Sequence[tuple[str, ...]], limit: int = 160) -> Table:
-    """Literal cells of at most `limit` characters under plain heads."""
-    drawn = Table(*names, box=None, pad_edge=False)
-    for row in rows:
-        drawn.add_row(*(Text(one_line(str(cell), limit)) for cell in row))
-    return drawn
+    console.print(terminal.table(("case", "planted", "checkpoint", "reference"), rows))
 
 
 def sentences(console: Console, lines: list[str]) -> None:
     """One bullet each."""
     for sentence in lines:
         console.print(Text(f"• {sentence}"))
-
-
-def number(value: Any) -> str:
-    """Four digits; nothing for none."""
-    known = codec.number(value)
-    return "" if known is None else f"{known:.4g}"
-
-
-def short(value: Any) -> str:
-    """A value of any kind on one line."""
-    return f"{value:.6g}" if isinstance(value, float) else f"{value:,}" if type(value) is int else str(value)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -145,6 +146,17 @@ def test_test_writes_a_record_that_report_and_search_find(demo: Path, shard: Pat
     assert "H4A" in report and f"{value['loss_nats']:.3f}" in report
     found = json.loads(run("evidence", "search", "confirmed", "--json", env=env).stdout)
     assert any(value["record"]["id"] in hit["path"] for hit in found["hits"])
+
+
+def test_the_terminal_draws_what_the_report_says(demo: Path, shard: Path, tmp_path: Path) -> None:
+    broken, env = demo / "checkpoints" / "h4a-random-head", {"SUBRANDOM_EVIDENCE": str(tmp_path), "COLUMNS": "250"}
+    shown = run("test", "H4A", "--checkpoint", broken, "--shard", shard, *SMALL, env=env).stdout
+    found = re.search(r"^record ([0-9a-f]{16})  (.*)$", shown, re.M)
+    assert found and Path(found[2]).is_file()
+    report = run("report", found[1], env=env).stdout
+    for words in ("◆ Explained: H4A explains it: ", "● H4A confirmed: ", "✕ tied diverged", "of the excess."):
+        assert words in shown and words in report, words
+    assert "head := embedding" in shown and "chance, ln of the embedding rows" in shown
 
 
 def test_ids_beyond_the_rows_conclude_data_and_forward_refuses_them(healthy: Path, tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ _FROM = {"file": "", "inferred": " (inferred from names and shapes)", "default":
 
 
 @dataclass(frozen=True)
-class Request:
+class CheckpointOptions:
     """What the options ask for; see the command's help."""
 
     path: Path
@@ -33,7 +33,7 @@ class Request:
     verify: bool
 
 
-def run(request: Request, progress: Progress) -> dict[str, Any]:
+def run(request: CheckpointOptions, progress: Progress) -> dict[str, Any]:
     """`checkpoint --json`."""
     opened = open_checkpoint(request.path)
     other = open_checkpoint(request.compare) if request.compare else None

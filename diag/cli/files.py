@@ -53,7 +53,7 @@ def shard(
     """
     from diag.cli import shard as command
 
-    request = command.Request(
+    request = command.ShardOptions(
         path=path,
         vocab_size=vocab_size,
         tokenizer=tokenizer,
@@ -87,5 +87,5 @@ def checkpoint(
     from diag.cli import checkpoint as command
 
     with render.progress("Reading tensors", quiet=json) as progress:
-        result = command.run(command.Request(path, compare, tensors, verify), progress)
+        result = command.run(command.CheckpointOptions(path, compare, tensors, verify), progress)
     render.show(result, command.draw, json)

@@ -24,7 +24,7 @@ from diag.shards.span import DEFAULT_SPAN
 
 
 @dataclass(frozen=True)
-class Request:
+class ShardOptions:
     """What the options ask for; see the command's help."""
 
     path: Path
@@ -41,7 +41,7 @@ class Request:
     cache: bool
 
 
-def run(request: Request, progress: Progress) -> dict[str, Any]:
+def run(request: ShardOptions, progress: Progress) -> dict[str, Any]:
     """`shard --json`."""
     text = TokenText.open(request.tokenizer) if request.tokenizer else None
     size = request.vocab_size or (text.vocab_size_with_added if text else None)
@@ -62,7 +62,7 @@ def run(request: Request, progress: Progress) -> dict[str, Any]:
     return result
 
 
-def _audit(shard: TokenDataset, text: TokenText | None, request: Request, progress: Progress) -> ShardAudit:
+def _audit(shard: TokenDataset, text: TokenText | None, request: ShardOptions, progress: Progress) -> ShardAudit:
     return audit_shard(
         shard,
         vocab_size=request.vocab_size,

@@ -130,7 +130,7 @@ def record_of(result: object, kind: str = "test", **changes: object) -> Record:
     """A record of `result`."""
     values: dict[str, object] = {
         "environment": {"device": "cpu", "dtype": "fp32", "versions": {"torch": "2.13.0"}},
-        "thresholds": {"material_se": {"value": 3.0, "source": "product.md, Verdicts"}},
+        "thresholds": {"material_se": {"value": 3.0, "source": "docs/verdicts.md"}},
         "created": "2026-05-18T09:30:00Z",
     }
     case = Case("demo/shards/healthy", "demo/checkpoints/tied", claim=Claim(19.8), gate_below=9.38)

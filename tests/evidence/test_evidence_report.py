@@ -52,7 +52,7 @@ def test_it_says_how_to_reproduce(record: Record) -> None:
     text = report_markdown(record, None)
     assert "python -m diag test --checkpoint demo/checkpoints/tied --shard demo/shards/healthy --batches 16" in text
     assert "--claimed-loss 19.8 --claimed-unit nats --gate-below 9.38" in text
-    assert "bb22" in text and "cc33" in text and "2.13.0" in text and "product.md, Verdicts" in text
+    assert "bb22" in text and "cc33" in text and "2.13.0" in text and "docs/verdicts.md" in text
 
 
 def test_without_an_address_it_says_who_can_open_the_link(record: Record) -> None:

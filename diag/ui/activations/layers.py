@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from diag.hypotheses.h4d_residual import DROWNING, NO_UPDATE
+from diag.report import numbers
 from diag.results.baseline import LayerProbe
 
 DEPARTS = 3.0  # times the reference's norm, or as many times below it
@@ -38,11 +39,14 @@ def oddities(probe: LayerProbe, reference: LayerProbe | None = None) -> list[str
     if probe.nonfinite:
         return [f"{probe.nonfinite:,} values of its stream are NaN or infinite"]
     found = []
+    nothing, much = numbers.figure(NO_UPDATE), numbers.figure(DROWNING)
     for part, share in (("attention", probe.attention_share), ("MLP", probe.mlp_share)):
         if share < NO_UPDATE:
-            found.append(f"its {part} adds nothing to the stream (share {share:.2g}, threshold {NO_UPDATE:g})")
+            found.append(
+                f"its {part} adds nothing to the stream (share {numbers.figure(share, 2)}, threshold {nothing})"
+            )
         elif share > DROWNING:
-            found.append(f"its {part} drowns the stream (share {share:.3g}, threshold {DROWNING:g})")
+            found.append(f"its {part} drowns the stream (share {numbers.figure(share, 3)}, threshold {much})")
     if reference is None or reference.nonfinite:
         return found
     for part, value, theirs in (
@@ -52,7 +56,7 @@ def oddities(probe: LayerProbe, reference: LayerProbe | None = None) -> list[str
     ):
         ratio = value / theirs if theirs > 0 else math.nan
         if ratio > 0 and not 1 / DEPARTS <= ratio <= DEPARTS:
-            found.append(f"its {part} is {ratio:.3g} × the reference's (threshold {DEPARTS:g} ×)")
+            found.append(f"its {part} is {numbers.figure(ratio, 3)} × the reference's (threshold {DEPARTS:g} ×)")
     return found
 
 

@@ -90,7 +90,7 @@ def test(
     """
     from diag.hypotheses.registry import select
 
-    wanted = tuple(ids)
+    wanted = (ids,) if isinstance(ids, str) else tuple(ids)
     select(wanted)  # an unknown id is refused before anything is opened
     inputs = _inputs(
         checkpoint,

@@ -71,8 +71,10 @@ def to_json(baseline: BaselineResult) -> dict[str, Any]:
 
 def _readable(inputs: Inputs) -> None:
     if not inputs.readable:
+        lowest = int(inputs.window.ids.min())
+        wrong = lowest if lowest < 0 else max_id(inputs.window)
         raise InputError(
-            f"The window holds id {max_id(inputs.window):,}, and the embedding has {inputs.rows:,} rows.",
+            f"The window holds id {wrong:,}, and the embedding has {inputs.rows:,} rows.",
             where=str(inputs.shard.path),
             fix="The shard was made with another tokenizer: audit it, or pick the checkpoint it belongs to.",
         )

@@ -1,1 +1,1 @@
-"""Evidence: records out, evidence in, the DuckDB index over both, and reports. No torch, no Streamlit."""
+"""Evidence: records out, evidence in, the DuckDB index over both. No torch, no Streamlit."""

@@ -18,7 +18,7 @@ WORDS = {
 def signature(context: Context) -> Signature:
     """Matrices that resemble the others in the other order only, and a head that is the embedding in another order."""
     suspicious = tuple(score.tensor for score in context.layout if score.suspicious)
-    if context.tie.status == "reinterpreted_copy":
+    if context.tie.order:  # proven by every byte; swapped bytes of each element are no layout
         head = context.head
         others = tuple(name for name in suspicious if name != head)
         also = f" {len(others)} other matrices fit better in the other order." if others else ""
@@ -51,7 +51,7 @@ def repairs(context: Context, signature: Signature) -> list[Repair]:
     1.0, and that happened to 0 of 850 misread matrices (docs/signatures.md). A group with a matrix that no score
     decides is tried in both orders.
     """
-    decided = _decided(context)
+    decided = _decided(context) | {name: BufferOrder(order) for name, order in signature.orders.items()}
 
     def offered(name: str) -> tuple[BufferOrder, ...]:
         return other_orders(context.checkpoint.tensors[name].shape)
@@ -96,7 +96,7 @@ def _decided(context: Context) -> dict[str, BufferOrder]:
     """The order of every matrix that leaves no doubt: by its score, or that of a head by the embedding's bytes."""
     found = {score.tensor: order for score in context.layout if (order := score.decided)}
     if context.tie.order:
-        found.setdefault(context.head, context.tie.order)
+        found[context.head] = context.tie.order  # bytes prove more than a score
     return found
 
 

@@ -86,7 +86,8 @@ def test(inputs: Inputs, ids: tuple[str, ...], progress: Progress) -> Diagnosis:
     about_data = h0_data.finding(inputs.audit)
     before = (about_data,) if not ids or DATA in ids else ()
     if about_data.status == "confirmed" or loaded.model is None:
-        return _blocked_by_data(loaded, about_data, before, tuple(h.id for h in hypotheses))
+        blocked = _blocked_by_data(loaded, about_data, before, tuple(h.id for h in hypotheses))
+        return replace(blocked, seconds=time.perf_counter() - started)
     measured, theirs = loaded.baseline.measurement, loaded.baseline.reference
     assert measured is not None
     context = Context(inputs.checkpoint, inputs.reference, measured.layers)
@@ -142,7 +143,6 @@ def _blocked_by_data(loaded: Loaded, data: Finding, before: tuple[Finding, ...],
         findings=(*before, *waiting),
         joint=None,
         conclusion=Conclusion("data", (DATA,), text),
-        seconds=loaded.baseline.seconds,
         forward_passes=loaded.baseline.forward_passes,
     )
 

@@ -16,7 +16,8 @@ def case_id(inputs: Mapping[str, Any], window: Window) -> str:
     """16 hex digits for the shard, the window, the checkpoint and the reference of a case, by their fingerprints.
 
     inputs: by role, an object with `fingerprint` and `name`, or None for no reference. The same bytes are one case
-    under any name, on any machine. An input without a fingerprint, as in the first records, goes by its name.
+    under any name, on any machine. An input without a fingerprint, as in the first records, goes by its name, and so
+    its records stand apart from those of files that are here.
     """
     parts = [_content_of(inputs.get(role)) for role in ROLES]
     return hashlib.sha256(codec.canonical([str(window), *parts])).hexdigest()[:16]

@@ -26,7 +26,7 @@ def result_of_v1(kind: str, result: Any) -> Any:
     reading = result.get("reading")
     kept = {key: value for key, value in result.items() if key not in _COPIED}
     baseline = _baseline(reading) if isinstance(reading, Mapping) else _from_diagnosis(result)
-    known = set(baseline.get("notes") or ())
+    known = _list(baseline.get("notes"))
     kept["notes"] = [note for note in _list(result.get("notes")) if note not in known]
     return kept | {"baseline": baseline}
 

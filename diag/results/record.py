@@ -22,6 +22,7 @@ from diag.results.ruler import Loss
 SCHEMA = "subrandom-record-v2"
 OLDER = {"subrandom-record-v1": result_of_v1}
 MAX_RECORD_BYTES = 16 * 1024 * 1024
+MAX_DIGITS = 24
 RecordKind = Literal["test", "measure"]
 RESULT_TYPES: dict[str, type[Diagnosis] | type[BaselineResult]] = {"test": Diagnosis, "measure": BaselineResult}
 GET_ORIGINAL = "Ask its author for the original file, or run the case again."
@@ -131,7 +132,7 @@ def import_record(data: bytes, where: str = "the record file") -> Record:
     if len(data) > MAX_RECORD_BYTES:
         raise InputError("The file is larger than 16 MiB.", where=where, fix=GET_ORIGINAL)
     try:
-        parsed = json.loads(data, object_pairs_hook=_no_repeats, parse_constant=_refuse)
+        parsed = json.loads(data, object_pairs_hook=_no_repeats, parse_constant=_refuse, parse_int=_bounded)
     except (ValueError, RecursionError):
         raise InputError("This is no JSON that Subrandom wrote.", where=where, fix=GET_ORIGINAL) from None
     if not isinstance(parsed, dict):
@@ -196,6 +197,8 @@ def _check_inputs(inputs: Any, where: str) -> None:
             continue
         if not isinstance(part, dict) or not isinstance(part.get("name"), str):
             raise InputError(f"inputs.{name} has no name.", where=where, fix=GET_ORIGINAL)
+        if not isinstance(part.get("fingerprint", ""), str):
+            raise InputError(f"inputs.{name} has no usable fingerprint.", where=where, fix=GET_ORIGINAL)
 
 
 def _clean(value: Any) -> Any:
@@ -213,6 +216,13 @@ def _no_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(dict(pairs)) != len(pairs):
         raise ValueError("a key occurs twice")
     return dict(pairs)
+
+
+def _bounded(digits: str) -> int:
+    """A whole number that every reader of a record can turn into a float and a sentence."""
+    if len(digits) > MAX_DIGITS:
+        raise ValueError("a number of too many digits")
+    return int(digits)
 
 
 def _refuse(constant: str) -> Any:

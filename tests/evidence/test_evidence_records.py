@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from diag.case import Case, Window
 from diag.errors import InputError
+from diag.evidence.index import sync
 from diag.evidence.records import Record, import_record, read_record, record_path, write_record
 from diag.report.markdown import report_markdown
 from diag.results.codec import canonical, plain
@@ -92,6 +93,26 @@ def test_a_diagnosis_of_version_1_without_its_reading_has_the_numbers_it_copied(
     record = import_record(json.dumps(content).encode())
     assert record.loss.nats == old["result"]["loss_nats"] and record.loss.ruler.bigram_nats is None
     assert record.baseline.data.status == "unknown" and "## Checks" not in report_markdown(record)
+
+
+@pytest.mark.parametrize("notes", [[{}], 5, "text", [["a"]], None])
+def test_notes_of_a_foreign_record_of_version_1_are_refused_or_left_out(notes: object, tmp_path: Path) -> None:
+    old = json.loads((V1 / "9730f4d1078fa725.json").read_bytes())
+    del old["id"]
+    old["result"]["notes"] = old["result"]["reading"]["notes"] = notes
+    data = json.dumps({"id": hashlib.sha256(canonical(old)).hexdigest()[:16], **old}).encode()
+    try:
+        assert import_record(data).notes == ()
+    except InputError as error:
+        assert "does not fit here" in str(error)
+    (tmp_path / "records").mkdir()
+    (tmp_path / "records" / "0123456789abcdef.json").write_bytes(data)
+    sync([tmp_path], tmp_path / "index.duckdb")  # whatever a file holds, the index goes on
+
+
+def test_a_number_that_no_float_holds_is_refused(record: Record) -> None:
+    with pytest.raises(InputError, match="no JSON"):
+        import_record(_forged(record, cost={"peak_memory_bytes": 10**400}))
 
 
 def test_the_same_files_are_one_case_under_any_name(record: Record) -> None:
@@ -187,6 +208,7 @@ def test_an_honest_import_is_accepted(tmp_path: Path, record: Record) -> None:
         ({"result": []}, "does not fit"),
         ({"inputs": {"shard": {"name": 3}}}, "no name"),
         ({"inputs": "x"}, "no name"),
+        ({"inputs": {"shard": {"name": "a", "fingerprint": 5}}}, "fingerprint"),
         ({"case": {"shard": "a"}}, "no checkpoint"),
         ({"case": {"shard": "a", "checkpoint": "b", "window": "9x9"}}, "no window"),
         ({"cost": None}, "Keys missing"),

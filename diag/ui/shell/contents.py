@@ -15,6 +15,9 @@ from diag.errors import InputError
 from diag.results.case_id import case_id
 from diag.shards import open_shard
 
+# An entry counts an index beside the ids, and a file that could not be used; a record counts neither.
+BESIDE_SHARE, BESIDE_BYTES = 1.1, 1 << 20
+
 ENTRY_KEYS: dict[str, Kind] = {"shard": "shard", "checkpoint": "checkpoint", "reference": "checkpoint"}
 
 Place = tuple[str, str]
@@ -47,7 +50,7 @@ def case_id_of(case: Case, found: Catalogue) -> str | None:
 def entry_of(kind: Kind, recorded: Mapping[str, Any], found: Catalogue) -> Entry | None:
     """The entry that holds what a record names, under whatever name; None when it is not on this machine.
 
-    Only entries that can be it are read: the one of the same name, then those of the same size.
+    Only entries that can be it are read: the one of the same name, then those of about its size.
     """
     wanted = recorded.get("fingerprint")
     for entry in _candidates(kind, recorded, found):
@@ -63,13 +66,14 @@ def _candidates(kind: Kind, recorded: Mapping[str, Any], found: Catalogue) -> It
     name, size = str(recorded.get("name")), recorded.get("bytes")
     entries = found.of(kind)
     yield from (entry for entry in entries if entry.id == name)
-    # The first records did not keep a size: then the last part of the name has to agree.
-    yield from (
-        entry
-        for entry in entries
-        if entry.id != name
-        and (entry.bytes == size if size is not None else entry.id.rpartition("/")[2] == name.rpartition("/")[2])
-    )
+    yield from (entry for entry in entries if entry.id != name and _can_be(entry, name, size))
+
+
+def _can_be(entry: Entry, name: str, size: object) -> bool:
+    """By size. The first records did not keep it: then the last part of the name has to agree."""
+    if isinstance(size, int):
+        return size <= entry.bytes <= BESIDE_SHARE * size + BESIDE_BYTES
+    return entry.id.rpartition("/")[2] == name.rpartition("/")[2]
 
 
 @st.cache_data(max_entries=1024, show_spinner="Reading the files that records are compared with …")

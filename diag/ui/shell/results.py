@@ -54,6 +54,8 @@ def results(chosen: Selection) -> Results:
     if case is None or not chosen.runnable or not (rows := knowledge.record_rows(chosen.settings)):
         return Results()
     id = contents.case_id_of(case, chosen.catalogue)
+    if id is None:  # a file that cannot be read is said where it is read
+        return Results()
     mine = [row for row in rows if row.case_id == id and (row.kind == "measure" or _claim(row) == case.claim)]
     records = []
     for row in mine[:MAX_RECORDS]:

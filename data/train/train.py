@@ -21,9 +21,7 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import save_file
 from torch import Tensor
-from transformers import Qwen2Config, Qwen2ForCausalLM
-
-SEQ_LENGTHS = (512, 512, 512, 1024)  # by step: mostly the tool's default window, and every position gets trained
+from transformers import PreTrainedModel, Qwen2Config, Qwen2ForCausalLM
 
 CONFIG_KEYS = frozenset(  # of Qwen2Config, the ones that say something about this model
     {"attention_dropout", "bos_token_id", "eos_token_id", "hidden_act", "hidden_size", "initializer_range"}
@@ -35,10 +33,12 @@ CONFIG_KEYS = frozenset(  # of Qwen2Config, the ones that say something about th
 
 @dataclass(frozen=True)
 class Recipe:
-    """Hyperparameters. Steps count optimiser updates; `batch_tokens` are predicted tokens per update."""
+    """Hyperparameters. Steps count optimiser updates; `batch_tokens` are predicted tokens per update; the steps take
+    `seq_lengths` in turn: mostly the tool's default window, and every position gets trained."""
 
     steps: int = 6000
     batch_tokens: int = 65_536
+    seq_lengths: tuple[int, ...] = (512, 512, 512, 1024)
     peak_lr: float = 3e-3
     final_lr: float = 1e-5
     warmup: int = 200
@@ -78,7 +78,7 @@ def batches(tokens: Tensor, recipe: Recipe) -> Iterator[Tensor]:
     generator = torch.Generator(device="cpu").manual_seed(recipe.seed)
     step = 0
     while True:
-        seq = SEQ_LENGTHS[step % len(SEQ_LENGTHS)]
+        seq = recipe.seq_lengths[step % len(recipe.seq_lengths)]
         count = max(1, recipe.batch_tokens // seq)
         starts = torch.randint(0, len(tokens) - seq - 1, (count,), generator=generator).to(tokens.device)
         yield tokens[starts[:, None] + torch.arange(seq + 1, device=tokens.device)].long()
@@ -91,7 +91,7 @@ def windows(tokens: Tensor, seq: int, most: int) -> Tensor:
     return tokens[: count * (seq + 1)].view(count, seq + 1).long()
 
 
-def loss_of(model: Qwen2ForCausalLM, ids: Tensor, autocast: AbstractContextManager) -> Tensor:
+def loss_of(model: PreTrainedModel, ids: Tensor, autocast: AbstractContextManager) -> Tensor:
     """Mean cross-entropy in nats over ids [batch, seq + 1]; float32 softmax."""
     with autocast:
         logits = model(input_ids=ids[:, :-1], use_cache=False).logits  # [batch, seq, vocab]
@@ -99,7 +99,7 @@ def loss_of(model: Qwen2ForCausalLM, ids: Tensor, autocast: AbstractContextManag
 
 
 @torch.no_grad()
-def evaluate(model: Qwen2ForCausalLM, ids: Tensor, autocast: AbstractContextManager) -> float:
+def evaluate(model: PreTrainedModel, ids: Tensor, autocast: AbstractContextManager) -> float:
     """Nats a token over the windows, 16 windows at a time; equal lengths, so the mean of means is the mean."""
     total = 0.0
     for part in ids.split(16):
@@ -158,32 +158,30 @@ def main() -> None:
     train(args.data, args.out, recipe, torch.device(args.device), args.evaluations)
 
 
-def train(data: Path, out: Path, recipe: Recipe, device: torch.device, evaluations: int) -> None:
-    account = json.loads((data / "prepare.json").read_text(encoding="utf-8"))
-    # int32 on the device: 100 MB for 25 M tokens, and torch cannot index by uint16.
-    tokens = {
+def load(data: Path, device: torch.device) -> dict[str, Tensor]:
+    """The ids of train, val and stdlib. int32 on the device: 100 MB for 25 M ids, and torch cannot index by uint16."""
+    return {
         name: torch.from_numpy(np.fromfile(data / f"{name}.bin", dtype="<u2").astype(np.int32)).to(device)
         for name in ("train", "val", "stdlib")
     }
-    held_out = {"val": windows(tokens["val"], 512, 128), "stdlib": windows(tokens["stdlib"], 512, 64)}
 
-    torch.manual_seed(recipe.seed)
-    torch.backends.cuda.matmul.allow_tf32 = True
-    config = model_config(account["vocab_size"], account["separator"])
-    config._attn_implementation = "sdpa"
-    model = Qwen2ForCausalLM(config)
-    torch.nn.Module.to(model, device)
+
+def fit(
+    model: PreTrainedModel, tokens: Tensor, held_out: dict[str, Tensor], recipe: Recipe, *, evaluations: int
+) -> list[dict[str, float]]:
+    """Train `model` in place on `tokens`, where both are, and return its loss curve, which is printed on the way."""
+    device = tokens.device
     autocast = torch.autocast(device.type, dtype=torch.bfloat16)
-    cuda = device.type == "cuda"
     optimizer = torch.optim.AdamW(
-        parameter_groups(model, recipe.weight_decay), lr=recipe.peak_lr, betas=recipe.betas, eps=1e-9, fused=cuda
+        parameter_groups(model, recipe.weight_decay),
+        lr=recipe.peak_lr,
+        betas=recipe.betas,
+        eps=1e-9,
+        fused=device.type == "cuda",
     )
-    parameters = sum(p.numel() for p in model.parameters())
-    print(f"{parameters} parameters, {len(tokens['train'])} training tokens, {device}", flush=True)
-
     curve: list[dict[str, float]] = []
     started = time.monotonic()
-    source = batches(tokens["train"], recipe)
+    source = batches(tokens, recipe)
     running = torch.zeros((), device=device)
     since = step = 0
     done = 0.0
@@ -203,7 +201,7 @@ def train(data: Path, out: Path, recipe: Recipe, device: torch.device, evaluatio
         since += 1
         step += 1
         done = max(step / recipe.steps, (time.monotonic() - started) / recipe.max_seconds)
-        if step == 1 or step % max(1, recipe.steps // evaluations) == 0 or done >= 1.0:
+        if step == 1 or done * evaluations >= len(curve):
             point = {"step": step, "seconds": round(time.monotonic() - started, 1), "lr": rate}
             point["train_nats"] = float(running) / since
             point |= {f"{name}_nats": evaluate(model, ids, autocast) for name, ids in held_out.items()}
@@ -211,24 +209,47 @@ def train(data: Path, out: Path, recipe: Recipe, device: torch.device, evaluatio
             running.zero_()
             since = 0
             print(json.dumps(point), flush=True)
+    return curve
 
-    save(model, out)
+
+def stored(model: PreTrainedModel, held_out: dict[str, Tensor]) -> dict[str, float]:
+    """Nats a token of the weights as they are saved, rounded to bfloat16 (in place) and evaluated in float32."""
     for parameter in model.parameters():
         parameter.data = parameter.data.bfloat16().float()
-    stored = {name: evaluate(model, ids, contextlib.nullcontext()) for name, ids in held_out.items()}
-    print(json.dumps({"stored_nats": stored}), flush=True)
+    return {name: evaluate(model, ids, contextlib.nullcontext()) for name, ids in held_out.items()}
+
+
+def train(data: Path, out: Path, recipe: Recipe, device: torch.device, evaluations: int) -> None:
+    account = json.loads((data / "prepare.json").read_text(encoding="utf-8"))
+    tokens = load(data, device)
+    held_out = {"val": windows(tokens["val"], 512, 128), "stdlib": windows(tokens["stdlib"], 512, 64)}
+
+    torch.manual_seed(recipe.seed)
+    torch.backends.cuda.matmul.allow_tf32 = True
+    config = model_config(account["vocab_size"], account["separator"])
+    config._attn_implementation = "sdpa"
+    model = Qwen2ForCausalLM(config)
+    torch.nn.Module.to(model, device)
+    parameters = sum(p.numel() for p in model.parameters())
+    print(f"{parameters} parameters, {len(tokens['train'])} training tokens, {device}", flush=True)
+    curve = fit(model, tokens["train"], held_out, recipe, evaluations=evaluations)
+    steps, seconds = int(curve[-1]["step"]), curve[-1]["seconds"]
+
+    save(model, out)
+    in_file = stored(model, held_out)
+    print(json.dumps({"stored_nats": in_file}), flush=True)
     log = {
         "recipe": asdict(recipe),
         "parameters": parameters,
-        "tokens_seen": step * recipe.batch_tokens,
-        "epochs": step * recipe.batch_tokens / len(tokens["train"]),
+        "tokens_seen": steps * recipe.batch_tokens,
+        "epochs": steps * recipe.batch_tokens / len(tokens["train"]),
         "torch": torch.__version__,
-        "device": torch.cuda.get_device_name(device) if cuda else "cpu",
-        "stored_nats": stored,  # the weights as saved, in float32
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
+        "stored_nats": in_file,
         "curve": curve,
     }
     (out / "loss.json").write_text(json.dumps(log, indent=1) + "\n", encoding="utf-8")
-    print(f"{step} steps in {time.monotonic() - started:.0f} s, {(out / 'model.safetensors').stat().st_size} bytes")
+    print(f"{steps} steps in {seconds:.0f} s, {(out / 'model.safetensors').stat().st_size} bytes")
 
 
 if __name__ == "__main__":

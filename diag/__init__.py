@@ -4,6 +4,7 @@
     open_checkpoint, audit_checkpoint    a weight file or folder: what does it really hold?
     measure                              the loss as loaded, on its ruler
     test                                 which defect explains it, with live forward passes
+    Window, Claim                        what is looked at, and the loss that somebody else reported
     Record, write_record                 a result made permanent
     InputError                           the one error about input: what is wrong, where, what to do
 
@@ -23,10 +24,12 @@ if TYPE_CHECKING:
     from diag.errors import InputError
     from diag.results.record import Record
     from diag.shards import audit_shard, open_shard
+    from diag.units import Claim
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Claim",
     "InputError",
     "Record",
     "Window",
@@ -41,6 +44,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Claim": "diag.units",
     "InputError": "diag.errors",
     "Record": "diag.results.record",
     "Window": "diag.case",

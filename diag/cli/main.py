@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from typing import Annotated
@@ -43,6 +44,8 @@ def options(
 def main() -> None:
     """Run a command. Exit codes: 0 computed, 1 failed the gate, 2 unusable input, 130 interrupted."""
     interrupt.install()
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a mark that the terminal cannot show must not lose the result
+        sys.stdout.reconfigure(errors="replace")
     try:
         code = app(standalone_mode=False, prog_name=PROGRAM)
     except InputError as error:

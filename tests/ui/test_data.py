@@ -185,6 +185,18 @@ def test_the_newest_test_decides_and_a_measurement_only_without_one() -> None:
     assert [r.newest.id for r in triage.rows(records[:1]) if r.newest] == ["m"]
 
 
+def test_a_later_test_of_one_hypothesis_does_not_hide_the_test_of_all() -> None:
+    every = dict.fromkeys(triage.HYPOTHESES, "refuted") | {"H4A": "confirmed"}
+    records = [
+        row("one", checkpoint="c", conclusion="unexplained", statuses={"H4D": "inconclusive"}),
+        row("all", checkpoint="c", conclusion="explained", statuses=every),
+    ]
+    (only,) = triage.rows(records)
+    assert only.newest and (only.newest.id, only.records) == ("all", 2)
+    (alone,) = triage.rows(records[:1])
+    assert alone.newest and alone.newest.id == "one"
+
+
 def test_records_of_the_same_files_under_other_names_are_one_row() -> None:
     """One file once stood three times in triage: as the shell, the app and a colleague called it."""
     records = [

@@ -30,7 +30,7 @@ _NOT_RUN, _HEALTHY = 20, 30
 
 @dataclass(frozen=True)
 class CaseRow:
-    """One case. `newest`: its newest test, or its newest measurement without one; None for a case not run yet.
+    """One case. `newest`: the record that decides (see `rows`); None for a case not run yet.
     `case` names it as this machine does, where its files are here. records: how many there are of it."""
 
     newest: RecordRow | None
@@ -75,7 +75,8 @@ class CaseRow:
 
 def rows(records: Iterable[RecordRow], here: Mapping[str, Case] | None = None) -> list[CaseRow]:
     """One row per case, worst first. A case is what its files hold: records of one content are one row, whatever they
-    called it. The newest test decides; without one, the newest measurement. `records`: newest first. `here`: cases
+    called it. The newest test of every hypothesis decides, since a test of one says nothing about the others; without
+    one, the newest test; without any, the newest measurement. `records`: newest first. `here`: cases
     whose files are on this machine, by their case id; those that nobody has run are rows too."""
     here = here or {}
     newest: dict[str, RecordRow] = {}
@@ -83,10 +84,15 @@ def rows(records: Iterable[RecordRow], here: Mapping[str, Case] | None = None) -
     for row in records:
         count[row.case_id] += 1
         kept = newest.get(row.case_id)
-        if kept is None or (row.kind == "test" and kept.conclusion is None):
+        if kept is None or _weight(row) > _weight(kept):
             newest[row.case_id] = row
     found = [CaseRow(newest.get(id), here.get(id), count[id]) for id in dict.fromkeys([*newest, *here])]
     return sorted(found, key=lambda row: row.order)
+
+
+def _weight(row: RecordRow) -> int:
+    """How much a record says of its case: 2 for a test of every hypothesis, 1 for another test, 0 for a measurement."""
+    return 2 if row.statuses.keys() >= set(HYPOTHESES) else int(row.kind == "test")
 
 
 def table(found: Sequence[CaseRow]) -> pd.DataFrame:

@@ -23,6 +23,6 @@ def show_cases(rows: Sequence[CaseRow]) -> None:
     show.table(cases.table(rows), "triage", column_config=columns.TRIAGE, row_height=44, height="content")
     st.caption(
         "One row per case: a shard and its window, a checkpoint and a reference, by what the files hold and not by "
-        "their names. The newest test of every hypothesis counts, else the newest test, "
-        "else the newest measurement. Losses are nats per token. 'open' leads to the record, or to the case where there is none yet."
+        "their names. The newest test of every hypothesis counts, else the newest test, else the newest measurement. "
+        "Losses are nats per token. 'open' leads to the record, or to the case where there is none yet."
     )

@@ -45,6 +45,8 @@ def to_json(baseline: BaselineResult) -> dict[str, Any]:
                 "chance_nats": ruler.chance_nats,
                 "unigram_nats": ruler.unigram_nats,
                 "bigram_nats": ruler.bigram_nats,
+                "border_nats": ruler.border_nats,
+                "border_note": ruler.border_note,
                 "reference_nats": theirs.loss_nats if theirs else None,
             },
             "skill": baseline.loss.skill,

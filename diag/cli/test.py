@@ -40,6 +40,7 @@ def to_json(diagnosis: Diagnosis) -> dict[str, Any]:
             "reference_nats": loss.ruler.reference_nats,
             "unigram_nats": loss.ruler.unigram_nats,
             "bigram_nats": loss.ruler.bigram_nats,
+            "border_nats": loss.ruler.border_nats,
             "chance_nats": loss.ruler.chance_nats,
             "zone": loss.zone,
             "findings": diagnosis.findings,

@@ -27,7 +27,7 @@ from diag.shards import (
     read_window,
     unigram_baseline,
 )
-from diag.shards.figures.bigram import Bigram, bigram_baseline
+from diag.shards.figures.bigram import NO_BORDER, Bigram, Border, bigram_baseline
 
 # A name is a catalogue id in the dashboard and a path on the command line: whoever asks says how to find it.
 Resolve = Callable[[Literal["shard", "checkpoint"], str], Path]
@@ -78,18 +78,31 @@ class Inputs:
         return unigram_baseline(self.shard, self.window, self.rows, counts=self.audit.counts)
 
     @cached_property
+    def _learnt(self) -> tuple[Bigram | None, Border]:
+        return self._bigram(silent)
+
+    @property
     def bigram(self) -> Bigram | None:
         """What the id before each of the window's targets predicts; None without a readable window, or if the shard
-        holds nothing else. Costs about a second."""
-        return self._bigram(silent)
+        holds nothing else. Costs about two seconds."""
+        return self._learnt[0]
+
+    @property
+    def border(self) -> Border:
+        """Where the bigram would lie with more ids, as far as the shard tells. Costs as `bigram`, with it."""
+        return self._learnt[1]
 
     def compute_bigram(self, progress: Progress) -> None:
         """Do now what `bigram` needs, with progress and a chance to stop."""
-        if "bigram" not in self.__dict__:
-            self.__dict__["bigram"] = self._bigram(progress)
+        if "_learnt" not in self.__dict__:
+            self.__dict__["_learnt"] = self._bigram(progress)
 
-    def _bigram(self, progress: Progress) -> Bigram | None:
-        return bigram_baseline(self.shard, self.window, self.rows, progress=progress) if self.readable else None
+    def _bigram(self, progress: Progress) -> tuple[Bigram | None, Border]:
+        if not self.readable:
+            return None, NO_BORDER
+        counts = self.audit.counts
+        found = bigram_baseline(self.shard, self.window, self.rows, counts=counts, progress=progress)
+        return found or (None, NO_BORDER)
 
     @property
     def null_models_nats(self) -> tuple[float, ...]:
@@ -103,6 +116,8 @@ class Inputs:
             self.baseline.nats if self.readable else None,
             reference_nats if reference_nats is not None and math.isfinite(reference_nats) else None,
             self.bigram.nats if self.bigram else None,
+            self.border.nats,
+            self.border.note if self.readable else "",
         )
 
     @property

@@ -70,6 +70,7 @@ LOOKS: dict[str, Look] = {
     "not_finite": _BROKEN,
     "worse_than_chance": _BROKEN,
     "about_chance": _BROKEN,
+    "no_better_than_bigram": _MATTERS,
     "no_better_than_unigram": _MATTERS,
     "too_good": _MATTERS,
     "plausible": _NOTHING_FOUND,

@@ -80,7 +80,7 @@ def of_result(result: Diagnosis | BaselineResult, claim: Claim | None = None) ->
     found = baseline.loss
     made = [
         Section("Conclusion", _conclusion(diagnosis, baseline)),
-        Section("Ruler", (_ruler(found, claim), *_skill(found))),
+        Section("Ruler", (_ruler(found, claim), *_border(found), *_skill(found))),
         *(_diagnosis(diagnosis) if diagnosis else [_layers(baseline)]),
         Section("Gate", (_gate(found.gate),)),
         Section("Checks", (*_checks(baseline), *_missing(baseline))),
@@ -110,6 +110,7 @@ def _ruler(found: Loss, claim: Claim | None) -> Table:
     named = [
         ("reference checkpoint", found.ruler.reference_nats),
         ("held-out bigram", found.ruler.bigram_nats),
+        ("border of the bigram, with more ids", found.ruler.border_nats),
         ("unigram", found.ruler.unigram_nats),
         ("chance, ln of the embedding rows", found.ruler.chance_nats),
         ("this checkpoint", found.nats),
@@ -118,6 +119,10 @@ def _ruler(found: Loss, claim: Claim | None) -> Table:
     known = sorted(((label, value) for label, value in named if value is not None), key=lambda mark: mark[1])
     rows = tuple((w, numbers.number(v), numbers.number(bits(v)), numbers.perplexity(v)) for w, v in known)
     return Table(("mark", "nats", "bits", "perplexity"), rows, numeric=(1, 2, 3))
+
+
+def _border(found: Loss) -> tuple[str, ...]:
+    return (found.ruler.border_note,) if found.ruler.border_note else ()
 
 
 def _skill(found: Loss) -> tuple[str, ...]:

@@ -9,12 +9,21 @@ from typing import Literal
 from diag.results.thresholds import ABOUT_CHANCE, CLAIM_TOLERANCE, TOO_GOOD
 from diag.units import LN2, Claim
 
-Zone = Literal["too_good", "plausible", "no_better_than_unigram", "about_chance", "worse_than_chance", "not_finite"]
+Zone = Literal[
+    "too_good",
+    "plausible",
+    "no_better_than_bigram",
+    "no_better_than_unigram",
+    "about_chance",
+    "worse_than_chance",
+    "not_finite",
+]
 GateWord = Literal["PASS", "FAIL", "VOID", "UNKNOWN"]
 
 ZONE_WORDS: dict[Zone, str] = {
     "too_good": "too good for this data",
     "plausible": "plausible",
+    "no_better_than_bigram": "no better than the bigram",
     "no_better_than_unigram": "no better than the unigram",
     "about_chance": "about chance",
     "worse_than_chance": "worse than chance",
@@ -34,13 +43,17 @@ class Ruler:
     chance_nats: ln(embedding rows). unigram_nats: cross-entropy of the window's targets under the counts of the
     rest of the shard, add-½ smoothed; null while the window holds ids without an embedding row. reference_nats: the
     reference checkpoint on the same window, if there is one. bigram_nats: what the id before each target predicts,
-    learnt from the rest of the shard, if there is any. The bigram is a mark only: zones and the gate go by the unigram.
+    learnt from the rest of the shard, if there is any; never above the unigram. border_nats: what the bigram would
+    come to with more ids, about: below it a model surely uses more than one id of context. Null where the shard is too
+    small to tell, and border_note says why. Gates and skill go by the unigram.
     """
 
     chance_nats: float
     unigram_nats: float | None
     reference_nats: float | None = None
     bigram_nats: float | None = None
+    border_nats: float | None = None
+    border_note: str = ""
 
     @property
     def unigram_mark(self) -> float:
@@ -49,7 +62,8 @@ class Ruler:
 
 
 def zone(loss_nats: float, ruler: Ruler) -> Zone:
-    """Where on the ruler a loss lies. Chance is decided before the unigram, so a degenerate shard cannot hide it."""
+    """Where on the ruler a loss lies. Chance is decided before the unigram, so a degenerate shard cannot hide it, and
+    the bigram before what is too good: on such a shard the bigram is that good."""
     if not math.isfinite(loss_nats):
         return "not_finite"
     if loss_nats > ruler.chance_nats + ABOUT_CHANCE.value:
@@ -58,6 +72,8 @@ def zone(loss_nats: float, ruler: Ruler) -> Zone:
         return "about_chance"
     if loss_nats >= ruler.unigram_mark:
         return "no_better_than_unigram"
+    if ruler.bigram_nats is not None and loss_nats >= ruler.bigram_nats:
+        return "no_better_than_bigram"
     if loss_nats < TOO_GOOD.value * ruler.unigram_mark:
         return "too_good"
     return "plausible"

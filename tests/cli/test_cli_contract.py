@@ -125,6 +125,7 @@ def test_forward(healthy: Path, shard: Path) -> None:
     ruler = value["ruler"]
     assert value["skill"] == pytest.approx(1 - value["loss_nats"] / ruler["unigram_nats"])
     assert value["loss_nats"] < ruler["bigram_nats"] < ruler["unigram_nats"] < ruler["chance_nats"]
+    assert ruler["bigram_nats"] - 0.1 < ruler["border_nats"] < ruler["bigram_nats"] and ruler["border_note"] == ""
     assert [layer["index"] for layer in value["layers"]] == list(range(6))
     assert value["layers"][-1]["logit_lens_nats"] == pytest.approx(value["loss_nats"], abs=1e-5)
     assert set(value["seconds"]) == {"load", "forward"} and value["peak_memory_bytes"] > 10_000_000

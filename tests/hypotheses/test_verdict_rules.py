@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -215,6 +216,24 @@ def test_conclusion(changes: dict, claim: Claim | None, kind: str) -> None:
 )
 def test_zone_edges(loss: float, word: str) -> None:
     assert zone(loss, RULER) == word
+
+
+@pytest.mark.parametrize(
+    ("loss", "word"),
+    [
+        (6.8, "no_better_than_unigram"),
+        (6.79, "no_better_than_bigram"),
+        (4.4, "no_better_than_bigram"),
+        (4.39, "plausible"),  # between the border and the bigram: the border belongs to the conclusion
+        (0.679, "too_good"),
+    ],
+)
+def test_zone_edges_with_a_bigram(loss: float, word: str) -> None:
+    assert zone(loss, replace(RULER, bigram_nats=4.4, border_nats=4.3)) == word
+
+
+def test_a_loss_that_a_bigram_reaches_is_not_too_good() -> None:
+    assert zone(0.02, replace(RULER, bigram_nats=0.01)) == "no_better_than_bigram"
 
 
 def test_the_report_that_started_this_compared_nats_with_bits() -> None:

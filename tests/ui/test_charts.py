@@ -19,7 +19,7 @@ from diag.ui.charts.ruler import _arrange, _marks
 from diag.ui.charts.style import BLUE, MAX_MARKS, escape, sample
 from diag.units import Claim, bits
 
-RULER = Ruler(chance_nats=11.93, unigram_nats=6.8, reference_nats=2.1, bigram_nats=4.4)
+RULER = Ruler(chance_nats=11.93, unigram_nats=6.8, reference_nats=2.1, bigram_nats=4.4, border_nats=4.3)
 
 
 def texts(figure: go.Figure) -> str:
@@ -79,7 +79,7 @@ def test_the_ruler_names_every_mark_and_zone_in_nats() -> None:
         assert words in texts(figure)
     assert "bigram" in texts(figure) and "4.400 nats" in texts(figure)
     hover = next(trace.hovertext for trace in figure.data if trace.name == "bigram")
-    assert "6.348 bits" in hover and "learnt from the rest of the shard" in hover
+    assert "6.348 bits" in hover and "learnt from the rest of the shard; dotted: its border, 4.300 nats" in hover
     for words in ("too good", "plausible", "no better than", "about chance", "worse than"):
         assert words in texts(figure)
 
@@ -105,16 +105,18 @@ def test_any_loss_gives_a_ruler(loss: float | None) -> None:
 def test_the_rulers_zones_are_those_of_the_units() -> None:
     figure = charts.ruler(19.8, RULER)
     bands = [s for s in figure.layout.shapes if s.type == "rect"]
-    assert len({zone((band.x0 + band.x1) / 2, RULER) for band in bands}) == len(bands) == 5
+    assert len({zone((band.x0 + band.x1) / 2, RULER) for band in bands}) == len(bands) == 6
 
 
 def test_the_rulers_colours_are_those_of_the_severities() -> None:
     figure = charts.ruler(19.8, RULER)
     bands = {zone((s.x0 + s.x1) / 2, RULER): s.fillcolor for s in figure.layout.shapes if s.type == "rect"}
     assert bands == {name: look(name).ink.chart for name in bands}
-    losses = {loss: next(t for t in charts.ruler(loss, RULER).data if t.name == "loss") for loss in (5.0, 9.0, 19.8)}
+    losses = {
+        loss: next(t for t in charts.ruler(loss, RULER).data if t.name == "loss") for loss in (4.35, 5.0, 9.0, 19.8)
+    }
     colours = [losses[loss].marker.color for loss in losses]
-    assert colours == [BLUE, INKS["explained"].chart, INKS["broken"].chart]
+    assert colours == [BLUE, INKS["explained"].chart, INKS["explained"].chart, INKS["broken"].chart]
 
 
 @pytest.mark.parametrize("ruler", [Ruler(8.3, 0.0007), Ruler(0.7, 0.69), Ruler(8.3, 9.5)])

@@ -54,8 +54,8 @@ def unlike_text(audit: Audit, bigram: Bigram | None) -> Iterator[str]:
             f"The {distinct:,} ids are about equally frequent ({bits:.2f} of at most {math.log2(distinct):.2f} bits): "
             "no text is, random numbers and encrypted or compressed bytes are."
         )
-    if bigram and bigram.scored >= enough and bigram.nats > audit.entropy_nats:
+    if bigram and bigram.scored >= enough and bigram.unigram_nats - bigram.nats <= limits.ORDER_LOST.value:
         yield (
             f"The bigram predicts the next id no better than the unigram ({bigram.nats:.3f} and "
-            f"{audit.entropy_nats:.3f} nats, n = {bigram.scored:,}): if this is text, its order is lost."
+            f"{bigram.unigram_nats:.3f} nats, n = {bigram.scored:,}): if this is text, its order is lost."
         )

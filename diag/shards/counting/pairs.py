@@ -1,4 +1,4 @@
-"""Which id follows which: pairs of some ids looked up among pairs of others, and what that predicts.
+"""Which id follows which: the pairs of some ids looked up among the pairs of others.
 
 A stretch of ids is uint32 [n]; a value of `size` or more is a break, and the pairs on both sides of it do not exist.
 A table of all pairs would have size² entries (86 GiB for 151 936), so pairs are sorted by their first id, by counting,
@@ -7,9 +7,7 @@ and one row of the table exists at a time. Where numba is missing, NumPy gives t
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 
@@ -17,12 +15,11 @@ import numpy as np
 import numpy.typing as npt
 
 from diag import jit
-from diag.shards.counting.counts import count_ids
 
-DISCOUNT = 0.75  # taken off the count of every pair seen; a usual value where it is not fitted to the data
 _CHUNK = 1 << 20  # pairs per step of a sum or a sort: a few arrays of 8 MiB
 
 UInt32 = npt.NDArray[np.uint32]
+Int32 = npt.NDArray[np.int32]
 Int64 = npt.NDArray[np.int64]
 
 
@@ -40,7 +37,7 @@ class Pairs:
     def of(cls, ids: UInt32, size: int) -> Pairs:
         """The pairs of a stretch. Costs two passes and 4 bytes a pair; NumPy needs 30 bytes a pair."""
         if jit.available():
-            count, place, _ = _loops()
+            count, place, _ = compile_loops()
             starts = np.zeros(size + 1, dtype=np.int64)
             count(ids, starts)
             np.cumsum(starts, out=starts)
@@ -59,69 +56,56 @@ class Pairs:
         return len(self.starts) - 1
 
 
-@dataclass(frozen=True)
-class Scored:
-    """nats: mean of −ln p over the pairs scored, NaN without one. learnt, scored: pairs. ids: those learnt from."""
+@dataclass(frozen=True, eq=False)
+class Table:
+    """What the pairs asked about are among the pairs learnt, and what smoothing needs of those.
 
-    nats: float
-    learnt: int
-    scored: int
-    ids: int
-
-
-def cross_entropy(train: UInt32, score: UInt32, size: int) -> Scored:
-    """What the id before tells: −ln p(w | v) of the pairs (v, w) of `score`, with p learnt from `train`.
-
-    p(w | v) = max(c(v, w) − D, 0) / c(v) + D · N(v) / c(v) · p(w): absolute discounting, interpolated (Ney, Essen and
-    Kneser 1994), with D = DISCOUNT. c: how often; N(v): distinct ids after v. p(w) = (c(w) + ½) / (n + ½ · size), with
-    n the ids of `train`; it is all there is for a v that nothing follows. Costs about 30 ns a pair on two threads, and
-    4 bytes a pair learnt and 8 a pair scored beside the ids.
+    seen: int32 [pairs asked]: how often each is there. after: int32 [size, 3]: different ids that follow v once, twice,
+    and more often. before: int32 [size]: different ids that w follows. times: int64 [4]: different pairs seen once,
+    twice, three and four times.
     """
-    counts = _counts(train, size)
-    ids = int(counts.sum())
-    unigram = (counts + 0.5) / (ids + 0.5 * size)
-    if jit.available():
-        _loops()  # once, before two threads want them
-        with ThreadPoolExecutor(2) as pool:
-            learnt, asked = pool.map(Pairs.of, (train, score), (size, size))
-    else:
-        learnt, asked = Pairs.of(train, size), Pairs.of(score, size)
-    seen, distinct = look_up(learnt, asked)
-    total = np.diff(learnt.starts)
-    scale = np.divide(1.0, total, where=total > 0, out=np.zeros(size))
-    backoff = np.where(total > 0, DISCOUNT * distinct * scale, 1.0)
-    sums = []
-    for start in range(0, len(seen), _CHUNK):
-        stop = min(start + _CHUNK, len(seen))
-        v, w = _first_ids(asked, start, stop), asked.followers[start:stop]
-        p = np.maximum(seen[start:stop] - DISCOUNT, 0.0) * scale[v] + backoff[v] * unigram[w]
-        sums.append(float(np.log(p, out=p).sum()))
-    nats = -math.fsum(sums) / len(seen) if len(seen) else math.nan
-    return Scored(nats, len(learnt.followers), len(seen), ids)
+
+    seen: Int32
+    after: Int32
+    before: Int32
+    times: Int64
 
 
-def look_up(learnt: Pairs, asked: Pairs) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
-    """(seen, distinct): how often each pair of `asked` is in `learnt`, int32 [pairs asked]; how many different ids
-    follow each id in `learnt`, int32 [size]."""
+def look_up(learnt: Pairs, asked: Pairs) -> Table:
+    """Each pair of `asked` among those of `learnt`. Costs about 20 ns a pair learnt, and one row of the table."""
+    size = learnt.size
     seen = np.zeros(len(asked.followers), dtype=np.int32)
-    distinct = np.zeros(learnt.size, dtype=np.int32)
+    after, before = np.zeros((size, 3), dtype=np.int32), np.zeros(size, dtype=np.int32)
+    times = np.zeros(4, dtype=np.int64)
     if jit.available():
-        row = np.zeros(learnt.size, dtype=np.int32)
-        _loops()[2]((learnt.starts, learnt.followers), (asked.starts, asked.followers), row, seen, distinct)
-        return seen, distinct
+        row = np.zeros(size, dtype=np.int32)
+        both = (learnt.starts, learnt.followers), (asked.starts, asked.followers)
+        compile_loops()[2](*both, row, (seen, after, before, times))
+        return Table(seen, after, before, times)
     first = 0
-    while first < learnt.size:  # as many first ids at a time as have about _CHUNK pairs, and at least one
+    while first < size:  # as many first ids at a time as have about _CHUNK pairs, and at least one
         room = np.searchsorted(learnt.starts, learnt.starts[first] + _CHUNK, side="right") - 1
-        last = max(first + 1, min(int(room), learnt.size))
-        keys, times = np.unique(_keys(learnt, first, last), return_counts=True)
-        distinct[first:last] = np.bincount(keys // learnt.size, minlength=last - first)
+        last = max(first + 1, min(int(room), size))
+        keys, often = np.unique(_keys(learnt, first, last), return_counts=True)
+        np.add.at(after[first:last], (keys // size, np.minimum(often, 3) - 1), 1)
+        before += np.bincount(keys % size, minlength=size).astype(np.int32)
+        times += np.bincount(often, minlength=5)[1:5]
         wanted = _keys(asked, first, last)
         if len(keys):
             at = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
-            found = np.where(keys[at] == wanted, times[at], 0)
+            found = np.where(keys[at] == wanted, often[at], 0)
             seen[asked.starts[first] : asked.starts[last]] = found
         first = last
-    return seen, distinct
+    return Table(seen, after, before, times)
+
+
+def first_ids(pairs: Pairs, start: int, stop: int) -> Int64:
+    """The first ids of pairs number `start` to `stop` - 1, int64 [stop - start]."""
+    first = int(np.searchsorted(pairs.starts, start, side="right")) - 1
+    last = int(np.searchsorted(pairs.starts, stop, side="left"))
+    edges = np.clip(pairs.starts[first : last + 1], start, stop)
+    lengths = edges[1:] - edges[:-1]
+    return np.repeat(np.arange(first, last, dtype=np.int64), lengths)
 
 
 def _keys(pairs: Pairs, first: int, last: int) -> Int64:
@@ -131,25 +115,8 @@ def _keys(pairs: Pairs, first: int, last: int) -> Int64:
     return rows * pairs.size + pairs.followers[pairs.starts[first] : pairs.starts[last]]
 
 
-def _first_ids(pairs: Pairs, start: int, stop: int) -> Int64:
-    """The first ids of pairs number `start` to `stop` - 1, int64 [stop - start]."""
-    first = int(np.searchsorted(pairs.starts, start, side="right")) - 1
-    last = int(np.searchsorted(pairs.starts, stop, side="left"))
-    edges = np.clip(pairs.starts[first : last + 1], start, stop)
-    lengths = edges[1:] - edges[:-1]
-    return np.repeat(np.arange(first, last, dtype=np.int64), lengths)
-
-
-def _counts(ids: UInt32, size: int) -> Int64:
-    """int64 [size]: how often each id occurs, a few MiB at a time."""
-    counts = np.zeros(size, dtype=np.int64)
-    for start in range(0, len(ids), _CHUNK):
-        counts += count_ids(ids[start : start + _CHUNK], size)
-    return counts
-
-
 @cache
-def _loops() -> tuple[Callable[..., None], Callable[..., None], Callable[..., None]]:
+def compile_loops() -> tuple[Callable[..., None], Callable[..., None], Callable[..., None]]:
     return jit.compiled(_count), jit.compiled(_place), jit.compiled(_look_up)
 
 
@@ -173,23 +140,26 @@ def _place(ids: UInt32, free: Int64, followers: UInt32) -> None:
 def _look_up(
     learnt: tuple[Int64, UInt32],
     asked: tuple[Int64, UInt32],
-    row: npt.NDArray[np.int32],
-    seen: npt.NDArray[np.int32],
-    distinct: npt.NDArray[np.int32],
+    row: Int32,
+    found: tuple[Int32, Int32, Int32, Int64],
 ) -> None:
-    """Row by row of the table of pairs, both given as (starts, followers); `row` is all zero before and after."""
+    """Row by row of the table of pairs, both given as (starts, followers), into the arrays of a Table; `row` is all
+    zero before and after."""
+    seen, after, before, times = found
     starts, followers = learnt
     asked_starts, asked_followers = asked
-    for v in range(len(distinct)):
+    for v in range(len(before)):
         if starts[v] == starts[v + 1]:
             continue
-        kinds = 0
         for i in range(starts[v], starts[v + 1]):
-            if row[followers[i]] == 0:
-                kinds += 1
             row[followers[i]] += 1
-        distinct[v] = kinds
         for i in range(asked_starts[v], asked_starts[v + 1]):
             seen[i] = row[asked_followers[i]]
         for i in range(starts[v], starts[v + 1]):
-            row[followers[i]] = 0
+            often = row[followers[i]]
+            if often > 0:
+                before[followers[i]] += 1
+                after[v, min(often, 3) - 1] += 1
+                if often <= 4:
+                    times[often - 1] += 1
+                row[followers[i]] = 0

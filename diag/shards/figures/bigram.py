@@ -2,8 +2,12 @@
 
 The entropy of the next id given the one before, computed from the pairs it is asked about, is too low by more than
 2 nats even with 50 M ids: on independent ids it reports 9.97 bits where 12.66 are true. So one part is learnt from, and
-another is scored (pairs.py). Measured on 2.7 M ids of source code over 4,096 entries: 4.74 nats with halves, 4.70 to
-4.74 with 16 alternating stretches of 167,000 ids, but 4.36 with 1,024 of 2,600: neighbours come from the same document.
+another is scored (counting/bigram_model.py).
+
+Neighbours come from the same document, and pairs of a document predict the rest of it: on 2.7 M ids of source code the
+held-out halves give 4.32 nats in stretches of 2,600 ids, and 4.63 in stretches of 167,000. So the stretches are long,
+where there are enough ids for 16 of them; with fewer the halves would be of different kinds, and the order of sound
+ids seemed to be lost. What the rest of a shard predicts of its window has no such choice: everything is learnt from.
 """
 
 from __future__ import annotations
@@ -16,13 +20,18 @@ import numpy as np
 
 from diag.errors import InputError
 from diag.progress import Progress, silent
-from diag.shards.counting.pairs import UInt32, cross_entropy
+from diag.results.thresholds_shards import BORDER_KNOWN_PAIRS, BORDER_UNSURE
+from diag.shards.counting.bigram_model import cross_entropy
+from diag.shards.counting.counts import IdCounts, count_ids
+from diag.shards.counting.pairs import UInt32
 from diag.shards.counting.summary import report_ids
 from diag.shards.reader import PIECE_IDS, Ids, TokenDataset
 from diag.shards.window import WindowTokens
 
 MOST_IDS = 32 << 20  # 400 MB and about a second; more ids lower the estimate slowly
 STRETCH_IDS = 256 << 10  # long against documents, so that few are cut and have a part on each side
+LEAST_STRETCHES = 16  # so that both halves are of the same kind
+HALF_STRETCH_IDS = 256  # the halves that the border is estimated from hold the same documents
 MIN_PAIRS = 1_000  # with fewer pairs the mean is noise
 
 _Span = tuple[int, int, int]
@@ -33,13 +42,32 @@ _Span = tuple[int, int, int]
 class Bigram:
     """Cross-entropy of a bigram model on ids it was not trained on, in nats per token.
 
-    trained_on: ids it learnt from. scored: predictions, the n of `nats`. note: what limits it, or "".
+    trained_on: ids it learnt from. scored: predictions, the n of `nats`. unigram_nats: the same predictions from the
+    unigram alone; never below `nats`. note: what limits it, or "".
     """
 
     nats: float
     trained_on: int
     scored: int
+    unigram_nats: float
     note: str = ""
+
+
+@dataclass(frozen=True)
+class Border:
+    """From which loss on a model knows no more than the id before. nats: null where the shard is too small to tell.
+
+    half_nats: mean of two bigrams, each learnt from one half of what `Bigram` learnt from. known: share of the scored
+    pairs that were learnt. note: why it is not known, or "".
+    """
+
+    nats: float | None
+    half_nats: float | None = None
+    known: float | None = None
+    note: str = ""
+
+
+NO_BORDER = Border(None, note="The bigram's border is unknown: the shard holds nothing to learn it from.")
 
 
 def held_out_bigram(
@@ -47,15 +75,16 @@ def held_out_bigram(
 ) -> Bigram | None:
     """Learn from half of the shard (or of its first `first` ids), score the other half; over `size` entries.
 
-    The ids are cut into stretches of STRETCH_IDS, at least two, that go to the two halves in turn: long ones, because
-    pairs of a document predict the rest of it; alternating, because the two ends of a corpus may be of different kinds.
-    Beyond `most` ids, evenly spaced stretches are used. A pair does not span two stretches or files, and ids outside 0
-    to size - 1 are left out with their pairs. None with fewer than MIN_PAIRS pairs in either half. What cannot be read
-    is left out too. Costs about 15 ns an id on two threads, and 12 bytes an id; raises what `progress` raises.
+    The ids are cut into stretches of STRETCH_IDS, at least LEAST_STRETCHES, that go to the two halves in turn: long
+    ones, because pairs of a document predict the rest of it; alternating, because the two ends of a corpus may be of
+    different kinds. Beyond `most` ids, evenly spaced stretches are used. A pair does not span two stretches or files,
+    and ids outside 0 to size - 1 are left out with their pairs. None with fewer than MIN_PAIRS pairs in either half.
+    What cannot be read is left out too. Costs about 20 ns an id on two threads, and 12 bytes an id; raises what
+    `progress` raises.
     """
     spans = [(index, 0, file.tokens) for index, file in enumerate(dataset.shards)]
     total = dataset.tokens if first is None else min(first, dataset.tokens)
-    stretches = _stretches(total, most, at_least=2)
+    stretches = _stretches(total, most, at_least=LEAST_STRETCHES)
     used = sum(stop - start for start, stop in stretches)
     reader = _IdReader(dataset, size, progress, used)
     train = reader.of(_inside(spans, stretches[0::2]))
@@ -64,7 +93,7 @@ def held_out_bigram(
     if min(found.learnt, found.scored) < MIN_PAIRS:
         return None
     notes = (_sampled(used, total, len(stretches)), *reader.notes())
-    return Bigram(found.nats, found.ids, found.scored, " ".join(note for note in notes if note))
+    return Bigram(found.nats, found.ids, found.scored, found.unigram_nats, " ".join(note for note in notes if note))
 
 
 def bigram_baseline(
@@ -72,15 +101,18 @@ def bigram_baseline(
     window_tokens: WindowTokens,
     rows: int,
     *,
+    counts: IdCounts | None = None,
     most: int = MOST_IDS,
     progress: Progress = silent,
-) -> Bigram | None:
+) -> tuple[Bigram, Border] | None:
     """Learn from the shard without the window's ids, score the window's targets, each given the id before it; over
-    `rows` entries.
+    `rows` entries. And the border: bigram − (mean of two bigrams learnt from half − bigram).
 
-    `scored` is the n of every loss on this window if all of its ids have a row; predictions with an id that has none
-    are left out. Beyond `most` ids, evenly spaced stretches of the rest are learnt from. None if the rest holds no
-    pair. Costs as held_out_bigram.
+    The unigram that it is mixed with is that of `unigram_baseline` if the `counts` of the whole shard are given. The
+    halves are interleaved in short stretches, so that they differ in the number of ids alone. `scored` is the n of
+    every loss on this window if all of its ids have a row; predictions with an id that has none are left out. Beyond
+    `most` ids, evenly spaced stretches of the rest are learnt from. None if the rest holds no pair. Costs twice
+    held_out_bigram.
     """
     rest = list(_outside(dataset, window_tokens))
     total = sum(stop - start for _, start, stop in rest)
@@ -90,14 +122,41 @@ def bigram_baseline(
     train = reader.of(_inside(rest, stretches))
     breaks = np.full((window_tokens.sequences, 1), rows, dtype=np.uint32)
     score = np.concatenate([_unsigned(window_tokens.ids, rows), breaks], axis=1).reshape(-1)
-    found = cross_entropy(train, score, rows)
+    unigram = None
+    if counts is not None and counts.size >= rows:
+        unigram = counts.counts[:rows] - count_ids(window_tokens.ids, rows)
+    found = cross_entropy(train, score, rows, unigram)
     if not found.learnt or not found.scored:
         return None
     few = ""
     if found.ids < rows:
         few = f"The bigram comes from only {found.ids:,} ids over {rows:,} rows: smoothing makes the baseline too high."
-    notes = (_sampled(used, total, len(stretches)), *reader.notes(), few)
-    return Bigram(found.nats, found.ids, found.scored, " ".join(note for note in notes if note))
+    notes = " ".join(note for note in (_sampled(used, total, len(stretches)), *reader.notes(), few) if note)
+    halves = [cross_entropy(half, score, rows, unigram).nats for half in _halves(train, rows)]
+    border = _border(found.nats, sum(halves) / len(halves), found.known)
+    return Bigram(found.nats, found.ids, found.scored, found.unigram_nats, notes), border
+
+
+def _border(nats: float, half_nats: float, known: float) -> Border:
+    """The border below a bigram; unknown where more ids would lower the bigram much, or where it knows too few pairs
+    for the difference to say so: with next to nothing learnt, half of it does not matter."""
+    falls = half_nats - nats
+    if falls <= BORDER_UNSURE.value and known >= BORDER_KNOWN_PAIRS.value:
+        return Border(nats - max(falls, 0.0), half_nats, known)
+    why = f"learnt from half of the ids it is {falls:.2f} nats higher"
+    if falls <= BORDER_UNSURE.value:
+        why = f"only {known:.0%} of the window's pairs occur in the rest of the shard"
+    return Border(None, half_nats, known, f"The bigram's border is unknown: the shard is too small; {why}.")
+
+
+def _halves(train: UInt32, size: int) -> tuple[UInt32, UInt32]:
+    """uint32: the even and the odd stretches of HALF_STRETCH_IDS, each with a `size` after it."""
+    count = -(-len(train) // HALF_STRETCH_IDS)
+    stretches = np.full((count, HALF_STRETCH_IDS + 1), size, dtype=np.uint32)
+    whole = len(train) // HALF_STRETCH_IDS
+    stretches[:whole, :-1] = train[: whole * HALF_STRETCH_IDS].reshape(whole, HALF_STRETCH_IDS)
+    stretches[whole:, : len(train) % HALF_STRETCH_IDS] = train[whole * HALF_STRETCH_IDS :]
+    return stretches[0::2].reshape(-1), stretches[1::2].reshape(-1)
 
 
 class _IdReader:

@@ -132,6 +132,8 @@ def _numbers(loss: Loss, measured: Measurement) -> None:
 def _ruler(loss: float | None, stderr: float | None, marks: Ruler, case: Case) -> None:
     figure = charts.ruler(loss, marks, claim=case.claim, gate_below=case.gate_below, stderr_nats=stderr)
     show.chart(figure, "ruler")
+    if marks.border_note:
+        st.caption(show.plain(marks.border_note))
 
 
 def _unit(claim: Claim | None, loss: float) -> None:

@@ -9,7 +9,9 @@ from diag.units import Claim
 
 ZONE_SENTENCES: dict[Zone, str] = {
     "too_good": "Look at the data, or at what leaks into the window, before trusting it.",
-    "plausible": "Better than the unigram, and not too good to be true.",
+    "plausible": "Better than what predicts without a model, and not too good to be true.",
+    "no_better_than_bigram": "One id of context predicts as much. A trained model knows more, unless the text is "
+    "new to it.",
     "no_better_than_unigram": "The model makes no use of the context.",
     "about_chance": "A model that knows nothing scores the same.",
     "worse_than_chance": "The model is confident, and wrong. Something is broken, not untrained.",

@@ -66,6 +66,9 @@ def ruler(
         ),
         yaxis={"range": [-below, BAND_PX + above], "visible": False, "fixedrange": True},
     )
+    if ruler.border_nats is not None:
+        line = {"color": GREY, "width": 1, "dash": "dot"}
+        figure.add_shape(type="line", x0=ruler.border_nats, x1=ruler.border_nats, y0=0, y1=BAND_PX, line=line)
     figure.add_scatter(x=[0], y=[0], xaxis="x2", mode="markers", marker={"opacity": 0}, hoverinfo="skip")
     for (words, a, b, where), foot in zip(zones, feet, strict=True):
         figure.add_shape(
@@ -131,7 +134,8 @@ def _marks(ruler: Ruler, claim: Claim | None, gate_below: float | None) -> list[
         ("claim", claim.nats if claim else None, VIOLET, "x"),
         ("gate: below", gate_below, GREY, "line-ns-open"),
     ]
-    about = {"bigram": _BIGRAM}
+    border = ruler.border_nats
+    about = {"bigram": _BIGRAM if border is None else f"{_BIGRAM}; dotted: its border, {numbers.nats(border)}"}
     return [
         Mark(w, v, c, s, about=about.get(w, ""))
         for w, v, c, s in wanted
@@ -143,10 +147,12 @@ def _zones(ruler: Ruler, right: float) -> list[_Zone]:
     """(words, from, to, zone) of the zones that have any width; the bounds are those of `diag.results.ruler.zone`."""
     low, high = ruler.chance_nats - ABOUT_CHANCE.value, ruler.chance_nats + ABOUT_CHANCE.value
     counts = min(ruler.unigram_mark, low)
-    good = min(TOO_GOOD.value * ruler.unigram_mark, low)
+    pairs = counts if ruler.bigram_nats is None else min(ruler.bigram_nats, counts)
+    good = min(TOO_GOOD.value * ruler.unigram_mark, pairs)
     bounds: list[_Zone] = [
         (("too good", "for this data"), 0.0, good, "too_good"),
-        (("plausible",), good, counts, "plausible"),
+        (("plausible",), good, pairs, "plausible"),
+        (("no better than", "bigram"), pairs, counts, "no_better_than_bigram"),
         (("no better than", "unigram"), counts, low, "no_better_than_unigram"),
         (("about chance",), low, high, "about_chance"),
         (("worse than", "chance"), high, right, "worse_than_chance"),

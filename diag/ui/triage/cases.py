@@ -24,7 +24,14 @@ from diag.ui.shell.session import default_window
 HYPOTHESES = tuple(hypothesis.id for hypothesis in ABOUT_CHECKPOINT)
 # What needs people first. A case that nobody has run stands after those known to be broken.
 _CONCLUSIONS = ("data", "unexplained", "partly_explained", "suspect", "runtime", "unit", "explained")
-_BAD_ZONES = ("not_finite", "worse_than_chance", "about_chance", "too_good", "no_better_than_unigram")
+_BAD_ZONES = (
+    "not_finite",
+    "worse_than_chance",
+    "about_chance",
+    "too_good",
+    "no_better_than_unigram",
+    "no_better_than_bigram",
+)
 _NOT_RUN, _HEALTHY = 20, 30
 
 

@@ -68,3 +68,13 @@ def places(shape: tuple[int, int], order: BufferOrder, row: Array, column: Array
         return column * out + row
     stored = row * width + column
     return stored if order is BufferOrder.AS_STORED else (stored % out) * width + stored // out
+
+
+def element(shape: tuple[int, int], order: BufferOrder, at: Array) -> tuple[Array, Array]:
+    """(row, column) of the elements at the flat positions `at` of the row-major buffer [out, in] = `shape` that holds
+    the matrix in `order`: the inverse of `places`."""
+    out, width = shape
+    if order is BufferOrder.COLUMN_MAJOR:
+        return at % out, at // out
+    meant = at if order is BufferOrder.AS_STORED else (at % width) * out + at // width
+    return meant // width, meant % width

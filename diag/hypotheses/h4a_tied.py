@@ -7,8 +7,8 @@ from diag.model.edits.copy import Copy
 from diag.model.edits.from_reference import FromReference
 from diag.results.finding import Signature
 
-# Tie states in which nothing can be wrong between the two matrices: there is one, or the two are the same bytes.
-NOTHING_TO_TIE = ("tied_absent", "tied_copy")
+# Tie states in which nothing can be wrong between the two matrices: there is one, or the two are the same numbers.
+NOTHING_TO_TIE = ("tied_absent", "tied_copy", "tied_rounded")
 # States that contradict what the config declares.
 BROKEN = ("tied_diverged", "placeholder", "missing", "untied_copy", "reinterpreted_copy")
 # States of an untied model in which the file holds no trained head any more.

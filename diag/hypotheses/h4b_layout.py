@@ -47,8 +47,8 @@ def repairs(context: Context, signature: Signature) -> list[Repair]:
     Where the scores decide every matrix of a group, the group is reread in an order only if that is the order of every
     one of them. Otherwise the repair would misread a matrix that is right, or leave one wrong; the repair that undoes
     what the scores found has the matrices of the signature. This hides a defect only where a misread matrix is taken
-    for right: its wrong order would have to be clear of noise (2.3; wrong orders reach 1.9) and lead the right one by
-    1.0, and that happened to 0 of 850 misread matrices (docs/signatures.md). A group with a matrix that no score
+    for right: its wrong order would have to be clear of noise and lead the right one (docs/signatures.md says how often
+    that was seen: never). A group with a matrix that no score
     decides is tried in both orders.
     """
     decided = _decided(context) | {name: BufferOrder(order) for name, order in signature.orders.items()}

@@ -87,6 +87,7 @@ LOOKS: dict[str, Look] = {
     # the head and the embedding
     "tied_absent": _NOTHING_FOUND,
     "tied_copy": _NOTHING_FOUND,
+    "tied_rounded": _NOTHING_FOUND,
     "untied": _NOTHING_FOUND,
     "untied_copy": _MATTERS,
     "tied_diverged": _BROKEN,

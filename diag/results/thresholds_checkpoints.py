@@ -47,8 +47,10 @@ TAG_VALUES = Threshold(256, "values", "fewer give no spread to rely on")
 FEW_NONFINITE = Threshold(0.001, "of the values", "bytes swapped in bfloat16 give one NaN in 256, a wrong type more")
 
 # the audit: copies and the tie
-TIE_ROUNDING = Threshold(2.0**-8, "of the largest weight", "what storing a copy in bfloat16 moves at most")
-TIE_COSINE = Threshold(0.9999, "cosine", "rounding to bfloat16 leaves more than 0.99999")
+TIE_ROUNDING = Threshold(2.0**-8, "of each value", "what storing a copy in bfloat16 moves at most")
+TIE_ROUNDED_COSINE = Threshold(
+    0.9, "cosine", f"trained untied heads have 0.03 at most, a 5-bit copy 0.999: {_SIGNATURES}"
+)
 
 # the audit and its signature: training that did not happen
 FRESH_TOLERANCE = Threshold(0.1, "relative", "trained embeddings and heads of two small Qwen2 vary 2.7 to 3.8 times it")
@@ -62,11 +64,19 @@ PADDING_VARIATION = Threshold(1.3, "times fresh", "the last rows of an embedding
 PADDING_REST = Threshold(2.0, "times that", "and all rows together vary more than this")
 PADDING_ROWS = Threshold(8, "rows", "fewer vary little by chance")
 PADDING_SHARE = Threshold(0.5, "of the rows", "more is no padding")
+PADDING_COMPARED = Threshold(256, "rows", "of the end, evenly spaced, compared with each other")
+PADDING_ALIKE = Threshold(0.95, "mean cosine", f"ends of trained rows have 0.12 to 0.56, padding 1.00: {_SIGNATURES}")
+PADDING_UNRELATED = Threshold(
+    0.03, "mean cosine", f"ends of trained rows have 0.12 to 0.56, random ones 0: {_SIGNATURES}"
+)
+PADDING_SCATTERS = Threshold(3.0, "standard deviations", "of the mean of so many random cosines, where that is more")
 EQUAL_ROWS = Threshold(4096, "rows", "of one norm, compared byte by byte")
 
 # signatures: layout, rotary pairing, width of a head
 LAYOUT_TOP = Threshold(8, "correlations", "a score is the mean of the largest: not every matrix resembles every other")
-LAYOUT_CLEAR = Threshold(2.3, "times noise", f"wrong orders reach 1.9, right ones start at 2.6: {_SIGNATURES}")
+LAYOUT_CLEAR = Threshold(
+    2.0, "times noise", f"wrong orders and fresh matrices reach 1.8, right ones start at 2.2: {_SIGNATURES}"
+)
 LAYOUT_LEAD = Threshold(1.0, "times noise", f"the right order of a matrix leads its wrong ones by 1.5: {_SIGNATURES}")
 LAYOUT_SIGNIFICANT = Threshold(4.0, "standard deviations", "from here a correlation counts while no order is settled")
 LAYOUT_FALSE_ALARMS = Threshold(0.006, "of right matrices", f"none of 531, a 95 % upper bound: {_SIGNATURES}")

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from diag.checkpoints.buffer_order import BufferOrder, other_orders, places, reread, written
+from diag.checkpoints.buffer_order import BufferOrder, element, other_orders, places, reread, written
 
 SIDE = st.integers(1, 9)
 
@@ -65,3 +65,12 @@ def test_a_square_matrix_has_one_other_order() -> None:
 def test_the_cheap_orders_copy_nothing(order: BufferOrder) -> None:
     buffer = numbered(300, 200)
     assert np.shares_memory(reread(buffer, order), buffer)
+
+
+@given(SIDE, SIDE, st.sampled_from(BufferOrder))
+def test_an_element_is_found_where_its_place_is(rows: int, columns: int, order: BufferOrder) -> None:
+    row, column = np.indices((rows, columns))
+    at = places((rows, columns), order, row, column)
+    assert np.array_equal(np.sort(at.reshape(-1)), np.arange(rows * columns))
+    back = element((rows, columns), order, at)
+    assert np.array_equal(back[0], row) and np.array_equal(back[1], column)

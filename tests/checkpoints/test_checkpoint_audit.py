@@ -47,7 +47,7 @@ def half_zero() -> np.ndarray:
         ("norm_zero", {NORM: np.zeros(64, np.float32)}, (), {}),
         ("bias_zero", BIASES, (), {}),
         ("implausible_values", {Q: HEALTHY[Q] * 1e6}, (), {}),
-        ("fresh_init", {HEAD: np.random.default_rng(0).normal(0, 0.02, (150, 64)).astype("f4")}, (), {}),
+        ("fresh_init", {HEAD: np.random.default_rng(9).normal(0, 0.02, (150, 64)).astype("f4")}, (), {}),
         ("architecture_contradiction", {}, (), {"architectures": ["LlamaForCausalLM"]}),
         ("tied_diverged", {HEAD: OTHER}, (), {}),
         ("tied_rounded", {HEAD: HEALTHY[EMBEDDING] * np.float32(1 + 1e-4)}, (), {}),

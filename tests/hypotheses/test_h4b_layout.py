@@ -136,4 +136,4 @@ def test_a_score_decides_only_with_a_clear_lead() -> None:
     close = replace(sure, other_order=4.1 * NOISE, other=UNDO)
     assert close.decided is None and not close.undecided
     assert replace(close, other_order=3.9 * NOISE).decided is STORED
-    assert replace(sure, as_read=2.2 * NOISE).decided is None
+    assert replace(sure, as_read=1.9 * NOISE).decided is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterator
 
@@ -10,9 +11,9 @@ import numpy as np
 from diag.checkpoints.audit.facts import CheckpointFacts, TensorFacts
 from diag.checkpoints.audit.rule import NOTHING, AuditFinding, AuditRule, Check
 from diag.checkpoints.reader import Checkpoint
-from diag.results.thresholds_checkpoints import TIE_COSINE, TIE_ROUNDING
 
 _STEP = 1 << 22  # bytes compared at once
+_NUMBER = re.compile(r"(^|\.)\d+\.")  # of a layer, in a tensor's name
 
 DUPLICATE_TENSOR = AuditRule(
     "duplicate_tensor",
@@ -33,9 +34,9 @@ TIED_DIVERGED = AuditRule(
 TIED_ROUNDED = AuditRule(
     "tied_rounded",
     "info",
-    "The head is declared tied; the copy in the file differs by rounding ({difference:.2g}).",
+    "{sentence}",
     NOTHING,
-    "the same, by no more than rounding",
+    "head and embedding differ by no more than their types round",
     "a head of the embedding times 1.0001, in float32",
 )
 PLACEHOLDER = AuditRule(
@@ -51,7 +52,7 @@ UNTIED_COPY = AuditRule(
     "warning",
     "{sentence}",
     "Set tie_word_embeddings to true if that was meant; else restore the trained head.",
-    "head and embedding equal in every byte, and declared as two",
+    "head and embedding equal in every byte or up to rounding, and declared as two",
     "a head equal to the embedding, and config.json says that it is not tied",
 )
 REINTERPRETED_COPY = AuditRule(
@@ -62,7 +63,7 @@ REINTERPRETED_COPY = AuditRule(
     "a head with the embedding's numbers in the other order of the matrix or of the bytes",
     "a head of the embedding's buffer written column-major",
 )
-_BY_TIE = {rule.code: rule for rule in (TIED_DIVERGED, PLACEHOLDER, UNTIED_COPY, REINTERPRETED_COPY)}
+_BY_TIE = {rule.code: rule for rule in (TIED_ROUNDED, TIED_DIVERGED, PLACEHOLDER, UNTIED_COPY, REINTERPRETED_COPY)}
 
 
 def check_copies(facts: CheckpointFacts) -> Iterator[AuditFinding]:
@@ -72,8 +73,9 @@ def check_copies(facts: CheckpointFacts) -> Iterator[AuditFinding]:
 
 
 def _duplicates(facts: CheckpointFacts) -> Iterator[AuditFinding]:
-    """Constant tensors are not meant, and the tie judges head and embedding. Biases may well be equal: in GPT-NeoX two
-    of a layer are added to the same stream and get one gradient."""
+    """Constant tensors are not meant, and the tie judges head and embedding; where there is no family to name them, two
+    matrices outside of any layer are such a pair. Biases may well be equal: in GPT-NeoX two of a layer are added to the
+    same stream and get one gradient."""
     groups: dict[bytes, list[TensorFacts]] = defaultdict(list)
     for tensor in facts.tensors:
         constant = tensor.stats.min == tensor.stats.max
@@ -82,7 +84,8 @@ def _duplicates(facts: CheckpointFacts) -> Iterator[AuditFinding]:
     for group in groups.values():
         first, *rest = sorted(group, key=lambda t: (t.layer or 0, t.name))
         for tensor in rest:
-            if _same_bytes(facts.checkpoint, first.name, tensor.name):
+            tied = not (tensor.known or _NUMBER.search(tensor.name) or _NUMBER.search(first.name))
+            if not tied and _same_bytes(facts.checkpoint, first.name, tensor.name):
                 yield DUPLICATE_TENSOR.finding(tensor.name, other=first.name)
 
 
@@ -96,15 +99,9 @@ def _same_bytes(checkpoint: Checkpoint, one: str, other: str) -> bool:
 def _tie(facts: CheckpointFacts) -> Iterator[AuditFinding]:
     """What the tie status means for whoever loads the file; a missing head is named by structure.py."""
     tie = facts.tie
-    if tie.status == "tied_diverged" and tie.max_abs_diff is not None and tie.embedding is not None:
-        stats = facts.stats[tie.embedding]
-        largest = max(abs(stats.min or 0.0), abs(stats.max or 0.0))
-        alike = tie.cosine is not None and tie.cosine > TIE_COSINE.value
-        if alike and tie.max_abs_diff <= TIE_ROUNDING.value * largest:
-            yield TIED_ROUNDED.finding(tie.head, difference=tie.max_abs_diff)
-            return
-    if rule := _BY_TIE.get(tie.status):
+    rule = UNTIED_COPY if tie.status == "tied_rounded" and tie.declared is False else _BY_TIE.get(tie.status)
+    if rule:
         yield rule.finding(tie.head, sentence=tie.sentence)
 
 
-CHECK = Check((DUPLICATE_TENSOR, TIED_ROUNDED, *_BY_TIE.values()), check_copies)
+CHECK = Check((DUPLICATE_TENSOR, *_BY_TIE.values()), check_copies)

@@ -8,7 +8,7 @@ from statistics import median
 from diag.checkpoints.audit.facts import CheckpointFacts, TensorFacts
 from diag.checkpoints.audit.rule import IF_TRAINED, AuditFinding, AuditRule, Check
 from diag.checkpoints.passes.sums import fresh_variation
-from diag.checkpoints.signatures.fresh import DISTRIBUTIONS, fresh_distribution
+from diag.checkpoints.signatures.fresh import DISTRIBUTIONS, as_even_as_fresh, fresh_distribution
 from diag.results.thresholds_checkpoints import (
     FRESH_MODEL,
     FRESH_NORMS,
@@ -47,9 +47,11 @@ WHOLE_MODEL = AuditRule(
 FRESH_MATRIX = AuditRule(
     "fresh_matrix",
     "warning",
-    "{tensor} resembles no other matrix of the model in any order, as one that was never trained.",
+    "{tensor} resembles no other matrix of the model in any order, and its rows and columns are as even as those of "
+    "random numbers: it was never trained.",
     IF_TRAINED,
-    "a matrix that resembles no other of the model, while at least three quarters do ([measured](signatures.md))",
+    "a matrix that resembles no other of the model, while at least three quarters do, and whose norms of rows and "
+    "columns vary no more than in a fresh one ([measured](signatures.md))",
     "a Gaussian down_proj",
 )
 
@@ -57,13 +59,16 @@ FRESH_MATRIX = AuditRule(
 def check_fresh(facts: CheckpointFacts) -> Iterator[AuditFinding]:
     """Embedding and head on their own; other matrices against the rest of the model; the model as a whole.
 
-    With layout scores, a matrix is fresh that resembles no other in any order while most do (docs/signatures.md: norms
-    of rows alone are as even in trained v, gate and up). Without, its norms are held against those of the same role.
+    With layout scores, a matrix is fresh that resembles no other in any order while most do, and whose norms of rows
+    and columns are even (docs/signatures.md: trained v, gate and up of small models have such norms too). Without, its
+    norms are held against those of the same role.
     """
     matrices = [t for t in facts.tensors if t.kind == "matrix" and len(t.info.shape) == 2 and not t.stats.nonfinite]
     looks = {t.name: fresh_distribution(t.scan) for t in matrices}
+    scored = {s.tensor: s for s in facts.layout}
     for tensor in matrices:
-        if tensor.tokens and (kind := looks[tensor.name]):
+        trained = tensor.name in scored and not scored[tensor.name].undecided
+        if tensor.tokens and not trained and (kind := looks[tensor.name]):
             yield _said(FRESH_INIT, tensor, kind)
     judged = [t for t in matrices if not t.tokens and min(t.info.shape) >= FRESH_NORMS.value]
     count = sum(looks[t.name] is not None for t in judged)
@@ -73,7 +78,8 @@ def check_fresh(facts: CheckpointFacts) -> Iterator[AuditFinding]:
     alien = {s.tensor for s in facts.layout if s.undecided}
     if facts.layout:
         if len(alien) <= FRESH_UNDECIDED.value * len(facts.layout):
-            yield from (FRESH_MATRIX.finding(t.name) for t in judged if t.name in alien and t.stats.rms)
+            even = (t for t in judged if t.name in alien and t.stats.rms and as_even_as_fresh(t.scan))
+            yield from (FRESH_MATRIX.finding(t.name) for t in even)
         return
     for tensor in judged:
         if kind := looks[tensor.name]:

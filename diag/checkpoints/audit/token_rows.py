@@ -16,10 +16,10 @@ from diag.results import thresholds_checkpoints as limits
 UNTRAINED_ROWS = AuditRule(
     "untrained_rows",
     "info",
-    "The last {count:,} rows of {tensor}, from id {first:,} on, vary in norm no more than fresh ones: padding "
-    "that was never trained.",
+    "The last {count:,} rows of {tensor}, from id {first:,} on, {looks}: padding that was never trained.",
     "Nothing, as long as no token has such an id and the head's rows for them do not win.",
-    "last rows of an embedding or head as alike as fresh ones",
+    "last rows of an embedding or head whose norms vary no more than fresh ones, and whose directions have nothing in "
+    "common, as random ones, or are one and the same, as those of ids that never occurred",
     "the last 200 rows of the embedding Gaussian",
 )
 ZERO_IDS = AuditRule(
@@ -42,7 +42,8 @@ EQUAL_ROWS = AuditRule(
 
 
 def check_token_rows(facts: CheckpointFacts) -> Iterator[AuditFinding]:
-    """Cost: equal rows are read once more, at most limits.EQUAL_ROWS of them."""
+    """Cost: equal rows are read once more, at most limits.EQUAL_ROWS of them; where the end may be padding, the whole
+    matrix."""
     for tensor in facts.tensors:
         wanted = tensor.role in TOKENS and len(tensor.info.shape) == 2
         if not wanted or tensor.stats.nonfinite or not tensor.stats.rms:
@@ -54,8 +55,8 @@ def check_token_rows(facts: CheckpointFacts) -> Iterator[AuditFinding]:
             yield EQUAL_ROWS.finding(tensor.name, count=len(equal) - 1, first=equal[0])
             continue
         first = _fresh_tail(np.sqrt(squares), tensor.info.shape[1])
-        if first is not None:
-            yield UNTRAINED_ROWS.finding(tensor.name, count=len(squares) - first, first=first)
+        if first is not None and (looks := _untrained(facts.checkpoint, tensor, first)):
+            yield UNTRAINED_ROWS.finding(tensor.name, count=len(squares) - first, first=first, looks=looks)
 
 
 def _equal_rows(checkpoint: Checkpoint, tensor: TensorFacts) -> list[int]:
@@ -85,6 +86,24 @@ def _fresh_tail(norms: Array, width: int) -> int | None:
     if not length or length > limits.PADDING_SHARE.value * len(norms):
         return None
     return len(norms) - length if (variation(norms) or 0.0) >= limits.PADDING_REST.value * allowed else None
+
+
+def _untrained(checkpoint: Checkpoint, tensor: TensorFacts, first: int) -> str | None:
+    """What shows that the rows from `first` on were not trained; None if nothing does. Trained rows have a direction in
+    common and differ beside it: their cosines are neither about 0 nor about 1."""
+    count, width = len(tensor.scan.row_squares) - first, tensor.info.shape[1]
+    ids = first + np.unique(np.linspace(0, count - 1, int(limits.PADDING_COMPARED.value)).astype(int))
+    chunks = checkpoint.row_chunks(tensor.name)
+    rows = np.concatenate([r[ids[(ids >= at) & (ids < at + len(r))] - at] for at, r in chunks]).astype(np.float64)
+    norms = np.linalg.norm(rows, axis=1)
+    rows = rows[norms > 0] / norms[norms > 0, None]
+    cosines = (rows @ rows.T)[np.tri(len(rows), k=-1, dtype=bool)]
+    if cosines.mean() > limits.PADDING_ALIKE.value:
+        return "are nearly one and the same"
+    chance = limits.PADDING_SCATTERS.value / np.sqrt(width * len(cosines))
+    if abs(cosines.mean()) < max(limits.PADDING_UNRELATED.value, chance):
+        return "look random"
+    return None
 
 
 CHECK = Check((UNTRAINED_ROWS, ZERO_IDS, EQUAL_ROWS), check_token_rows)

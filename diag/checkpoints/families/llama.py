@@ -15,7 +15,7 @@ LLAMA = Family(
     ("llama",),
     LLAMA_LIKE | biases("qkvo", if_attention_bias=True),
     told_by=("q", "gate"),
-    published_theta=(1e4, 5e5),
+    published_theta=(1e4, 1e5, 1.3e5, 5e5, 1e6),  # Llama 1 to 3, SmolLM2 (1e5, 1.3e5), Code Llama (1e6)
 )
 MISTRAL = Family(
     "mistral",

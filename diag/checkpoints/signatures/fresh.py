@@ -34,7 +34,24 @@ def fresh_distribution(scan: TensorScan) -> str | None:
     return None
 
 
+def as_even_as_fresh(scan: TensorScan) -> bool:
+    """Whether norms of rows and of columns vary no more than those of a fresh Gaussian matrix: so does every matrix of
+    independent values that are not heavy-tailed. Free after the scan."""
+    rows, columns = scan.row_squares, scan.column_squares
+    if columns is None:
+        return False
+    return all(
+        (found := variation(np.sqrt(norms))) is not None
+        and found <= fresh_variation(len(others)) * (1 + _allowed(len(norms)))
+        for norms, others in ((rows, columns), (columns, rows))
+    )
+
+
 def _near(found: float | None, expected: float, norms: int) -> bool:
     """Whether a variation estimated from so many norms is the expected one."""
-    allowed = max(FRESH_TOLERANCE.value, FRESH_SCATTERS.value / math.sqrt(2 * norms))
-    return found is not None and norms >= FRESH_NORMS.value and abs(found / expected - 1) < allowed
+    return found is not None and norms >= FRESH_NORMS.value and abs(found / expected - 1) < _allowed(norms)
+
+
+def _allowed(norms: int) -> float:
+    """How far, relatively, a variation estimated from so many norms may lie from the expected one."""
+    return max(FRESH_TOLERANCE.value, FRESH_SCATTERS.value / math.sqrt(2 * norms))

@@ -93,10 +93,10 @@ def layout_scores(checkpoint: Checkpoint, progress: Progress = silent) -> tuple[
 
 
 def _scored(checkpoint: Checkpoint, matrices: Sequence[Facing], progress: Progress) -> tuple[LayoutScore, ...]:
-    glance = _directions(checkpoint, matrices, ORDERS[:1], GLANCE, part(progress, 0.0, 0.1))
-    sound = sound_as_stored(correlate(glance), glance.shape[2], matrices)
-    if sound:
-        return sound
+    if all(checkpoint.info(m.tensor).streams for m in matrices):  # else a glance would decode every matrix once more
+        glance = _directions(checkpoint, matrices, ORDERS[:1], GLANCE, part(progress, 0.0, 0.1))
+        if sound := sound_as_stored(correlate(glance), glance.shape[2], matrices):
+            return sound
     found = _directions(checkpoint, matrices, ORDERS, FULL, part(progress, 0.1, 1.0))
     return judge(correlate(found), found.shape[2], matrices)
 

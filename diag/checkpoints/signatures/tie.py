@@ -15,6 +15,7 @@ from diag.checkpoints.passes import row_pairs
 from diag.checkpoints.passes.scan import direct, pieces, readable, use_numba
 from diag.checkpoints.reader import Checkpoint, TensorInfo
 from diag.checkpoints.signatures.reorder import buffer_order, bytes_swapped
+from diag.checkpoints.signatures.rounded import only_rounding
 
 TieStatus = Literal[
     "not_applicable",
@@ -26,6 +27,7 @@ TieStatus = Literal[
     "untied_copy",
     "missing",
     "reinterpreted_copy",
+    "tied_rounded",
 ]
 # Where an architecture is not in the table: usual names of both, in the order in which they are looked for.
 EMBEDDINGS = (
@@ -68,10 +70,26 @@ SENTENCES: dict[TieStatus, str] = {
     "missing": "The head is declared untied, but the file holds none: whoever loads it gets random weights.",
     "reinterpreted_copy": "The head holds the embedding's numbers in the other order: row-major was read as "
     "column-major.",
+    "tied_rounded": "The head is declared tied, and the file holds a second copy of the embedding; the two differ by "
+    "rounding only.",
 }
-
-
-UNSAID = "Nothing says whether the head is tied; it is an exact copy of the embedding, as in every tied model."
+# Where the file does not say whether the head is tied.
+UNDECLARED: dict[TieStatus, str] = {
+    "tied_absent": "The file holds no head, and nothing says whether it is tied; such a model uses the embedding.",
+    "tied_copy": "Nothing says whether the head is tied; it is an exact copy of the embedding, as in every tied model.",
+    "tied_diverged": "Nothing says whether the head is tied. This family ties it, but the file holds a different one: "
+    "which of the two is used decides the loss.",
+    "untied": "The head and the embedding are two different matrices; nothing says whether they are tied.",
+    "untied_copy": "Nothing says that the head is tied, and this family does not tie it; yet it is an exact copy of "
+    "the embedding: the trained head may be lost.",
+    "missing": "The file holds no head, and nothing says that it is tied, which this family does not do by itself: "
+    "whoever loads it gets random weights.",
+    "tied_rounded": "Nothing says whether the head is tied; it is a second rounding of the embedding, as a tied model "
+    "has when both are stored.",
+}
+UNTIED_ROUNDED = (
+    "The head is declared untied, yet it differs from the embedding by rounding only: the trained head may be lost."
+)
 BYTE_ORDER = "The head holds the embedding's numbers with their bytes swapped: big-endian was read as little-endian."
 
 
@@ -79,7 +97,8 @@ def tie_status(checkpoint: Checkpoint) -> Tie:
     """Compare head and embedding.
 
     Cost: nothing when one is absent; else both are read once in pieces (0.15 s for 151 936 × 896 in bfloat16), and a
-    few more times where another order of the buffer matches a sample of 512 positions. Quantised and transformed
+    few more times where another order of the buffer matches a sample of 512 positions, or where their rows are nearly
+    parallel (tied_rounded). Quantised and transformed
     tensors are compared as float32.
     """
     names = _names(checkpoint)
@@ -100,14 +119,19 @@ def tie_status(checkpoint: Checkpoint) -> Tie:
     if compared and compared.equal_rows == 1.0:
         unsaid = not checkpoint.states_tie and _declared(checkpoint) is None  # a copy contradicts nothing
         status: TieStatus = "tied_copy" if tied or unsaid else "untied_copy"
-        sentence = UNSAID if unsaid and not tied else ""
     elif bytes_swapped(checkpoint, head, embedding):
         status, sentence = "reinterpreted_copy", BYTE_ORDER
     elif order := buffer_order(checkpoint, head, embedding):
         status = "reinterpreted_copy"
+    elif compared and only_rounding(
+        head, embedding, compared.cosine, _side_by_side(checkpoint, head, embedding, False)
+    ):
+        status = "tied_rounded"
+        sentence = UNTIED_ROUNDED if _declared(checkpoint) is False else ""
     else:
         status = "tied_diverged" if tied else "untied"
-    found = replace(_tie(status, checkpoint, head, embedding), order=order, sentence=sentence or SENTENCES[status])
+    found = replace(_tie(status, checkpoint, head, embedding), order=order)
+    found = replace(found, sentence=sentence or found.sentence)
     if compared is None:
         return found
     return replace(found, max_abs_diff=compared.largest, cosine=compared.cosine, equal_rows_share=compared.equal_rows)
@@ -117,15 +141,16 @@ _Matrix = TensorInfo | None
 
 
 def _tie(status: TieStatus, checkpoint: Checkpoint, head: _Matrix, embedding: _Matrix) -> Tie:
+    declared = _declared(checkpoint)
     return Tie(
         status=status,
-        declared=_declared(checkpoint),
+        declared=declared,
         max_abs_diff=None,
         cosine=None,
         equal_rows_share=None,
         head=head.name if head else None,
         embedding=embedding.name if embedding else None,
-        sentence=SENTENCES[status],
+        sentence=SENTENCES[status] if declared is not None else UNDECLARED.get(status, SENTENCES[status]),
     )
 
 

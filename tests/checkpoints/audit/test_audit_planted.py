@@ -287,3 +287,13 @@ def test_the_others(plant: Plant, trained: Tensors, code: str) -> None:
 def test_every_rule_is_planted() -> None:
     planted = {code for code, *_ in ONE_TENSOR} | {code for code, *_ in NAMES_AND_CONSTANTS} | set(OTHERS)
     assert planted == set(rules())
+
+
+def test_masks_and_tables_are_no_weights_and_a_tied_pair_is_no_copied_layer(plant: Plant, trained: Tensors) -> None:
+    mask = np.tril(np.ones((1, 1, 64, 64), np.float32))
+    buffers = {f"model.layers.{i}.{name}": mask for i in range(6) for name in ("attn.bias", "self_attn.mask")}
+    buffers |= {f"model.layers.{i}.attn.masked_bias": np.float32([-1e9]) for i in range(6)}
+    buffers |= {f"model.layers.{i}.self_attn.rotary_emb.inv_freq": np.ones(16, np.float32) for i in range(6)}
+    assert {f.code for f in plant(buffers).findings} == {"ignored_tensor"}
+    pair = {"head.weight": trained[EMBEDDING], "tok_embeddings.weight": trained[EMBEDDING]}
+    assert [f.code for f in plant(buffers | pair, drop=(EMBEDDING,), **NOVEL).findings] == ["unknown_family"]

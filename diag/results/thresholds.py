@@ -18,6 +18,11 @@ FULL_PER_ROUND = Threshold(4, "repairs", "most promising repairs that a round ev
 FULL_ALONE = Threshold(3, "repairs", "most promising repairs of a hypothesis that are shown with full-window losses")
 ABOUT_CHANCE = Threshold(0.05, "nats", "product definition: this near to ln V a loss is called chance")
 TOO_GOOD = Threshold(0.1, "of the unigram", "product definition: below it a loss is an alarm, as one near 0 once was")
+YARDSTICK_PARAMETERS = Threshold(100e6, "parameters", "product definition: smaller models are of one kind of text")
+YARDSTICK_SOUND = Threshold(1.5, "bits per byte", "three published models of 135 M to 494 M have 0.4 to 0.7")
+YARDSTICK_BROKEN = Threshold(2.5, "bits per byte", "the same with planted defects have 2.8 to 8.9; wrong pairing 1.8")
+CONTEXT_GAIN = Threshold(0.4, "nats", "over one id; nine sound models gain 0.8 and more on text that they never saw")
+CONTEXT_POSITIONS = Threshold(128, "positions", "in 64 a sound model gained 0.70 ± 0.14 on DNA: too near to 0.4")
 CLAIM_TOLERANCE = Threshold(0.02, "nats", "product definition: a claim agrees with a recomputed loss within this")
 
 

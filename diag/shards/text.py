@@ -92,6 +92,11 @@ class TokenText:
         decoded = self._tokenizer.decode([token_id], skip_special_tokens=False)
         return _printable(entry if not decoded or "\ufffd" in decoded else decoded)
 
+    def encode(self, text: str) -> list[int] | None:
+        """The ids of a text, with what the tokenizer puts around it; None where some of it is unknown to it."""
+        ids: list[int] = self._tokenizer.encode(text).ids
+        return None if not ids or (self.unk_id is not None and self.unk_id in ids) else ids
+
     def decode(self, ids: Iterable[int]) -> str:
         """The text of consecutive ids, special tokens included, as it is (not escaped). Unknown ids give nothing."""
         known = [int(i) for i in ids if 0 <= i < self.vocab_size_with_added]

@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 ORDER = (
     *("errors", "extras", "installation", "progress", "units", "jit", "blas", "case", "results", "settings"),
     *("listing", "shards", "checkpoints", "demo", "catalogue", "places", "evidence", "model", "hypotheses"),
-    *("report", "jobs", "api", "ui", "cli", "pages"),
+    *("report", "jobs", "api", "ui", "cli", "zoo", "pages"),
 )
 
 

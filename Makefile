@@ -1,6 +1,7 @@
 # make app    the dashboard on 127.0.0.1:8501, with the demo; ROOTS="/data/a /data/b" adds folders of yours
 # make test   lint, types and every test, the browser's included
 # make fuzz   100,000 mutated headers for every checkpoint format: about 25 minutes
+# make zoo    defects planted in healthy models, and how often the tool is right: docs/zoo.md. ARGS="--device cuda --jobs 8"
 # make wheel  build the wheel, install it into empty environments, try it from another folder; PYTHONS names the Pythons
 VENV := .venv
 BIN := $(VENV)/bin
@@ -10,7 +11,7 @@ WORKERS ?= 2
 ROOTS ?= $(SUBRANDOM_ROOTS)
 PYTHONS ?= $(PYTHON)
 
-.PHONY: app demo test lint types unit fuzz wheel chromium clean
+.PHONY: app demo test lint types unit fuzz zoo wheel chromium clean
 
 app: $(VENV)/.app demo
 	SUBRANDOM_ROOTS="$(ROOTS)" $(BIN)/python -m diag app --port $(PORT)
@@ -32,6 +33,9 @@ unit: $(VENV)/.dev chromium demo
 
 fuzz: $(VENV)/.dev
 	$(BIN)/python tests/checkpoints/fuzz.py --mutations 100000
+
+zoo: $(VENV)/.dev demo
+	$(BIN)/python -m diag.zoo --models tests/zoo/models --shard data/demo/shards/stdlib --cases 300 --controls 60 $(ARGS)
 
 wheel: $(VENV)/.dev
 	for python in $(PYTHONS); do bash tests/package/try_wheel.sh $(BIN)/python $$python || exit 1; done

@@ -38,7 +38,7 @@ KEPT = (
     *("loss_nats", "stderr_nats", "reference_nats", "bigram_nats", "unigram_nats", "chance_nats", "zone", "conclusion"),
     *("reference", "differences", "joint", "yardstick", "seconds", "forward_passes"),
 )
-SHARED = ("audit", "bigram")  # of Inputs: they depend on the shard, the window and the tokenizer alone
+SHARED = ("audit", "_learnt")  # of Inputs: they depend on the shard, the window and the tokenizer alone
 
 
 @dataclass(frozen=True)

@@ -83,13 +83,14 @@ def main() -> int:
 def _again(options: Options) -> Callable[[Judged], str]:
     """The command line that runs one case again."""
     o = options
+    setting = f"--models {o.models} --shard {o.shard} --work {o.work} --seed {o.seed} --window {o.window}"
 
     def line(j: Judged) -> str:
-        count = int(j.case[1:].split("-")[0]) + 1
+        count, number = int(j.case[1:].split("-")[0]) + 1, j.case.split("-")[0]
         which = f"--cases {count} --controls 0" if j.case.startswith("d") else f"--cases 0 --controls {count}"
         return (
-            f"python -m diag.zoo --models {o.models} --shard {o.shard} --work {o.work} --seed {o.seed} "
-            f"--window {o.window} {which} --modes {j.mode} --only '^{j.case.split('-')[0]}-'"
+            f"python -m diag.zoo {setting} --device {o.device} --dtype {o.dtype} {which} "
+            f"--modes {j.mode} --only '^{number}-'"
         )
 
     return line

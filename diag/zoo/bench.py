@@ -102,7 +102,7 @@ class Bench:
         self.options.work.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=self.options.work, prefix=".planted-") as scratch:
             path, shard = self.write(drawn, number, Path(scratch) / drawn.model)
-            truth = self._truth(drawn, Path(scratch))
+            truth = self._truth(drawn, path, Path(scratch))
             for mode in modes:
                 started = time.perf_counter()
                 answer = self._answer(drawn, path, shard, self._reference(drawn, number, mode))
@@ -156,7 +156,7 @@ class Bench:
             return self.models.paths[drawn.model]
         return self._relative(drawn.model, TRAININGS[number % len(TRAININGS)], seed=0)
 
-    def _truth(self, drawn: Drawn, scratch: Path) -> Truth:
+    def _truth(self, drawn: Drawn, path: Path, scratch: Path) -> Truth:
         """What was planted, with what each defect costs alone. A second defect that costs nothing is no second one."""
         if not drawn.planted:
             also = drawn.data.also if drawn.data else ()
@@ -165,9 +165,8 @@ class Bench:
         change, rows = _all(drawn), [defect for defect, _ in drawn.planted]
         costs = []
         for i, (_, each) in enumerate(drawn.planted):
-            alone = write_model(model.changed(each), scratch / f"alone-{i}")
+            alone = path if len(rows) == 1 else write_model(model.changed(each), scratch / f"alone-{i}")
             costs.append(self._loss(alone) - self._healthy_loss(drawn.model))
-            shutil.rmtree(alone)
         kept = [i for i, cost in enumerate(costs) if not cost <= COUNTED_NATS] or [0]
         layers = model.layers_of(change.names)
         inside = all((role := model.family.role_of(name)) and role[1] is not None for name in change.names)

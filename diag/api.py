@@ -81,6 +81,7 @@ def test(
     dtype: DType = "auto",
     claim: Claim | None = None,
     gate_below: float | None = None,
+    expected_loss: float | None = None,
     progress: Progress = silent,
 ) -> Tested:
     """Which defect explains the loss: the hypotheses named by `ids`, such as "H4A", or all of them.
@@ -101,6 +102,7 @@ def test(
         dtype=dtype,
         claim=claim,
         gate_below=gate_below,
+        expected_loss=expected_loss,
     )
     from diag.jobs import tasks
 
@@ -124,6 +126,7 @@ def _inputs(
     dtype: DType,
     claim: Claim | None,
     gate_below: float | None,
+    expected_loss: float | None = None,
 ) -> Inputs:
     opened = checkpoint if isinstance(checkpoint, Checkpoint) else open_checkpoint(checkpoint)
     theirs = reference if reference is None or isinstance(reference, Checkpoint) else open_checkpoint(reference)
@@ -138,5 +141,6 @@ def _inputs(
         dtype=dtype,
         claim=claim,
         gate_below=gate_below,
+        expected_loss=expected_loss,
     )
     return join_inputs(case, dataset, opened, theirs)

@@ -64,6 +64,7 @@ class Case:
     dtype: DType = "auto"
     claim: Claim | None = None
     gate_below: float | None = None
+    expected_loss: float | None = None
 
     def to_query(self) -> dict[str, str]:
         """The case as URL parameters; nothing is left out for being a default, so a link never drifts."""
@@ -80,6 +81,8 @@ class Case:
             query |= {"claimed_loss": repr(self.claim.loss), "claimed_unit": self.claim.unit}
         if self.gate_below is not None:
             query["gate_below"] = repr(self.gate_below)
+        if self.expected_loss is not None:
+            query["expected_loss"] = repr(self.expected_loss)
         return query
 
     @classmethod
@@ -97,6 +100,7 @@ class Case:
             dtype=_one_of(query, "dtype", DType, "auto"),
             claim=None if claimed is None else Claim(claimed, _one_of(query, "claimed_unit", LossUnit, "nats")),
             gate_below=_number(query, "gate_below"),
+            expected_loss=_number(query, "expected_loss"),
         )
 
 

@@ -35,6 +35,9 @@ DTypeOption = Annotated[DType, typer.Option("--dtype", help="auto is bf16 on a G
 ClaimedLoss = Annotated[float | None, typer.Option("--claimed-loss", help="A loss that somebody else reported.")]
 ClaimedUnit = Annotated[LossUnit, typer.Option("--claimed-unit", help="The unit it was reported in.")]
 GateBelow = Annotated[float | None, typer.Option("--gate-below", help="The gate: loss below this many nats.")]
+ExpectedLoss = Annotated[
+    float | None, typer.Option("--expected-loss", help="The loss that this checkpoint is known to have here, in nats.")
+]
 EvidenceDir = Annotated[Path | None, typer.Option("--evidence", help="Folder for the record [default: settings].")]
 GateFlag = Annotated[bool, typer.Option("--gate", help="Exit with 1 when the case fails.")]
 FileFormat = Literal["u16", "u32", "i32", "i64"]
@@ -53,7 +56,14 @@ class CaseOptions:
     device: DeviceOption = "auto"
     dtype: DTypeOption = "auto"
 
-    def to_case(self, places: Places, *, claim: Claim | None = None, gate_below: float | None = None) -> Case:
+    def to_case(
+        self,
+        places: Places,
+        *,
+        claim: Claim | None = None,
+        gate_below: float | None = None,
+        expected_loss: float | None = None,
+    ) -> Case:
         """The case that they spell; `places` gives the paths their names. InputError for what is not there."""
         return Case(
             shard=places.name("shard", self.shard),
@@ -64,6 +74,7 @@ class CaseOptions:
             dtype=self.dtype,
             claim=claim,
             gate_below=gate_below,
+            expected_loss=expected_loss,
         )
 
 

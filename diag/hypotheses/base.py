@@ -21,12 +21,14 @@ from diag.results.finding import Signature
 
 @dataclass(frozen=True)
 class Repair:
-    """An intervention that undoes one hypothesised defect. A localiser says where, and never confirms."""
+    """An intervention that undoes one hypothesised defect. A localiser says where, and never confirms. edge: it is an
+    end of a sweep, so that the optimum may lie beyond it."""
 
     name: str
     edits: tuple[Edit, ...]
     description: str
     localiser: bool = False
+    edge: bool = False
 
     @property
     def provenance(self) -> Provenance:
@@ -38,12 +40,14 @@ class Repair:
 class Context:
     """What signatures may look at. Everything but the two checkpoints is computed when first asked for.
 
-    layers are there once a forward pass has measured them; a signature must do without.
+    layers are there once a forward pass has measured them; a signature must do without. equal: what equals the
+    reference, as edits name their targets; no repair touches it.
     """
 
     checkpoint: Checkpoint
     reference: Checkpoint | None = None
     layers: tuple[LayerProbe, ...] = ()
+    equal: frozenset[str] = frozenset()
 
     @property
     def family(self) -> Family:
@@ -126,7 +130,8 @@ class Hypothesis:
 
     refuted_by says what would refute the claim; without_reference what a reference would add, or "" when none is
     needed. `signature` costs at most one read of the file; `repairs` costs nothing: it returns data.
-    decides_data: it is about the shard, has no repairs, and is decided before any other, without a forward pass.
+    not_applicable: what is said where `applies` is false. decides_data: it is about the shard, has no repairs, and is
+    decided before any other, without a forward pass.
     """
 
     id: str
@@ -138,3 +143,4 @@ class Hypothesis:
     applies: Callable[[Context], bool] = lambda context: True
     without_reference: str = ""
     decides_data: bool = False
+    not_applicable: str = "This architecture has no such part."

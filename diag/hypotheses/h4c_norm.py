@@ -50,7 +50,12 @@ def repairs(context: Context, signature: Signature) -> list[Repair]:
         if eps != own:
             distinct.setdefault(eps, words)
     found = [
-        Repair(words, (SetEps(eps),), f"Run every norm with eps {eps:g}; the checkpoint says {own:g}.")
+        Repair(
+            words,
+            (SetEps(eps),),
+            f"Run every norm with eps {eps:g}; the checkpoint says {own:g}.",
+            edge=eps in (min(EPS_SWEEP), max(EPS_SWEEP)),
+        )
         for eps, words in distinct.items()
     ]
     norms = context.norms

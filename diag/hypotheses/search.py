@@ -15,6 +15,7 @@ from typing import Protocol
 
 import numpy as np
 
+from diag.checkpoints.compare.groups import Difference
 from diag.hypotheses.base import Repair
 from diag.hypotheses.gain import Gain, gain
 from diag.model.edits.base import Edit, Provenance
@@ -50,11 +51,14 @@ class Losses(Protocol):
 @dataclass(frozen=True)
 class Candidate:
     """A repair and the hypothesis it belongs to. backed_by_signature: it changes nothing but tensors that carry that
-    hypothesis's signature."""
+    hypothesis's signature, or that differ from the reference. difference: what it undoes, where it comes from the
+    reference; trained: that difference looks like training."""
 
     hypothesis: str
     repair: Repair
     backed_by_signature: bool = False
+    difference: Difference | None = None
+    trained: bool = False
 
     @property
     def cost(self) -> tuple[Provenance, int]:
@@ -168,9 +172,12 @@ class Search:
             kept = without[min(idle, key=lambda c: float(np.nan_to_num(self.full(without[c]).mean(), nan=np.inf)))]
         return kept
 
-    def joint(self, good_enough: Callable[[Sequence[Candidate]], bool]) -> list[Candidate]:
-        """The best pruned set. Restarts behind masks only while what was found is not good enough."""
-        best = self.prune(self.grow())
+    def joint(
+        self, good_enough: Callable[[Sequence[Candidate]], bool], start: Sequence[Candidate] = ()
+    ) -> list[Candidate]:
+        """The best pruned set, grown from `start`. Restarts behind masks only while what was found is not good
+        enough."""
+        best = self.prune(self.grow(start))
         for start in self._starts() if not good_enough(best) else ():
             if any(c in best for c in start):
                 continue

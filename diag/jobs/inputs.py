@@ -174,7 +174,6 @@ def _same_model(checkpoint: Checkpoint, reference: Checkpoint, where: str) -> No
     """A reference is a sound copy of the same model: another one is no yardstick, and has nothing to copy."""
     shared, total = sum(name in reference.tensors for name in checkpoint.tensors), len(checkpoint.tensors)
     pairs = {
-        "embedding rows": (embedding_rows(checkpoint), embedding_rows(reference)),
         "hidden size": (checkpoint.config.hidden_size, reference.config.hidden_size),
         "layers": (checkpoint.config.num_layers, reference.config.num_layers),
     }

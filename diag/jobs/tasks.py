@@ -5,7 +5,6 @@ names → Inputs (files) → LoadedModel (device) → BaselineResult → Diagnos
 
 from __future__ import annotations
 
-import math
 import platform
 import time
 from dataclasses import dataclass, replace
@@ -20,14 +19,16 @@ from diag.checkpoints import Checkpoint, tie_status
 from diag.evidence.records import Record, make_record
 from diag.hypotheses import h0_data, suite
 from diag.hypotheses.base import Context
-from diag.hypotheses.registry import DATA, select
+from diag.hypotheses.registry import ABOUT_CHECKPOINT, DATA, select
+from diag.hypotheses.suspects import of_audit
 from diag.jobs.inputs import Inputs
+from diag.jobs.reference import audit_findings, judge_reference
 from diag.model.build import CheckpointTensors, LoadedModel, build
 from diag.model.evaluate import Evaluator
 from diag.model.trace import measure, peak_memory
 from diag.progress import Progress, part
 from diag.results.baseline import BaselineResult, Check, Measurement
-from diag.results.diagnosis import Conclusion, Diagnosis
+from diag.results.diagnosis import Conclusion, DataFound, Diagnosis
 from diag.results.finding import Finding, Signature
 from diag.results.ruler import judge_gate, zone
 from diag.results.thresholds import table
@@ -88,13 +89,15 @@ def test(inputs: Inputs, ids: tuple[str, ...], progress: Progress) -> Diagnosis:
     if about_data.status == "confirmed" or loaded.model is None:
         blocked = _blocked_by_data(loaded, about_data, before, tuple(h.id for h in hypotheses))
         return replace(blocked, seconds=time.perf_counter() - started)
-    measured, theirs = loaded.baseline.measurement, loaded.baseline.reference
+    measured = loaded.baseline.measurement
     assert measured is not None
-    context = Context(inputs.checkpoint, inputs.reference, measured.layers)
-    notes: tuple[str, ...] = ()
-    if theirs and not math.isfinite(theirs.loss_nats):
-        theirs, context.reference = None, None
-        notes = ("The reference's own loss is not finite, so it is no yardstick: judged as without a reference.",)
+    progress(0.25, "Comparing the checkpoint with the reference" if inputs.reference else "Auditing the checkpoint")
+    reference = judge_reference(inputs, loaded.baseline, lambda fraction, text: progress(None, text))
+    vouches = reference.losses is not None
+    context = Context(inputs.checkpoint, inputs.reference if vouches else None, measured.layers, equal=reference.equal)
+    found = audit_findings(inputs.checkpoint, lambda fraction, text: progress(None, ""))
+    if vouches:
+        found = tuple(f for f in found if f.severity == "error")
     evaluator = Evaluator(
         loaded.model,
         inputs.window.ids,
@@ -107,9 +110,14 @@ def test(inputs: Inputs, ids: tuple[str, ...], progress: Progress) -> Diagnosis:
         evaluator=evaluator,
         context=context,
         baseline=loaded.baseline,
-        reference_losses=np.array(theirs.per_sequence_nats) if theirs else None,
+        reference=reference.found,
+        reference_losses=reference.losses,
+        differences=reference.differences,
+        suspects=of_audit(found, reference.equal),
+        expected=inputs.case.expected_loss,
         claim=inputs.case.claim,
-        notes=notes,
+        data=DataFound(inputs.audit.status, tuple(reason.message for reason in inputs.audit.reasons)),
+        untested=tuple(h.id for h in ABOUT_CHECKPOINT if h not in hypotheses and h.applies(context)),
     )
     diagnosis = suite.run(setup, hypotheses, part(progress, 0.25, 1.0), before)
     return replace(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 import warnings
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,7 +18,9 @@ from transformers import AutoModelForCausalLM, PreTrainedModel
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
 from diag.checkpoints import Checkpoint, Family, ModelConfig
+from diag.checkpoints.config import parse_config
 from diag.checkpoints.families import is_tied
+from diag.checkpoints.identify.assemble import as_read
 from diag.errors import InputError
 from diag.model.loss import TokenLoss
 
@@ -40,7 +43,8 @@ _NOT_FOR_BUILDING = (
 @dataclass(frozen=True)
 class LoadedModel:
     """A checkpoint on a device. `tensors` maps the names in Hugging Face's files to the live parameters; nobody writes
-    to them. `renamed`: the module's own name of those that it calls otherwise (GPT-NeoX's embed_out)."""
+    to them. `renamed`: the module's own name of those that it calls otherwise (GPT-NeoX's embed_out). `aliases`: a name
+    that is the same parameter as another: the head of a tied model."""
 
     loss: TokenLoss
     tensors: dict[str, Tensor]
@@ -52,6 +56,8 @@ class LoadedModel:
     renamed: dict[str, str]
     updates: tuple[str, str]
     parallel: bool
+    checkpoint: Checkpoint
+    aliases: dict[str, str]
 
     @property
     def module(self) -> nn.Module:
@@ -118,7 +124,7 @@ def build(checkpoint: Checkpoint, *, device: str = "auto", dtype: str = "auto") 
     family = _family(checkpoint)
     on = pick_device(device)
     kind = pick_dtype(dtype, on)
-    model = _skeleton(checkpoint)
+    model = _skeleton(checkpoint, checkpoint.raw_config, checkpoint.config)
     missing, unexpected = _fill(model, checkpoint, on, COMPUTE_DTYPES[kind])
     model.train(False).requires_grad_(False)
     return LoadedModel(
@@ -132,7 +138,58 @@ def build(checkpoint: Checkpoint, *, device: str = "auto", dtype: str = "auto") 
         renamed={_in_file(_HEAD, checkpoint): _HEAD},
         updates=family.updates,
         parallel=bool(getattr(model.config, "use_parallel_residual", False)),
+        checkpoint=checkpoint,
+        aliases=_aliases(model, checkpoint),
     )
+
+
+def variant(loaded: LoadedModel, raw_config: dict[str, Any]) -> TokenLoss:
+    """The loaded model under another configuration: a new module around the same parameters, which are not copied.
+
+    Costs a module without weights and its buffers (a second of time for a hundred layers). InputError where the
+    configuration cannot be built, or calls for other shapes.
+    """
+    checkpoint, like = loaded.checkpoint, loaded.module.state_dict(keep_vars=True)
+    family = _family(checkpoint)
+    known = _sizes(checkpoint.config) | as_read(raw_config, family)
+    where = f"{checkpoint.path}, repaired"
+    config = parse_config(known, where=where, defaults=family.defaults, grouped=family.grouped)
+    model = _skeleton(checkpoint, raw_config, config)
+    for name, parameter in model.named_parameters(remove_duplicate=False):
+        if name not in like or like[name].shape != parameter.shape:
+            raise InputError(
+                "Under this configuration the tensor has another shape.", where=name, fix="Compare the two config.json."
+            )
+        _assign(model, name, nn.Parameter(like[name].detach(), requires_grad=False), True)
+    _fill_buffers(model)
+    model.tie_weights()
+    model.train(False).requires_grad_(False)
+    nn.Module.to(model, loaded.device)
+    return TokenLoss(model)
+
+
+def _sizes(config: ModelConfig) -> dict[str, object]:
+    """What the shapes of the tensors decide: a file that does not state it keeps it under another configuration."""
+    return {
+        "vocab_size": config.vocab_size,
+        "hidden_size": config.hidden_size,
+        "num_hidden_layers": config.num_layers,
+        "num_attention_heads": config.num_heads,
+        "intermediate_size": config.intermediate_size,
+        "max_position_embeddings": config.max_position_embeddings,
+        "rms_norm_eps": config.rms_norm_eps,
+    }
+
+
+def _aliases(model: PreTrainedModel, checkpoint: Checkpoint) -> dict[str, str]:
+    """{alias: parameter} of tied parameters, by the names in Hugging Face's files."""
+    first: dict[int, str] = {}
+    found = {}
+    for name, parameter in model.named_parameters(remove_duplicate=False):
+        owner = first.setdefault(id(parameter), name)
+        if owner != name:
+            found[_in_file(name, checkpoint)] = _in_file(owner, checkpoint)
+    return found
 
 
 def _family(checkpoint: Checkpoint) -> Family:
@@ -147,11 +204,11 @@ def _in_file(name: str, checkpoint: Checkpoint) -> str:
     return checkpoint.family.roles["head"].tensor() if checkpoint.family and name == _HEAD else name
 
 
-def _skeleton(checkpoint: Checkpoint) -> PreTrainedModel:
+def _skeleton(checkpoint: Checkpoint, raw_config: dict[str, Any], dimensions: ModelConfig) -> PreTrainedModel:
     """The architecture without weights, as the family says, which the tensor names have confirmed."""
     family = _family(checkpoint)
-    raw = {k: v for k, v in checkpoint.raw_config.items() if k not in _NOT_FOR_BUILDING}
-    raw |= _canonical(checkpoint.config, family)
+    raw = {k: v for k, v in raw_config.items() if k not in _NOT_FOR_BUILDING}
+    raw |= _canonical(dimensions, family)
     raw.setdefault("pad_token_id", None)  # a class default may lie beyond the rows of a small model
     # A head in the file is a head of its own, even where the config ties it: that difference is what we look for.
     raw["tie_word_embeddings"] = (
@@ -218,21 +275,26 @@ def _fill(
         else:
             value, stored = stored_tensor(checkpoint, stored_as).to(device=device, dtype=dtype), True
         _assign(model, name, nn.Parameter(value, requires_grad=False), stored)
-    for name, buffer in list(model.named_non_persistent_buffers()):
-        # Meta buffers hold nothing: a rotary table left that way predicts at chance (torchtitan #3775).
-        _assign(model, name, torch.empty_like(buffer, device="cpu"), stored=False)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        try:
-            model.initialize_weights()  # type: ignore[no-untyped-call]  # transformers' own rule; skips everything flagged as stored
-        except Exception as error:
-            raise _unbuildable(checkpoint, error) from error
+    try:
+        _fill_buffers(model)
+    except Exception as error:
+        raise _unbuildable(checkpoint, error) from error
     model.tie_weights()
     for name in missing:
         _assign(model, name, nn.Parameter(model.get_parameter(name).to(device, dtype), requires_grad=False), True)
     model.tie_weights()
     nn.Module.to(model, device)  # the buffers; parameters are there already
     return tuple(_in_file(name, checkpoint) for name in missing), tuple(sorted(set(checkpoint.tensors) - every_name))
+
+
+def _fill_buffers(model: PreTrainedModel) -> None:
+    """Buffers, and parameters that are not flagged as stored, by transformers' own rule, with seed 0."""
+    for name, buffer in list(model.named_non_persistent_buffers()):
+        # Meta buffers hold nothing: a rotary table left that way predicts at chance (torchtitan #3775).
+        _assign(model, name, torch.empty_like(buffer, device="cpu"), stored=False)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model.initialize_weights()  # type: ignore[no-untyped-call]
 
 
 def _assign(model: nn.Module, name: str, value: Tensor, stored: bool) -> None:

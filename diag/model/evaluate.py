@@ -11,8 +11,9 @@ from torch import Tensor
 from torch.func import functional_call
 
 from diag.errors import InputError
-from diag.model.build import LoadedModel
+from diag.model.build import LoadedModel, variant
 from diag.model.edits.base import Edit, TensorSource, hooked, overrides
+from diag.model.loss import TokenLoss
 from diag.progress import Progress, silent
 
 MAX_BUCKETS = 64  # of positions in a sequence: 32 KB a set of edits for a window of 64 sequences
@@ -58,6 +59,7 @@ class Evaluator:
         self.forward_passes = 0  # of one sequence each
         self.bucket_positions = bucket_positions(ids.shape[1] - 1)
         self._seen: dict[tuple[Edit, ...], _Seen] = {}
+        self._variants: dict[str, TokenLoss] = {}
 
     def losses(self, edits: Sequence[Edit] = (), subset: Sequence[int] | None = None) -> np.ndarray:
         """Losses [n] of the whole window, or of the sequences in `subset`, in that order.
@@ -109,13 +111,17 @@ class Evaluator:
         if not missing:
             return
         changed = overrides(edits, self.loaded.tensors, self.reference)
+        for alias, owner in self.loaded.aliases.items():  # a tied head follows its embedding, or has an edit of its own
+            if owner in changed:
+                changed.setdefault(alias, changed[owner])
         own = self.loaded.renamed
         renamed = {f"model.{own.get(name, name)}": tensor for name, tensor in changed.items()}
+        module = self._module(edits)
         losses, sums = [], []
-        with hooked(self.loaded.module, edits):
+        with hooked(module.model, edits):
             for start in range(0, len(missing), self.batch_size):
                 batch = self.ids[missing[start : start + self.batch_size]].to(self.loaded.device)
-                nll = functional_call(self.loaded.loss, renamed, (batch,)).double()  # [batch, seq]
+                nll = functional_call(module, renamed, (batch,), tie_weights=False).double()  # [batch, seq]
                 losses.append(nll.mean(-1).cpu().numpy())
                 sums.append(bucket_sums(nll).cpu().numpy())
                 self.forward_passes += len(batch)
@@ -125,6 +131,18 @@ class Evaluator:
         at = np.array(missing)
         seen.losses[at[fresh]], seen.sums[at] = np.concatenate(losses)[fresh], np.concatenate(sums)
         seen.known[at] = seen.placed[at] = True
+
+    def _module(self, edits: tuple[Edit, ...]) -> TokenLoss:
+        """The loaded model, or the same parameters under the configuration that the edits ask for; each built once."""
+        raw = before = dict(self.loaded.checkpoint.raw_config)
+        for edit in edits:
+            raw = edit.configured(raw)
+        if raw == before:
+            return self.loaded.loss
+        key = repr(sorted(raw.items()))
+        if key not in self._variants:
+            self._variants[key] = variant(self.loaded, raw)
+        return self._variants[key]
 
 
 def bucket_positions(positions: int) -> np.ndarray:

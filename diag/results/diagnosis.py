@@ -9,7 +9,22 @@ from diag.results.baseline import BaselineResult
 from diag.results.finding import Finding
 from diag.results.ruler import Loss
 
-ConclusionKind = Literal["explained", "partly_explained", "unexplained", "healthy", "runtime", "data", "unit"]
+ConclusionKind = Literal[
+    "explained", "partly_explained", "unexplained", "suspect", "healthy", "no_defect_found", "runtime", "data", "unit"
+]
+ReferenceKind = Literal["twin", "quantised", "relative", "unrelated"]
+
+CONCLUSION_WORDS: dict[ConclusionKind, str] = {
+    "data": "the data is bad, and everything else waits",
+    "explained": "the repairs named restore the loss",
+    "partly_explained": "the repairs named restore a part of the loss; the rest is open",
+    "suspect": "something may be wrong, and this run cannot decide it",
+    "unexplained": "the loss is bad, and nothing tested explains it",
+    "unit": "the claim is the recomputed loss in another unit",
+    "runtime": "the checkpoint is sound here: the fault is in the program that produced the claim",
+    "healthy": "the loss is what a trusted copy or an expected loss says it must be, and nothing is wrong",
+    "no_defect_found": "nothing was found, and there is nothing to compare with closely enough to call it healthy",
+}
 
 
 @dataclass(frozen=True)
@@ -32,12 +47,71 @@ class Joint:
 
 
 @dataclass(frozen=True)
+class Fix:
+    """One change to make. what: the kind of thing; where: tensors, a file or a key; change: what becomes of it."""
+
+    what: str
+    where: str
+    change: str
+
+
+@dataclass(frozen=True)
+class NotExcluded:
+    """A hypothesis that this run leaves open, why, and how much of the loss it could hide: nats, null where nothing
+    bounds it."""
+
+    id: str
+    why: str
+    could_hide_nats: float | None
+
+
+@dataclass(frozen=True)
 class Conclusion:
-    """The answer, as a word for programs and a sentence for people."""
+    """The answer, as a word for programs and a sentence for people. hypotheses: those that explain it, or the first
+    suspects. fix: the changes that the joint repair stands for. not_excluded: what could still be wrong."""
 
     kind: ConclusionKind
     hypotheses: tuple[str, ...]
     text: str
+    fix: tuple[Fix, ...] = ()
+    not_excluded: tuple[NotExcluded, ...] = ()
+
+
+@dataclass(frozen=True)
+class ReferenceFound:
+    """What the reference is to the checkpoint, told from the tensors. vouches: whether it may decide anything; why_not
+    says what forbids it. tolerance_nats: an excess up to this is none; null where it does not vouch."""
+
+    kind: ReferenceKind
+    grown: bool
+    vouches: bool
+    tolerance_nats: float | None
+    same: int = 0
+    trained: int = 0
+    compared: int = 0
+    why_not: str = ""
+
+
+@dataclass(frozen=True)
+class DifferenceFound:
+    """One difference from the reference: tensors or keys, layers, pattern, a sentence. delta_nats: what undoing it gives
+    when everything else is as in the reference; null where that was not measured. hypothesis: the one that claims it."""
+
+    names: tuple[str, ...]
+    layers: tuple[int, ...]
+    pattern: str
+    detail: str
+    delta_nats: float | None
+    hypothesis: str
+    stderr_nats: float | None = None
+
+
+@dataclass(frozen=True)
+class DataFound:
+    """The shard's audit in a word, and its reasons as sentences."""
+
+    status: str
+    reasons: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -45,7 +119,8 @@ class Diagnosis:
     """Everything one run of `test` found. What was measured as loaded is the baseline's, and stands nowhere else.
 
     notes: what is to be known beside the baseline's notes. forward_passes: of one sequence each, the baseline's
-    included. seconds: wall time of the whole run.
+    included. seconds: wall time of the whole run. reference, differences: null without a reference.
+    expected_nats: the loss that was promised, if one was.
     """
 
     baseline: BaselineResult
@@ -55,6 +130,10 @@ class Diagnosis:
     seconds: float = 0.0
     forward_passes: int = 0
     notes: tuple[str, ...] = ()
+    reference: ReferenceFound | None = None
+    differences: tuple[DifferenceFound, ...] | None = None
+    data: DataFound | None = None
+    expected_nats: float | None = None
 
     @property
     def loss(self) -> Loss:

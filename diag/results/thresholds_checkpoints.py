@@ -103,3 +103,17 @@ REFERENCE_SHIFT = Threshold(0.25, "of the reference's size", "a norm's mean this
 ODD_SCALE = Threshold(30.0, "times its siblings", "the demo's layers lie within a factor of 1.1 (gate) to 2.4 (v)")
 NO_UPDATE = Threshold(1e-6, "of the stream", "an update this small beside the stream contributes nothing")
 DROWNING = Threshold(1e3, "times the stream", "an update this large drowns the stream")
+
+# what two checkpoints are to each other
+GATHERED_ROWS = Threshold(0.95, "of the rows", "of a tensor that holds other tensors' rows; padding rows are all alike")
+PARTLY_ROWS = Threshold(0.02, "of the rows", "so many equal ones beside others that differ: no training leaves that")
+TRAINED_COSINE = Threshold(0.2, "cosine", "matrices before and after training; unrelated ones have 0.00 ± 0.01")
+ODD_FACTOR = Threshold(
+    1.5, "times the other's size", "no training moves the size of a matrix by that and keeps its values"
+)
+NEAR_COSINE = Threshold(0.5, "cosine", "a pattern that holds up to training: a tensor of a relative in another order")
+NEAR_LEAD = Threshold(0.2, "cosine, or of a gap", "by which the pattern must fit better than the tensor as it stands")
+OUTLIER = Threshold(
+    4.0, "times the median difference", "of a relative's tensors of one kind; training moves them alike"
+)
+MOST = Threshold(0.5, "of the tensors", "product definition: a twin has most tensors equal, up to named patterns")

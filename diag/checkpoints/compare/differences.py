@@ -8,17 +8,24 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from diag.checkpoints.buffer_order import BufferOrder
 from diag.checkpoints.fold import fold, split_layer
 from diag.results import codec
 
 Verdict = Literal[
-    "only_here", "only_there", "unreadable", "misshapen", "different", "reinterpreted", "transposed", "permuted",
-    "scaled", "shifted", "close", "equal",
+    "only_here", "only_there", "unreadable", "misshapen", "not_finite", "zero", "constant", "partly", "different",
+    "copied", "gathered", "reinterpreted", "transposed", "permuted", "scaled", "shifted", "trained", "close", "equal",
 ]  # fmt: skip
 
 # In the order in which they are listed: what no rule explains first.
 VERDICTS: dict[Verdict, str] = {
+    "not_finite": "Values here are not finite, and those of the other checkpoint are.",
+    "zero": "Zero everywhere here, and not in the other checkpoint.",
+    "constant": "One value everywhere here, and not in the other checkpoint: never written.",
+    "partly": "Some rows are equal; the others are zero, not finite, or unlike the other checkpoint's.",
     "different": "The values differ, and no rule turns one into the other.",
+    "copied": "The values of another tensor of the other checkpoint.",
+    "gathered": "The rows of other tensors of the other checkpoint, put together differently.",
     "misshapen": "The shapes differ, and not by a transposition.",
     "only_here": "Only this checkpoint holds it.",
     "only_there": "Only the other checkpoint holds it.",
@@ -28,9 +35,14 @@ VERDICTS: dict[Verdict, str] = {
     "permuted": "The same rows or columns in another order.",
     "scaled": "The same values times a constant.",
     "shifted": "The same values plus a constant.",
+    "trained": "The values resemble each other as before and after training.",
     "close": "Equal up to what the coarser of the two stored types rounds.",
     "equal": "Equal bit for bit as float32.",
 }
+# Verdicts that make two tensors one in two forms.
+SAME: frozenset[Verdict] = frozenset(
+    ("copied", "gathered", "reinterpreted", "transposed", "permuted", "scaled", "shifted", "close", "equal")
+)
 _RANK = {verdict: rank for rank, verdict in enumerate(VERDICTS)}
 VARIES = "varies by layer"
 
@@ -42,7 +54,9 @@ class TensorDifference:
     max_abs_diff: largest |here − there|, in the tensor's unit. relative: ‖here − there‖ / ‖there‖ (Frobenius).
     cosine: of the two as vectors. equal_rows_share: rows (of the last dimension) with equal bits in float32. All null
     where elements cannot be paired. number: the factor or the shift. against: the tensor there, where it has another
-    name: a head that is only here is held against the embedding that is tied there.
+    name: a head that is only here is held against the embedding that is tied there. order: how the buffer here must be
+    read to give the matrix there. source: the tensor there whose values a copy holds. approximate: the verdict holds up
+    to training, not up to rounding.
     """
 
     name: str
@@ -58,6 +72,14 @@ class TensorDifference:
     equal_rows_share: float | None = None
     number: float | None = None
     against: str | None = None
+    order: BufferOrder | None = None
+    source: str | None = None
+    approximate: bool = False
+
+    @property
+    def same(self) -> bool:
+        """Whether the two are one tensor in two forms: equal, or equal up to rounding or a named pattern."""
+        return self.verdict in SAME and not self.approximate
 
 
 @dataclass(frozen=True)
@@ -80,11 +102,13 @@ class FoldedRow:
 
 @dataclass(frozen=True)
 class ConfigDifference:
-    """A value of the configuration that the two do not share."""
+    """A value of the configuration that the two do not share. setting: what is changed as a whole with it; None where
+    it has no effect on a forward pass."""
 
     key: str
     here: Any
     there: Any
+    setting: str | None = None
 
 
 @dataclass(frozen=True)

@@ -32,11 +32,13 @@ Related = Literal["permuted", "transposed", "reinterpreted", "scaled", "shifted"
 
 @dataclass(frozen=True)
 class Relation:
-    """What was found. detail: one clause for people. number: the factor, or the shift in the tensor's unit."""
+    """What was found. detail: one clause for people. number: the factor, or the shift in the tensor's unit. order: how
+    the buffer here must be read to give the matrix there."""
 
     verdict: Related
     detail: str
     number: float | None = None
+    order: BufferOrder | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -179,7 +181,8 @@ def _transposed(pair: Pair) -> Relation | None:
     if len(pair.mine.shape) != 2 or pair.mine.shape != pair.theirs.shape[::-1]:
         return None
     if pair.agree(pair.a, pair.b.T):
-        return Relation("transposed", "rows here are columns there")
+        square = BufferOrder.COLUMN_MAJOR if pair.same_shape else None
+        return Relation("transposed", "rows here are columns there", order=square)
     if not pair.same_shape and pair.agree(pair.a, pair.b.reshape(pair.mine.shape)):
         return Relation("reinterpreted", "the same buffer under exchanged dimensions: it was not transposed with them")
     return None
@@ -190,9 +193,11 @@ def _other_order(pair: Pair) -> Relation | None:
     if not pair.same_shape or len(pair.mine.shape) != 2 or not pair.same_values(_slack(pair)):
         return None
     if pair.agree(reread(pair.a, BufferOrder.COLUMN_MAJOR).T, pair.b.T):
-        return Relation("reinterpreted", "the buffer here is column-major, and is read as row-major")
+        detail = "the buffer here is column-major, and is read as row-major"
+        return Relation("reinterpreted", detail, order=BufferOrder.COLUMN_MAJOR)
     if pair.agree(pair.a.T, reread(pair.b, BufferOrder.COLUMN_MAJOR).T):
-        return Relation("reinterpreted", "the buffer there is column-major, and is read as row-major")
+        detail = "the buffer there is column-major, and is read as row-major"
+        return Relation("reinterpreted", detail, order=BufferOrder.UNDO_COLUMN_MAJOR)
     return None
 
 
@@ -207,9 +212,9 @@ def _permuted(pair: Pair) -> Relation | None:
         return None
     last = pair.mine.shape[-1] if len(pair.mine.shape) > 1 else 1
     a, b = pair.a.reshape(-1, last), pair.b.reshape(-1, last)
-    digests = [_digests(values, dtypes) for values in (a, b)]
+    found = [digests(values, dtypes) for values in (a, b)]
     for axis, word in ((0, "row"), (1, "column")):
-        order = _order(digests[0][axis], digests[1][axis])
+        order = _order(found[0][axis], found[1][axis])
         if order is None:
             continue
         if axis == 0:
@@ -243,7 +248,7 @@ def _pieces(values: Array) -> Iterator[slice]:
     return (slice(first, first + step) for first in range(0, len(values), step))
 
 
-def _digests(values: Array, dtypes: tuple[str, str]) -> tuple[Array, Array]:
+def digests(values: Array, dtypes: tuple[str, str]) -> tuple[Array, Array]:
     """64-bit digests (uint64 [rows], uint64 [columns]): sums of odd random multiples of the bits, modulo 2⁶⁴. Equal
     lines have equal digests; others hardly ever do, and every element is compared afterwards."""
     rows, width = values.shape

@@ -8,17 +8,20 @@ from dataclasses import replace
 
 import numpy as np
 
+from diag.checkpoints.compare.config import config_differences
 from diag.checkpoints.compare.differences import (
     CheckpointComparison,
-    ConfigDifference,
     TensorDifference,
     Verdict,
     fold_rows,
     largest_first,
 )
 from diag.checkpoints.compare.relations import Pair, relation
+from diag.checkpoints.compare.rows import RowIndex
+from diag.checkpoints.compare.unlike import Unlike, by_rows, roughly, unlike
 from diag.checkpoints.dtypes import DTYPES
 from diag.checkpoints.families import is_tied
+from diag.checkpoints.fold import split_layer
 from diag.checkpoints.passes.paired_sums import PairedPass
 from diag.checkpoints.passes.rounding import rounding
 from diag.checkpoints.reader import Checkpoint, TensorInfo
@@ -35,11 +38,13 @@ def compare_checkpoints(here: Checkpoint, there: Checkpoint, progress: Progress 
     names = sorted(set(here.tensors) | set(there.tensors))
     sizes = [max(c.tensors[n].nbytes for c in (here, there) if n in c.tensors) for n in names]
     done, total = 0, sum(sizes) or 1
-    found = []
+    found, index = [], RowIndex(there)
     for name, size in zip(names, sizes, strict=True):
         progress(done / total, f"comparing {name}")
-        found.append(compare_tensor(here, there, name))
+        found.append(compare_tensor(here, there, name, index))
         done += size
+    if sum(one.verdict == "trained" for one in found) > 1:  # a relative: patterns hold up to training
+        found = [_roughly(here, there, one) for one in found]
     progress(1.0, "compared every tensor")
     ordered = tuple(sorted(found, key=largest_first))
     return CheckpointComparison(
@@ -47,23 +52,24 @@ def compare_checkpoints(here: Checkpoint, there: Checkpoint, progress: Progress 
         there=str(there.path),
         tensors=ordered,
         rows=fold_rows(ordered),
-        config=_config(here, there),
+        config=config_differences(here, there),
         counts=dict(Counter(one.verdict for one in ordered)),
     )
 
 
-def compare_tensor(here: Checkpoint, there: Checkpoint, name: str) -> TensorDifference:
-    """Compare the tensor of this name. Cost: see compare_checkpoints. InputError when neither has it."""
-    mine, theirs = here.tensors.get(name), there.tensors.get(name)
+def compare_tensor(here: Checkpoint, there: Checkpoint, name: str, index: RowIndex | None = None) -> TensorDifference:
+    """Compare the tensor of this name. Cost: see compare_checkpoints. InputError when neither has it. `index` keeps
+    what was learnt about the rows there."""
+    mine, theirs, index = here.tensors.get(name), there.tensors.get(name), index or RowIndex(there)
     if mine and theirs:
-        return _both(here, there, mine, theirs)
+        return _both(here, there, mine, theirs, index)
     if mine is None and theirs is None:
         here.info(name)
     embedding = _tied_embedding(there if mine else here, name)
     base = _base(name, "only_here" if mine else "only_there", mine, theirs, "")
     if embedding is None:
         return base
-    held = _both(here, there, mine or embedding, theirs or embedding)
+    held = _both(here, there, mine or embedding, theirs or embedding, index)
     side = "there" if mine else "here"
     return replace(
         held,
@@ -74,7 +80,9 @@ def compare_tensor(here: Checkpoint, there: Checkpoint, name: str) -> TensorDiff
     )
 
 
-def _both(here: Checkpoint, there: Checkpoint, mine: TensorInfo, theirs: TensorInfo) -> TensorDifference:
+def _both(
+    here: Checkpoint, there: Checkpoint, mine: TensorInfo, theirs: TensorInfo, index: RowIndex
+) -> TensorDifference:
     def said(verdict: Verdict, detail: str) -> TensorDifference:
         return _base(mine.name, verdict, mine, theirs, detail)
 
@@ -90,16 +98,20 @@ def _both(here: Checkpoint, there: Checkpoint, mine: TensorInfo, theirs: TensorI
         if DTYPES[info.dtype].decode is None:
             return said("unreadable", f"{info.dtype} is not read as numbers, and the bytes differ")
     if mine.shape == theirs.shape:
-        return _numbers(here, there, mine, theirs)
+        return _numbers(here, there, mine, theirs, index)
+    if grown := _grown(here, there, mine, theirs):
+        return grown
     found = None
     if mine.shape == theirs.shape[::-1]:
         found = relation(Pair(here, there, mine, theirs, rounding(mine, theirs), None))
     if found:
-        return said(found.verdict, found.detail)
+        return replace(said(found.verdict, found.detail), order=found.order)
     return said("misshapen", f"{list(mine.shape)} here, {list(theirs.shape)} there")
 
 
-def _numbers(here: Checkpoint, there: Checkpoint, mine: TensorInfo, theirs: TensorInfo) -> TensorDifference:
+def _numbers(
+    here: Checkpoint, there: Checkpoint, mine: TensorInfo, theirs: TensorInfo, index: RowIndex
+) -> TensorDifference:
     """The streaming pass over two tensors of one shape, and the rules for what it leaves open."""
     rule, seen = rounding(mine, theirs), PairedPass()
     for (_, x), (_, y) in zip(here.row_chunks(mine.name), there.row_chunks(theirs.name), strict=True):
@@ -109,27 +121,78 @@ def _numbers(here: Checkpoint, there: Checkpoint, mine: TensorInfo, theirs: Tens
     rule = rounding(mine, theirs, seen.peak / math.sqrt(sums.bb / sums.count) if sums.bb else 0.0)
     close = relative <= rule.norm and math.isfinite(seen.largest) if rule.norm is not None else not seen.outside
     pair = Pair(here, there, mine, theirs, rule, sums)
-    verdict, detail, number = _verdict(pair, seen.equal == seen.rows, close)
+    found = _verdict(pair, seen.equal == seen.rows, close, index)
     return replace(
-        _base(mine.name, verdict, mine, theirs, detail),
+        _base(mine.name, found.verdict, mine, theirs, found.detail),
         max_abs_diff=seen.largest,
         relative=relative,
         cosine=sums.ab / math.sqrt(sums.aa * sums.bb) if sums.aa and sums.bb else None,
         equal_rows_share=seen.equal / seen.rows if seen.rows else 1.0,
-        number=number,
+        number=found.number,
+        order=found.order,
+        source=found.source,
+        approximate=found.approximate,
     )
 
 
-def _verdict(pair: Pair, equal: bool, close: bool) -> tuple[Verdict, str, float | None]:
+def _verdict(pair: Pair, equal: bool, close: bool, index: RowIndex) -> Unlike:
     if equal:
-        return "equal", "equal as float32", None
+        return Unlike("equal", "equal as float32")
     if close:
-        return "close", pair.rounding.words, None
-    found = relation(pair)
-    if found:
-        return found.verdict, found.detail, found.number
-    zero = [side for side, s in (("here", pair.sums.aa), ("there", pair.sums.bb)) if s == 0] if pair.sums else []
-    return "different", f"zero everywhere {zero[0]}" if len(zero) == 1 else "", None
+        return Unlike("close", pair.rounding.words)
+    if found := relation(pair):
+        return Unlike(found.verdict, found.detail, found.number, found.order)
+    return unlike(pair, index)
+
+
+def _grown(here: Checkpoint, there: Checkpoint, mine: TensorInfo, theirs: TensorInfo) -> TensorDifference | None:
+    """Tables of tokens of which one has more rows, compared in the rows that both have; None for any other pair."""
+    role = here.family.role_of(mine.name) if here.family else None
+    if role is None or role[0] not in ("embedding", "head") or mine.shape[1:] != theirs.shape[1:]:
+        return None
+    rows, more = min(mine.shape[0], theirs.shape[0]), mine.shape[0] - theirs.shape[0]
+    a, b = here.float32(mine.name)[:rows], there.float32(theirs.name)[:rows]
+    rule = rounding(mine, theirs)
+    if np.array_equal(a, b):
+        found = Unlike("equal")
+    elif rule.norm is None and not rule.outside(a, b).any():
+        found = Unlike("close")
+    else:
+        found = by_rows(a, b)
+    which = f"{abs(more):,} {'more' if more > 0 else 'fewer'} rows here"
+    said = f"{which}; the others are {found.verdict}{f': {found.detail}' if found.detail else ''}"
+    return _base(mine.name, found.verdict, mine, theirs, said)
+
+
+def _roughly(here: Checkpoint, there: Checkpoint, one: TensorDifference) -> TensorDifference:
+    """The same with a pattern that holds up to training, where one does."""
+    mine, theirs = here.tensors.get(one.name), there.tensors.get(one.name)
+    if one.verdict != "different" or mine is None or theirs is None:
+        return one
+    pair = Pair(here, there, mine, theirs, rounding(mine, theirs), None)
+    others = {
+        name: np.atleast_1d(there.float32(name))
+        for name, info in there.tensors.items()
+        if name != one.name and info.elements and info.shape == theirs.shape and _same_part(here, name, one.name)
+    }
+    found = roughly(pair, others)
+    if found is None:
+        return one
+    return replace(
+        one,
+        verdict=found.verdict,
+        detail=found.detail,
+        number=found.number,
+        order=found.order,
+        source=found.source,
+        approximate=found.approximate,
+    )
+
+
+def _same_part(checkpoint: Checkpoint, one: str, other: str) -> bool:
+    """Whether two tensors could be taken for each other: of one layer, or of one role."""
+    (template, layer), (template_too, layer_too) = split_layer(one), split_layer(other)
+    return template == template_too or (layer == layer_too and layer is not None)
 
 
 def _tied_embedding(checkpoint: Checkpoint, name: str) -> TensorInfo | None:
@@ -153,14 +216,4 @@ def _base(
         theirs.dtype if theirs else None,
         mine.shape if mine else None,
         theirs.shape if theirs else None,
-    )
-
-
-def _config(here: Checkpoint, there: Checkpoint) -> tuple[ConfigDifference, ...]:
-    """Values that differ, by the names both know: the model's where both have one, else what the files state."""
-    both = here.model is not None and there.model is not None
-    mine, theirs = (dict(vars(c.model)) if both else dict(c.known) for c in (here, there))
-    keys = [*mine, *(key for key in theirs if key not in mine)]
-    return tuple(
-        ConfigDifference(key, mine.get(key), theirs.get(key)) for key in keys if mine.get(key) != theirs.get(key)
     )

@@ -55,7 +55,7 @@ def assemble(path: Path, opened: OpenedCheckpoint) -> Checkpoint:
 def _with_model(found: Checkpoint, family: Family, inferred: frozenset[str]) -> Checkpoint:
     """The same with its dimensions; without family where nothing is declared and the names are too few to tell."""
     architecture, model_type = declared(found.raw_config)
-    known = _as_read(found.raw_config, family)
+    known = as_read(found.raw_config, family)
     from_shapes, notes = _from_shapes(found, family, known)
     defaults = (declared_family(architecture, model_type) or family).defaults
     try:
@@ -69,7 +69,7 @@ def _with_model(found: Checkpoint, family: Family, inferred: frozenset[str]) -> 
     return replace(found, model=model, sources=sources, notes=found.notes + notes)
 
 
-def _as_read(raw: dict[str, Any], family: Family) -> dict[str, Any]:
+def as_read(raw: dict[str, Any], family: Family) -> dict[str, Any]:
     """What transformers' class of the family would read: its own spelling of a key wins, null is silence."""
     known = {key: value for key, value in raw.items() if value is not None and key not in family.unread}
     return known | {usual: known[own] for usual, own in family.renamed.items() if own in known}

@@ -4,8 +4,11 @@ from diag.model.edits.base import Edit
 from diag.model.edits.copy import Copy
 from diag.model.edits.from_reference import FromReference
 from diag.model.edits.reorder import Reorder
+from diag.model.edits.round_to import RoundTo
+from diag.model.edits.scale import Scale
+from diag.model.edits.set_config import SetConfig
 from diag.model.edits.set_eps import SetEps
 from diag.model.edits.shift import Shift
 from diag.model.edits.skip_block import SkipBlock
 
-EDITS: tuple[type[Edit], ...] = (Copy, FromReference, Reorder, SetEps, Shift, SkipBlock)
+EDITS: tuple[type[Edit], ...] = (Copy, FromReference, Reorder, RoundTo, Scale, SetConfig, SetEps, Shift, SkipBlock)

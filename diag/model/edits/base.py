@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from enum import IntEnum
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from diag.checkpoints.families import is_tied
 from diag.errors import InputError
@@ -56,6 +56,8 @@ class Edit(ABC):
 
     order: ClassVar[int]
     provenance: ClassVar[Provenance] = Provenance.OWN_BYTES
+    # Whether a replacement with more or fewer rows counts in the rows that both have: a vocabulary that has grown.
+    common_rows: ClassVar[bool] = False
 
     @property
     @abstractmethod
@@ -82,6 +84,10 @@ class Edit(ABC):
         """(name, what the tensor becomes), one at a time. `now` gives a tensor after the edits before this one."""
         return iter(())
 
+    def configured(self, raw: dict[str, Any]) -> dict[str, Any]:
+        """The configuration (keys of config.json) under which the edit runs the model; as it is for most edits."""
+        return raw
+
     def hooks(self, model: nn.Module) -> Sequence[Handle]:
         """Puts in force what is no tensor, and returns what ends it."""
         return ()
@@ -103,8 +109,9 @@ def overrides(
         return changed.get(name, loaded[name])
 
     for edit in edits:
-        for name, value in edit.tensors(now, reference):
+        for name, given in edit.tensors(now, reference):
             like = now(name)
+            value = _with_common_rows(like, given) if edit.common_rows else given
             if value.shape != like.shape:
                 raise InputError(
                     f"The replacement has shape {tuple(value.shape)}, the model needs {tuple(like.shape)}.",
@@ -112,6 +119,15 @@ def overrides(
                     fix="Use a reference of the same architecture and size.",
                 )
             changed[name] = value.to(device=like.device, dtype=like.dtype)
+    return changed
+
+
+def _with_common_rows(like: Tensor, given: Tensor) -> Tensor:
+    """`given`, or, where only the number of rows differs, `like` with the rows that both have taken from `given`."""
+    if given.shape == like.shape or given.shape[1:] != like.shape[1:]:
+        return given
+    rows, changed = min(len(given), len(like)), like.clone()
+    changed[:rows] = given[:rows].to(device=like.device, dtype=like.dtype)
     return changed
 
 

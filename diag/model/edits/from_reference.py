@@ -20,6 +20,7 @@ class FromReference(Edit):
     names: tuple[str, ...]
     order = 1
     provenance = Provenance.REFERENCE
+    common_rows = True
 
     @property
     def targets(self) -> tuple[str, ...]:

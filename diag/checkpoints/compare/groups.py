@@ -1,0 +1,170 @@
+"""From tensors that differ to differences that a person would name: one pattern on one role is one, whatever layers.
+
+A finite list: tensors, settings of the configuration, names, the tokenizer. What is not in it is the same in both.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Literal
+
+from diag.checkpoints.buffer_order import BufferOrder
+from diag.checkpoints.compare.differences import CheckpointComparison, TensorDifference
+from diag.checkpoints.compare.kinds import Relationship
+from diag.checkpoints.fold import split_layer
+from diag.checkpoints.reader import Checkpoint
+from diag.results.thresholds_checkpoints import OUTLIER
+
+Of = Literal["tensors", "config", "tokenizer"]
+_IDENTICAL = ("equal",)
+# Patterns whose number belongs to them: 8 times and 3 times are two differences.
+_NUMBERED = ("scaled", "shifted")
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One thing that differs. names: tensors by name, keys of the configuration, or the tokenizer's file. role: what
+    the tensors do, by the family's table. pattern: a verdict of the comparison, or "config", "missing", "extra",
+    "tokenizer". detail: one sentence. order, number: how the pattern is undone with the checkpoint's own bytes.
+    setting: what of the configuration is changed as a whole. trained: it looks like training. standout: how far it
+    stands out of the model's own distribution of differences, infinite for what is no training."""
+
+    of: Of
+    names: tuple[str, ...]
+    role: str | None
+    layers: tuple[int, ...]
+    pattern: str
+    detail: str
+    order: BufferOrder | None = None
+    number: float | None = None
+    sources: tuple[str, ...] = ()
+    setting: str | None = None
+    trained: bool = False
+    standout: float = math.inf
+
+    @property
+    def label(self) -> str:
+        """A few words: where and what."""
+        if self.of != "tensors":
+            return f"{self.setting or 'tokenizer'} ({', '.join(self.names)})" if self.setting else self.pattern
+        first = split_layer(self.names[0])[0]
+        return (
+            f"{first.replace('.{i}', '')}: {self.pattern.replace('_', ' ')}"
+            if self.role is None
+            else (f"{self.role.replace('_', ' ')}: {self.pattern.replace('_', ' ')}")
+        )
+
+
+def differences(
+    comparison: CheckpointComparison, relation: Relationship, here: Checkpoint, there: Checkpoint
+) -> tuple[Difference, ...]:
+    """Every difference, those that stand out most first. Against a relative, what training did is left out, unless it
+    stands out of what training did elsewhere. Cost: none beyond the comparison, and the tokenizer's file."""
+    found = [*_of_tensors(comparison.tensors, relation, here, there), *_of_config(comparison)]
+    if other := _tokenizer(here, there):
+        found.append(other)
+    return tuple(sorted(found, key=lambda one: -one.standout))
+
+
+def _of_tensors(
+    tensors: Iterable[TensorDifference], relation: Relationship, here: Checkpoint, there: Checkpoint
+) -> list[Difference]:
+    rounding = relation.kind in ("quantised", "relative")
+    moved = [t for t in tensors if t.verdict not in _IDENTICAL and not (t.verdict == "close" and rounding)]
+    apart = _standouts([t for t in moved if t.verdict in ("trained", "different")], relation)
+    groups: dict[tuple[object, ...], list[TensorDifference]] = defaultdict(list)
+    for one in moved:
+        if one.name in apart and apart[one.name] <= OUTLIER.value and relation.kind == "relative":
+            continue
+        role = _role(here, one.name)
+        number = f"{one.number:.2g}" if one.number is not None and one.verdict in _NUMBERED else None
+        key = role or split_layer(one.name)[0]
+        groups[key, one.verdict, one.order, number, one.source and split_layer(one.source)[0]].append(one)
+    return [_group(members, here, apart) for members in groups.values() if _matters(members[0], here, there)]
+
+
+def _group(members: Sequence[TensorDifference], here: Checkpoint, apart: dict[str, float]) -> Difference:
+    members = sorted(members, key=lambda one: split_layer(one.name)[1] or 0)
+    first = members[0]
+    layers = tuple(layer for one in members if (layer := split_layer(one.name)[1]) is not None)
+    details = list(dict.fromkeys(one.detail for one in members if one.detail))
+    pattern: str = {"only_there": "missing", "only_here": "extra"}.get(first.verdict, first.verdict)
+    if pattern == "extra" and first.against:
+        pattern = "own head"
+    return Difference(
+        of="tensors",
+        names=tuple(one.name for one in members),
+        role=_role(here, first.name),
+        layers=layers,
+        pattern=pattern,
+        detail=(details[0] if details else "") + (f" (and {len(details) - 1} more)" if len(details) > 1 else ""),
+        order=first.order,
+        number=first.number,
+        sources=tuple(one.source for one in members if one.source),
+        trained=first.verdict == "trained",
+        standout=max((apart.get(one.name, math.inf) for one in members), default=math.inf),
+    )
+
+
+def _matters(one: TensorDifference, here: Checkpoint, there: Checkpoint) -> bool:
+    """Whether a forward pass could notice: a tensor that no role of the family names is read by nobody."""
+    return here.family is None or _role(here, one.name) is not None
+
+
+def _standouts(tensors: Sequence[TensorDifference], relation: Relationship) -> dict[str, float]:
+    """How many times the median difference of its kind each is; matrices and vectors each among themselves, head and
+    embedding, which move more, among all matrices."""
+    if relation.kind != "relative":
+        return dict.fromkeys((one.name for one in tensors), math.inf)
+    found: dict[str, float] = {}
+    for vectors in (True, False):
+        mine = [one for one in tensors if (len(one.shape_here or ()) <= 1) is vectors and one.relative is not None]
+        sizes = [one.relative for one in mine if one.relative is not None and math.isfinite(one.relative)]
+        usual = median(sizes) if sizes else 0.0
+        few = 3 * len(mine) < relation.compared  # nearly all are equal: what differs stands out by itself
+        for one in mine:
+            assert one.relative is not None
+            found[one.name] = math.inf if few or not usual else one.relative / usual
+    return found
+
+
+def _of_config(comparison: CheckpointComparison) -> list[Difference]:
+    settings: dict[str, list[str]] = defaultdict(list)
+    details: dict[str, list[str]] = defaultdict(list)
+    for one in comparison.config:
+        if one.setting is not None:
+            settings[one.setting].append(one.key)
+            details[one.setting].append(f"{one.key} is {one.here!r:.60} here and {one.there!r:.60} there")
+    return [
+        Difference("config", tuple(keys), None, (), "config", "; ".join(details[setting]), setting=setting)
+        for setting, keys in settings.items()
+    ]
+
+
+def _tokenizer(here: Checkpoint, there: Checkpoint) -> Difference | None:
+    """A tokenizer.json beside each, of other content. Only reading tells whether that matters."""
+    files = [c.tokenizer_dir / "tokenizer.json" for c in (here, there) if c.tokenizer_dir]
+    if len(files) != 2:
+        return None
+    mine, theirs = (_digest(file) for file in files)
+    if mine is None or theirs is None or mine == theirs:
+        return None
+    return Difference("tokenizer", ("tokenizer.json",), None, (), "tokenizer", "the two tokenizer.json differ")
+
+
+def _digest(file: Path) -> str | None:
+    try:
+        return hashlib.sha256(file.read_bytes()).hexdigest()
+    except OSError:
+        return None
+
+
+def _role(checkpoint: Checkpoint, name: str) -> str | None:
+    found = checkpoint.family.role_of(name) if checkpoint.family else None
+    return found[0] if found else None

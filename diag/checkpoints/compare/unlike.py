@@ -1,0 +1,132 @@
+"""What a tensor holds that no rule turns into the reference's: nothing, one value, another tensor, or another training.
+
+These patterns need the other checkpoint as a whole, or hold only roughly; `relations.py` has those that every element
+proves.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from diag.checkpoints.buffer_order import BufferOrder, other_orders, reread
+from diag.checkpoints.compare.differences import Verdict
+from diag.checkpoints.compare.relations import Pair
+from diag.checkpoints.compare.rows import RowIndex, words
+from diag.checkpoints.dtypes import Array
+from diag.results.thresholds_checkpoints import (
+    NEAR_COSINE,
+    NEAR_LEAD,
+    ODD_FACTOR,
+    PARTLY_ROWS,
+    TRAINED_COSINE,
+)
+
+_SAMPLED = 1 << 22  # elements that a rough comparison looks at
+
+
+@dataclass(frozen=True)
+class Unlike:
+    """A verdict and one clause for people; the other fields as in TensorDifference."""
+
+    verdict: Verdict
+    detail: str = ""
+    number: float | None = None
+    order: BufferOrder | None = None
+    source: str | None = None
+    approximate: bool = False
+
+
+def unlike(pair: Pair, index: RowIndex) -> Unlike:
+    """What is to be said of two tensors of one shape that differ. Cost: a few passes over both, in memory."""
+    a, b = pair.a, pair.b
+    lost = int(np.count_nonzero(~np.isfinite(a)))
+    if lost and np.isfinite(b).all():
+        return Unlike("not_finite", f"{lost:,} of {a.size:,} values here are not finite")
+    if not a.any():
+        return Unlike("zero", "zero everywhere here")
+    if not b.any():
+        return Unlike("different", "zero everywhere there")
+    if a.size > 1 and a.min() == a.max() and b.min() != b.max():
+        return Unlike("constant", f"{float(a.flat[0]):g} everywhere here")
+    if found := index.find(pair.mine.name, a, pair.mine.dtype):
+        verdict: Verdict = "copied" if found.whole else "gathered"
+        return Unlike(verdict, words(found), source=found.sources[0] if found.whole else None)
+    return by_rows(a.reshape(len(a), -1), b.reshape(len(b), -1))
+
+
+def by_rows(a: Array, b: Array) -> Unlike:
+    """Rows that differ, and how: a truncated file leaves zeros, training moves everything a little."""
+    differs = (a != b).any(axis=1)
+    share = float(differs.mean())
+    x, y = a[differs], b[differs]
+    angle, factor = _cosine(x, y), _ratio(x, y)
+    if a.shape[1] > 1 and share <= 1 - PARTLY_ROWS.value:
+        empty = int((~x.any(axis=1)).sum())
+        where = f"{int(differs.sum()):,} of {len(a):,} rows differ (the first is row {int(differs.argmax()):,})"
+        if empty > len(x) / 2:
+            return Unlike("partly", f"{where}, {empty:,} of them zero here")
+        if angle < TRAINED_COSINE.value:
+            return Unlike("partly", f"{where}, unlike those there (cosine {angle:.3f})")
+    scale = f", {factor:.3g} times the scale there"
+    if a.shape[1] > 1 and angle >= TRAINED_COSINE.value:
+        if not 1 / ODD_FACTOR.value < factor < ODD_FACTOR.value:
+            return Unlike("scaled", f"about {factor:.3g} times the other one", factor, approximate=True)
+        return Unlike("trained", f"cosine {angle:.3f}{scale}")
+    return Unlike("different", f"cosine {angle:.3f}{scale}")
+
+
+def roughly(pair: Pair, others: dict[str, Array]) -> Unlike | None:
+    """A named pattern that holds up to training, for a tensor of a relative; None where none fits clearly better than
+    the tensor as it stands. `others`: tensors of the reference, of the same shape, that it could be a copy of."""
+    a, b = pair.a, pair.b
+    if a.ndim < 2:
+        return _rough_vector(a, b, others)
+    stands = _cosine(a, b)
+    tried: list[tuple[float, Unlike]] = []
+    for order in other_orders(a.shape):
+        detail = f"fits the reference when its buffer is read {order.replace('_', ' ')}"
+        tried.append((_cosine(reread(a, order), b), Unlike("reinterpreted", detail, order=order, approximate=True)))
+    for name, values in others.items():
+        copy = Unlike("copied", f"resembles {name} there", source=name, approximate=True)
+        tried.append((_cosine(a, values), copy))
+    best, found = max(tried, key=lambda one: one[0])
+    return found if best >= NEAR_COSINE.value and best >= stands + NEAR_LEAD.value else None
+
+
+def _rough_vector(a: Array, b: Array, others: dict[str, Array]) -> Unlike | None:
+    """A norm's weight: shifted by a whole number, scaled, or another norm's."""
+    size = math.sqrt(float((b.astype(np.float64) ** 2).mean()))
+    by = round(float(a.mean() - b.mean()))
+    left = math.sqrt(float(((a - by - b).astype(np.float64) ** 2).mean()))
+    if by and left < NEAR_LEAD.value * max(size, 0.1):
+        return Unlike("shifted", f"about {by:+d} on every element here", float(by), approximate=True)
+    here = float(np.abs(a - b).mean())
+    name, gap = min(
+        ((name, float(np.abs(a - values).mean())) for name, values in others.items()),
+        key=lambda one: one[1],
+        default=("", math.inf),
+    )
+    if gap < NEAR_LEAD.value * here:
+        return Unlike("copied", f"resembles {name} there", source=name, approximate=True)
+    factor = _ratio(a, b)
+    if _cosine(a, b) > 0.9 and not 1 / ODD_FACTOR.value < factor < ODD_FACTOR.value:
+        return Unlike("scaled", f"about {factor:.3g} times the other one", factor, approximate=True)
+    return None
+
+
+def _cosine(x: Array, y: Array) -> float:
+    """Of two arrays as vectors, on every so many rows of a large one; 0 where either is empty or not finite."""
+    step = max(1, x.size // _SAMPLED)
+    u, v = (np.ascontiguousarray(each[::step]).astype(np.float64).ravel() for each in (x, y))
+    norms = math.sqrt(float(u @ u) * float(v @ v))
+    angle = float(u @ v) / norms if norms else 0.0
+    return angle if math.isfinite(angle) else 0.0
+
+
+def _ratio(x: Array, y: Array) -> float:
+    """The root mean square of x over that of y."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return float(np.sqrt(np.square(x, dtype=np.float64).mean() / np.square(y, dtype=np.float64).mean()))

@@ -1,0 +1,129 @@
+"""Differences from the reference as repairs: which hypothesis claims each, and the edit that undoes it.
+
+CLAIMS is a table: the first row whose parts and patterns fit gives the hypothesis. What no row fits is H4X.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from diag.checkpoints import Checkpoint
+from diag.checkpoints.compare.config import SETTINGS
+from diag.checkpoints.compare.groups import Difference
+from diag.checkpoints.fold import split_layer
+from diag.hypotheses.base import Repair
+from diag.model.edits.base import Edit
+from diag.model.edits.from_reference import FromReference
+from diag.model.edits.reorder import Reorder
+from diag.model.edits.scale import Scale
+from diag.model.edits.set_config import SetConfig
+from diag.model.edits.set_eps import SetEps
+from diag.model.edits.shift import Shift
+
+OTHER = "H4X"
+TOKENS = ("embedding", "head")
+# Patterns that say a buffer was read, or a fused matrix put together, in another order.
+_ORDER = ("reinterpreted", "transposed")
+_GATED = ("gate", "up", "gate_up", "qkv")
+_UNWRITTEN = ("zero", "not_finite", "partly", "constant")
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A row: differences for which `fits` holds belong to `hypothesis`; `why` is the public case that it is known by."""
+
+    hypothesis: str
+    fits: Callable[[Difference, Checkpoint], bool]
+    why: str
+
+
+def _matrix(d: Difference, checkpoint: Checkpoint) -> bool:
+    return _kind(d, checkpoint) == "matrix" and d.role not in TOKENS
+
+
+def _kind(d: Difference, checkpoint: Checkpoint) -> str | None:
+    roles = checkpoint.family.roles if checkpoint.family else {}
+    return roles[d.role].kind if d.role in roles else None
+
+
+def _in_layer(d: Difference) -> bool:
+    """Whether each holds the values of another tensor of its own layer: two of a layer were exchanged."""
+    return d.layers == tuple(split_layer(name)[1] for name in d.sources)
+
+
+def _everywhere(d: Difference, checkpoint: Checkpoint) -> bool:
+    """In every layer: done by a conversion, not by one buffer that was never written."""
+    return len(set(d.layers)) == checkpoint.config.num_layers
+
+
+CLAIMS: tuple[Claim, ...] = (
+    Claim("H4C", lambda d, c: d.setting == "eps", "llama.cpp #2373"),
+    Claim("H4A", lambda d, c: d.setting == "tie", "transformers #43429"),
+    Claim("H4B", lambda d, c: d.pattern in _ORDER and d.order is not None, "realizar #160"),
+    Claim("H4A", lambda d, c: d.role in TOKENS and d.pattern not in (*_ORDER, "shifted"), "tinygrad #13796"),
+    Claim("H4C", lambda d, c: _kind(d, c) == "norm", "shainet #176"),
+    Claim("H4B", lambda d, c: d.pattern == "gathered" and _matrix(d, c), "ROCm/Megatron-LM #63"),
+    Claim("H4B", lambda d, c: d.pattern == "permuted" and d.role in _GATED, "nnsight #719"),
+    Claim("H4B", lambda d, c: d.pattern == "copied" and d.role in ("gate", "up") and _in_layer(d), "mlx-lm #767"),
+    Claim("H4D", lambda d, c: d.pattern in _UNWRITTEN and _matrix(d, c), "BitNet #608"),
+    Claim("H4D", lambda d, c: d.pattern == "scaled" and _matrix(d, c) and not _everywhere(d, c), "mere-run #136"),
+)
+
+
+def claimed_by(difference: Difference, checkpoint: Checkpoint) -> str:
+    """The id of the hypothesis that claims this difference."""
+    return next((claim.hypothesis for claim in CLAIMS if claim.fits(difference, checkpoint)), OTHER)
+
+
+def repair_of(difference: Difference, checkpoint: Checkpoint, reference: Checkpoint) -> Repair | None:
+    """The repair that undoes it: with the checkpoint's own bytes where the pattern can be undone, else with the
+    reference's. None for what no forward pass can tell: a tokenizer, a tensor that only the checkpoint holds."""
+    edits = _undone(difference, checkpoint, reference)
+    if not edits:
+        return None
+    return Repair(f"{difference.label}: as in the reference", edits, difference.detail or difference.label)
+
+
+def _undone(d: Difference, checkpoint: Checkpoint, reference: Checkpoint) -> tuple[Edit, ...]:
+    if d.of == "config":
+        return _config(d, checkpoint, reference)
+    if d.of != "tensors" or d.pattern in ("extra", "unreadable", "misshapen"):
+        return ()
+    if d.order is not None:
+        return (Reorder(d.names, d.order),)
+    if d.pattern == "scaled" and d.number:
+        return (Scale(d.names, 1 / d.number),)
+    if d.pattern == "shifted" and d.number:
+        return (Shift(d.names, -d.number),)
+    return (FromReference(d.names),)
+
+
+def _config(d: Difference, checkpoint: Checkpoint, reference: Checkpoint) -> tuple[Edit, ...]:
+    assert d.setting is not None
+    if d.setting == "tie":
+        return ()  # what the file holds is what runs
+    if d.setting == "eps":
+        return (SetEps(reference.config.rms_norm_eps),)
+    keys = SETTINGS.get(d.setting, (d.setting,))
+    theirs = {key: reference.raw_config[key] for key in keys if key in reference.raw_config}
+    if d.setting == "heads":  # what the file does not state was read off its shapes
+        theirs |= {
+            "num_attention_heads": reference.config.num_heads,
+            "num_key_value_heads": reference.config.num_kv_heads,
+            "head_dim": reference.config.head_dim,
+        }
+    return (SetConfig(d.setting, json.dumps(theirs, sort_keys=True)),)
+
+
+def said(found: Sequence[Difference], most: int = 3) -> str:
+    """Differences in a clause: where, what, in which layers."""
+    parts = [f"{d.label}{_where(d)}{f' ({d.detail})' if d.detail else ''}" for d in found[:most]]
+    return "; ".join(parts) + (f"; and {len(found) - most} more" if len(found) > most else "")
+
+
+def _where(d: Difference) -> str:
+    if not d.layers:
+        return ""
+    return f", layer {d.layers[0]}" if len(d.layers) == 1 else f", layers {', '.join(map(str, d.layers))}"

@@ -1,0 +1,139 @@
+"""What a reference is to the checkpoint, whether it vouches, and what differs from it. Imports torch.
+
+A reference decides something only if it is another file, below the bigram, and without findings at error level.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from dataclasses import dataclass
+
+import numpy as np
+
+from diag.checkpoints import compare_checkpoints
+from diag.checkpoints.audit.checks import CHECKS
+from diag.checkpoints.audit.facts import gather_facts
+from diag.checkpoints.audit.rule import AuditFinding
+from diag.checkpoints.compare.differences import CheckpointComparison
+from diag.checkpoints.compare.groups import Difference, differences
+from diag.checkpoints.compare.kinds import Relationship, relationship
+from diag.checkpoints.reader import Checkpoint
+from diag.jobs.inputs import Inputs
+from diag.model.build import build
+from diag.model.edits.round_to import RoundTo
+from diag.model.evaluate import Evaluator
+from diag.progress import Progress
+from diag.results.baseline import BaselineResult
+from diag.results.diagnosis import ReferenceFound
+from diag.results.thresholds import RELATIVE_SHARE, TWIN_NATS
+
+
+@dataclass(frozen=True)
+class Judged:
+    """found: for the record. differences: what differs from a reference that vouches. equal: what equals it, as edits
+    name their targets. losses: its per-sequence losses, nats [n]; None where it does not vouch."""
+
+    found: ReferenceFound | None = None
+    differences: tuple[Difference, ...] = ()
+    equal: frozenset[str] = frozenset()
+    losses: np.ndarray | None = None
+
+
+def audit_findings(checkpoint: Checkpoint, progress: Progress) -> tuple[AuditFinding, ...]:
+    """What the static audit says, without taking the fingerprint. Costs one pass over the file."""
+    facts = gather_facts(checkpoint, progress)
+    return tuple(finding for check in CHECKS for finding in check.run(facts))
+
+
+def judge_reference(inputs: Inputs, baseline: BaselineResult, progress: Progress) -> Judged:
+    """Compare every tensor and setting, and say what the reference may decide. Costs the comparison, an audit of the
+    reference, and for a quantised twin one more load and pass."""
+    here, there = inputs.checkpoint, inputs.reference
+    if there is None:
+        return Judged()
+    comparison = compare_checkpoints(here, there, progress)
+    relation = relationship(comparison, here, there)
+    against = _against(inputs, there, baseline, relation, progress)
+    tolerance = None if against else _tolerance(inputs, there, baseline, relation, comparison)
+    found = ReferenceFound(
+        kind=relation.kind,
+        grown=relation.grown,
+        vouches=not against,
+        tolerance_nats=tolerance,
+        same=relation.same,
+        trained=relation.trained,
+        compared=relation.compared,
+        why_not=against,
+    )
+    if against or baseline.reference is None:
+        return Judged(found)
+    return Judged(
+        found,
+        differences(comparison, relation, here, there),
+        _equal(comparison, relation, here, there),
+        np.array(baseline.reference.per_sequence_nats),
+    )
+
+
+def _against(
+    inputs: Inputs, there: Checkpoint, baseline: BaselineResult, relation: Relationship, progress: Progress
+) -> str:
+    """Why the reference decides nothing; "" where it vouches."""
+    measured, bigram = baseline.reference, baseline.ruler.bigram_nats
+    judged = "so the case is judged as without one."
+    if there.fingerprint == inputs.checkpoint.fingerprint:
+        return f"The reference is the checkpoint itself, {judged}"
+    if relation.kind == "unrelated":
+        return f"The reference has nothing in common with this checkpoint, so its loss is only a mark, and {judged[3:]}"
+    if measured is None or not math.isfinite(measured.loss_nats):
+        return f"The reference's own loss is not finite, {judged}"
+    if bigram is None:
+        return f"There is no bigram to hold the reference's loss against, {judged}"
+    if measured.loss_nats >= bigram:
+        return f"The reference's own loss, {measured.loss_nats:.3f} nats, is no better than the bigram's, {judged}"
+    errors = [f for f in audit_findings(there, progress) if f.severity == "error"]
+    if errors:
+        return f"The reference has a defect of its own ({errors[0].message.rstrip('.')}), {judged}"
+    return ""
+
+
+def _tolerance(
+    inputs: Inputs,
+    there: Checkpoint,
+    baseline: BaselineResult,
+    relation: Relationship,
+    comparison: CheckpointComparison,
+) -> float:
+    """The excess that is none, nats."""
+    assert baseline.reference is not None
+    theirs, unigram = baseline.reference.loss_nats, baseline.ruler.unigram_mark
+    if relation.kind == "relative":
+        return max(TWIN_NATS.value, RELATIVE_SHARE.value * (unigram - theirs))
+    if relation.kind == "quantised":
+        return TWIN_NATS.value + max(0.0, _rounded_loss(inputs, there, comparison) - theirs)
+    return TWIN_NATS.value
+
+
+def _rounded_loss(inputs: Inputs, there: Checkpoint, comparison: CheckpointComparison) -> float:
+    """The reference's loss, nats, after rounding it in memory to the types of the checkpoint."""
+    by_type: dict[str, list[str]] = defaultdict(list)
+    for one in comparison.tensors:
+        if one.verdict == "close" and one.dtype_here:
+            by_type[one.dtype_here].append(one.name)
+    loaded = build(there, device=inputs.case.device, dtype=inputs.case.dtype)
+    evaluator = Evaluator(loaded, inputs.window.ids, batch_size=inputs.case.window.batch_size)
+    edits = tuple(
+        RoundTo(tuple(n for n in names if n in loaded.tensors), dtype) for dtype, names in sorted(by_type.items())
+    )
+    return float(evaluator.losses([edit for edit in edits if edit.names]).mean())
+
+
+def _equal(
+    comparison: CheckpointComparison, relation: Relationship, here: Checkpoint, there: Checkpoint
+) -> frozenset[str]:
+    """Names of what equals the reference: tensors, rounded or not, and "eps"."""
+    same = {one.name for one in comparison.tensors if one.verdict in ("equal", "close")}
+    if here.config.rms_norm_eps == there.config.rms_norm_eps:
+        same.add("eps")
+    return frozenset(same)

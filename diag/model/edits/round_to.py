@@ -1,0 +1,44 @@
+"""Tensors are rounded to a stored type and back: what a quantised copy of them must cost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from diag.checkpoints.ggml import rounded
+from diag.model.edits.base import Edit, Now, TensorSource, named
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class RoundTo(Edit):
+    """Each named tensor becomes what the stored type `dtype` leaves of it. A type that nothing here can write leaves it
+    as it is."""
+
+    names: tuple[str, ...]
+    dtype: str
+    order = 2
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        return self.names
+
+    @property
+    def sentence(self) -> str:
+        return f"{named(self.names)} rounded to {self.dtype}."
+
+    def tensors(self, now: Now, reference: TensorSource | None) -> Iterator[tuple[str, Tensor]]:
+        import torch
+
+        plain = {"F16": torch.float16, "BF16": torch.bfloat16}
+        for name in self.names:
+            value = now(name)
+            if self.dtype in plain:
+                yield name, value.to(plain[self.dtype]).to(value.dtype)
+                continue
+            found = rounded(value.float().cpu().numpy(), self.dtype)
+            if found is not None:
+                yield name, torch.from_numpy(found)

@@ -11,7 +11,7 @@ from diag.cli import render
 from diag.settings import load_settings
 from diag.units import Claim
 
-# Zones in which `--gate` fails a case.
+# Conclusions that pass `--gate`.
 PASSING = ("healthy", "no_defect_found")
 
 Ids = Annotated[list[str] | None, typer.Argument(help="Hypotheses, such as H4A; all without.", show_default=False)]

@@ -48,6 +48,11 @@ def _kind(d: Difference, checkpoint: Checkpoint) -> str | None:
     return roles[d.role].kind if d.role in roles else None
 
 
+def _from_elsewhere(d: Difference) -> bool:
+    """Whether they are copies of tensors of another layer: that layer was written twice, whatever the tensor is."""
+    return d.pattern == "copied" and not _in_layer(d)
+
+
 def _in_layer(d: Difference) -> bool:
     """Whether each holds the values of another tensor of its own layer: two of a layer were exchanged."""
     return d.layers == tuple(split_layer(name)[1] for name in d.sources)
@@ -63,7 +68,7 @@ CLAIMS: tuple[Claim, ...] = (
     Claim("H4A", lambda d, c: d.setting == "tie", "transformers #43429"),
     Claim("H4B", lambda d, c: d.pattern in _ORDER and d.order is not None, "realizar #160"),
     Claim("H4A", lambda d, c: d.role in TOKENS and d.pattern not in (*_ORDER, "shifted"), "tinygrad #13796"),
-    Claim("H4C", lambda d, c: _kind(d, c) == "norm", "shainet #176"),
+    Claim("H4C", lambda d, c: _kind(d, c) == "norm" and not _from_elsewhere(d), "shainet #176"),
     Claim("H4B", lambda d, c: d.pattern == "gathered" and _matrix(d, c), "ROCm/Megatron-LM #63"),
     Claim("H4B", lambda d, c: d.pattern == "permuted" and d.role in _GATED, "nnsight #719"),
     Claim("H4B", lambda d, c: d.pattern == "copied" and d.role in ("gate", "up") and _in_layer(d), "mlx-lm #767"),

@@ -57,7 +57,7 @@ class Setup:
 
     evaluator: the checkpoint on the window, able to copy from the reference. baseline: both as loaded, with a
     measurement. reference: what it is, None without one. reference_losses: per-sequence losses of a reference that
-    vouches, nats [n]. differences: what differs from it; () without. suspects: what the files say that no repair can
+    vouches, nats [n]; rounded_losses: those of a quantised twin after the same rounding. differences: what differs from it; () without. suspects: what the files say that no repair can
     decide. expected: the loss that was promised, nats. data: the shard's audit. untested: ids that were not asked for.
     yardstick: asked only for a loss from the border up.
     """
@@ -67,6 +67,7 @@ class Setup:
     baseline: BaselineResult
     reference: ReferenceFound | None = None
     reference_losses: np.ndarray | None = None
+    rounded_losses: np.ndarray | None = None
     differences: tuple[Difference, ...] = ()
     suspects: tuple[Suspect, ...] = ()
     expected: float | None = None
@@ -248,8 +249,13 @@ class _Suite:
 
     def _excess(self) -> Gain | None:
         """Over a reference that vouches, paired by sequence."""
-        theirs = self.setup.reference_losses
-        return None if theirs is None else gain(self.base, theirs, self.setup.ruler.chance_nats)
+        theirs, rounded = self.setup.reference_losses, self.setup.rounded_losses
+        if theirs is None:
+            return None
+        over = gain(self.base, theirs, self.setup.ruler.chance_nats)
+        if rounded is None:  # rounding moves sequences up and down: what it explains is no noise of the comparison
+            return over
+        return replace(over, stderr=gain(self.base, rounded, self.setup.ruler.chance_nats).stderr)
 
     def _facts(self) -> Facts:
         """What the conclusion needs that does not depend on the repairs."""
@@ -375,7 +381,10 @@ class _Suite:
         if not mine or joint:
             return None
         best = self.search.promising([], mine, FULL_ALONE)[:1]
-        return (best[0].repair.name, self._gain([], best)) if best else None
+        # While the rest stays hopeless, skipping any block may help: only what makes the model sound again locates.
+        if not best or not self._below(self.search.full(best)):
+            return None
+        return best[0].repair.name, self._gain([], best)
 
     def _on_top(self, h: Hypothesis, others: Sequence[Candidate], shown: Sequence[Candidate]) -> list[Candidate]:
         """Repairs of `h` worth a full evaluation on top of the others': what screens well there, and the best alone."""
@@ -445,12 +454,13 @@ class _Suite:
 
     def _suspects(self, findings: Sequence[Finding], outcome: Outcome) -> tuple[Suspect, ...]:
         """What no repair decides: signatures of hypotheses that stay open, then what the files say."""
+        seen = tuple(s for s in self.setup.suspects if s.id not in outcome.joint_ids)
         if outcome.twin:
-            return self.setup.suspects
+            return seen
         open_ones = [f for f in findings if f.status == "inconclusive"]
         signed = [Suspect(f.id, f.signature.detail) for f in open_ones if f.signature.present]
         located = [Suspect(f.id, f.reason) for f in open_ones if f.reason.startswith("Located")]
-        return (*signed, *self.setup.suspects, *located)
+        return (*signed, *seen, *located)
 
     def _listed(self, joint: Sequence[Candidate]) -> str:
         """Differences that stay, in a sentence."""

@@ -32,12 +32,14 @@ from diag.results.thresholds import RELATIVE_SHARE, TWIN_NATS
 @dataclass(frozen=True)
 class Judged:
     """found: for the record. differences: what differs from a reference that vouches. equal: what equals it, as edits
-    name their targets. losses: its per-sequence losses, nats [n]; None where it does not vouch."""
+    name their targets. losses: its per-sequence losses, nats [n]; None where it does not vouch. rounded: the same after
+    rounding it to the checkpoint's types, for a quantised twin."""
 
     found: ReferenceFound | None = None
     differences: tuple[Difference, ...] = ()
     equal: frozenset[str] = frozenset()
     losses: np.ndarray | None = None
+    rounded: np.ndarray | None = None
 
 
 def audit_findings(checkpoint: Checkpoint, progress: Progress) -> tuple[AuditFinding, ...]:
@@ -55,7 +57,10 @@ def judge_reference(inputs: Inputs, baseline: BaselineResult, progress: Progress
     comparison = compare_checkpoints(here, there, progress)
     relation = relationship(comparison, here, there)
     against = _against(inputs, there, baseline, relation, progress)
-    tolerance = None if against else _tolerance(inputs, there, baseline, relation, comparison)
+    rounded = None
+    if not against and relation.kind == "quantised":
+        rounded = _rounded_losses(inputs, there, comparison)
+    tolerance = None if against else _tolerance(baseline, relation, rounded)
     found = ReferenceFound(
         kind=relation.kind,
         grown=relation.grown,
@@ -71,8 +76,9 @@ def judge_reference(inputs: Inputs, baseline: BaselineResult, progress: Progress
     return Judged(
         found,
         differences(comparison, relation, here, there),
-        _equal(comparison, relation, here, there),
+        _equal(comparison, here, there),
         np.array(baseline.reference.per_sequence_nats),
+        rounded,
     )
 
 
@@ -98,25 +104,17 @@ def _against(
     return ""
 
 
-def _tolerance(
-    inputs: Inputs,
-    there: Checkpoint,
-    baseline: BaselineResult,
-    relation: Relationship,
-    comparison: CheckpointComparison,
-) -> float:
+def _tolerance(baseline: BaselineResult, relation: Relationship, rounded: np.ndarray | None) -> float:
     """The excess that is none, nats."""
     assert baseline.reference is not None
     theirs, unigram = baseline.reference.loss_nats, baseline.ruler.unigram_mark
     if relation.kind == "relative":
         return max(TWIN_NATS.value, RELATIVE_SHARE.value * (unigram - theirs))
-    if relation.kind == "quantised":
-        return TWIN_NATS.value + max(0.0, _rounded_loss(inputs, there, comparison) - theirs)
-    return TWIN_NATS.value
+    return TWIN_NATS.value + (max(0.0, float(rounded.mean()) - theirs) if rounded is not None else 0.0)
 
 
-def _rounded_loss(inputs: Inputs, there: Checkpoint, comparison: CheckpointComparison) -> float:
-    """The reference's loss, nats, after rounding it in memory to the types of the checkpoint."""
+def _rounded_losses(inputs: Inputs, there: Checkpoint, comparison: CheckpointComparison) -> np.ndarray:
+    """The reference's losses, nats [n], after rounding it in memory to the types of the checkpoint."""
     by_type: dict[str, list[str]] = defaultdict(list)
     for one in comparison.tensors:
         if one.verdict == "close" and one.dtype_here:
@@ -126,12 +124,10 @@ def _rounded_loss(inputs: Inputs, there: Checkpoint, comparison: CheckpointCompa
     edits = tuple(
         RoundTo(tuple(n for n in names if n in loaded.tensors), dtype) for dtype, names in sorted(by_type.items())
     )
-    return float(evaluator.losses([edit for edit in edits if edit.names]).mean())
+    return evaluator.losses([edit for edit in edits if edit.names])
 
 
-def _equal(
-    comparison: CheckpointComparison, relation: Relationship, here: Checkpoint, there: Checkpoint
-) -> frozenset[str]:
+def _equal(comparison: CheckpointComparison, here: Checkpoint, there: Checkpoint) -> frozenset[str]:
     """Names of what equals the reference: tensors, rounded or not, and "eps"."""
     same = {one.name for one in comparison.tensors if one.verdict in ("equal", "close")}
     if here.config.rms_norm_eps == there.config.rms_norm_eps:

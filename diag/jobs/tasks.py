@@ -112,6 +112,7 @@ def test(inputs: Inputs, ids: tuple[str, ...], progress: Progress) -> Diagnosis:
         baseline=loaded.baseline,
         reference=reference.found,
         reference_losses=reference.losses,
+        rounded_losses=reference.rounded,
         differences=reference.differences,
         suspects=of_audit(found, reference.equal),
         expected=inputs.case.expected_loss,

@@ -111,6 +111,7 @@ TRAINED_COSINE = Threshold(0.2, "cosine", "matrices before and after training; u
 ODD_FACTOR = Threshold(
     1.5, "times the other's size", "no training moves the size of a matrix by that and keeps its values"
 )
+LINE_RESIDUAL = Threshold(0.05, "of the norm", "left when rows or columns have a factor each: e4m3 rounds by 0.03")
 NEAR_COSINE = Threshold(0.5, "cosine", "a pattern that holds up to training: a tensor of a relative in another order")
 NEAR_LEAD = Threshold(0.2, "cosine, or of a gap", "by which the pattern must fit better than the tensor as it stands")
 OUTLIER = Threshold(

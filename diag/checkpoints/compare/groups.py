@@ -83,7 +83,8 @@ def _of_tensors(
         if one.name in apart and apart[one.name] <= OUTLIER.value and relation.kind == "relative":
             continue
         role = _role(here, one.name)
-        number = f"{one.number:.2g}" if one.number is not None and one.verdict in _NUMBERED else None
+        exact = one.number is not None and one.verdict in _NUMBERED and not one.approximate
+        number = f"{one.number:.2g}" if exact else None
         key = role or split_layer(one.name)[0]
         groups[key, one.verdict, one.order, number, one.source and split_layer(one.source)[0]].append(one)
     return [_group(members, here, apart) for members in groups.values() if _matters(members[0], here, there)]
@@ -96,7 +97,7 @@ def _group(members: Sequence[TensorDifference], here: Checkpoint, apart: dict[st
     details = list(dict.fromkeys(one.detail for one in members if one.detail))
     pattern: str = {"only_there": "missing", "only_here": "extra"}.get(first.verdict, first.verdict)
     if pattern == "extra" and first.against:
-        pattern = "own head"
+        pattern = "untied"
     return Difference(
         of="tensors",
         names=tuple(one.name for one in members),
@@ -105,7 +106,7 @@ def _group(members: Sequence[TensorDifference], here: Checkpoint, apart: dict[st
         pattern=pattern,
         detail=(details[0] if details else "") + (f" (and {len(details) - 1} more)" if len(details) > 1 else ""),
         order=first.order,
-        number=first.number,
+        number=None if first.approximate and first.verdict == "scaled" else first.number,
         sources=tuple(one.source for one in members if one.source),
         trained=first.verdict == "trained",
         standout=max((apart.get(one.name, math.inf) for one in members), default=math.inf),

@@ -46,7 +46,7 @@ def relationship(comparison: CheckpointComparison, here: Checkpoint, there: Chec
 
 
 def _trained(one: TensorDifference) -> bool:
-    return one.verdict == "trained" or (one.approximate and one.verdict != "different")
+    return one.verdict == "trained" or (one.approximate and one.verdict != "scaled")
 
 
 def _rows(checkpoint: Checkpoint) -> int | None:

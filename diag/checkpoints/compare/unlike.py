@@ -17,6 +17,7 @@ from diag.checkpoints.compare.relations import Pair
 from diag.checkpoints.compare.rows import RowIndex, words
 from diag.checkpoints.dtypes import Array
 from diag.results.thresholds_checkpoints import (
+    LINE_RESIDUAL,
     NEAR_COSINE,
     NEAR_LEAD,
     ODD_FACTOR,
@@ -71,11 +72,31 @@ def by_rows(a: Array, b: Array) -> Unlike:
         if angle < TRAINED_COSINE.value:
             return Unlike("partly", f"{where}, unlike those there (cosine {angle:.3f})")
     scale = f", {factor:.3g} times the scale there"
+    if line := _scaled_lines(a, b):
+        return Unlike("scaled", line)
     if a.shape[1] > 1 and angle >= TRAINED_COSINE.value:
         if not 1 / ODD_FACTOR.value < factor < ODD_FACTOR.value:
             return Unlike("scaled", f"about {factor:.3g} times the other one", factor, approximate=True)
         return Unlike("trained", f"cosine {angle:.3f}{scale}")
     return Unlike("different", f"cosine {angle:.3f}{scale}")
+
+
+def _scaled_lines(a: Array, b: Array) -> str | None:
+    """Every row, or every column, times a factor of its own: a scale that was folded in, or left out. None where that
+    leaves more than rounding does."""
+    if min(a.shape) < 2 or not (np.isfinite(a).all() and np.isfinite(b).all()):
+        return None
+    for axis, word in ((0, "column"), (1, "row")):
+        power = np.square(b, dtype=np.float64).sum(axis)
+        factors = np.divide((a * b).sum(axis, dtype=np.float64), power, where=power > 0, out=np.ones_like(power))
+        left = a - b * np.expand_dims(factors, axis).astype(np.float32)
+        if float(np.square(left).sum()) <= LINE_RESIDUAL.value**2 * float(np.square(a, dtype=np.float64).sum()):
+            spread = np.abs(factors)
+            if spread.max() > ODD_FACTOR.value * max(spread.min(), 1e-30):
+                return f"each {word} times a factor of its own, {spread.min():.3g} to {spread.max():.3g}"
+            if not 1 / ODD_FACTOR.value < float(np.median(spread)) < ODD_FACTOR.value:
+                return f"about {float(np.median(factors)):.3g} times the other one"
+    return None
 
 
 def roughly(pair: Pair, others: dict[str, Array]) -> Unlike | None:

@@ -32,9 +32,10 @@ def explained(f: Facts) -> str:
     assert f.joint_nats is not None
     before = f"{f.nats:.3f}" if math.isfinite(f.nats) else "not finite"
     part = "" if f.joint_share is None else f", {min(f.joint_share, 1):.0%} of the excess"
-    text = f"{names} {'explains' if one else 'explain'} it: {before} → {f.joint_nats:.3f} nats{part}."
+    verb, what, rest = "explains" if one else "explain", "it", ""
     if not f.cured:
-        text = f"{names} {'explains' if one else 'explain'} a part: {before} → {f.joint_nats:.3f} nats{part}; the rest is open."
+        what, rest = "a part", "; the rest is open"
+    text = f"{names} {verb} {what}: {before} → {f.joint_nats:.3f} nats{part}{rest}."
     if f.kind is not None and f.reference_nats is not None:
         text += f" The reference, a {_KINDS[f.kind]}, reaches {f.reference_nats:.3f} nats."
     else:
@@ -54,7 +55,7 @@ def _against_border(f: Facts, nats: float) -> str:
 
 def suspected(f: Facts) -> str:
     if f.loss.sequences < 2:
-        return f"{f.nats:.3f} nats on a single sequence: without a standard error nothing can be decided. Use more batches."
+        return f"{f.nats:.3f} nats on a single sequence has no standard error, so nothing is decided. Use more batches."
     loss = f"{f.nats:.3f} nats" if math.isfinite(f.nats) else "A loss that is not finite"
     if f.suspects:
         first = f.suspects[0]
@@ -66,9 +67,9 @@ def suspected(f: Facts) -> str:
     if f.loss.zone == "too_good":
         return f"{loss} is too good for this data: suspect that the model has seen it, or that targets leak."
     if f.data != "ok":
-        return f"{loss}, on data that the audit calls {f.data}: {f.data_reason}"
-    what = "a defect, or text that the model does not know"
-    return f"{loss} may be {what}. {_against_border(f, f.nats)} {f.yardstick or 'A reference or an expected loss would decide.'}"
+        return f"{loss}, on data that the audit calls {f.data}. {f.data_reason}".rstrip()
+    what, decides = "a defect, or text that the model does not know", "A reference or an expected loss would decide."
+    return f"{loss} may be {what}. {_against_border(f, f.nats)} {f.yardstick or decides}"
 
 
 def unexplained(f: Facts) -> str:
@@ -82,7 +83,7 @@ def unexplained(f: Facts) -> str:
 
 
 def runtime(f: Facts) -> str:
-    return f"{f.doubt} The checkpoint is sound here ({sound(f)[:-1]}), so the fault is in the program that produced the claim."
+    return f"{f.doubt} {sound(f)} So the fault is in the program that produced the claim."
 
 
 def sound(f: Facts) -> str:
@@ -95,13 +96,13 @@ def sound(f: Facts) -> str:
     if f.met and f.expected is not None:
         return f"{f.nats:.3f} nats where {f.expected:.3f} were expected; nothing to repair.{listed}"
     if f.twin:
-        return f"{f.nats:.3f} nats; the window is too noisy to say that the reference's {f.reference_nats:.3f} are met.{listed}"
+        met = f"that the reference's {f.reference_nats:.3f} are met"
+        return f"{f.nats:.3f} nats: no defect was found, and the window is too noisy to say {met}.{listed}"
     if f.kind is not None:
         return (
             f"{f.nats:.3f} nats against {f.reference_nats:.3f} of the reference, a {_KINDS[f.kind]}, which allows "
             f"{f.tolerance:.3g} more: no defect was found.{listed}"
         )
-    return (
-        f"{f.nats:.3f} nats, below the bigram's border of {f.loss.ruler.border_nats or math.nan:.3f}: no defect was found. A "
-        f"reference or an expected loss would say whether it could be lower.{listed}"
-    )
+    border = f.loss.ruler.border_nats or math.nan
+    more = "A reference or an expected loss would say whether it could be lower."
+    return f"{f.nats:.3f} nats, below the bigram's border of {border:.3f}: no defect was found. {more}{listed}"

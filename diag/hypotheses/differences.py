@@ -32,7 +32,7 @@ _UNWRITTEN = ("zero", "not_finite", "partly", "constant")
 
 @dataclass(frozen=True)
 class Claim:
-    """A row: differences for which `fits` holds belong to `hypothesis`; `why` is the public case that it is known by."""
+    """A row: differences for which `fits` holds belong to `hypothesis`; `why` is a public case of it."""
 
     hypothesis: str
     fits: Callable[[Difference, Checkpoint], bool]

@@ -178,10 +178,10 @@ class Search:
         """The best pruned set, grown from `start`. Restarts behind masks only while what was found is not good
         enough."""
         best = self.prune(self.grow(start))
-        for start in self._starts() if not good_enough(best) else ():
-            if any(c in best for c in start):
+        for again in self._starts() if not good_enough(best) else ():
+            if any(c in best for c in again):
                 continue
-            other = self.prune(self.grow(start))
+            other = self.prune(self.grow(again))
             if other and self.gain(best, other).material:
                 best = other
             if good_enough(best):

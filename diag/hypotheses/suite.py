@@ -57,9 +57,9 @@ class Setup:
 
     evaluator: the checkpoint on the window, able to copy from the reference. baseline: both as loaded, with a
     measurement. reference: what it is, None without one. reference_losses: per-sequence losses of a reference that
-    vouches, nats [n]; rounded_losses: those of a quantised twin after the same rounding. differences: what differs from it; () without. suspects: what the files say that no repair can
-    decide. expected: the loss that was promised, nats. data: the shard's audit. untested: ids that were not asked for.
-    yardstick: asked only for a loss from the border up.
+    vouches, nats [n]; rounded_losses: those of a quantised twin after the same rounding. differences: what differs from
+    it; () without. suspects: what the files say that no repair can decide. expected: the loss that was promised, nats.
+    data: the shard's audit. untested: ids that were not asked for. yardstick: asked only for a loss from the border up.
     """
 
     evaluator: Losses
@@ -336,11 +336,12 @@ class _Suite:
         gains = [(self._gain([], [c]), c) for c in shown]
         best = max(gains, key=lambda pair: _rank(pair[0]), default=None)
         tops = [] if self.setup.twin or not others else self._on_top(h, others, shown)
+        on_top = max((self._gain(others, [*others, c]) for c in tops), key=_rank, default=None)
         results = [self._result(c, others, outcome) for c in shown]
         names = {result.name for result in results}
         trial = Trial(
             alone=best[0] if best else None,
-            on_top=max((self._gain(others, [*others, c]) for c in tops), key=_rank, default=None),
+            on_top=on_top,
             removal=self._removal(joint, members) if members else None,
             backed=any(c.backed_by_signature for c in members),
             edge=any(c.repair.edge for c in members),
@@ -466,7 +467,7 @@ class _Suite:
         """Differences that stay, in a sentence."""
         used = {c.difference for c in joint}
         left = [d for d in self.differs if d not in used]
-        return f"Differs and costs nothing: {said(left)}." if left and self.setup.twin else ""
+        return f"Differs and costs nothing material: {said(left)}." if left and self.setup.twin else ""
 
     def _open(self, findings: Sequence[Finding]) -> tuple[NotExcluded, ...]:
         ids = {h.id: h.without_reference for h in self.hypotheses}

@@ -94,8 +94,9 @@ class ReferenceFound:
 
 @dataclass(frozen=True)
 class DifferenceFound:
-    """One difference from the reference: tensors or keys, layers, pattern, a sentence. delta_nats: what undoing it gives
-    when everything else is as in the reference; null where that was not measured. hypothesis: the one that claims it."""
+    """One difference from the reference: tensors or keys, layers, pattern, a sentence. delta_nats: what undoing it
+    gives, beside the other accepted repairs or else alone; null where that was not measured. hypothesis: the one that
+    claims it."""
 
     names: tuple[str, ...]
     layers: tuple[int, ...]

@@ -13,7 +13,7 @@ from diag.hypotheses import suite
 from diag.hypotheses.base import Context, Hypothesis, Repair
 from diag.model.edits import SkipBlock
 from diag.results.baseline import BaselineResult, Check, Measurement
-from diag.results.diagnosis import Diagnosis, JointRepair
+from diag.results.diagnosis import Diagnosis, JointRepair, ReferenceFound
 from diag.results.finding import Finding, Signature
 from diag.results.ruler import Ruler, zone
 from diag.units import Claim
@@ -26,7 +26,7 @@ def hypothesis(id: str, *repairs: Repair, seen: str = "") -> Hypothesis:
 
 
 def baseline(loss: Loss, reference: float | None = None) -> BaselineResult:
-    nats, ruler = float(np.mean(loss(frozenset()))), Ruler(math.log(4096), 6.8, reference)
+    nats, ruler = float(np.mean(loss(frozenset()))), Ruler(math.log(4096), 6.8, reference, 5.1, 5.0)
     return BaselineResult(
         measurement=Measurement(nats, 0.1, 64 * N, N, "cpu", "fp32"),
         reference=None,
@@ -47,10 +47,14 @@ def diagnose(loss: Loss, *hypotheses: Hypothesis, reference: float | None = 3.0,
         evaluator=Numbers(loss),
         context=Context(None),  # type: ignore[arg-type]  no hypothesis here looks at a file
         baseline=baseline(loss, reference),
+        reference=None if reference is None else RELATIVE,
         reference_losses=None if reference is None else HARD + reference,
         **more,
     )
     return suite.run(setup, hypotheses, lambda fraction, text: None)
+
+
+RELATIVE = ReferenceFound("relative", False, True, 0.19)
 
 
 def statuses(diagnosis: Diagnosis) -> dict[str, str]:
@@ -68,7 +72,7 @@ def test_what_cures_the_loss_is_confirmed_and_its_share_is_of_the_excess() -> No
     assert result.share == pytest.approx(5.7 / 6.0) and result.delta_nats == pytest.approx(5.7)
     assert found.joint is not None and found.joint.repairs == (JointRepair("H1", "a"),)
     assert found.joint.share == pytest.approx(0.95) and found.joint.attribution == pytest.approx({"H1": 5.7})
-    assert found.conclusion.kind == "explained" and found.conclusion.hypotheses == ("H1",)
+    assert found.conclusion.kind == "partly_explained" and found.conclusion.hypotheses == ("H1",)  # 0.3 nats are left
 
 
 def test_a_defect_behind_another_is_confirmed_with_what_it_is_worth() -> None:
@@ -107,9 +111,10 @@ def test_where_nothing_helps_the_best_is_still_measured_in_full() -> None:
     assert found.conclusion.kind == "unexplained"
 
 
-def test_a_sound_loss_is_healthy_and_shares_nothing() -> None:
+def test_a_sound_loss_is_no_defect_and_shares_nothing() -> None:
     found = diagnose(adding(3.0, {"a": -1.0}), hypothesis("H1", own("a")))
-    assert found.conclusion.kind == "healthy" and one(found, "H1").repairs[0].share is None
+    assert found.conclusion.kind == "no_defect_found" and one(found, "H1").repairs[0].share is None
+    assert diagnose(adding(3.0, {}), expected=3.0, reference=None).conclusion.kind == "healthy"
 
 
 def test_a_claim_that_is_not_borne_out_is_the_runtimes() -> None:
@@ -118,28 +123,67 @@ def test_a_claim_that_is_not_borne_out_is_the_runtimes() -> None:
 
 
 # Without a reference --------------------------------------------------------------------------------------------------
-def test_without_a_reference_the_lowest_loss_that_was_reached_is_the_yardstick() -> None:
+def test_without_a_reference_there_is_no_excess_and_no_share() -> None:
     found = diagnose(adding(9.0, {"a": 5.0}), hypothesis("H1", own("a"), seen="a"), reference=None)
-    assert found.joint is not None and found.joint.share == pytest.approx(1.0)
-    assert found.conclusion.kind == "explained" and "No reference" in found.conclusion.text
+    assert found.joint is not None and found.joint.share is None and one(found, "H1").repairs[0].share is None
+    assert statuses(found) == {"H1": "confirmed"} and found.conclusion.kind == "explained"
 
 
-def test_while_a_loss_is_hopeless_only_what_a_signature_backs_is_believed() -> None:
-    """9.0 → 7.5 is still no better than the unigram at 6.8: an accident would explain all of such an excess."""
+def test_what_remains_must_be_below_the_border() -> None:
+    """9.0 → 7.5 is still no better than the bigram at 5.1: an accident would explain all of such an excess."""
     loss = adding(9.0, {"a": 1.5})
     accident = diagnose(loss, hypothesis("H1", own("a")), reference=None)
     assert accident.joint is None and statuses(accident) == {"H1": "inconclusive"}
-    assert one(accident, "H1").repairs[0].share is None
-    assert accident.conclusion.kind == "unexplained"
+    assert accident.conclusion.kind == "suspect"
     backed = diagnose(loss, hypothesis("H1", own("a"), seen="a"), reference=None)
-    assert backed.joint is not None and statuses(backed) == {"H1": "confirmed"}
-    assert diagnose(loss, hypothesis("H1", own("a"))).joint is not None  # with a reference a fifth of the excess is one
+    assert backed.joint is not None and statuses(backed) == {"H1": "contributing"}
+    assert backed.conclusion.kind == "partly_explained"
+
+
+def test_a_small_gain_on_a_sound_model_is_an_accident_unless_a_signature_backs_it() -> None:
+    loss = adding(3.0, {"a": 0.05})
+    assert statuses(diagnose(loss, hypothesis("H1", own("a")), reference=None)) == {"H1": "refuted"}
+    assert statuses(diagnose(loss, hypothesis("H1", own("a"), seen="a"), reference=None)) == {"H1": "confirmed"}
+
+
+def test_a_block_that_is_better_skipped_locates_and_confirms_nothing() -> None:
+    skip = Repair("skip block 1", (SkipBlock(1),), "", localiser=True)
+    found = diagnose(adding(9.0, {"block 1": 5.5}), hypothesis("H1", skip), reference=None)
+    assert statuses(found) == {"H1": "inconclusive"} and "skip block 1" in found.conclusion.text
+    assert found.conclusion.kind == "suspect" and found.conclusion.hypotheses == ("H1",)
+    hopeless = diagnose(adding(9.0, {"block 1": 2.0}), hypothesis("H1", skip), reference=None)
+    assert hopeless.conclusion.hypotheses == ()  # anything lowers a hopeless loss
+
+
+def test_the_yardstick_is_asked_from_the_border_up_and_only_then() -> None:
+    asked = []
+
+    def yardstick() -> suite.Yardsticks:
+        asked.append(1)
+        return suite.Yardsticks(True, "Context does not help.")
+
+    bad = diagnose(adding(9.0, {}), hypothesis("H1", own("a")), reference=None, yardstick=yardstick)
+    assert bad.conclusion.kind == "unexplained" and "Context does not help." in bad.conclusion.text and asked == [1]
+    good = diagnose(adding(3.0, {}), hypothesis("H1", own("a")), reference=None, yardstick=yardstick)
+    assert good.conclusion.kind == "no_defect_found" and asked == [1]
 
 
 def test_a_repair_is_backed_only_if_it_changes_nothing_else() -> None:
     """The signature is on `a`; the repair of `a` and `b` rests on the loss alone."""
     found = diagnose(adding(9.0, {"a": 0.7, "b": 0.8}), hypothesis("H1", own("a", "b"), seen="a"), reference=None)
     assert found.joint is None
+
+
+def test_no_repair_touches_what_equals_the_reference() -> None:
+    setup = suite.Setup(
+        Numbers(adding(9.0, {"a": 6.0})),
+        Context(None, equal=frozenset("a")),  # type: ignore[arg-type]
+        baseline(adding(9.0, {}), 3.0),
+        RELATIVE,
+        HARD + 3.0,
+    )
+    found = suite.run(setup, [hypothesis("H1", own("a"), own("a", "b"))], lambda fraction, text: None)
+    assert one(found, "H1").repairs == () and found.conclusion.kind == "unexplained"
 
 
 def test_from_a_loss_that_is_not_finite_a_cure_is_confirmed_without_a_share() -> None:

@@ -8,9 +8,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from diag.hypotheses.conclusion import conclude
+from diag.hypotheses.facts import Facts, Suspect, claim_facts
 from diag.hypotheses.gain import Gain, gain
 from diag.hypotheses.registry import ABOUT_CHECKPOINT, by_id
-from diag.hypotheses.verdict import Outcome, Trial, VerdictInputs, conclude, judge
+from diag.hypotheses.verdict import Outcome, Trial, judge
+from diag.results.diagnosis import NotExcluded
 from diag.results.finding import Signature
 from diag.results.ruler import Loss, Ruler, claim_in_other_unit, judge_gate, skill, zone
 from diag.units import Claim, bits, perplexity
@@ -19,19 +22,7 @@ CHANCE = math.log(4096)
 RULER = Ruler(CHANCE, 6.8, 3.2)
 H4B = by_id("H4B")
 SEEN, UNSEEN = Signature(True, "seen"), Signature(False, "unseen")
-MATERIAL, NOTHING = Gain(1.0, 0.01, True), Gain(0.0, 0.01, False)
-
-
-def outcome(**changes: object) -> Outcome:
-    plain: dict = {
-        "excess_material": True,
-        "loss_finite": True,
-        "joint_ids": (),
-        "joint_share": None,
-        "final_zone": "plausible",
-        "has_reference": True,
-    }
-    return Outcome(**(plain | changes))
+MATERIAL, SMALL, NOTHING = Gain(1.0, 0.01, True), Gain(0.05, 0.01, True), Gain(0.0, 0.01, False)
 
 
 # Material -------------------------------------------------------------------------------------------------------------
@@ -63,46 +54,44 @@ def test_one_sequence_has_no_standard_error_and_decides_nothing() -> None:
 
 
 # Status ---------------------------------------------------------------------------------------------------------------
+TWIN = Outcome(twin=True, exceeds=True, can_take=True)
+MASKED = Outcome(masked=True, below_border=False)
+LOST = Signature(True, "zero", needs_reference=True)
+
+
 @pytest.mark.parametrize(
     ("signature", "trial", "result", "status"),
     [
-        (UNSEEN, Trial(MATERIAL, None, MATERIAL), outcome(joint_ids=("H4B",), joint_share=0.5), "confirmed"),
-        (SEEN, Trial(MATERIAL, None, MATERIAL), outcome(joint_ids=("H4B",), joint_share=0.49), "contributing"),
-        (SEEN, Trial(MATERIAL, MATERIAL, MATERIAL), outcome(joint_ids=("H4A", "H4B"), joint_share=1), "confirmed"),
-        (SEEN, Trial(MATERIAL, NOTHING, None), outcome(joint_ids=("H4A",), joint_share=1.0), "present"),
-        (UNSEEN, Trial(MATERIAL, NOTHING, None), outcome(joint_ids=("H4A",), joint_share=1.0), "refuted"),
-        (UNSEEN, Trial(NOTHING, MATERIAL, None), outcome(joint_ids=("H4A",), joint_share=0.9), "contributing"),
-        (
-            UNSEEN,
-            Trial(MATERIAL, MATERIAL, None),
-            outcome(joint_ids=("H4A",), joint_share=0.6, final_zone="about_chance"),
-            "inconclusive",
-        ),
-        (SEEN, Trial(Gain(7.1, math.nan, False), None, None), outcome(sequences=1), "inconclusive"),
-        (SEEN, Trial(NOTHING, None, None), outcome(), "present"),
-        (UNSEEN, Trial(NOTHING, NOTHING, None), outcome(), "refuted"),
-        (UNSEEN, Trial(None, None, None), outcome(), "refuted"),
-        (SEEN, Trial(MATERIAL, None, None), outcome(excess_material=False), "present"),
-        (UNSEEN, Trial(NOTHING, None, None), outcome(final_zone="about_chance"), "inconclusive"),
-        (
-            Signature(False, "", excluded=True),
-            Trial(None, None, None),
-            outcome(final_zone="not_finite"),
-            "refuted",
-        ),
-        (SEEN, Trial(None, None, None), outcome(has_reference=False), "inconclusive"),
-        (
-            Signature(True, "", needs_reference=True),
-            Trial(NOTHING, None, None),
-            outcome(has_reference=False),
-            "inconclusive",
-        ),
-        (
-            UNSEEN,
-            Trial(None, MATERIAL, MATERIAL),
-            outcome(loss_finite=False, joint_ids=("H4B",)),
-            "confirmed",
-        ),
+        # with a twin: a member of the joint set, by the share that the set recovers
+        (SEEN, Trial(removal=MATERIAL), replace(TWIN, joint_share=0.5), "confirmed"),
+        (SEEN, Trial(removal=MATERIAL), replace(TWIN, joint_share=0.49), "contributing"),
+        (SEEN, Trial(removal=NOTHING), replace(TWIN, joint_share=1.0), "contributing"),
+        (UNSEEN, Trial(removal=MATERIAL), replace(TWIN, loss_finite=False, joint_ids=("H4B",)), "confirmed"),
+        # with a twin, and not in it: eps off by ten times differs and costs nothing; what is odd in both is none
+        (SEEN, Trial(differs=("eps",)), TWIN, "present"),
+        (SEEN, Trial(), TWIN, "refuted"),
+        # without one: backed by a signature, or beyond what is found by accident, and what remains below the border
+        (SEEN, Trial(removal=MATERIAL, backed=True), Outcome(), "confirmed"),
+        (SEEN, Trial(removal=SMALL, backed=True), Outcome(), "confirmed"),
+        (UNSEEN, Trial(removal=MATERIAL), Outcome(), "confirmed"),
+        (UNSEEN, Trial(removal=SMALL), Outcome(), "contributing"),  # eps 0.001 gained 0.03 nats on a sound model
+        (UNSEEN, Trial(removal=MATERIAL, edge=True), Outcome(), "contributing"),
+        (SEEN, Trial(removal=MATERIAL, backed=True), MASKED, "contributing"),
+        (SEEN, Trial(alone=MATERIAL, on_top=NOTHING), Outcome(joint_ids=("H4A",)), "present"),
+        (UNSEEN, Trial(alone=MATERIAL, on_top=NOTHING), Outcome(joint_ids=("H4A",)), "refuted"),
+        (SEEN, Trial(alone=NOTHING), Outcome(), "present"),
+        (SEEN, Trial(alone=NOTHING), MASKED, "inconclusive"),
+        (UNSEEN, Trial(alone=NOTHING), Outcome(), "refuted"),
+        (UNSEEN, Trial(alone=NOTHING), MASKED, "inconclusive"),
+        (UNSEEN, Trial(alone=SMALL), Outcome(), "refuted"),
+        (SEEN, Trial(), Outcome(), "inconclusive"),
+        (LOST, Trial(alone=NOTHING), Outcome(), "inconclusive"),
+        (LOST, Trial(alone=MATERIAL, on_top=NOTHING), Outcome(joint_ids=("H4A",)), "inconclusive"),
+        (LOST, Trial(alone=NOTHING), Outcome(can_take=True), "present"),
+        (Signature(False, "", excluded=True), Trial(), MASKED, "refuted"),
+        (UNSEEN, Trial(localised=("skip block 2", MATERIAL)), Outcome(), "inconclusive"),
+        (UNSEEN, Trial(localised=("skip block 2", SMALL)), Outcome(), "refuted"),
+        (SEEN, Trial(alone=Gain(7.1, math.nan, False)), Outcome(sequences=1), "inconclusive"),
     ],
 )
 def test_status(signature: Signature, trial: Trial, result: Outcome, status: str) -> None:
@@ -110,15 +99,8 @@ def test_status(signature: Signature, trial: Trial, result: Outcome, status: str
 
 
 def test_an_explained_hypothesis_says_by_which_other() -> None:
-    trial = Trial(MATERIAL, NOTHING, None)
-    assert "Explained by H4A" in judge(H4B, SEEN, trial, outcome(joint_ids=("H4A",), joint_share=1.0))[1]
-
-
-def test_too_few_sequences_are_not_taken_for_a_bad_reference() -> None:
-    broken = {"loss": 12.6, "zone": "worse_than_chance", "final_zone": "worse_than_chance", "sequences": 3}
-    assert "too few" in conclude(inputs(**broken, reference=3.2), None).text
-    assert "single sequence" in conclude(inputs(**broken | {"sequences": 1}, reference=3.2), None).text
-    assert "no better" in conclude(inputs(**broken, reference=12.59), None).text
+    trial = Trial(alone=MATERIAL, on_top=NOTHING)
+    assert "Explained by H4A" in judge(H4B, SEEN, trial, Outcome(joint_ids=("H4A",)))[1]
 
 
 @pytest.mark.parametrize(
@@ -137,65 +119,105 @@ def test_a_unit_error_says_what_the_number_is_and_what_was_said(claim: Claim, sa
 
 def test_an_inconclusive_hypothesis_says_what_would_decide_it() -> None:
     for h in ABOUT_CHECKPOINT:
-        decider = judge(h, SEEN, Trial(None, None, None), outcome(has_reference=False))[2]
-        assert "reference" in decider
+        assert "reference" in judge(h, SEEN, Trial(), Outcome())[2].lower()
 
 
 # Conclusion -----------------------------------------------------------------------------------------------------------
-def inputs(**changes: object) -> VerdictInputs:
-    of_loss: dict = {"loss": 3.2, "stderr": 0.05, "zone": "plausible", "reference": None, "sequences": 2}
-    of_loss |= {key: changes.pop(key) for key in of_loss if key in changes}
-    loss = Loss(
-        of_loss["loss"],
-        of_loss["stderr"],
-        tokens=512,
-        sequences=of_loss["sequences"],
-        zone=of_loss["zone"],
-        ruler=Ruler(CHANCE, 6.8, of_loss["reference"]),
-    )
-    plain: dict = {
-        "excess_material": False,
-        "joint_ids": (),
-        "joint_loss": None,
-        "joint_share": None,
-        "final_zone": "plausible",
-        "tested": ("H4A", "H4B"),
-        "undecided": (),
-        "suspects": (),
-    }
-    return VerdictInputs(loss, **(plain | changes))
+def facts(nats: float = 3.2, *, border: float | None = 4.3, sequences: int = 16, **changes: object) -> Facts:
+    ruler = Ruler(CHANCE, 6.8, None, 4.4, border)
+    loss = Loss(nats, 0.02, tokens=512, sequences=sequences, zone=zone(nats, ruler), ruler=ruler)
+    doubt, unit = claim_facts(changes.pop("claim", None), loss)  # type: ignore[arg-type]
+    return Facts(loss, doubt=doubt, unit=unit, **changes)  # type: ignore[arg-type]
 
 
-BROKEN = {"loss": 12.6, "zone": "worse_than_chance", "excess_material": True, "reference": 3.2, "joint_ids": ("H4A",)}
+def over(delta: float | None, stderr: float = 0.001) -> Gain:
+    return Gain(delta, stderr, True)
+
+
+TWIN_OF = {"kind": "twin", "reference_nats": 3.2, "tolerance": 0.02}
+RELATIVE_OF = {"kind": "relative", "reference_nats": 3.2, "tolerance": 0.18}
+CURED = {"joint_ids": ("H4A",), "joint_nats": 3.21, "joint_stderr": 0.02}
+ODD = (Suspect("H4D", "model.layers.2.mlp.down_proj.weight is zero everywhere."),)
 
 
 @pytest.mark.parametrize(
-    ("changes", "claim", "kind"),
+    ("found", "kind"),
     [
-        ({}, None, "healthy"),
-        ({}, Claim(3.3), "healthy"),  # within three standard errors
-        ({}, Claim(19.8), "runtime"),
-        ({}, Claim(0.0008), "runtime"),  # near zero is as much an alarm as above chance
-        ({}, Claim(bits(3.2)), "unit"),
-        ({}, Claim(bits(3.2), "bits"), "healthy"),
-        ({}, Claim(3.2, "bits"), "unit"),
-        ({"zone": "too_good"}, None, "unexplained"),
-        ({"zone": "about_chance", "final_zone": "about_chance"}, None, "unexplained"),
-        (BROKEN | {"joint_loss": 3.9, "joint_share": 0.9}, None, "explained"),
-        (BROKEN | {"joint_loss": 4.2, "joint_share": 0.89}, None, "partly_explained"),
-        (BROKEN | {"joint_ids": (), "final_zone": "worse_than_chance"}, None, "unexplained"),
-        (BROKEN | {"reference": None, "joint_loss": 3.2, "joint_share": 1.0}, None, "explained"),
+        # nothing to compare with: the best word is that nothing was found, and only below the border
+        (facts(), "no_defect_found"),
+        (facts(4.3), "suspect"),  # "4.3 to 6.2 against 4.26 were healthy"
+        (facts(4.25), "suspect"),  # within three standard errors of the border
+        (facts(border=None), "suspect"),  # 5 000 ids of shard
+        (facts(12.6), "suspect"),
+        (facts(12.6, broken=True), "unexplained"),
+        (facts(12.6, broken=False), "suspect"),
+        (facts(0.5), "suspect"),  # too good
+        (facts(suspects=ODD), "suspect"),
+        (facts(failed=("H4C",)), "suspect"),
+        (facts(data="suspect"), "suspect"),
+        (facts(sequences=1), "suspect"),
+        (facts(math.nan, broken=True), "unexplained"),
+        (facts(12.6, **CURED), "explained"),
+        (facts(12.6, **CURED | {"joint_nats": 4.27}), "partly_explained"),
+        (facts(12.6, **CURED, suspects=ODD), "partly_explained"),
+        # a twin
+        (facts(3.205, excess=over(0.005), **TWIN_OF), "healthy"),
+        (facts(3.205, excess=over(0.005, 0.006), **TWIN_OF), "no_defect_found"),  # too noisy to say met
+        (facts(3.205, excess=over(0.005), **TWIN_OF, suspects=ODD), "suspect"),
+        (facts(3.205, excess=over(0.005), **TWIN_OF, untested=("H4B",)), "no_defect_found"),
+        (facts(3.205, excess=over(0.005), **TWIN_OF, data="suspect"), "suspect"),
+        (facts(3.3, excess=over(0.1), **TWIN_OF), "unexplained"),
+        (facts(12.6, excess=over(9.4), **TWIN_OF, **CURED, joint_share=0.99), "explained"),
         (
-            BROKEN | {"reference": None, "joint_loss": 7.0, "joint_share": 1.0, "final_zone": "no_better_than_unigram"},
-            None,
-            "partly_explained",
-        ),
+            facts(12.6, excess=over(9.4), **TWIN_OF, **CURED | {"joint_nats": 3.38}),
+            "explained",
+        ),  # 1.9 % of 9.4 are left
+        (facts(12.6, excess=over(9.4), **TWIN_OF, **CURED | {"joint_nats": 3.40}), "partly_explained"),
+        (facts(math.nan, excess=Gain(None, None, True), **TWIN_OF, **CURED), "explained"),
+        (facts(3.27, excess=over(0.07), kind="quantised", reference_nats=3.2, tolerance=0.09), "healthy"),
+        # a relative: a slightly better one says nothing, and it never says healthy
+        (facts(3.3, excess=over(0.1), **RELATIVE_OF), "no_defect_found"),
+        (facts(3.0, excess=over(-0.2), **RELATIVE_OF), "no_defect_found"),
+        (facts(3.5, excess=over(0.3), **RELATIVE_OF), "unexplained"),
+        (facts(3.3, excess=over(0.1), **RELATIVE_OF, joint_ids=("H4C",), joint_nats=3.2), "explained"),
+        # an expected loss
+        (facts(expected=3.2), "healthy"),
+        (facts(3.26, expected=3.2), "healthy"),  # within three standard errors, 0.06
+        (facts(3.27, expected=3.2), "unexplained"),
+        (facts(5.0, expected=5.0), "healthy"),  # known to be so on this text
+        (facts(12.6, expected=3.2, **CURED), "explained"),
+        # a claim
+        (facts(claim=Claim(3.25)), "no_defect_found"),  # within three standard errors
+        (facts(claim=Claim(19.8)), "runtime"),
+        (facts(claim=Claim(0.0008)), "runtime"),  # near zero is as much an alarm as above chance
+        (facts(claim=Claim(bits(3.2))), "unit"),
+        (facts(claim=Claim(bits(3.2), "bits")), "no_defect_found"),
+        (facts(3.205, excess=over(0.005), **TWIN_OF, claim=Claim(19.8)), "runtime"),
+        (facts(12.6, claim=Claim(19.8)), "suspect"),  # a broken checkpoint explains more than a claim
     ],
 )
-def test_conclusion(changes: dict, claim: Claim | None, kind: str) -> None:
-    concluded = conclude(inputs(**changes), claim)
-    assert concluded.kind == kind
-    assert concluded.hypotheses == (("H4A",) if kind in ("explained", "partly_explained") else ())
+def test_conclusion(found: Facts, kind: str) -> None:
+    concluded = conclude(found)
+    assert concluded.kind == kind, concluded.text
+    expected = ("H4D",) if found.suspects and kind == "suspect" else found.joint_ids
+    assert concluded.hypotheses == expected and concluded.text.endswith(".")
+
+
+def test_a_suspect_is_named_with_its_place() -> None:
+    text = conclude(facts(suspects=ODD)).text
+    assert "First suspect: H4D" in text and "layers.2" in text and "would decide" in text
+
+
+def test_what_was_not_looked_at_is_said() -> None:
+    assert "Not looked at in this run: H4B, H4C." in conclude(facts(untested=("H4B", "H4C"))).text
+
+
+def test_what_could_still_hide_is_bounded_by_what_there_is_to_compare_with() -> None:
+    one = (NotExcluded("H4D", "", None),)
+    relative = facts(3.3, excess=over(0.1), **RELATIVE_OF)
+    assert conclude(relative, open_ones=one).not_excluded[0].could_hide_nats == 0.18
+    assert conclude(facts(), open_ones=one).not_excluded[0].could_hide_nats == 3.2  # no loss is below 0
+    assert conclude(facts(12.6, **CURED), open_ones=one).not_excluded == ()
 
 
 # Units ----------------------------------------------------------------------------------------------------------------

@@ -124,7 +124,7 @@ def overrides(
 
 def _with_common_rows(like: Tensor, given: Tensor) -> Tensor:
     """`given`, or, where only the number of rows differs, `like` with the rows that both have taken from `given`."""
-    if given.shape == like.shape or given.shape[1:] != like.shape[1:]:
+    if given.ndim < 2 or given.shape == like.shape or given.shape[1:] != like.shape[1:]:
         return given
     rows, changed = min(len(given), len(like)), like.clone()
     changed[:rows] = given[:rows].to(device=like.device, dtype=like.dtype)

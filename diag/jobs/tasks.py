@@ -21,6 +21,7 @@ from diag.hypotheses import h0_data, suite
 from diag.hypotheses.base import Context
 from diag.hypotheses.registry import ABOUT_CHECKPOINT, DATA, select
 from diag.hypotheses.suspects import of_audit
+from diag.jobs.blocked import blocked
 from diag.jobs.inputs import Inputs
 from diag.jobs.reference import audit_findings, judge_reference
 from diag.model.build import CheckpointTensors, LoadedModel, build
@@ -28,8 +29,7 @@ from diag.model.evaluate import Evaluator
 from diag.model.trace import measure, peak_memory
 from diag.progress import Progress, part
 from diag.results.baseline import BaselineResult, Check, Measurement
-from diag.results.diagnosis import Conclusion, DataFound, Diagnosis
-from diag.results.finding import Finding, Signature
+from diag.results.diagnosis import DataFound, Diagnosis
 from diag.results.ruler import judge_gate, zone
 from diag.results.thresholds import table
 
@@ -87,8 +87,8 @@ def test(inputs: Inputs, ids: tuple[str, ...], progress: Progress) -> Diagnosis:
     about_data = h0_data.finding(inputs.audit)
     before = (about_data,) if not ids or DATA in ids else ()
     if about_data.status == "confirmed" or loaded.model is None:
-        blocked = _blocked_by_data(loaded, about_data, before, tuple(h.id for h in hypotheses))
-        return replace(blocked, seconds=time.perf_counter() - started)
+        waits = blocked(inputs, loaded.baseline, about_data, bool(before), tuple(h.id for h in hypotheses))
+        return replace(waits, seconds=time.perf_counter() - started)
     measured = loaded.baseline.measurement
     assert measured is not None
     progress(0.25, "Comparing the checkpoint with the reference" if inputs.reference else "Auditing the checkpoint")
@@ -125,34 +125,6 @@ def test(inputs: Inputs, ids: tuple[str, ...], progress: Progress) -> Diagnosis:
         diagnosis,
         seconds=time.perf_counter() - started,
         forward_passes=diagnosis.forward_passes + loaded.baseline.forward_passes,
-    )
-
-
-def _blocked_by_data(loaded: Loaded, data: Finding, before: tuple[Finding, ...], ids: tuple[str, ...]) -> Diagnosis:
-    """The diagnosis of a case whose data is bad: the loss if there is one, and no verdict on the checkpoint."""
-    inputs = loaded.inputs
-    text = data.signature.detail
-    if loaded.model is None:
-        text = (
-            f"The window holds ids outside the {inputs.rows:,} embedding rows, so there is no loss: the shard was made "
-            f"with another tokenizer, or is damaged. {text}"
-        )
-    waiting = tuple(
-        Finding(
-            i,
-            "inconclusive",
-            Signature(False, "Not looked at: the data comes first."),
-            reason="The data is bad, and while it is no loss tells anything about the checkpoint.",
-            would_decide="Repair the shard, then test again.",
-        )
-        for i in ids
-    )
-    return Diagnosis(
-        baseline=loaded.baseline,
-        findings=(*before, *waiting),
-        joint=None,
-        conclusion=Conclusion("data", (DATA,), text),
-        forward_passes=loaded.baseline.forward_passes,
     )
 
 

@@ -99,7 +99,6 @@ LOOKS: dict[str, Look] = {
     "close": _NOTHING_FOUND,
     "different": _BROKEN,
     "zero": _BROKEN,
-    "not_finite": _BROKEN,
     "constant": _BROKEN,
     "partly": _BROKEN,
     "copied": _BROKEN,

@@ -14,10 +14,12 @@ from diag.units import Claim, bits
 
 @dataclass(frozen=True)
 class Suspect:
-    """What may be wrong and no repair decides: the hypothesis it speaks for, and a sentence that names the place."""
+    """What may be wrong and no repair decides: the hypothesis it speaks for, a sentence that names the place, and the
+    tensor concerned, if it is one."""
 
     id: str
     detail: str
+    tensor: str | None = None
 
 
 @dataclass(frozen=True)

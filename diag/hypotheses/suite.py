@@ -423,7 +423,7 @@ class _Suite:
             joint_nats=float(losses.mean()) if joint else None,
             joint_stderr=_stderr(losses),
             joint_share=outcome.joint_share,
-            suspects=self._suspects(findings, outcome),
+            suspects=self._suspects(findings, joint, outcome),
             failed=tuple(f.id for f in findings if f.status == "error"),
             listed=self._listed(joint),
         )
@@ -453,9 +453,13 @@ class _Suite:
             expected_nats=setup.expected,
         )
 
-    def _suspects(self, findings: Sequence[Finding], outcome: Outcome) -> tuple[Suspect, ...]:
-        """What no repair decides: signatures of hypotheses that stay open, then what the files say."""
-        seen = tuple(s for s in self.setup.suspects if s.id not in outcome.joint_ids)
+    def _suspects(
+        self, findings: Sequence[Finding], joint: Sequence[Candidate], outcome: Outcome
+    ) -> tuple[Suspect, ...]:
+        """What no repair decides: signatures of hypotheses that stay open, then what the files say of tensors that no
+        accepted repair changes."""
+        mended = {name for c in joint for edit in c.repair.edits for name in edit.targets}
+        seen = tuple(s for s in self.setup.suspects if s.id not in outcome.joint_ids and s.tensor not in mended)
         if outcome.twin:
             return seen
         open_ones = [f for f in findings if f.status == "inconclusive"]

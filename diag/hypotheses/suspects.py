@@ -36,4 +36,4 @@ def of_audit(findings: Iterable[AuditFinding], equal: frozenset[str] = frozenset
         if (f.severity == "error" or (f.severity == "warning" and f.code in SPEAKS_FOR)) and f.tensor not in equal
     ]
     chosen.sort(key=lambda f: _RANK[f.severity])
-    return tuple(Suspect(SPEAKS_FOR.get(f.code, UNNAMED), f.message) for f in chosen)
+    return tuple(Suspect(SPEAKS_FOR.get(f.code, UNNAMED), f.message, f.tensor) for f in chosen)

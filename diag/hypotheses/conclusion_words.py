@@ -35,7 +35,7 @@ def explained(f: Facts) -> str:
     verb, what, rest = "explains" if one else "explain", "it", ""
     if not f.cured:
         what, rest = "a part", "; the rest is open"
-    text = f"{names} {verb} {what}: {before} → {f.joint_nats:.3f} nats{part}{rest}."
+    text = f"{names} {verb} {what}: {before} → {f.joint_nats:.3f} nats{part}{rest}. {_repairs(f)}".rstrip()
     if f.kind is not None and f.reference_nats is not None:
         text += f" The reference, a {_KINDS[f.kind]}, reaches {f.reference_nats:.3f} nats."
     else:
@@ -43,6 +43,15 @@ def explained(f: Facts) -> str:
     if f.suspects:
         text += f" Still open: {f.suspects[0].id}: {f.suspects[0].detail}"
     return text
+
+
+def _repairs(f: Facts, most: int = 3) -> str:
+    """What was done, by name."""
+    if not f.joint_names:
+        return ""
+    more = len(f.joint_names) - most
+    also = f" and {more} more" if more > 0 else ""
+    return f"Repaired: {'; '.join(f.joint_names[:most])}{also}."
 
 
 def _against_border(f: Facts, nats: float) -> str:

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from diag.checkpoints import Checkpoint
 from diag.checkpoints.compare.config import SETTINGS
 from diag.checkpoints.compare.groups import Difference
-from diag.checkpoints.fold import split_layer
+from diag.checkpoints.fold import layer_set, split_layer
 from diag.hypotheses.base import Repair
 from diag.model.edits.base import Edit
 from diag.model.edits.from_reference import FromReference
-from diag.model.edits.reorder import Reorder
+from diag.model.edits.reorder import ORDER_WORDS, Reorder
 from diag.model.edits.scale import Scale
 from diag.model.edits.set_config import SetConfig
 from diag.model.edits.set_eps import SetEps
@@ -83,12 +83,27 @@ def claimed_by(difference: Difference, checkpoint: Checkpoint) -> str:
 
 
 def repair_of(difference: Difference, checkpoint: Checkpoint, reference: Checkpoint) -> Repair | None:
-    """The repair that undoes it: with the checkpoint's own bytes where the pattern can be undone, else with the
-    reference's. None for what no forward pass can tell: a tokenizer, a tensor that only the checkpoint holds."""
+    """The repair that undoes it: with the checkpoint's own bytes where that is exact (another order) or where
+    training came after (a relative's), else with the reference's. None for what no forward pass can tell: a
+    tokenizer, a tensor that only the checkpoint holds."""
     edits = _undone(difference, checkpoint, reference)
     if not edits:
         return None
-    return Repair(f"{difference.label}: as in the reference", edits, difference.detail or difference.label)
+    return Repair(_named(difference, edits[0]), edits, difference.detail or difference.pattern)
+
+
+def _named(d: Difference, edit: Edit) -> str:
+    """A repair in a few words: what, where, how."""
+    place = f"{d.part}{_where(d)}"
+    if isinstance(edit, Reorder):
+        return f"{place}: {ORDER_WORDS[edit.buffer_order]}"
+    if isinstance(edit, Scale):
+        return f"{place}: times {edit.by:.4g}"
+    if isinstance(edit, Shift):
+        return f"{place}: {edit.by:+.4g}"
+    if isinstance(edit, SetEps):
+        return f"eps {edit.eps:g} (reference)"
+    return f"{place} from reference"
 
 
 def _undone(d: Difference, checkpoint: Checkpoint, reference: Checkpoint) -> tuple[Edit, ...]:
@@ -98,9 +113,9 @@ def _undone(d: Difference, checkpoint: Checkpoint, reference: Checkpoint) -> tup
         return ()
     if d.order is not None:
         return (Reorder(d.names, d.order),)
-    if d.pattern == "scaled" and d.number:
+    if d.pattern == "scaled" and d.number and d.approximate:
         return (Scale(d.names, 1 / d.number),)
-    if d.pattern == "shifted" and d.number:
+    if d.pattern == "shifted" and d.number and d.approximate:
         return (Shift(d.names, -d.number),)
     return (FromReference(d.names),)
 
@@ -124,11 +139,13 @@ def _config(d: Difference, checkpoint: Checkpoint, reference: Checkpoint) -> tup
 
 def said(found: Sequence[Difference], most: int = 3) -> str:
     """Differences in a clause: where, what, in which layers."""
-    parts = [f"{d.label}{_where(d)}{f' ({d.detail})' if d.detail else ''}" for d in found[:most]]
+    parts = [f"{d.part}{_where(d)}: {d.detail or d.pattern.replace('_', ' ')}" for d in found[:most]]
     return "; ".join(parts) + (f"; and {len(found) - most} more" if len(found) > most else "")
 
 
 def _where(d: Difference) -> str:
     if not d.layers:
         return ""
-    return f", layer {d.layers[0]}" if len(d.layers) == 1 else f", layers {', '.join(map(str, d.layers))}"
+    if len(d.layers) == 1:
+        return f" of layer {d.layers[0]}"
+    return f" of layers {layer_set(d.layers).strip('{}')}"

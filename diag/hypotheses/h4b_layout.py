@@ -6,13 +6,8 @@ from collections.abc import Sequence
 
 from diag.checkpoints.buffer_order import BufferOrder, other_orders
 from diag.hypotheses.base import Context, Hypothesis, Repair
-from diag.model.edits.reorder import Reorder
+from diag.model.edits.reorder import ORDER_WORDS, Reorder
 from diag.results.finding import Signature
-
-WORDS = {
-    BufferOrder.COLUMN_MAJOR: "read column-major",
-    BufferOrder.UNDO_COLUMN_MAJOR: "undo a column-major read",
-}
 
 
 def signature(context: Context) -> Signature:
@@ -62,15 +57,15 @@ def repairs(context: Context, signature: Signature) -> list[Repair]:
 
     found: dict[tuple[frozenset[str], BufferOrder], tuple[str, tuple[str, ...]]] = {}
     for words, names in _groups(context).items():
-        for order in WORDS:
+        for order in ORDER_WORDS:
             if any(name not in decided for name in names) or all(fits(name, order) for name in names):
                 found.setdefault((frozenset(names), order), (words, names))
-    for order in WORDS:
+    for order in ORDER_WORDS:
         named = tuple(name for name in signature.tensors if fits(name, order))
         found.setdefault((frozenset(named), order), ("matrices of the signature", named))
     return [
         Repair(
-            f"{words}: {WORDS[order]}",
+            f"{words}: {ORDER_WORDS[order]}",
             (Reorder(names, order),),
             f"{len(names)} buffer{'s' if len(names) > 1 else ''} of [out, in] taken in the other order; "
             "shape and bytes stay.",

@@ -52,13 +52,12 @@ class Losses(Protocol):
 class Candidate:
     """A repair and the hypothesis it belongs to. backed_by_signature: it changes nothing but tensors that carry that
     hypothesis's signature, or that differ from the reference. difference: what it undoes, where it comes from the
-    reference; trained: that difference looks like training."""
+    reference."""
 
     hypothesis: str
     repair: Repair
     backed_by_signature: bool = False
     difference: Difference | None = None
-    trained: bool = False
 
     @property
     def cost(self) -> tuple[Provenance, int]:

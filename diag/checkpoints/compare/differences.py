@@ -52,11 +52,12 @@ class TensorDifference:
     """One tensor of both checkpoints; "here" is the first one, "there" the other.
 
     max_abs_diff: largest |here − there|, in the tensor's unit. relative: ‖here − there‖ / ‖there‖ (Frobenius).
-    cosine: of the two as vectors. equal_rows_share: rows (of the last dimension) with equal bits in float32. All null
-    where elements cannot be paired. number: the factor or the shift. against: the tensor there, where it has another
-    name: a head that is only here is held against the embedding that is tied there. order: how the buffer here must be
-    read to give the matrix there. source: the tensor there whose values a copy holds. approximate: the verdict holds up
-    to training, not up to rounding.
+    cosine: of the two as vectors. equal_rows_share: rows (of the last dimension) with equal bits in float32. All
+    null where elements cannot be paired. number: the factor or the shift. against: the tensor there, where it has
+    another name: a head that is only here is held against the embedding that is tied there. order: how the buffer
+    here must be read to give the matrix there. held: the verdict on the two, where the name is only on one side.
+    source: the tensor there whose values a copy holds. approximate: the verdict holds up to training, not up to
+    rounding.
     """
 
     name: str
@@ -75,6 +76,12 @@ class TensorDifference:
     order: BufferOrder | None = None
     source: str | None = None
     approximate: bool = False
+    held: Verdict | None = None
+
+    @property
+    def pattern(self) -> Verdict:
+        """What the values are to each other, wherever they stand."""
+        return self.held or self.verdict
 
     @property
     def same(self) -> bool:

@@ -17,6 +17,7 @@ from typing import Literal
 from diag.checkpoints.buffer_order import BufferOrder
 from diag.checkpoints.compare.differences import CheckpointComparison, TensorDifference
 from diag.checkpoints.compare.kinds import Relationship
+from diag.checkpoints.families import is_tied
 from diag.checkpoints.fold import split_layer
 from diag.checkpoints.reader import Checkpoint
 from diag.results.thresholds_checkpoints import OUTLIER
@@ -29,11 +30,13 @@ _NUMBERED = ("scaled", "shifted")
 
 @dataclass(frozen=True)
 class Difference:
-    """One thing that differs. names: tensors by name, keys of the configuration, or the tokenizer's file. role: what
-    the tensors do, by the family's table. pattern: a verdict of the comparison, or "config", "missing", "extra",
-    "tokenizer". detail: one sentence. order, number: how the pattern is undone with the checkpoint's own bytes.
-    setting: what of the configuration is changed as a whole. trained: it looks like training. standout: how far it
-    stands out of the model's own distribution of differences, infinite for what is no training."""
+    """One thing that differs. names: tensors by name, keys of the configuration, or the tokenizer's file. role:
+    what the tensors do, by the family's table. pattern: a verdict of the comparison, or "config", "missing",
+    "extra", "tokenizer". detail: one sentence. order, number: how the pattern is undone with the checkpoint's own
+    bytes. approximate: the pattern holds up to training. setting: what of the configuration is changed as a whole.
+    trained: it looks like training. standout: how far it stands out of the model's own distribution of differences,
+    infinite for what is no training.
+    """
 
     of: Of
     names: tuple[str, ...]
@@ -44,21 +47,17 @@ class Difference:
     order: BufferOrder | None = None
     number: float | None = None
     sources: tuple[str, ...] = ()
+    approximate: bool = False
     setting: str | None = None
     trained: bool = False
     standout: float = math.inf
 
     @property
-    def label(self) -> str:
-        """A few words: where and what."""
-        if self.of != "tensors":
-            return f"{self.setting or 'tokenizer'} ({', '.join(self.names)})" if self.setting else self.pattern
-        first = split_layer(self.names[0])[0]
-        return (
-            f"{first.replace('.{i}', '')}: {self.pattern.replace('_', ' ')}"
-            if self.role is None
-            else (f"{self.role.replace('_', ' ')}: {self.pattern.replace('_', ' ')}")
-        )
+    def part(self) -> str:
+        """What it is about, in a word or two: a role, a setting, a file."""
+        if self.of == "config":
+            return f"config: {self.setting}"
+        return (self.role or split_layer(self.names[0])[0]).replace("_", " ")
 
 
 def differences(
@@ -67,6 +66,8 @@ def differences(
     """Every difference, those that stand out most first. Against a relative, what training did is left out, unless it
     stands out of what training did elsewhere. Cost: none beyond the comparison, and the tokenizer's file."""
     found = [*_of_tensors(comparison.tensors, relation, here, there), *_of_config(comparison)]
+    if lost := _lost_head(here, there):
+        found.append(lost)
     if other := _tokenizer(here, there):
         found.append(other)
     return tuple(sorted(found, key=lambda one: -one.standout))
@@ -76,7 +77,7 @@ def _of_tensors(
     tensors: Iterable[TensorDifference], relation: Relationship, here: Checkpoint, there: Checkpoint
 ) -> list[Difference]:
     rounding = relation.kind in ("quantised", "relative")
-    moved = [t for t in tensors if t.verdict not in _IDENTICAL and not (t.verdict == "close" and rounding)]
+    moved = [t for t in tensors if t.pattern not in _IDENTICAL and not (t.pattern == "close" and rounding)]
     apart = _standouts([t for t in moved if t.verdict in ("trained", "different")], relation)
     groups: dict[tuple[object, ...], list[TensorDifference]] = defaultdict(list)
     for one in moved:
@@ -86,18 +87,18 @@ def _of_tensors(
         exact = one.number is not None and one.verdict in _NUMBERED and not one.approximate
         number = f"{one.number:.2g}" if exact else None
         key = role or split_layer(one.name)[0]
-        groups[key, one.verdict, one.order, number, one.source and split_layer(one.source)[0]].append(one)
-    return [_group(members, here, apart) for members in groups.values() if _matters(members[0], here, there)]
+        groups[key, one.pattern, one.order, number, one.source and split_layer(one.source)[0]].append(one)
+    return [_group(members, here, apart, relation) for members in groups.values() if _matters(members[0], here, there)]
 
 
-def _group(members: Sequence[TensorDifference], here: Checkpoint, apart: dict[str, float]) -> Difference:
+def _group(
+    members: Sequence[TensorDifference], here: Checkpoint, apart: dict[str, float], relation: Relationship
+) -> Difference:
     members = sorted(members, key=lambda one: split_layer(one.name)[1] or 0)
     first = members[0]
     layers = tuple(layer for one in members if (layer := split_layer(one.name)[1]) is not None)
     details = list(dict.fromkeys(one.detail for one in members if one.detail))
-    pattern: str = {"only_there": "missing", "only_here": "extra"}.get(first.verdict, first.verdict)
-    if pattern == "extra" and first.against:
-        pattern = "untied"
+    pattern: str = {"only_there": "missing", "only_here": "extra"}.get(first.pattern, first.pattern)
     return Difference(
         of="tensors",
         names=tuple(one.name for one in members),
@@ -106,11 +107,17 @@ def _group(members: Sequence[TensorDifference], here: Checkpoint, apart: dict[st
         pattern=pattern,
         detail=(details[0] if details else "") + (f" (and {len(details) - 1} more)" if len(details) > 1 else ""),
         order=first.order,
-        number=None if first.approximate and first.verdict == "scaled" else first.number,
+        number=first.number,
         sources=tuple(one.source for one in members if one.source),
-        trained=first.verdict == "trained",
+        approximate=first.approximate,
+        trained=first.verdict == "trained" or _vector_of_a_relative(first, relation),
         standout=max((apart.get(one.name, math.inf) for one in members), default=math.inf),
     )
+
+
+def _vector_of_a_relative(one: TensorDifference, relation: Relationship) -> bool:
+    """Vectors resemble each other whatever they hold, so of a relative's only a named pattern tells a defect."""
+    return relation.kind == "relative" and one.verdict == "different" and len(one.shape_here or ()) <= 1
 
 
 def _matters(one: TensorDifference, here: Checkpoint, there: Checkpoint) -> bool:
@@ -133,6 +140,17 @@ def _standouts(tensors: Sequence[TensorDifference], relation: Relationship) -> d
             assert one.relative is not None
             found[one.name] = math.inf if few or not usual else one.relative / usual
     return found
+
+
+def _lost_head(here: Checkpoint, there: Checkpoint) -> Difference | None:
+    """A head that the checkpoint declares and does not hold, beside a reference that ties it: no tensor shows it."""
+    if here.family is None or "head" not in here.family.roles:
+        return None
+    name = here.family.roles["head"].tensor()
+    absent = all(name not in c.tensors or not c.tensors[name].elements for c in (here, there))
+    if not absent or is_tied(here.family, here.config):
+        return None
+    return Difference("tensors", (name,), "head", (), "missing", "declared and not in the file; there it is tied")
 
 
 def _of_config(comparison: CheckpointComparison) -> list[Difference]:

@@ -77,6 +77,7 @@ def compare_tensor(here: Checkpoint, there: Checkpoint, name: str, index: RowInd
         verdict=base.verdict,
         detail=f"{side} it is tied to {embedding.name}; held against that: {held.verdict}",
         against=embedding.name,
+        held=held.verdict,
     )
 
 

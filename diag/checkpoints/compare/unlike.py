@@ -76,7 +76,7 @@ def by_rows(a: Array, b: Array) -> Unlike:
         return Unlike("scaled", line)
     if a.shape[1] > 1 and angle >= TRAINED_COSINE.value:
         if not 1 / ODD_FACTOR.value < factor < ODD_FACTOR.value:
-            return Unlike("scaled", f"about {factor:.3g} times the other one", factor, approximate=True)
+            return Unlike("scaled", f"about {factor:.3g} times the other one", approximate=True)
         return Unlike("trained", f"cosine {angle:.3f}{scale}")
     return Unlike("different", f"cosine {angle:.3f}{scale}")
 

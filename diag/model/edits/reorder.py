@@ -19,6 +19,13 @@ _WORDS = {
 }
 
 
+# The name of such a repair: what is done to the buffer.
+ORDER_WORDS = {
+    BufferOrder.COLUMN_MAJOR: "read column-major",
+    BufferOrder.UNDO_COLUMN_MAJOR: "undo a column-major read",
+}
+
+
 @dataclass(frozen=True)
 class Reorder(Edit):
     """The buffer of each named matrix is read in `buffer_order` instead of as it is stored."""

@@ -1,0 +1,73 @@
+"""Which repairs explain the loss: differences with a twin, repairs that help without, both with a relative."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from diag.hypotheses.gain import gain
+from diag.hypotheses.minimal import PutBack
+from diag.hypotheses.search import Candidate, combined
+from diag.hypotheses.state import State
+from diag.hypotheses.verdict import Trial
+
+
+def joint_set(state: State) -> list[Candidate]:
+    """The smallest set of repairs that explains the loss, as far as it can be explained; empty where nothing does."""
+    if state.setup.twin:
+        return _from_differences(state) if state.exceeds() else []
+    start = _from_differences(state) if state.setup.vouches else []
+    found = state.search.joint(lambda chosen: _good_enough(state, chosen), start)
+    return _credible(state, found)
+
+
+def _from_differences(state: State) -> list[Candidate]:
+    """The differences that cost something: all are undone, then put back group by group."""
+    pool = [c for c in state.candidates if c.difference is not None]
+    if not pool or not state.search.gain([], pool).material:
+        return []
+    state.tell(f"Putting {len(pool)} differences from the reference back, group by group")
+
+    def ask(sets: Sequence[tuple[Candidate, ...]]) -> list[np.ndarray]:
+        return state.setup.evaluator.losses_many([combined(chosen) for chosen in sets])
+
+    put_back = PutBack(pool, ask, state.setup.ruler.chance_nats, lambda c: c.difference and c.difference.pattern)
+    kept = list(put_back.run().kept)
+    for c in kept:
+        assert c.difference is not None
+        state.worth[c.difference] = put_back.harm({k for k in kept if k is not c})
+    return kept
+
+
+def _good_enough(state: State, joint: Sequence[Candidate]) -> bool:
+    """Nothing material is left to find: the loss is the reference's or the promised one, or below the border."""
+    losses = state.search.full(joint)
+    if not np.isfinite(losses).all():
+        return False
+    theirs, expected = state.setup.reference_losses, state.setup.expected
+    if theirs is not None and not gain(losses, theirs, state.setup.ruler.chance_nats).material:
+        return True
+    if expected is not None and float(losses.mean()) <= expected:
+        return True
+    return state.below(losses)
+
+
+def _credible(state: State, joint: list[Candidate]) -> list[Candidate]:
+    """Drop accidents: while what remains is hopeless anything lowers it a little, and on a sound model some repair
+    always gains something. What a signature or a reference backs stays; the rest must be beyond accident."""
+    kept = list(joint)
+    while kept:
+        below = state.below(state.search.full(kept))
+        weak = [c for c in kept if not _may_stay(state, c, kept, below)]
+        if not weak:
+            return kept
+        kept = state.search.prune([c for c in kept if c not in weak])
+    return kept
+
+
+def _may_stay(state: State, c: Candidate, joint: Sequence[Candidate], below: bool) -> bool:
+    if c.backed_by_signature:
+        return True
+    trial = Trial(removal=state.removal(joint, [c]), edge=c.repair.edge)
+    return below and trial.beyond_accident

@@ -1,0 +1,67 @@
+"""A case, loaded: what the suite needs beside the hypotheses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from diag.checkpoints.compare.groups import Difference
+from diag.hypotheses.base import Context
+from diag.hypotheses.facts import Suspect
+from diag.hypotheses.search import Losses
+from diag.results.baseline import BaselineResult
+from diag.results.diagnosis import DataFound, ReferenceFound
+from diag.results.ruler import Ruler
+from diag.units import Claim
+
+
+@dataclass(frozen=True)
+class Yardsticks:
+    """What the yardstick says of a loss from the border up: whether the model is broken, and the sentence."""
+
+    broken: bool | None
+    text: str
+
+
+@dataclass(frozen=True)
+class Setup:
+    """A case, loaded: what the suite needs beside the hypotheses.
+
+    evaluator: the checkpoint on the window, able to copy from the reference. baseline: both as loaded, with a
+    measurement. reference: what it is, None without one. reference_losses: per-sequence losses of a reference that
+    vouches, nats [n]; rounded_losses: those of a quantised twin after the same rounding. differences: what differs from
+    it; () without. suspects: what the files say that no repair can decide. expected: the loss that was promised, nats.
+    data: the shard's audit. untested: ids that were not asked for. yardstick: asked only for a loss from the border up.
+    """
+
+    evaluator: Losses
+    context: Context
+    baseline: BaselineResult
+    reference: ReferenceFound | None = None
+    reference_losses: np.ndarray | None = None
+    rounded_losses: np.ndarray | None = None
+    differences: tuple[Difference, ...] = ()
+    suspects: tuple[Suspect, ...] = ()
+    expected: float | None = None
+    claim: Claim | None = None
+    data: DataFound | None = None
+    untested: tuple[str, ...] = ()
+    yardstick: Callable[[], Yardsticks] | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def ruler(self) -> Ruler:
+        """The marks of the case."""
+        return self.baseline.ruler
+
+    @property
+    def vouches(self) -> bool:
+        """Whether there is a reference to measure an excess against."""
+        return self.reference is not None and self.reference.vouches
+
+    @property
+    def twin(self) -> bool:
+        """Whether that reference explains everything."""
+        return self.vouches and self.reference is not None and self.reference.kind in ("twin", "quantised")

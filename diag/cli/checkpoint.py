@@ -14,7 +14,7 @@ from diag.cli import render
 from diag.progress import Progress
 from diag.report import numbers
 from diag.report.look import said
-from diag.report.sections import Word
+from diag.report.parts import Word
 from diag.report.terminal import table, text
 from diag.results import codec
 

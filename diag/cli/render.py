@@ -18,7 +18,7 @@ from diag.cli import interrupt
 from diag.errors import one_line
 from diag.progress import Progress, silent
 from diag.report import numbers, terminal
-from diag.report.sections import Section
+from diag.report.parts import Section
 from diag.results import codec
 
 

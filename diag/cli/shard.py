@@ -15,7 +15,7 @@ from diag.errors import InputError
 from diag.progress import Progress
 from diag.report import numbers
 from diag.report.look import look
-from diag.report.sections import Word
+from diag.report.parts import Word
 from diag.report.terminal import table
 from diag.results import codec
 from diag.settings import load_settings

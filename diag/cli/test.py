@@ -11,7 +11,8 @@ from diag.evidence.records import check_writable, write_record
 from diag.jobs.inputs import open_inputs
 from diag.places import Places
 from diag.progress import Progress
-from diag.report.sections import Section, of_result
+from diag.report.parts import Section
+from diag.report.sections import of_result
 from diag.results import codec
 from diag.results.diagnosis import Diagnosis
 

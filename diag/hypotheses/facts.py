@@ -27,7 +27,7 @@ class Facts:
     """What the conclusion is drawn from. Losses in nats.
 
     kind, tolerance, excess: of a reference that vouches; None without one. expected: the loss that was promised.
-    joint_*: the accepted repairs by hypothesis and by name, what they reach with its standard error, and their share of the excess. suspects:
+    joint_*: the accepted repairs by hypothesis and by name, what they reach, and their share of the excess. suspects:
     the first one first. failed: tests that failed. data: the shard's audit in a word. untested: hypotheses that were
     not asked for. broken: whether the yardstick shows a broken model; None where it does not know. listed: differences
     that cost nothing. no_vouching: why a reference that was given decides nothing.

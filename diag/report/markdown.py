@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from diag.errors import one_line
 from diag.report.look import look
 from diag.report.of_record import LINK, of_record
-from diag.report.sections import Cell, Code, Section, Table, Word
+from diag.report.parts import Cell, Code, Section, Table, Word
 from diag.results.record import Record
 
 MAX_REPORT = 65_536  # what one GitHub comment holds

@@ -8,7 +8,8 @@ from typing import Any
 
 from diag.errors import one_line
 from diag.report import numbers
-from diag.report.sections import MAX_ROWS, Code, Section, Table, of_result
+from diag.report.parts import MAX_ROWS, Code, Section, Table
+from diag.report.sections import of_result
 from diag.results import codec
 from diag.results.record import Record
 

@@ -6,70 +6,16 @@ unescaped text; the writer of a format escapes it. A format is one file beside t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TypeAlias
-
 from diag.report import numbers
-from diag.report.look import said
+from diag.report.compared import of_comparison
+from diag.report.parts import MAX_ROWS, Cell, Item, Section, Table, Word
 from diag.results.baseline import BaselineResult, LayerProbe
 from diag.results.diagnosis import Diagnosis, Joint
 from diag.results.finding import STATUS_WORDS, Finding
 from diag.results.ruler import ZONE_WORDS, GateResult, Loss
 from diag.units import Claim, bits
 
-MAX_ROWS = 40
 VOID = "A predictor without context passes it too: it measures the data, not the model."
-
-
-@dataclass(frozen=True)
-class Word:
-    """A status word, drawn with its mark and tone; `text` follows it. `of` stands before it: what has that status."""
-
-    word: str
-    text: str = ""
-    of: str = ""
-
-    @property
-    def label(self) -> str:
-        """What has the status, and the status as people say it."""
-        words = f"{self.of} {said(self.word)}".strip()
-        return words[:1].upper() + words[1:] if self.text and not self.of else words
-
-    @property
-    def sentence(self) -> str:
-        """All of it without its mark."""
-        return f"{self.label}: {self.text}" if self.text else self.label
-
-
-Cell: TypeAlias = str | Word
-
-
-@dataclass(frozen=True)
-class Table:
-    """Rows under a head. `numeric` columns are aligned to the right."""
-
-    head: tuple[str, ...]
-    rows: tuple[tuple[Cell, ...], ...]
-    numeric: tuple[int, ...] = ()
-
-
-@dataclass(frozen=True)
-class Code:
-    """Text to copy as it stands."""
-
-    text: str
-
-
-Item: TypeAlias = str | Word | Table | Code
-
-
-@dataclass(frozen=True)
-class Section:
-    """A title and what stands under it. `optional` sections go first when a report becomes too long."""
-
-    title: str
-    items: tuple[Item, ...]
-    optional: bool = False
 
 
 def of_result(result: Diagnosis | BaselineResult, claim: Claim | None = None) -> tuple[Section, ...]:
@@ -146,6 +92,7 @@ def _diagnosis(diagnosis: Diagnosis) -> list[Section]:
     return [
         Section("Findings", (table, *more)),
         *([_joint(diagnosis.joint)] if diagnosis.joint else []),
+        *of_comparison(diagnosis),
         Section("Finding by finding", tuple(told), optional=True),
         Section("What would decide the open ones", decide, optional=True),
     ]

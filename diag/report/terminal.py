@@ -10,7 +10,7 @@ from rich.text import Text
 
 from diag.errors import one_line
 from diag.report.look import look
-from diag.report.sections import Cell, Code, Section, Table, Word
+from diag.report.parts import Cell, Code, Section, Table, Word
 
 MAX_CELL, MAX_LINE = 400, 4_000
 

@@ -52,6 +52,7 @@ def to_json(diagnosis: Diagnosis) -> dict[str, Any]:
             "differences": diagnosis.differences,
             "data": diagnosis.data,
             "expected_nats": diagnosis.expected_nats,
+            "yardstick": diagnosis.yardstick,
             "device": measured.device if measured else "",
             "dtype": measured.dtype if measured else "",
             "tokens": loss.tokens,

@@ -14,15 +14,8 @@ from diag.hypotheses.search import Losses
 from diag.results.baseline import BaselineResult
 from diag.results.diagnosis import DataFound, ReferenceFound
 from diag.results.ruler import Ruler
+from diag.results.yardstick import Yardstick
 from diag.units import Claim
-
-
-@dataclass(frozen=True)
-class Yardsticks:
-    """What the yardstick says of a loss from the border up: whether the model is broken, and the sentence."""
-
-    broken: bool | None
-    text: str
 
 
 @dataclass(frozen=True)
@@ -48,7 +41,7 @@ class Setup:
     claim: Claim | None = None
     data: DataFound | None = None
     untested: tuple[str, ...] = ()
-    yardstick: Callable[[], Yardsticks] | None = None
+    yardstick: Callable[[], Yardstick] | None = None
     notes: tuple[str, ...] = ()
 
     @property

@@ -19,7 +19,7 @@ from diag.hypotheses.facts import Suspect
 from diag.hypotheses.joint import joint_set
 from diag.hypotheses.judged import alone, finding
 from diag.hypotheses.search import Candidate
-from diag.hypotheses.setup import Setup, Yardsticks
+from diag.hypotheses.setup import Setup
 from diag.hypotheses.state import State, stderr
 from diag.hypotheses.verdict import Outcome
 from diag.progress import Progress
@@ -27,7 +27,7 @@ from diag.results.diagnosis import Diagnosis, DifferenceFound, Joint, JointRepai
 from diag.results.finding import Finding
 from diag.results.thresholds import LISTED_DIFFERENCES
 
-__all__ = ["Setup", "Yardsticks", "run"]
+__all__ = ["Setup", "run"]
 
 
 def run(
@@ -69,10 +69,11 @@ def _diagnosis(
         failed=tuple(f.id for f in findings if f.status == "error"),
         listed=_listed(state, joint),
     )
+    seen = None
     if setup.yardstick and not joint and not facts.trusted and not facts.exceeds:
         state.tell("Holding the loss against the yardstick")
         seen = setup.yardstick()
-        facts = replace(facts, broken=seen.broken, yardstick=seen.text)
+        facts = replace(facts, broken=seen.broken or None, yardstick=seen.sentence)
     return Diagnosis(
         baseline=setup.baseline,
         findings=tuple(findings),
@@ -87,12 +88,13 @@ def _diagnosis(
         else None,
         conclusion=conclude(facts, fixes.of(joint, setup.context), _open(state, findings)),
         seconds=time.perf_counter() - started,
-        forward_passes=setup.evaluator.forward_passes,
+        forward_passes=setup.evaluator.forward_passes + (seen.forward_passes if seen else 0),
         notes=setup.notes,
         reference=setup.reference,
         differences=_found(state) if setup.vouches else None,
         data=setup.data,
         expected_nats=setup.expected,
+        yardstick=seen,
     )
 
 

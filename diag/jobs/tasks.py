@@ -22,16 +22,18 @@ from diag.hypotheses.base import Context
 from diag.hypotheses.registry import ABOUT_CHECKPOINT, DATA, select
 from diag.hypotheses.suspects import of_audit
 from diag.jobs.blocked import blocked
-from diag.jobs.inputs import Inputs
+from diag.jobs.inputs import Inputs, tokenizer_of
 from diag.jobs.reference import audit_findings, judge_reference
 from diag.model.build import CheckpointTensors, LoadedModel, build
 from diag.model.evaluate import Evaluator
 from diag.model.trace import measure, peak_memory
+from diag.model.yardstick import measure_yardstick
 from diag.progress import Progress, part
 from diag.results.baseline import BaselineResult, Check, Measurement
 from diag.results.diagnosis import DataFound, Diagnosis
 from diag.results.ruler import judge_gate, zone
 from diag.results.thresholds import table
+from diag.results.yardstick import Yardstick
 
 
 @dataclass(frozen=True)
@@ -98,8 +100,9 @@ def test(inputs: Inputs, ids: tuple[str, ...], progress: Progress) -> Diagnosis:
     found = audit_findings(inputs.checkpoint, lambda fraction, text: progress(None, ""))
     if vouches:
         found = tuple(f for f in found if f.severity == "error")
+    model = loaded.model
     evaluator = Evaluator(
-        loaded.model,
+        model,
         inputs.window.ids,
         batch_size=inputs.case.window.batch_size,
         reference=CheckpointTensors(context.reference) if context.reference else None,
@@ -117,6 +120,7 @@ def test(inputs: Inputs, ids: tuple[str, ...], progress: Progress) -> Diagnosis:
         suspects=of_audit(found, reference.equal),
         expected=inputs.case.expected_loss,
         claim=inputs.case.claim,
+        yardstick=lambda: _yardstick(inputs, model, progress),
         data=DataFound(inputs.audit.status, tuple(reason.message for reason in inputs.audit.reasons)),
         untested=tuple(h.id for h in ABOUT_CHECKPOINT if h not in hypotheses and h.applies(context)),
     )
@@ -126,6 +130,14 @@ def test(inputs: Inputs, ids: tuple[str, ...], progress: Progress) -> Diagnosis:
         seconds=time.perf_counter() - started,
         forward_passes=diagnosis.forward_passes + loaded.baseline.forward_passes,
     )
+
+
+def _yardstick(inputs: Inputs, model: LoadedModel, progress: Progress) -> Yardstick:
+    """Built-in text and the window with less of its context, on the loaded model."""
+    text = tokenizer_of(inputs.checkpoint)
+    encode = text.encode if text else None
+    says: Progress = lambda fraction, text: progress(None, text)  # noqa: E731
+    return measure_yardstick(model, inputs.window.ids, encode, inputs.checkpoint.parameters, says)
 
 
 def record(inputs: Inputs, result: BaselineResult | Diagnosis) -> Record:

@@ -8,6 +8,7 @@ from typing import Literal
 from diag.results.baseline import BaselineResult
 from diag.results.finding import Finding
 from diag.results.ruler import Loss
+from diag.results.yardstick import Yardstick
 
 ConclusionKind = Literal[
     "explained", "partly_explained", "unexplained", "suspect", "healthy", "no_defect_found", "runtime", "data", "unit"
@@ -121,7 +122,7 @@ class Diagnosis:
 
     notes: what is to be known beside the baseline's notes. forward_passes: of one sequence each, the baseline's
     included. seconds: wall time of the whole run. reference, differences: null without a reference.
-    expected_nats: the loss that was promised, if one was.
+    expected_nats: the loss that was promised, if one was. yardstick: null where it was not needed.
     """
 
     baseline: BaselineResult
@@ -135,6 +136,7 @@ class Diagnosis:
     differences: tuple[DifferenceFound, ...] | None = None
     data: DataFound | None = None
     expected_nats: float | None = None
+    yardstick: Yardstick | None = None
 
     @property
     def loss(self) -> Loss:

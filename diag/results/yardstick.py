@@ -60,6 +60,22 @@ class Yardstick:
         """Whether both halves say that the model is sound, so that the window is text that it does not know."""
         return self.sound is True and self.uses_context is True
 
+    @property
+    def sentence(self) -> str:
+        """What it says, for people: numbers first."""
+        gain = f"{self.context_gain_nats:.2f} ± {self.context_gain_stderr:.2f}"
+        uses = {
+            True: f"The model uses its context (worth {gain} nats)",
+            False: f"The model makes no use of its context (worth {gain} nats): it is broken",
+            None: f"What its context is worth ({gain} nats) is not known well enough",
+        }[self.uses_context]
+        if self.bits_per_byte is None:
+            return f"{uses}."
+        knows = {True: "as sound models do", False: "as broken models do", None: "which decides nothing"}[self.sound]
+        text = f"built-in text ({self.text}) costs it {self.bits_per_byte:.2f} bits per byte, {knows}"
+        ends = ": this is text that it does not know" if self.unknown_text else ""
+        return f"{uses}, and {text}{ends}."
+
 
 def sound(bits_per_byte: float | None, parameters: int) -> bool | None:
     """Whether a model with so many parameters predicts the built-in text as sound ones do."""

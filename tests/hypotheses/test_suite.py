@@ -16,6 +16,7 @@ from diag.results.baseline import BaselineResult, Check, Measurement
 from diag.results.diagnosis import Diagnosis, JointRepair, ReferenceFound
 from diag.results.finding import Finding, Signature
 from diag.results.ruler import Ruler, zone
+from diag.results.yardstick import Yardstick
 from diag.units import Claim
 
 
@@ -158,12 +159,12 @@ def test_a_block_that_is_better_skipped_locates_and_confirms_nothing() -> None:
 def test_the_yardstick_is_asked_from_the_border_up_and_only_then() -> None:
     asked = []
 
-    def yardstick() -> suite.Yardsticks:
+    def yardstick() -> Yardstick:
         asked.append(1)
-        return suite.Yardsticks(True, "Context does not help.")
+        return Yardstick(None, "", None, 9.0, 9.1, 0.1, 0.01, 9.0, 0.0, 0.01, positions=256, sequences=N)
 
     bad = diagnose(adding(9.0, {}), hypothesis("H1", own("a")), reference=None, yardstick=yardstick)
-    assert bad.conclusion.kind == "unexplained" and "Context does not help." in bad.conclusion.text and asked == [1]
+    assert bad.conclusion.kind == "unexplained" and "no use of its context" in bad.conclusion.text and asked == [1]
     good = diagnose(adding(3.0, {}), hypothesis("H1", own("a")), reference=None, yardstick=yardstick)
     assert good.conclusion.kind == "no_defect_found" and asked == [1]
 

@@ -12,9 +12,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from diag.checkpoints.config import ALIASES
+from diag.checkpoints.config import ALIASES, KEYS
 
 Answer = dict[str, Any]
+ROTARY = ("rope_scaling", "rope_parameters", "rope_type")  # keys that say the same in one file or another
 COUNTED_NATS = 0.1  # a defect that costs less is no single defect of the table: nobody would ask about it
 CLAIMS = ("confirmed", "contributing")
 SOUND = ("healthy", "no_defect_found", "unit", "runtime")  # all of them say that the checkpoint is sound as loaded
@@ -106,8 +107,11 @@ def _planted(truth: Truth, names: Iterable[str]) -> bool:
 
 
 def _usual(name: str) -> str:
-    """The usual spelling of a key of config.json; another name as it is."""
-    return next((key for key, others in ALIASES.items() if name in others), name)
+    """The usual spelling of a key of config.json, also for a field of ModelConfig and for a part of the rotary
+    settings; another name as it is."""
+    if name.partition(".")[0] in ROTARY:
+        return ROTARY[0]
+    return next((key for key, others in ALIASES.items() if name in others), KEYS.get(name, name))
 
 
 def _of_control(truth: Truth, answer: Answer) -> str:
@@ -190,9 +194,14 @@ def _without_reference(truth: Truth, answer: Answer) -> str:
 
 
 def names_a_layer(answer: Answer, layers: Iterable[int]) -> bool:
-    """Whether the conclusion's text names one of these layers, in words or by a tensor's name."""
+    """Whether the conclusion's text names one of these layers: "layer 3", "layers 1, 3 and 5", "layers 2…4", or a
+    tensor's name."""
     text = str((answer.get("conclusion") or {}).get("text", ""))
-    return any(re.search(rf"\b(?:layers?|blocks?|h)[ .](?:[\d, ]|and |to )*\b{layer}\b", text) for layer in layers)
+    named: set[int] = set()
+    for numbers in re.findall(r"\b(?:layers?|blocks?|h)[ .]((?:\d+(?:…|–|, | and | to |\b))+)", text, re.IGNORECASE):
+        for first, last in re.findall(r"(\d+)(?:(?:…|–| to )(\d+))?", numbers):
+            named |= set(range(int(first), int(last or first) + 1))
+    return bool(named & set(layers))
 
 
 def clopper_pearson(hits: int, n: int, level: float = 0.95) -> tuple[float, float]:

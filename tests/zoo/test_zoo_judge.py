@@ -16,6 +16,10 @@ PAIR = Truth("two at once", ("H4A", "H4D"), (True, False), names=("lm_head.weigh
 SOUND, FOREIGN = Truth("sound"), Truth("foreign text")
 THETA = Truth("other kinds", ("H4F",), (True,), ("H4I",), keys=("rotary_emb_base",), costs=(0.8,))
 
+HEADS = Truth("other kinds", ("H4I",), (True,), keys=("num_attention_heads", "head_dim"), costs=(1.7,))
+
+SCALING = Truth("other kinds", ("H4F",), (True,), keys=("rope_scaling",), costs=(1.3,))
+
 
 def said(kind: str, named: str = "", text: str = "", **statuses: str) -> dict[str, Any]:
     """An answer of the tool."""
@@ -45,6 +49,8 @@ RIGHT = [
     (FOREIGN, said("suspect"), "none"),
     (THETA, said("explained", "H4X", H4X="confirmed") | other("rope_theta"), "twin"),
     (THETA, said("suspect"), "none"),
+    (HEADS, said("explained", "H4X", H4X="confirmed") | other("num_heads", "head_dim"), "twin"),
+    (SCALING, said("explained", "H4X", H4X="confirmed") | other("rope_type", "rope_parameters.factor"), "twin"),
     (Truth("data", ("H0",)), said("data", "H0", H0="confirmed"), "none"),
     (Truth("data", ("H0",), also=("suspect",)), said("suspect"), "none"),
     (Truth("unit"), said("unit"), "none"),
@@ -122,13 +128,16 @@ def test_a_loss_that_is_not_finite_is_broken() -> None:
         ("Layers 1, 2 and 3 are zero", True),
         ("model.layers.3.mlp.down_proj.weight", True),
         ("transformer.h.3.mlp", True),
+        ("q of layers 2…5 from reference", True),
+        ("layers 0 to 2, 4–5", False),
+        ("Block 3's MLP adds nothing", True),
         ("layer 13 adds nothing", False),
         ("3 of 6 layers", False),
         ("layers 1 and 2; 3 tensors", False),
     ],
 )
 def test_a_layer_is_named_in_words_or_by_a_tensor(text: str, named: bool) -> None:
-    assert names_a_layer({"conclusion": {"text": text.lower()}}, (3,)) is named
+    assert names_a_layer({"conclusion": {"text": text}}, (3,)) is named
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 # make test   lint, types and every test, the browser's included
 # make fuzz   100,000 mutated headers for every checkpoint format: about 25 minutes
 # make zoo    defects planted in healthy models, and how often the tool is right: docs/zoo.md. ARGS="--device cuda --jobs 8"
+# make real   three published models: audit, tie, loss against llama.cpp's; downloads 0.9 GB once; LLAMA_PYTHON has it
 # make wheel  build the wheel, install it into empty environments, try it from another folder; PYTHONS names the Pythons
 VENV := .venv
 BIN := $(VENV)/bin
@@ -10,8 +11,9 @@ PORT ?= 8501
 WORKERS ?= 2
 ROOTS ?= $(SUBRANDOM_ROOTS)
 PYTHONS ?= $(PYTHON)
+LLAMA_PYTHON ?= $(BIN)/python
 
-.PHONY: app demo test lint types unit fuzz zoo wheel chromium clean
+.PHONY: app demo test lint types unit fuzz zoo real wheel chromium clean
 
 app: $(VENV)/.app demo
 	SUBRANDOM_ROOTS="$(ROOTS)" $(BIN)/python -m diag app --port $(PORT)
@@ -36,6 +38,9 @@ fuzz: $(VENV)/.dev
 
 zoo: $(VENV)/.dev demo
 	$(BIN)/python -m diag.zoo --models tests/zoo/models --shard data/demo/shards/stdlib --cases 300 --controls 60 $(ARGS)
+
+real: $(VENV)/.dev
+	$(BIN)/python benchmarks/real.py --llama-python $(LLAMA_PYTHON)
 
 wheel: $(VENV)/.dev
 	for python in $(PYTHONS); do bash tests/package/try_wheel.sh $(BIN)/python $$python || exit 1; done

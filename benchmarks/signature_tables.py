@@ -38,6 +38,12 @@ def report(models: list[dict[str, Any]]) -> None:
         f"\nFalse alarms: {alarms} of {len(sound)} sound matrices, at most {bound(alarms, len(sound)):.2%} (95 %); "
         f"{files} of {len(models)} sound files, at most {bound(files, len(models)):.0%}."
     )
+    fresh, called = [f for m in models for f in m["fresh"]], sum(s[6] for s in sound)
+    missed = sum(not f[2] for f in fresh)
+    print(
+        f"Trained matrices called fresh: {called} of {len(sound)}, at most {bound(called, len(sound)):.2%}; fresh ones "
+        f"missed: {missed} of {len(fresh)}, at most {bound(missed, len(fresh)):.2%} (95 %)."
+    )
     turned = [m["rotary"] for m in models if m["rotary"]]
     wrong = sum(r["as published"]["pairing"] == "adjacent" or r["adjacent"]["pairing"] == "halves" for r in turned)
     print(f"Wrong pairing named: {wrong} of {len(turned)} models, at most {bound(wrong, len(turned)):.0%} (95 %).")
@@ -51,22 +57,34 @@ def _by_model(models: list[dict[str, Any]]) -> None:
         alarms, undecided = sum(s[3] for s in m["sound"]), sum(s[4] for s in m["sound"])
         found = f"{sum(t[1] for t in ones)} of {sum(t[0] for t in ones)}"
         figures = [float(x) for x in (right.min(), wrong.max(), (right - wrong).min())]
-        rows.append([m["model"], len(right), alarms, undecided, *figures, found, sum(m["untrained"])])
-    head = "model | matrices | false alarms | undecided | lowest right | highest wrong | smallest lead"
-    table("Layout, by model", head + " | one misread: found | alarms if untrained", rows)
+        called = f"{sum(f[2] for f in m['fresh'])} of {len(m['fresh'])}"
+        start = [m["model"], m["width"], len(right), alarms, undecided, sum(s[6] for s in m["sound"])]
+        rows.append([*start, *figures, found, called, sum(m["untrained"])])
+    head = "model | width | matrices | false alarms | undecided | trained called fresh | lowest right | highest wrong"
+    table("By model", head + " | smallest lead | one misread: found | one fresh: found | alarms if untrained", rows)
+    ones = [t for m in models for name, t in m["tally"].items() if name.startswith("one ")]
+    for words, missed in (
+        ("Misread, not found", sum(t[0] - t[1] for t in ones)),
+        ("Misread, taken for right", sum(t[5] for t in ones)),
+    ):
+        total = sum(t[0] for t in ones)
+        print(f"\n{words}: {missed} of {total} single ones, at most {bound(missed, total):.2%} (95 %).")
 
 
 def _by_plant(models: list[dict[str, Any]]) -> None:
-    total: dict[str, list[int]] = defaultdict(lambda: [0] * 5)
+    total: dict[str, list[int]] = defaultdict(lambda: [0] * 6)
     for m in models:
         for group, row in m["tally"].items():
             total[group] = [a + b for a, b in zip(total[group], row, strict=True)]
     rows: list[list[object]] = [
-        [group, t[0], t[1], t[2], f"{bound(t[0] - t[1], t[0]):.1%}" if group.startswith("one ") else "", t[3], t[4]]
+        [
+            *(group, t[0], t[1], t[2], f"{bound(t[0] - t[1], t[0]):.1%}" if group.startswith("one ") else ""),
+            *(t[5], t[3], t[4]),
+        ]
         for group, t in sorted(total.items(), key=lambda item: item[0].split()[0])
     ]
-    head = "misread | planted | found | reading named | missed, at most (95 %) | sound beside | false alarms"
-    table("Layout, by what is misread", head, rows)
+    head = "misread | planted | found | reading named | missed, at most (95 %) | taken for right | sound beside"
+    table("Layout, by what is misread", head + " | false alarms", rows)
 
 
 def _by_role(models: list[dict[str, Any]]) -> None:
@@ -81,7 +99,7 @@ def _by_role(models: list[dict[str, Any]]) -> None:
         scores = [float(x) for x in (min(s[1] for s in own), max(f[1] for f in planted))]
         rows.append([role, len(own), float(spread.min()), float(np.median(spread)), near, *scores, caught])
     head = "role | matrices | cv · √2d, lowest | median | within 10 % of fresh | trained: lowest score"
-    table("Fresh initialisation, by role", head + " | fresh: highest score | fresh: undecided", rows)
+    table("Fresh initialisation, by role", head + " | fresh: highest score | fresh: found", rows)
 
 
 def _rotary(models: list[dict[str, Any]]) -> None:

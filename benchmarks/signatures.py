@@ -2,9 +2,10 @@
 
     python benchmarks/signatures.py --models DIR [DIR …] [--out FILE] [--dimensions 256] [--vectors 1024]
 
-Every DIR is a checkpoint of a trained model, such as benchmarks/tiny_families.py makes. Defects are planted in memory,
-one matrix, one role, groups and random subsets at a time; docs/signatures.md quotes the tables that are printed. NumPy
-only, one process a model: 6 s for eleven models of width 128 and 256 on two cores.
+Every DIR is a checkpoint of a trained model, a folder or a file, such as tests/zoo/models and what benchmarks/real.py
+fetches. Defects are planted in memory, in the values as read: one matrix, a role, groups and random subsets at a time.
+docs/signatures.md quotes the tables that are printed. Nothing here depends on the scale of a matrix, so fresh ones are
+drawn with any. NumPy only, one process a model: half a minute for ten small models, some minutes for the real ones.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import sys
 import zlib
 from collections import defaultdict
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -29,6 +31,7 @@ from signature_tables import report  # noqa: E402
 from diag.checkpoints import Checkpoint, open_checkpoint  # noqa: E402
 from diag.checkpoints.buffer_order import BufferOrder, written  # noqa: E402
 from diag.checkpoints.signatures.directions import FULL, ORDERS, Sample, directions_of  # noqa: E402
+from diag.checkpoints.signatures.fresh import as_even_as_fresh  # noqa: E402
 from diag.checkpoints.signatures.layout import LayoutScore, correlate, facing_matrices, judge  # noqa: E402
 from diag.checkpoints.signatures.rotary import pairing  # noqa: E402
 
@@ -42,6 +45,12 @@ def variation(m: np.ndarray) -> float:
     return float(norms.std() / norms.mean() * math.sqrt(2 * m.shape[1]))
 
 
+def even(m: np.ndarray) -> bool:
+    """What the audit asks of the norms of a fresh matrix."""
+    rows, columns = (np.einsum("rc,rc->r", x, x, dtype=np.float64) for x in (m, m.T))
+    return as_even_as_fresh(SimpleNamespace(row_squares=rows, column_squares=columns))
+
+
 class Plants:
     """Every matrix of a model in all variants, correlated once; `scores` judges any mixture of them."""
 
@@ -50,18 +59,19 @@ class Plants:
     def __init__(self, checkpoint: Checkpoint, rng: np.random.Generator, sample: Sample) -> None:
         self.matrices = facing_matrices(checkpoint)
         self.roles = np.array([m.role for m in self.matrices])
-        found, self.variations = [], []
+        found: list[list[np.ndarray]] = []
+        self.variations: list[float] = []
+        self.even: list[list[bool]] = []  # of a matrix as it is, and of its fresh variants
         for matrix in self.matrices:
             values = checkpoint.float32(matrix.tensor)
-            std = float(values.std())
-            fresh = [
-                rng.normal(0, std, values.shape),
-                rng.uniform(-std, std, values.shape),
-                rng.normal(0, std, values.shape),
-            ]
-            variants = [*(written(values, order) for order in ORDERS), *(f.astype(np.float32) for f in fresh)]
-            found.append([directions_of(v, matrix.side, sample=sample) for v in variants])
             self.variations.append(variation(values))
+            rows = [directions_of(written(values, order), matrix.side, sample=sample) for order in ORDERS]
+            self.even.append([even(values)])
+            for draw in (rng.standard_normal, rng.random, rng.standard_normal):
+                fresh = draw(values.shape, np.float32) - (0.5 if draw == rng.random else 0.0)
+                rows.append(directions_of(fresh, matrix.side, sample=sample))
+                self.even[-1].append(even(fresh))
+            found.append(rows)
         stacked = np.array(found)  # [matrices, variants, orders, pairs]
         count, variants_, orders, self.pairs = stacked.shape
         self.together = correlate(stacked.reshape(count, variants_ * orders, self.pairs)).reshape(
@@ -77,16 +87,15 @@ class Plants:
 
 def query_key(checkpoint: Checkpoint) -> list[tuple[np.ndarray, np.ndarray]]:
     """(q [heads, rotated rows, width], k [kv heads, …]) of each layer; nothing for a model without rotary."""
-    config, found = checkpoint.raw_config, []
+    config, known, found = checkpoint.raw_config, checkpoint.config, []
     if config["model_type"] == "gpt2":
         return []
-    heads, width = config["num_attention_heads"], config["hidden_size"]
-    kv, rows = config.get("num_key_value_heads", heads), config.get("head_dim") or width // heads
-    for i in range(config["num_hidden_layers"]):
+    heads, width, kv, rows = known.num_heads, known.hidden_size, known.num_kv_heads, known.head_dim
+    for i in range(known.num_layers):
         if config["model_type"] == "gpt_neox":
             fused = checkpoint.float32(f"gpt_neox.layers.{i}.attention.query_key_value.weight")
             by_head = fused.reshape(heads, 3, rows, width)
-            rotated = int(rows * config["rope_parameters"]["partial_rotary_factor"])
+            rotated = int(rows * (config.get("rotary_pct") or config["rope_parameters"]["partial_rotary_factor"]))
             found.append((by_head[:, 0, :rotated], by_head[:, 1, :rotated]))
             continue
         prefix = f"model.layers.{i}.self_attn."
@@ -123,7 +132,7 @@ def measure(task: tuple[Path, Sample]) -> dict[str, Any]:
     checkpoint, rng = open_checkpoint(path), np.random.default_rng(zlib.crc32(path.name.encode()))
     plants = Plants(checkpoint, rng, sample)
     roles, count = plants.roles, len(plants.matrices)
-    tally: dict[str, list[int]] = defaultdict(lambda: [0] * 5)
+    tally: dict[str, list[int]] = defaultdict(lambda: [0] * 6)
 
     def plant(group: str, chosen: np.ndarray, forms: tuple[int, ...] = (1, 2, 0)) -> None:
         for form in forms:  # 0: either, at random
@@ -137,6 +146,7 @@ def measure(task: tuple[Path, Sample]) -> dict[str, Any]:
                     named,
                     not planted,
                     not planted and score.suspicious,
+                    planted > 0 and score.decided not in (None, ORDERS[planted], *square(score)),
                 ]
                 tally[group] = [a + int(b) for a, b in zip(tally[group], row, strict=True)]
 
@@ -160,13 +170,15 @@ def measure(task: tuple[Path, Sample]) -> dict[str, Any]:
     for at in range(count):
         for kind in (plants.GAUSSIAN, plants.UNIFORM):
             score = plants.scores(np.where(np.arange(count) == at, kind, 0))[at]
-            fresh.append((roles[at], max(score.as_read, score.other_order) / score.noise, score.undecided))
+            found = score.undecided and plants.even[at][kind - 2]
+            fresh.append((roles[at], max(score.as_read, score.other_order) / score.noise, found))
     untrained = [plants.scores(np.full(count, kind)) for kind in (plants.GAUSSIAN, plants.UNIFORM)]
     return {
         "model": path.name if path.name != "healthy" else "demo (qwen2)",
+        "width": checkpoint.config.hidden_size,
         "sound": [
-            (s.role, s.as_read / s.noise, s.other_order / s.noise, s.suspicious, s.undecided, v)
-            for s, v in zip(sound, plants.variations, strict=True)
+            (s.role, s.as_read / s.noise, s.other_order / s.noise, s.suspicious, s.undecided, v, s.undecided and e[0])
+            for s, v, e in zip(sound, plants.variations, plants.even, strict=True)
         ],
         "tally": dict(tally),
         "fresh": fresh,

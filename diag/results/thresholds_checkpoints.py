@@ -77,9 +77,9 @@ LAYOUT_TOP = Threshold(8, "correlations", "a score is the mean of the largest: n
 LAYOUT_CLEAR = Threshold(
     2.0, "times noise", f"wrong orders and fresh matrices reach 1.8, right ones start at 2.2: {_SIGNATURES}"
 )
-LAYOUT_LEAD = Threshold(1.0, "times noise", f"the right order of a matrix leads its wrong ones by 1.5: {_SIGNATURES}")
+LAYOUT_LEAD = Threshold(1.0, "times noise", f"the right order of a matrix leads its wrong ones by 1.2: {_SIGNATURES}")
 LAYOUT_SIGNIFICANT = Threshold(4.0, "standard deviations", "from here a correlation counts while no order is settled")
-LAYOUT_FALSE_ALARMS = Threshold(0.006, "of right matrices", f"none of 531, a 95 % upper bound: {_SIGNATURES}")
+LAYOUT_FALSE_ALARMS = Threshold(0.0034, "of right matrices", f"none of 898, a 95 % upper bound: {_SIGNATURES}")
 ROTARY_LEAD = Threshold(0.25, "of the mean |cosine|", f"a file permuted twice came to 0.24: {_SIGNATURES}")
 ROTARY_ERRORS = Threshold(3.0, "standard errors", "over heads")
 ROTARY_HEADS = Threshold(8, "heads", "fewer give no standard error to rely on")

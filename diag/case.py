@@ -66,6 +66,17 @@ class Case:
     gate_below: float | None = None
     expected_loss: float | None = None
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.window, Window):
+            raise InputError(f"'{self.window}' is no window.", fix="Give a Window, or its text, such as 4x4x256.")
+        for name, value, words in (("device", self.device, Device), ("dtype", self.dtype, DType)):
+            if value not in get_args(words):
+                raise InputError(f"{name} is '{value}'.", fix=f"Use one of {', '.join(get_args(words))}.")
+        if self.claim is not None and not isinstance(self.claim, Claim):
+            raise InputError(f"'{self.claim}' is no claim.", fix='Give a Claim: Claim(19.8), or Claim(17.2, "bits").')
+        if self.gate_below is not None and not isinstance(self.gate_below, int | float):
+            raise InputError(f"gate-below is '{self.gate_below}'.", fix="Give a number of nats.")
+
     def to_query(self) -> dict[str, str]:
         """The case as URL parameters; nothing is left out for being a default, so a link never drifts."""
         query = {

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
+
+from diag.errors import InputError
 
 LN2 = math.log(2.0)
 
@@ -31,6 +33,12 @@ class Claim:
 
     loss: float
     unit: LossUnit = "nats"
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.loss, int | float):
+            raise InputError(f"The claimed loss is '{self.loss}'.", fix="Give a number.")
+        if self.unit not in get_args(LossUnit):
+            raise InputError(f"The unit is '{self.unit}'.", fix=f"Use one of {', '.join(get_args(LossUnit))}.")
 
     @property
     def nats(self) -> float:

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from diag.ui.case import view
-from diag.ui.shell import empty, frozen, preview, results, run, session, show
+from diag.ui.shell import costs, empty, frozen, preview, results, run, session, show
 
 HELP = "One forward pass of the checkpoint, and one of the reference, on this window (Ctrl+Enter)."
 
@@ -38,6 +38,7 @@ else:
         with st.container(horizontal=True, vertical_alignment="center"):
             run.button(chosen, "Measure the loss", "measure", main=True, help=HELP, shortcut=run.SHORTCUT)
             show.link("hypotheses", "Next: which defect explains it?", session.link_of(chosen.case, None))
+        costs.caption(chosen, "measure")
         view.ruler(seen, chosen.case)
         view.checks(seen.data, seen.tie)
         show.notes(seen.notes)

@@ -4,7 +4,7 @@ import streamlit as st
 
 from diag.hypotheses.registry import REGISTRY
 from diag.ui.hypotheses import view
-from diag.ui.shell import empty, frozen, results, run, session, show
+from diag.ui.shell import costs, empty, frozen, results, run, session, show
 
 chosen = session.selection()
 st.title("Which defect explains it?", anchor=False)
@@ -32,6 +32,7 @@ else:
         )
         if not known.full:
             st.caption("Defects stack: only a test of all of them can say that nothing else is broken.")
+    costs.caption(chosen, "test")
     run.panel(chosen, "test", everything=True)
 
 show.warnings((known.other_content,) if known.other_content else ())

@@ -57,5 +57,17 @@ def test_what_cannot_be_used_is_an_input_error(healthy: Path, shard: Path) -> No
     for arguments in ({"window": "4x4"}, {"window": diag.Window(1, 1, 5000)}, {"reference": "/nowhere"}):
         with pytest.raises(diag.InputError):
             diag.measure(healthy, shard, **arguments)
+    for wrong in (
+        {"device": "gpu"},
+        {"dtype": "fp16"},
+        {"window": 256},
+        {"claim": 19.8},
+        {"gate_below": "9.38"},
+    ):
+        (name,) = wrong
+        with pytest.raises(diag.InputError, match=name if name != "gate_below" else "gate-below"):
+            diag.measure(healthy, shard, **wrong)
+    with pytest.raises(diag.InputError, match="unit is 'ppl'"):
+        diag.Claim(19.8, "ppl")
     with pytest.raises(diag.InputError, match="H9"):
         diag.test(healthy, shard, ["H9"])

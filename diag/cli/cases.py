@@ -39,12 +39,13 @@ def forward(case: o.CaseOptions, *, json: o.Json = False) -> None:
     The loss as loaded, on the ruler, and where the signal goes layer by layer.
     """
     from diag.cli import forward as command
+    from diag.cli.costs import announce
     from diag.places import Places
 
     places = Places()
     spelled = case.to_case(places)
     with render.progress("Measuring", quiet=json) as progress:
-        found = command.run(spelled, places, progress)
+        found = command.run(spelled, places, progress, announce("measure", quiet=json))
     render.answer(found, json)
 
 
@@ -65,6 +66,7 @@ def test(
     Tests the hypotheses with live forward passes, and keeps a record.
     """
     from diag.cli import test as command
+    from diag.cli.costs import announce
     from diag.hypotheses.registry import select
     from diag.places import Places
 
@@ -75,7 +77,8 @@ def test(
     claim = None if claimed_loss is None else Claim(claimed_loss, claimed_unit)
     spelled = case.to_case(places, claim=claim, gate_below=gate_below, expected_loss=expected_loss)
     with render.progress("Testing", quiet=json) as progress:
-        found = command.run(spelled, wanted, places, evidence or load_settings().evidence_dir, progress)
+        kept_in = evidence or load_settings().evidence_dir
+        found = command.run(spelled, wanted, places, kept_in, progress, announce=announce("test", quiet=json))
     render.answer(found, json)
     if gate and fails(found.value):
         raise typer.Exit(1)

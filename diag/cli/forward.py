@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from diag.case import Case
+from diag.cli.costs import Announce
 from diag.cli.render import Answer
 from diag.errors import InputError
 from diag.jobs.inputs import Inputs, open_inputs
@@ -17,10 +18,12 @@ from diag.shards import max_id
 from diag.units import bits, perplexity
 
 
-def run(case: Case, places: Places, progress: Progress) -> Answer:
-    """The loss as loaded. Raises InputError when the window holds ids that the checkpoint has no row for."""
+def run(case: Case, places: Places, progress: Progress, announce: Announce) -> Answer:
+    """The loss as loaded; what it will take is announced before. Raises InputError when the window holds ids that the
+    checkpoint has no row for."""
     inputs = open_inputs(case, places.resolve)
     _readable(inputs)
+    announce(inputs)
     from diag.jobs import tasks  # torch: seconds, and only once the input is known to be usable
 
     baseline = tasks.read(inputs, progress).baseline

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from diag.case import Case
+from diag.cli.costs import Announce
 from diag.cli.render import Answer
 from diag.evidence.records import check_writable, write_record
 from diag.jobs.inputs import open_inputs
@@ -17,10 +18,13 @@ from diag.results import codec
 from diag.results.diagnosis import Diagnosis
 
 
-def run(case: Case, ids: tuple[str, ...], places: Places, evidence_dir: Path, progress: Progress) -> Answer:
-    """The diagnosis; the record is written before this returns."""
+def run(
+    case: Case, ids: tuple[str, ...], places: Places, evidence_dir: Path, progress: Progress, *, announce: Announce
+) -> Answer:
+    """The diagnosis; what it will take is announced before, the record is written before this returns."""
     check_writable(evidence_dir)
     inputs = open_inputs(case, places.resolve)
+    announce(inputs)
     from diag.jobs import tasks
 
     diagnosis = tasks.test(inputs, ids, progress)

@@ -22,6 +22,7 @@ from diag.checkpoints.config import parse_config
 from diag.checkpoints.families import is_tied
 from diag.checkpoints.identify.assemble import as_read
 from diag.errors import InputError
+from diag.model.estimate import BYTES, free_memory, refuse_too_large
 from diag.model.loss import TokenLoss
 
 TORCH_DTYPES = {
@@ -118,12 +119,14 @@ def pick_dtype(dtype: str, device: torch.device) -> str:
 def build(checkpoint: Checkpoint, *, device: str = "auto", dtype: str = "auto") -> LoadedModel:
     """Load a checkpoint. Costs its parameters once in the compute dtype, plus one stored tensor at a time.
 
-    Raises InputError when a tensor does not have the shape that the family and the config call for.
+    Raises InputError when the weights do not fit into what is free, or when a tensor does not have the shape that the
+    family and the config call for.
     """
     started = time.perf_counter()
     family = _family(checkpoint)
     on = pick_device(device)
     kind = pick_dtype(dtype, on)
+    refuse_too_large(checkpoint.parameters * BYTES[kind], _free(on), where=str(checkpoint.path), dtype=kind)
     model = _skeleton(checkpoint, checkpoint.raw_config, checkpoint.config)
     missing, unexpected = _fill(model, checkpoint, on, COMPUTE_DTYPES[kind])
     model.train(False).requires_grad_(False)
@@ -190,6 +193,11 @@ def _aliases(model: PreTrainedModel, checkpoint: Checkpoint) -> dict[str, str]:
         if owner != name:
             found[_in_file(name, checkpoint)] = _in_file(owner, checkpoint)
     return found
+
+
+def _free(device: torch.device) -> int | None:
+    """Bytes free on the device."""
+    return int(torch.cuda.mem_get_info(device)[0]) if device.type == "cuda" else free_memory()
 
 
 def _family(checkpoint: Checkpoint) -> Family:

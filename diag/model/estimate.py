@@ -1,0 +1,117 @@
+"""What a run will take, before it starts: bytes against what is free, and seconds. Arithmetic of a header; no torch."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from diag.case import Window
+from diag.checkpoints import Checkpoint
+from diag.errors import InputError
+
+BYTES = {"fp32": 4, "bf16": 2}
+RUNTIME_BYTES = 500 << 20  # torch itself and its libraries, or a CUDA context
+LOGITS_BYTES = 3 * 4 << 25  # one chunk of logits (loss.py) in float32, and two of its size while it is reduced
+# Passes over the window, without the reference's. On the demo's cases 3.5 to 14; two defects at once took the most.
+PASSES: dict[str, tuple[int, int]] = {"measure": (1, 1), "test": (4, 16)}
+GIB = 1 << 30
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """weights_bytes: in the compute dtype, the reference's too while both are loaded. working_bytes: activations of a
+    batch, a chunk of logits, the largest tensor while it is converted, and torch itself. flops: of the fewest and the
+    most passes that such runs took."""
+
+    device: Literal["cpu", "cuda"]
+    dtype: str
+    weights_bytes: int
+    working_bytes: int
+    flops: tuple[float, float]
+
+    @property
+    def bytes(self) -> int:
+        """All of it."""
+        return self.weights_bytes + self.working_bytes
+
+    def seconds(self, flops_per_second: float) -> tuple[float, float]:
+        """At the fewest and the most passes; loading not counted."""
+        return self.flops[0] / flops_per_second, self.flops[1] / flops_per_second
+
+
+def estimate(
+    checkpoint: Checkpoint,
+    window: Window,
+    kind: Literal["measure", "test"],
+    *,
+    reference: bool = False,
+    device: Literal["cpu", "cuda"] = "cpu",
+    dtype: str = "auto",
+) -> Estimate:
+    """From the header alone: 2 · parameters · tokens for each pass, and for `measure` a head product a layer on top.
+    A real run stays below by what the file does not show, such as attention kernels that keep no scores."""
+    config = checkpoint.config
+    kind_of = ("bf16" if device == "cuda" else "fp32") if dtype == "auto" else dtype
+    size, hidden, rows = BYTES[kind_of], config.hidden_size, config.vocab_size
+    tokens = window.sequences * window.seq_len
+    head = 2.0 * rows * hidden * tokens
+    one_pass = 2.0 * checkpoint.parameters * tokens + (config.num_layers * head if kind == "measure" else 0.0)
+    fewest, most = (passes + reference for passes in PASSES[kind])
+    batch = window.batch_size * window.seq_len
+    activations = batch * (8 * hidden + 3 * (config.intermediate_size or 4 * hidden)) * size
+    largest = max((info.elements for info in checkpoint.tensors.values()), default=0)
+    logits = min(LOGITS_BYTES, 3 * 4 * batch * rows)
+    return Estimate(
+        device=device,
+        dtype=kind_of,
+        weights_bytes=checkpoint.parameters * size * (2 if reference else 1),
+        working_bytes=RUNTIME_BYTES + activations + logits + largest * 4,
+        flops=(fewest * one_pass, most * one_pass),
+    )
+
+
+def has_gpu() -> bool:
+    """Whether the driver of a GPU of NVIDIA is loaded; what `auto` will find, without importing torch."""
+    return Path("/proc/driver/nvidia/version").is_file()
+
+
+def free_memory() -> int | None:
+    """Bytes that this machine, or the container that this process is in, has left. None where it does not say."""
+    free = []
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        free += [int(line.split()[1]) << 10 for line in lines if line.startswith("MemAvailable:")]
+        group = Path("/sys/fs/cgroup")
+        most = (group / "memory.max").read_text().strip()
+        if most != "max":
+            free.append(int(most) - int((group / "memory.current").read_text()))
+    except (OSError, ValueError):
+        pass
+    return max(0, min(free)) if free else None
+
+
+def cpu_speed() -> float:
+    """Floating-point operations a second of a float32 matrix product, the best of three. About 0.1 s."""
+    a = np.ones((768, 768), dtype=np.float32)
+    best = float("inf")
+    for _ in range(3):
+        started = time.perf_counter()
+        a @ a
+        best = min(best, time.perf_counter() - started)
+    return 2 * 768.0**3 / best
+
+
+def refuse_too_large(weights_bytes: int, free: int | None, *, where: str, dtype: str) -> None:
+    """InputError where the weights alone do not fit."""
+    if free is None or weights_bytes <= free:
+        return
+    other = "another machine" if dtype == "bf16" else "bf16, or another machine"
+    raise InputError(
+        f"The weights take {weights_bytes / GIB:,.1f} GiB in {dtype}, and {free / GIB:,.1f} GiB are free.",
+        where=where,
+        fix=f"Use {other}, or free some memory.",
+    )

@@ -16,6 +16,7 @@ from diag.checkpoints.config import ALIASES, KEYS
 
 Answer = dict[str, Any]
 ROTARY = ("rope_scaling", "rope_parameters", "rope_type")  # keys that say the same in one file or another
+MATERIAL_NATS = 0.02
 COUNTED_NATS = 0.1  # a defect that costs less is no single defect of the table: nobody would ask about it
 CLAIMS = ("confirmed", "contributing")
 SOUND = ("healthy", "no_defect_found", "unit", "runtime")  # all of them say that the checkpoint is sound as loaded
@@ -90,10 +91,22 @@ def false_claims(truth: Truth, answer: Answer) -> tuple[str, ...]:
     """Ids that are confirmed or contributing and are not true. H4X, "another difference", is true where every
     difference that it names was planted."""
     true = {*truth.hypotheses, *truth.also}
-    others = [d for d in answer.get("differences") or () if d.get("hypothesis") == "H4X"]
+    others = [d for d in claimed_differences(answer) if d.get("hypothesis") == "H4X"]
     if others and truth.hypotheses and all(_planted(truth, d.get("names") or ()) for d in others):
         true.add("H4X")
     return tuple(id for id in claimed(answer) if id not in true)
+
+
+def claimed_differences(answer: Answer) -> list[dict[str, Any]]:
+    """The differences that are blamed: undoing them gains a material 0.02 nats. The others are only listed, such as
+    what another training changed; a difference without a figure is blamed."""
+    found = answer.get("differences") or ()
+    return [d for d in found if "delta_nats" not in d or _gain(d["delta_nats"]) >= MATERIAL_NATS]
+
+
+def _gain(delta: object) -> float:
+    """A number of the JSON, whose infinities are text; −inf for null, which was not measured."""
+    return float(delta) if isinstance(delta, float | int | str) else -math.inf
 
 
 def _broken(truth: Truth) -> bool:
@@ -159,7 +172,7 @@ def _with_reference(truth: Truth, answer: Answer) -> str:
     if kind not in EXPLAINED:
         return f"{kind or 'nothing'} with a reference"
     if truth.row == "other kinds":
-        found = any(_planted(truth, d.get("names") or ()) for d in answer.get("differences") or ())
+        found = any(_planted(truth, d.get("names") or ()) for d in claimed_differences(answer))
         return (
             "" if found or ids & {*truth.hypotheses, *truth.also} else "explained, and the right difference not named"
         )

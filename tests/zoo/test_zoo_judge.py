@@ -152,3 +152,14 @@ def test_a_layer_is_named_in_words_or_by_a_tensor(text: str, named: bool) -> Non
 )
 def test_bounds_are_exact(hits: int, n: int, low: float, high: float) -> None:
     assert clopper_pearson(hits, n) == pytest.approx((low, high), abs=1e-5)
+
+
+def test_a_difference_that_is_only_listed_is_not_blamed() -> None:
+    answer = said("explained", "H4X", H4X="confirmed")
+    blamed = {"names": ["rope_theta"], "hypothesis": "H4X", "delta_nats": 0.8}
+    for delta in (None, 0.004, -0.1):
+        listed = {"names": [DOWN], "hypothesis": "H4X", "delta_nats": delta}
+        assert judge(THETA, answer | {"differences": [blamed, listed]}, "relative").right
+        assert not judge(THETA, answer | {"differences": [listed]}, "relative").right
+    both = [blamed, {"names": [DOWN], "hypothesis": "H4X", "delta_nats": 0.3}]
+    assert judge(THETA, answer | {"differences": both}, "relative").wrong == ("H4X",)

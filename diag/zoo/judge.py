@@ -99,9 +99,11 @@ def false_claims(truth: Truth, answer: Answer) -> tuple[str, ...]:
 
 def claimed_differences(answer: Answer) -> list[dict[str, Any]]:
     """The differences that are blamed: undoing them gains a material 0.02 nats. The others are only listed, such as
-    what another training changed; a difference without a figure is blamed."""
-    found = answer.get("differences") or ()
-    return [d for d in found if "delta_nats" not in d or _gain(d["delta_nats"]) >= MATERIAL_NATS]
+    what another training changed. Where none has a figure, as with a loss that is not finite, all are blamed."""
+    found = list(answer.get("differences") or ())
+    if all(d.get("delta_nats") is None for d in found):
+        return [d for d in found if d.get("pattern") != "trained"]
+    return [d for d in found if _gain(d.get("delta_nats")) >= MATERIAL_NATS]
 
 
 def _gain(delta: object) -> float:

@@ -161,5 +161,7 @@ def test_a_difference_that_is_only_listed_is_not_blamed() -> None:
         listed = {"names": [DOWN], "hypothesis": "H4X", "delta_nats": delta}
         assert judge(THETA, answer | {"differences": [blamed, listed]}, "relative").right
         assert not judge(THETA, answer | {"differences": [listed]}, "relative").right
+    unmeasured = blamed | {"delta_nats": None}  # of a loss that is not finite
+    assert judge(THETA, answer | {"differences": [unmeasured]}, "twin").right
     both = [blamed, {"names": [DOWN], "hypothesis": "H4X", "delta_nats": 0.3}]
     assert judge(THETA, answer | {"differences": both}, "relative").wrong == ("H4X",)

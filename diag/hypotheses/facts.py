@@ -14,12 +14,13 @@ from diag.units import Claim, bits
 
 @dataclass(frozen=True)
 class Suspect:
-    """What may be wrong and no repair decides: the hypothesis it speaks for, a sentence that names the place, and the
-    tensor concerned, if it is one."""
+    """What may be wrong and no repair decides: the hypothesis it speaks for, a sentence that names the place, the
+    tensor concerned, if it is one, and whether that is certain, as values that are not there."""
 
     id: str
     detail: str
     tensor: str | None = None
+    certain: bool = False
 
 
 @dataclass(frozen=True)

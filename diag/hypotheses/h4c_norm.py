@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from diag.checkpoints.passes.stats import TensorStats
 from diag.hypotheses.base import Context, Hypothesis, Repair
+from diag.model.edits.base import Edit
 from diag.model.edits.from_reference import FromReference
+from diag.model.edits.scale import Scale
 from diag.model.edits.set_eps import SetEps
 from diag.model.edits.shift import Shift
 from diag.results import thresholds_checkpoints as limits
@@ -13,6 +15,7 @@ from diag.results.finding import Signature
 EPS_SWEEP = tuple(
     t.value for t in (limits.EPS_SWEEP_1E8, limits.EPS_SWEEP_1E6, limits.EPS_SWEEP_1E5, limits.EPS_SWEEP_1E3)
 )
+SCALES = tuple(t.value for t in limits.NORM_SCALES)
 PLAUSIBLE_EPS = (limits.PLAUSIBLE_EPS_LOW.value, limits.PLAUSIBLE_EPS_HIGH.value)
 
 
@@ -39,7 +42,8 @@ def signature(context: Context) -> Signature:
 
 
 def repairs(context: Context, signature: Signature) -> list[Repair]:
-    """Epsilon from the reference, the family and a sweep; every norm weight ± 1; the signature's norms from outside."""
+    """Epsilon from the reference, the family and a sweep; all norm weights and each role's ± 1; each role's times a
+    sweep of factors; the signature's norms from outside."""
     own, usual = context.checkpoint.config.rms_norm_eps, context.family.defaults.rms_norm_eps
     values = {f"eps {usual:g} (family default)": usual} | {f"eps {eps:g}": eps for eps in EPS_SWEEP}
     if context.reference:
@@ -58,9 +62,18 @@ def repairs(context: Context, signature: Signature) -> list[Repair]:
         )
         for eps, words in distinct.items()
     ]
-    norms = context.norms
-    for by, words in ((-1.0, "norm weights − 1"), (1.0, "norm weights + 1")):
-        found.append(Repair(words, (Shift(norms, by),), f"Add {by:+g} to all {len(norms)} norm weights."))
+    for words, norms in _groups(context).items():
+        for by, sign in ((-1.0, "−"), (1.0, "+")):
+            text = f"Add {by:+g} to {len(norms)} norm weight{'s' if len(norms) > 1 else ''}."
+            found.append(Repair(f"{words} {sign} 1", (Shift(norms, by),), text))
+    offset = float(context.family.norm_offset)
+    for words, norms in _groups(context, all_together=False).items():
+        for factor in SCALES:
+            edits: tuple[Edit, ...] = (Scale(norms, factor),)
+            if offset:  # the norm multiplies by 1 + w, and it is that which is scaled
+                edits = (*edits, Shift(norms, (factor - 1) * offset))
+            text = f"Multiply what {len(norms)} norms multiply by with {factor:g}."
+            found.append(Repair(f"{words} × {factor:g}", edits, text, edge=factor in (min(SCALES), max(SCALES))))
     if context.reference and signature.tensors:
         found.append(
             Repair(
@@ -70,6 +83,17 @@ def repairs(context: Context, signature: Signature) -> list[Repair]:
             )
         )
     return found
+
+
+def _groups(context: Context, all_together: bool = True) -> dict[str, tuple[str, ...]]:
+    """Norm weights that a conversion treats alike, by what people call them: all, and those of one role."""
+    roles = [key for key, role in context.family.roles.items() if role.kind == "norm"]
+    groups = {"norm weights": context.norms} if all_together else {}
+    for key in roles:
+        names = tuple(n for n in context.norms if (context.family.role_of(n) or ("",))[0] == key)
+        if names and names != context.norms:
+            groups[key.replace("_", " ")] = names
+    return groups
 
 
 def _constant(stats: TensorStats, theirs: TensorStats | None) -> bool:

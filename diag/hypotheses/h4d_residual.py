@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from statistics import median
+import math
+from statistics import median, median_high, median_low
 
 from diag.hypotheses.base import Context, Hypothesis, Repair
 from diag.model.edits.from_reference import FromReference
@@ -55,10 +56,11 @@ def repairs(context: Context, signature: Signature) -> list[Repair]:
 def _odd_tensors(context: Context) -> dict[str, str]:
     """Odd matrices of the blocks with what is odd about each. Norms are H4C's, the head H4A's."""
     odd = {}
+    everywhere = [context.stats[n].rms or 0.0 for names in context.projections.values() for n in names]
     for names in context.projections.values():
         readable = [n for n in names if context.stats[n].rms is not None or context.stats[n].nonfinite]
         scales = {name: context.stats[name].rms or 0.0 for name in readable}
-        usual = median([scale for scale in scales.values() if scale > 0] or [0.0])
+        usual = _usual([scale for scale in scales.values() if scale > 0], everywhere)
         for name, scale in scales.items():
             stats = context.stats[name]
             if stats.nonfinite:
@@ -68,6 +70,15 @@ def _odd_tensors(context: Context) -> dict[str, str]:
             elif usual and not 1 / ODD_SCALE < scale / usual < ODD_SCALE:
                 odd[name] = f"has {scale / usual:.3g} × the scale of its siblings in other layers"
     return odd
+
+
+def _usual(scales: list[float], everywhere: list[float]) -> float:
+    """The scale that siblings have: their median, and of the two in the middle the one that is more like the blocks'
+    other matrices, so that half of the layers may be off."""
+    if not scales:
+        return 0.0
+    of_all = median([scale for scale in everywhere if scale > 0])
+    return min((median_low(scales), median_high(scales)), key=lambda scale: abs(math.log(scale / of_all)))
 
 
 def _same_in_reference(context: Context, name: str) -> bool:

@@ -26,7 +26,8 @@ class Setup:
     measurement. reference: what it is, None without one. reference_losses: per-sequence losses of a reference that
     vouches, nats [n]; rounded_losses: those of a quantised twin after the same rounding. differences: what differs from
     it; () without. suspects: what the files say that no repair can decide. expected: the loss that was promised, nats.
-    data: the shard's audit. untested: ids that were not asked for. yardstick: asked only for a loss from the border up.
+    data: the shard's audit. untested: ids that were not asked for. yardstick, hints: asked only for a loss from the
+    border up; hints name suspects by what only a bad loss makes suspicious.
     """
 
     evaluator: Losses
@@ -41,6 +42,7 @@ class Setup:
     claim: Claim | None = None
     data: DataFound | None = None
     untested: tuple[str, ...] = ()
+    hints: Callable[[], tuple[Suspect, ...]] | None = None
     yardstick: Callable[[], Yardstick] | None = None
     notes: tuple[str, ...] = ()
 

@@ -74,6 +74,8 @@ def _diagnosis(
         state.tell("Holding the loss against the yardstick")
         seen = setup.yardstick()
         facts = replace(facts, broken=seen.broken or None, yardstick=seen.sentence)
+    if setup.hints and not joint and not facts.trusted and not facts.suspects:
+        facts = replace(facts, suspects=setup.hints())
     return Diagnosis(
         baseline=setup.baseline,
         findings=tuple(findings),
@@ -110,7 +112,8 @@ def _suspects(
     open_ones = [f for f in findings if f.status == "inconclusive"]
     signed = [Suspect(f.id, f.signature.detail) for f in open_ones if f.signature.present]
     located = [Suspect(f.id, f.reason) for f in open_ones if f.reason.startswith("Located")]
-    return (*signed, *seen, *located)
+    certain = tuple(s for s in seen if s.certain)
+    return (*certain, *signed, *(s for s in seen if not s.certain), *located)
 
 
 def _listed(state: State, joint: Sequence[Candidate]) -> str:

@@ -22,6 +22,7 @@ from diag.hypotheses.base import Context
 from diag.hypotheses.registry import ABOUT_CHECKPOINT, DATA, select
 from diag.hypotheses.suspects import of_audit
 from diag.jobs.blocked import blocked
+from diag.jobs.hints import hints
 from diag.jobs.inputs import Inputs, tokenizer_of
 from diag.jobs.reference import audit_findings, judge_reference
 from diag.model.build import CheckpointTensors, LoadedModel, build
@@ -117,9 +118,10 @@ def test(inputs: Inputs, ids: tuple[str, ...], progress: Progress) -> Diagnosis:
         reference_losses=reference.losses,
         rounded_losses=reference.rounded,
         differences=reference.differences,
-        suspects=of_audit(found, reference.equal),
+        suspects=of_audit(found, inputs.checkpoint.family, reference.equal),
         expected=inputs.case.expected_loss,
         claim=inputs.case.claim,
+        hints=lambda: hints(inputs, model),
         yardstick=lambda: _yardstick(inputs, model, progress),
         data=DataFound(inputs.audit.status, tuple(reason.message for reason in inputs.audit.reasons)),
         untested=tuple(h.id for h in ABOUT_CHECKPOINT if h not in hypotheses and h.applies(context)),

@@ -100,7 +100,15 @@ EPS_SWEEP_1E6 = Threshold(1e-6, "of a mean square", "tried: what Qwen and Gemma 
 EPS_SWEEP_1E5 = Threshold(1e-5, "of a mean square", "tried: what Llama and Phi-3 publish")
 EPS_SWEEP_1E3 = Threshold(1e-3, "of a mean square", "tried: the smallest that was measured to cost loss")
 REFERENCE_SHIFT = Threshold(0.25, "of the reference's size", "a norm's mean this far off is no fine-tuning")
-ODD_SCALE = Threshold(30.0, "times its siblings", "the demo's layers lie within a factor of 1.1 (gate) to 2.4 (v)")
+NORM_SCALES = tuple(
+    Threshold(
+        value, "times the weight", "tried: a scale that was folded in twice, or not at all, is a power of two off"
+    )
+    for value in (0.125, 0.25, 0.5, 2.0, 4.0, 8.0)
+)
+ODD_SCALE = Threshold(
+    8.0, "times its siblings", "13 models, 3 of them published: 1/3.7 (SmolLM2, v) to 3.4 (Qwen2.5, q)"
+)
 NO_UPDATE = Threshold(1e-6, "of the stream", "an update this small beside the stream contributes nothing")
 DROWNING = Threshold(1e3, "times the stream", "an update this large drowns the stream")
 
@@ -112,7 +120,9 @@ ODD_FACTOR = Threshold(
     1.5, "times the other's size", "no training moves the size of a matrix by that and keeps its values"
 )
 LINE_RESIDUAL = Threshold(0.05, "of the norm", "left when rows or columns have a factor each: e4m3 rounds by 0.03")
-NEAR_COSINE = Threshold(0.5, "cosine", "a pattern that holds up to training: a tensor of a relative in another order")
+ALIEN_COSINE = Threshold(0.2, "cosine", "of rows with nothing in common: within 3/sqrt(width) of 0 from width 225 up")
+ALIKE_COSINE = Threshold(0.6, "cosine", "of rows before and after a short training; unrelated ones stay below 0.3")
+NEAR_COSINE = Threshold(0.3, "cosine", "a pattern that holds up to training: a tensor of a relative in another order")
 NEAR_LEAD = Threshold(0.2, "cosine, or of a gap", "by which the pattern must fit better than the tensor as it stands")
 OUTLIER = Threshold(
     4.0, "times the median difference", "of a relative's tensors of one kind; training moves them alike"

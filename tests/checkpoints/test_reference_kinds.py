@@ -72,7 +72,7 @@ def test_a_file_in_which_every_matrix_is_misread_is_still_a_twin(against) -> Non
 
 def test_one_matrix_that_looks_trained_makes_a_relative(against) -> None:  # type: ignore[no-untyped-def]
     found, (head,) = against(every(lambda w: w + 0.3 * noise(w), "lm_head"))
-    assert found.kind == "relative" and head.pattern == "trained" and head.trained
+    assert found.kind == "relative" and head.pattern == "partly_trained" and head.trained
 
 
 def test_a_random_head_is_no_training(against) -> None:  # type: ignore[no-untyped-def]

@@ -15,8 +15,10 @@ from statistics import median
 from typing import Literal
 
 from diag.checkpoints.buffer_order import BufferOrder
+from diag.checkpoints.compare.config import SETTINGS
 from diag.checkpoints.compare.differences import CheckpointComparison, TensorDifference
 from diag.checkpoints.compare.kinds import Relationship
+from diag.checkpoints.config import KEYS
 from diag.checkpoints.families import is_tied
 from diag.checkpoints.fold import split_layer
 from diag.checkpoints.reader import Checkpoint
@@ -24,6 +26,8 @@ from diag.results.thresholds_checkpoints import OUTLIER
 
 Of = Literal["tensors", "config", "tokenizer"]
 _IDENTICAL = ("equal",)
+# Patterns that have another name here than the verdict on one tensor.
+_PATTERNS = {"only_there": "missing", "only_here": "extra", "trained": "partly_trained"}
 # Patterns whose number belongs to them: 8 times and 3 times are two differences.
 _NUMBERED = ("scaled", "shifted")
 
@@ -65,7 +69,7 @@ def differences(
 ) -> tuple[Difference, ...]:
     """Every difference, those that stand out most first. Against a relative, what training did is left out, unless it
     stands out of what training did elsewhere. Cost: none beyond the comparison, and the tokenizer's file."""
-    found = [*_of_tensors(comparison.tensors, relation, here, there), *_of_config(comparison)]
+    found = [*_of_tensors(comparison.tensors, relation, here, there), *_of_config(comparison, here, there)]
     if lost := _lost_head(here, there):
         found.append(lost)
     if other := _tokenizer(here, there):
@@ -98,7 +102,9 @@ def _group(
     first = members[0]
     layers = tuple(layer for one in members if (layer := split_layer(one.name)[1]) is not None)
     details = list(dict.fromkeys(one.detail for one in members if one.detail))
-    pattern: str = {"only_there": "missing", "only_here": "extra"}.get(first.pattern, first.pattern)
+    pattern: str = _PATTERNS.get(first.pattern, first.pattern)
+    if pattern == "unreadable" and "no data here" in first.detail:
+        pattern = "missing"  # a placeholder: a loader fills it at random
     return Difference(
         of="tensors",
         names=tuple(one.name for one in members),
@@ -147,13 +153,12 @@ def _lost_head(here: Checkpoint, there: Checkpoint) -> Difference | None:
     if here.family is None or "head" not in here.family.roles:
         return None
     name = here.family.roles["head"].tensor()
-    absent = all(name not in c.tensors or not c.tensors[name].elements for c in (here, there))
-    if not absent or is_tied(here.family, here.config):
+    if name in here.tensors or name in there.tensors or is_tied(here.family, here.config):
         return None
     return Difference("tensors", (name,), "head", (), "missing", "declared and not in the file; there it is tied")
 
 
-def _of_config(comparison: CheckpointComparison) -> list[Difference]:
+def _of_config(comparison: CheckpointComparison, here: Checkpoint, there: Checkpoint) -> list[Difference]:
     settings: dict[str, list[str]] = defaultdict(list)
     details: dict[str, list[str]] = defaultdict(list)
     for one in comparison.config:
@@ -161,9 +166,24 @@ def _of_config(comparison: CheckpointComparison) -> list[Difference]:
             settings[one.setting].append(one.key)
             details[one.setting].append(f"{one.key} is {one.here!r:.60} here and {one.there!r:.60} there")
     return [
-        Difference("config", tuple(keys), None, (), "config", "; ".join(details[setting]), setting=setting)
+        Difference(
+            "config",
+            _keys(setting, keys, here, there),
+            None,
+            (),
+            "config",
+            "; ".join(details[setting]),
+            setting=setting,
+        )
         for setting, keys in settings.items()
     ]
+
+
+def _keys(setting: str, understood: Sequence[str], here: Checkpoint, there: Checkpoint) -> tuple[str, ...]:
+    """The keys of config.json that differ, as the files spell them; as understood where neither states one."""
+    mine, theirs = here.raw_config, there.raw_config
+    stated = [key for key in SETTINGS.get(setting, (setting,)) if mine.get(key) != theirs.get(key)]
+    return tuple(stated) or tuple(KEYS.get(key, key) for key in understood)
 
 
 def _tokenizer(here: Checkpoint, there: Checkpoint) -> Difference | None:

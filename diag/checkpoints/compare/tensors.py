@@ -43,8 +43,7 @@ def compare_checkpoints(here: Checkpoint, there: Checkpoint, progress: Progress 
         progress(done / total, f"comparing {name}")
         found.append(compare_tensor(here, there, name, index))
         done += size
-    if sum(one.verdict == "trained" for one in found) > 1:  # a relative: patterns hold up to training
-        found = [_roughly(here, there, one) for one in found]
+    found = [_roughly(here, there, one) for one in found]
     progress(1.0, "compared every tensor")
     ordered = tuple(sorted(found, key=largest_first))
     return CheckpointComparison(
@@ -166,22 +165,32 @@ def _grown(here: Checkpoint, there: Checkpoint, mine: TensorInfo, theirs: Tensor
 
 
 def _roughly(here: Checkpoint, there: Checkpoint, one: TensorDifference) -> TensorDifference:
-    """The same with a pattern that holds up to training, where one does."""
+    """The same with a pattern that holds up to training, where one does. Costs a few products of sampled rows with the
+    tensors of the same layer and role."""
     mine, theirs = here.tensors.get(one.name), there.tensors.get(one.name)
-    if one.verdict != "different" or mine is None or theirs is None:
+    unlike_rows = one.pattern == "partly" and "unlike" in one.detail
+    if not (one.pattern == "different" or unlike_rows):
+        return one
+    if one.held and one.against:  # a head on one side only: held against the embedding of the other
+        mine, theirs = mine or here.tensors[one.against], theirs or there.tensors[one.against]
+    if mine is None or theirs is None or mine.shape != theirs.shape or not theirs.elements:
         return one
     pair = Pair(here, there, mine, theirs, rounding(mine, theirs), None)
     others = {
         name: np.atleast_1d(there.float32(name))
         for name, info in there.tensors.items()
-        if name != one.name and info.elements and info.shape == theirs.shape and _same_part(here, name, one.name)
+        if name != theirs.name
+        and info.elements
+        and info.shape[-1:] == theirs.shape[-1:]
+        and _alike(here, name, one.name)
     }
     found = roughly(pair, others)
     if found is None:
         return one
     return replace(
         one,
-        verdict=found.verdict,
+        verdict=one.verdict if one.held else found.verdict,
+        held=found.verdict if one.held else None,
         detail=found.detail,
         number=found.number,
         order=found.order,
@@ -190,7 +199,7 @@ def _roughly(here: Checkpoint, there: Checkpoint, one: TensorDifference) -> Tens
     )
 
 
-def _same_part(checkpoint: Checkpoint, one: str, other: str) -> bool:
+def _alike(checkpoint: Checkpoint, one: str, other: str) -> bool:
     """Whether two tensors could be taken for each other: of one layer, or of one role."""
     (template, layer), (template_too, layer_too) = split_layer(one), split_layer(other)
     return template == template_too or (layer == layer_too and layer is not None)

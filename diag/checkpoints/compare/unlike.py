@@ -17,6 +17,9 @@ from diag.checkpoints.compare.relations import Pair
 from diag.checkpoints.compare.rows import RowIndex, words
 from diag.checkpoints.dtypes import Array
 from diag.results.thresholds_checkpoints import (
+    ALIEN_COSINE,
+    ALIKE_COSINE,
+    GATHERED_ROWS,
     LINE_RESIDUAL,
     NEAR_COSINE,
     NEAR_LEAD,
@@ -26,6 +29,8 @@ from diag.results.thresholds_checkpoints import (
 )
 
 _SAMPLED = 1 << 22  # elements that a rough comparison looks at
+_ROWS, _MATCHED = 1 << 13, 256  # rows compared one by one, and rows looked for elsewhere
+_FEW_ROWS = 16  # with fewer their mean is mostly themselves
 
 
 @dataclass(frozen=True)
@@ -63,22 +68,36 @@ def by_rows(a: Array, b: Array) -> Unlike:
     differs = (a != b).any(axis=1)
     share = float(differs.mean())
     x, y = a[differs], b[differs]
-    angle, factor = _cosine(x, y), _ratio(x, y)
-    if a.shape[1] > 1 and share <= 1 - PARTLY_ROWS.value:
-        empty = int((~x.any(axis=1)).sum())
-        where = f"{int(differs.sum()):,} of {len(a):,} rows differ (the first is row {int(differs.argmax()):,})"
-        if empty > len(x) / 2:
-            return Unlike("partly", f"{where}, {empty:,} of them zero here")
-        if angle < TRAINED_COSINE.value:
-            return Unlike("partly", f"{where}, unlike those there (cosine {angle:.3f})")
-    scale = f", {factor:.3g} times the scale there"
+    factor, matrix = _ratio(x, y), a.shape[1] > 1
+    where = f"{int(differs.sum()):,} of {len(a):,} rows differ (the first is row {int(differs.argmax()):,})"
+    empty = int((~x.any(axis=1)).sum())
+    if matrix and share <= 1 - PARTLY_ROWS.value and empty > len(x) / 2:
+        return Unlike("partly", f"{where}, {empty:,} of them zero here")
     if line := _scaled_lines(a, b):
         return Unlike("scaled", line)
-    if a.shape[1] > 1 and angle >= TRAINED_COSINE.value:
-        if not 1 / ODD_FACTOR.value < factor < ODD_FACTOR.value:
-            return Unlike("scaled", f"about {factor:.3g} times the other one", approximate=True)
-        return Unlike("trained", f"cosine {angle:.3f}{scale}")
-    return Unlike("different", f"cosine {angle:.3f}{scale}")
+    angle = _cosine(x, y)
+    scale = f"cosine {angle:.3f}, {factor:.3g} times the scale there"
+    if not matrix:
+        return Unlike("different", scale)
+    alien = _alien_rows(x, y)
+    if share * alien <= 1 - PARTLY_ROWS.value and alien >= PARTLY_ROWS.value:
+        return Unlike("partly", f"{where}, about {alien:.0%} of them unlike those there")
+    if angle < TRAINED_COSINE.value or alien > 1 - PARTLY_ROWS.value:
+        return Unlike("different", scale)
+    if not 1 / ODD_FACTOR.value < factor < ODD_FACTOR.value:
+        return Unlike("scaled", f"about {factor:.3g} times the other one", approximate=True)
+    return Unlike("trained", scale)
+
+
+def _alien_rows(x: Array, y: Array) -> float:
+    """The share of rows that have nothing of their counterparts, while others plainly do; 1 where none has, 0 where all
+    lie between, as after a long training. Row by row, without what all rows have in common."""
+    step = max(1, len(x) // _ROWS)
+    u, v = (_centred(each[::step]) for each in (x, y))
+    norms = np.linalg.norm(u, axis=1) * np.linalg.norm(v, axis=1)
+    angles = np.divide((u * v).sum(axis=1), norms, where=norms > 0, out=np.zeros(len(u), u.dtype))
+    apart, alike = float((angles < ALIEN_COSINE.value).mean()), float((angles > ALIKE_COSINE.value).mean())
+    return apart if apart + alike > 1 - PARTLY_ROWS.value or (alike == 0 and apart > 0.5) else 0.0
 
 
 def _scaled_lines(a: Array, b: Array) -> str | None:
@@ -100,21 +119,57 @@ def _scaled_lines(a: Array, b: Array) -> str | None:
 
 
 def roughly(pair: Pair, others: dict[str, Array]) -> Unlike | None:
-    """A named pattern that holds up to training, for a tensor of a relative; None where none fits clearly better than
-    the tensor as it stands. `others`: tensors of the reference, of the same shape, that it could be a copy of."""
+    """A named pattern that holds up to training; None where none fits clearly better than the tensor as it stands.
+    `others`: tensors of the reference that its rows could come from: of its layer, or of its role."""
     a, b = pair.a, pair.b
+    same_shape = {name: values for name, values in others.items() if values.shape == a.shape}
     if a.ndim < 2:
-        return _rough_vector(a, b, others)
+        return _rough_vector(a, b, same_shape)
     stands = _cosine(a, b)
     tried: list[tuple[float, Unlike]] = []
     for order in other_orders(a.shape):
         detail = f"fits the reference when its buffer is read {order.replace('_', ' ')}"
         tried.append((_cosine(reread(a, order), b), Unlike("reinterpreted", detail, order=order, approximate=True)))
-    for name, values in others.items():
+    for name, values in same_shape.items():
         copy = Unlike("copied", f"resembles {name} there", source=name, approximate=True)
         tried.append((_cosine(a, values), copy))
     best, found = max(tried, key=lambda one: one[0])
-    return found if best >= NEAR_COSINE.value and best >= stands + NEAR_LEAD.value else None
+    if best >= NEAR_COSINE.value and best >= stands + NEAR_LEAD.value:
+        return found
+    return _rows_elsewhere(a, {pair.theirs.name: b} | others, pair.theirs.name)
+
+
+def _rows_elsewhere(a: Array, others: dict[str, Array], own: str) -> Unlike | None:
+    """Rows that stand elsewhere in the reference: of a sample, nearly all must resemble one, and not the one in their
+    place. The first of `others` is the tensor's own counterpart."""
+    pool = {name: values for name, values in others.items() if values.ndim == 2 and values.shape[1] == a.shape[1]}
+    if a.shape[1] < 2 or not pool:
+        return None
+    at = np.linspace(0, len(a) - 1, min(len(a), _MATCHED)).astype(np.int64)
+    wanted = _directions(a)[at]
+    best, where, whose = np.full(len(at), -1.0), np.zeros(len(at), np.int64), np.zeros(len(at), np.int64)
+    for number, values in enumerate(pool.values()):
+        angles = wanted @ _directions(values).T
+        nearest = angles.argmax(axis=1)
+        top = angles[np.arange(len(at)), nearest]
+        better = top > best
+        best[better], where[better], whose[better] = top[better], nearest[better], number
+    names = list(pool)
+    moved = (whose != names.index(own)) | (where != at) if own in names else np.ones(len(at), bool)
+    if (best > ALIKE_COSINE.value).mean() < GATHERED_ROWS.value or moved.mean() < PARTLY_ROWS.value:
+        return None
+    sources = tuple(names[i] for i in np.unique(whose))
+    if sources == (own,):
+        return Unlike("permuted", f"about {moved.mean():.0%} of the rows stand in another order", approximate=True)
+    return Unlike("gathered", f"rows of {', '.join(sources[:3])}", approximate=True)
+
+
+def _directions(values: Array) -> Array:
+    """Rows of length 1, without what all rows have in common."""
+    centred = _centred(values)
+    norms = np.linalg.norm(centred, axis=1, keepdims=True)
+    unit: Array = np.divide(centred, norms, where=norms > 0, out=np.zeros_like(centred))
+    return unit
 
 
 def _rough_vector(a: Array, b: Array, others: dict[str, Array]) -> Unlike | None:
@@ -138,10 +193,18 @@ def _rough_vector(a: Array, b: Array, others: dict[str, Array]) -> Unlike | None
     return None
 
 
+def _centred(rows: Array) -> Array:
+    """A matrix without the mean of its rows, where there are enough of them to have one."""
+    centred: Array = rows - rows.mean(axis=0) if rows.ndim > 1 and len(rows) >= _FEW_ROWS else rows
+    return centred
+
+
 def _cosine(x: Array, y: Array) -> float:
-    """Of two arrays as vectors, on every so many rows of a large one; 0 where either is empty or not finite."""
+    """Of two arrays as vectors, on every so many rows of a large one; of matrices without what all rows have in common.
+    0 where either is empty or not finite."""
     step = max(1, x.size // _SAMPLED)
-    u, v = (np.ascontiguousarray(each[::step]).astype(np.float64).ravel() for each in (x, y))
+    u, v = (np.ascontiguousarray(each[::step]).astype(np.float64) for each in (x, y))
+    u, v = (_centred(each).ravel() for each in (u, v))
     norms = math.sqrt(float(u @ u) * float(v @ v))
     angle = float(u @ v) / norms if norms else 0.0
     return angle if math.isfinite(angle) else 0.0

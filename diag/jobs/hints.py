@@ -1,0 +1,31 @@
+"""Suspects that only a bad loss makes suspicious: signs that a sound model could show as well. Imports torch."""
+
+from __future__ import annotations
+
+from diag.checkpoints.signatures.rows import row_alignment
+from diag.hypotheses.facts import Suspect
+from diag.jobs.inputs import Inputs
+from diag.model.build import LoadedModel
+from diag.model.marginal import marginal_fit
+from diag.results.thresholds import MARGINAL_LEAD, ROWS_ALIGNED, ROWS_FOUND
+
+HEAD = "H4A"
+
+
+def hints(inputs: Inputs, model: LoadedModel) -> tuple[Suspect, ...]:
+    """Whether rows of head or embedding stand some places off. Costs a pass over four sequences, and a read of both."""
+    fit = marginal_fit(model, inputs.window.ids, inputs.audit.counts.counts)
+    if fit and fit.places and fit.best - fit.as_stored > MARGINAL_LEAD.value:
+        text = (
+            f"what the model predicts on average fits the ids {abs(fit.places)} places off (correlation {fit.best:.2f}, "
+            f"as stored {fit.as_stored:.2f}): the rows of its head have moved, or the ids have."
+        )
+        return (Suspect(HEAD, text),)
+    rows = row_alignment(inputs.checkpoint)
+    if rows and rows.places and rows.as_stored < ROWS_ALIGNED.value and rows.best > ROWS_FOUND.value:
+        text = (
+            f"head and embedding fit each other {abs(rows.places)} places off ({rows.best:.1f} standard errors, as "
+            f"stored {rows.as_stored:.1f}): the rows of one of them have moved."
+        )
+        return (Suspect(HEAD, text),)
+    return ()

@@ -17,7 +17,7 @@ def hints(inputs: Inputs, model: LoadedModel) -> tuple[Suspect, ...]:
     fit = marginal_fit(model, inputs.window.ids, inputs.audit.counts.counts)
     if fit and fit.places and fit.best - fit.as_stored > MARGINAL_LEAD.value:
         text = (
-            f"what the model predicts on average fits the ids {abs(fit.places)} places off (correlation {fit.best:.2f}, "
+            f"the average prediction fits the ids {abs(fit.places)} places off (correlation {fit.best:.2f}; "
             f"as stored {fit.as_stored:.2f}): the rows of its head have moved, or the ids have."
         )
         return (Suspect(HEAD, text),)

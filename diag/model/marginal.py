@@ -29,9 +29,9 @@ def marginal_fit(loaded: LoadedModel, ids: np.ndarray, counts: np.ndarray) -> Ma
     """How the average prediction follows the counts, over ids that occur at least COUNTED times.
 
     ids: int64 [sequences, seq + 1], a window. counts: int64 [rows or more], how often each id occurs in the shard.
-    Nine sound models of 4,096 rows have 0.55 to 0.59; with the rows of the head 3 places off 0.29 to 0.34 as stored, and
-    0.55 to 0.59 three places on. None with fewer than 10 such ids, or where nothing is finite. Costs a pass over at most
-    4 sequences of 256 positions, and their logits one sequence at a time.
+    Nine sound models of 4,096 rows have 0.55 to 0.59; with the rows of the head 3 places off 0.29 to 0.34 as stored,
+    and 0.55 to 0.59 three places on. None with fewer than 10 such ids, or where nothing is finite. Costs a pass over at
+    most 4 sequences of 256 positions, and their logits one sequence at a time.
     """
     total = torch.zeros(loaded.rows, dtype=torch.float64)
     for row in ids[:_SEQUENCES, :_POSITIONS]:

@@ -23,8 +23,6 @@ FULL_PER_ROUND = Threshold(4, "repairs", "most promising repairs that a round ev
 FULL_ALONE = Threshold(3, "repairs", "most promising repairs of a hypothesis that are shown with full-window losses")
 COUNTED = Threshold(10.0, "occurrences", "of an id, from where its logarithm is known to about a third")
 MARGINAL_LEAD = Threshold(0.1, "correlation", "nine sound models fit best as stored; rows moved by 3 lead by 0.23")
-    0.3, "correlation", "docs/zoo.md: below it what a model predicts on average is unlike the text"
-)
 ROWS_ALIGNED = Threshold(4.0, "standard errors", "sound untied models 5.0 to 19, with rows moved 0.0 to 3.4")
 ROWS_FOUND = Threshold(4.5, "standard errors", "the highest of 512 by chance is about 3.3")
 LISTED_DIFFERENCES = Threshold(16, "differences", "most that are measured one by one where nothing is to be explained")

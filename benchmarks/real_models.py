@@ -172,3 +172,28 @@ def dequantised(model: RealModel, folder: Path) -> Path:
     values = {name: tensors.to_bits(checkpoint.float32(name)) for name in checkpoint.tensors}
     tensors.write_tensors(folder / "model.safetensors", values)
     return folder
+
+
+def unquantised(file: Path, target: Path) -> Path:
+    """A GGUF file of the same values in float32, by the `gguf` package: where weights are quantised, llama.cpp rounds
+    activations to 8 bits, and here it does not."""
+    import gguf
+
+    read = gguf.GGUFReader(file)
+    writer = gguf.GGUFWriter(target, read.fields["general.architecture"].contents())
+    for field in read.fields.values():
+        if not field.name.startswith("GGUF.") and field.name != "general.architecture":
+            kind, inner = field.types[0], field.types[-1]
+            sub_type = inner if kind == gguf.GGUFValueType.ARRAY else None
+            writer.add_key_value(field.name, field.contents(), kind, sub_type)
+    shapes = {t.name: [int(n) for n in reversed(t.shape)] for t in read.tensors}
+    for t in read.tensors:
+        writer.add_tensor_info(t.name, shapes[t.name], np.dtype(np.float32), int(t.n_elements) * 4)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_ti_data_to_file()
+    for t in read.tensors:
+        values = gguf.quants.dequantize(t.data, t.tensor_type)
+        writer.write_tensor_data(np.asarray(values, np.float32).reshape(shapes[t.name]))
+    writer.close()
+    return target

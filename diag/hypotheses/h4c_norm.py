@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from statistics import median
+
 from diag.checkpoints.passes.stats import TensorStats
 from diag.hypotheses.base import Context, Hypothesis, Repair
 from diag.model.edits.base import Edit
@@ -15,6 +17,7 @@ from diag.results.finding import Signature
 EPS_SWEEP = tuple(
     t.value for t in (limits.EPS_SWEEP_1E8, limits.EPS_SWEEP_1E6, limits.EPS_SWEEP_1E5, limits.EPS_SWEEP_1E3)
 )
+ODD_NORM = limits.ODD_NORM.value
 SCALES = tuple(t.value for t in limits.NORM_SCALES)
 PLAUSIBLE_EPS = (limits.PLAUSIBLE_EPS_LOW.value, limits.PLAUSIBLE_EPS_HIGH.value)
 
@@ -28,6 +31,9 @@ def signature(context: Context) -> Signature:
         if names:
             sentences.append(f"{len(names)} of {len(context.norms)} norm weights {words}: {names[0]}")
             carriers += [name for name in names if name not in carriers]
+    if huge := _out_of_scale(context):
+        sentences.append(huge[1])
+        carriers += [name for name in huge[0] if name not in carriers]
     eps = context.checkpoint.config.rms_norm_eps
     theirs = context.reference.config.rms_norm_eps if context.reference else None
     if theirs is not None and eps != theirs:
@@ -35,7 +41,7 @@ def signature(context: Context) -> Signature:
     elif not PLAUSIBLE_EPS[0] <= eps <= PLAUSIBLE_EPS[1]:
         sentences.append(f"eps is {eps:g}, outside {PLAUSIBLE_EPS[0]:g} to {PLAUSIBLE_EPS[1]:g}")
     if sentences:
-        lost = any(_constant(context.stats[n], None) or context.stats[n].nonfinite for n in carriers)
+        lost = bool(huge) or any(_constant(context.stats[n], None) or context.stats[n].nonfinite for n in carriers)
         return Signature(True, "; ".join(sentences) + ".", tuple(carriers), needs_reference=lost)
     against = " and like the reference's" if context.reference else ""
     return Signature(False, f"All {len(context.norms)} norm weights vary, are finite{against}; eps is {eps:g}.")
@@ -67,7 +73,7 @@ def repairs(context: Context, signature: Signature) -> list[Repair]:
             text = f"Add {by:+g} to {len(norms)} norm weight{'s' if len(norms) > 1 else ''}."
             found.append(Repair(f"{words} {sign} 1", (Shift(norms, by),), text))
     offset = float(context.family.norm_offset)
-    for words, norms in _groups(context, all_together=False).items():
+    for words, norms in _groups(context).items():
         for factor in SCALES:
             edits: tuple[Edit, ...] = (Scale(norms, factor),)
             if offset:  # the norm multiplies by 1 + w, and it is that which is scaled
@@ -85,15 +91,28 @@ def repairs(context: Context, signature: Signature) -> list[Repair]:
     return found
 
 
-def _groups(context: Context, all_together: bool = True) -> dict[str, tuple[str, ...]]:
+def _groups(context: Context) -> dict[str, tuple[str, ...]]:
     """Norm weights that a conversion treats alike, by what people call them: all, and those of one role."""
     roles = [key for key, role in context.family.roles.items() if role.kind == "norm"]
-    groups = {"norm weights": context.norms} if all_together else {}
+    groups = {"norm weights": context.norms}
     for key in roles:
         names = tuple(n for n in context.norms if (context.family.role_of(n) or ("",))[0] == key)
         if names and names != context.norms:
             groups[key.replace("_", " ")] = names
     return groups
+
+
+def _out_of_scale(context: Context) -> tuple[tuple[str, ...], str] | None:
+    """Norm weights far larger than those of the same role in other layers, and a sentence that names them."""
+    found: dict[str, float] = {}
+    for names in _groups(context).values():
+        scales = {n: context.stats[n].rms or 0.0 for n in names} if names != context.norms else {}
+        usual = median(scales.values()) if len(scales) > 2 else 0.0
+        found |= {n: scale / usual for n, scale in scales.items() if usual and scale > ODD_NORM * usual}
+    if not found:
+        return None
+    worst = max(found, key=lambda name: found[name])
+    return tuple(found), f"{worst} is {found[worst]:.3g} times as large as its siblings in other layers"
 
 
 def _constant(stats: TensorStats, theirs: TensorStats | None) -> bool:

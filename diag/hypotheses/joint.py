@@ -69,5 +69,7 @@ def _credible(state: State, joint: list[Candidate]) -> list[Candidate]:
 def _may_stay(state: State, c: Candidate, joint: Sequence[Candidate], below: bool) -> bool:
     if c.backed_by_signature:
         return True
+    if state.certain:  # something is known to be missing elsewhere: what else helps may only make up for it
+        return False
     trial = Trial(removal=state.removal(joint, [c]), edge=c.repair.edge)
     return below and trial.beyond_accident

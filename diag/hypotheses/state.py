@@ -85,6 +85,13 @@ class State:
         self.progress(self.fraction, text)
         self.fraction += 0.3 * (0.95 - self.fraction)
 
+    @property
+    def certain(self) -> bool:
+        """Whether the files show for certain that something is wrong that no repair changes."""
+        backed = [c for c in self.candidates if c.backed_by_signature]
+        mendable = {name for c in backed for edit in c.repair.edits for name in edit.targets}
+        return any(s.certain and s.tensor not in mendable for s in self.setup.suspects)
+
     # Numbers of the case --------------------------------------------------------------------------------------------
 
     def gain(self, before: Sequence[Candidate], after: Sequence[Candidate]) -> Gain:

@@ -11,7 +11,6 @@ from diag.model.build import LoadedModel
 from diag.results.thresholds import COUNTED
 
 _SEQUENCES, _POSITIONS = 4, 256  # enough for an average; more change the correlation by less than 0.02
-MOST_PLACES = 256  # rows are looked for up to so many places away
 
 
 @dataclass(frozen=True)
@@ -37,14 +36,27 @@ def marginal_fit(loaded: LoadedModel, ids: np.ndarray, counts: np.ndarray) -> Ma
     for row in ids[:_SEQUENCES, :_POSITIONS]:
         batch = torch.tensor(row[None]).to(loaded.device)
         total += loaded.module(input_ids=batch, use_cache=False).logits[0].float().softmax(-1).mean(0).double().cpu()
-    mean, often = total.numpy(), counts[: loaded.rows]
-    known = np.flatnonzero(often >= COUNTED.value)
-    if len(known) < 10 or not np.isfinite(mean).all():
+    mean, often = total.numpy(), np.zeros(loaded.rows)
+    often[: min(len(counts), loaded.rows)] = counts[: loaded.rows]
+    known = often >= COUNTED.value
+    if known.sum() < 10 or not np.isfinite(mean).all():
         return None
-    logs, y = np.log(np.maximum(mean, 1e-30)), np.log(often[known])
-    if logs.std() == 0 or y.std() == 0:
-        return None
-    places = range(-MOST_PLACES, MOST_PLACES + 1)
-    fits = [float(np.corrcoef(logs[(known + k) % len(logs)], y)[0, 1]) for k in places]
+    logs = np.log(np.maximum(mean, 1e-30))
+    fits = _around(logs, np.where(known, np.log(np.maximum(often, 1)), 0.0), known.astype(float))
     best = int(np.argmax(fits))
-    return MarginalFit(fits[MOST_PLACES], fits[best], places[best])
+    return MarginalFit(float(fits[0]), float(fits[best]), best if best <= len(fits) // 2 else best - len(fits))
+
+
+def _around(x: np.ndarray, y: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """[rows]: the correlation of x, k places on, with y, over the places that are known; by Fourier transforms."""
+
+    def summed(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        """[rows]: Σ a[i + k] · b[i], around the end."""
+        return np.fft.irfft(np.fft.rfft(a) * np.conj(np.fft.rfft(b)), n=len(a))
+
+    n = known.sum()
+    mean_x, mean_y = summed(x, known) / n, y.sum() / n
+    spread_x = np.sqrt(np.maximum(summed(x * x, known) / n - mean_x**2, 1e-12))
+    spread_y = np.sqrt((y * y).sum() / n - mean_y**2) or 1.0
+    fits: np.ndarray = (summed(x, y) / n - mean_x * mean_y) / (spread_x * spread_y)
+    return fits

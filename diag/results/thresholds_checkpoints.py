@@ -109,6 +109,7 @@ NORM_SCALES = tuple(
 ODD_SCALE = Threshold(
     8.0, "times its siblings", "13 models, 3 of them published: 1/3.7 (SmolLM2, v) to 3.4 (Qwen2.5, q)"
 )
+ODD_NORM = Threshold(20.0, "times its siblings", "13 models: up to 9.4 (Gemma 3 270M, the norm behind the last MLP)")
 NO_UPDATE = Threshold(1e-6, "of the stream", "an update this small beside the stream contributes nothing")
 DROWNING = Threshold(1e3, "times the stream", "an update this large drowns the stream")
 

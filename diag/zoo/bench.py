@@ -38,6 +38,7 @@ KEPT = (
     *("loss_nats", "stderr_nats", "reference_nats", "bigram_nats", "unigram_nats", "chance_nats", "zone", "conclusion"),
     *("reference", "differences", "joint", "yardstick", "seconds", "forward_passes"),
 )
+REPAIR = ("name", "loss_nats", "delta_nats", "localiser")
 SHARED = ("audit", "_learnt")  # of Inputs: they depend on the shard, the window and the tokenizer alone
 
 
@@ -216,7 +217,10 @@ class Bench:
         except Exception as error:
             return {"error": f"failed: {type(error).__name__}: {error}"}
         found = {key: answer[key] for key in KEPT if key in answer}
-        found["findings"] = [{"id": f["id"], "status": f["status"]} for f in answer.get("findings") or ()]
+        found["findings"] = [
+            {"id": f["id"], "status": f["status"], "repairs": [{k: r[k] for k in REPAIR} for r in f["repairs"]]}
+            for f in answer.get("findings") or ()
+        ]
         return found
 
     def _inputs(self, path: Path, shard: Path, reference: Path | None, claim: Claim | None = None) -> Remembered:

@@ -103,7 +103,7 @@ def _group(
     layers = tuple(layer for one in members if (layer := split_layer(one.name)[1]) is not None)
     details = list(dict.fromkeys(one.detail for one in members if one.detail))
     pattern: str = _PATTERNS.get(first.pattern, first.pattern)
-    if pattern == "unreadable" and "no data here" in first.detail:
+    if first.name in here.tensors and not here.tensors[first.name].elements:
         pattern = "missing"  # a placeholder: a loader fills it at random
     return Difference(
         of="tensors",

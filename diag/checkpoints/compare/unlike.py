@@ -173,24 +173,26 @@ def _directions(values: Array) -> Array:
 
 
 def _rough_vector(a: Array, b: Array, others: dict[str, Array]) -> Unlike | None:
-    """A norm's weight: shifted by a whole number, scaled, or another norm's."""
-    size = math.sqrt(float((b.astype(np.float64) ** 2).mean()))
+    """A norm's weight: another norm's, shifted by a whole number, or scaled; of these what leaves the least."""
+    apart = _gap(a, b)
     by = round(float(a.mean() - b.mean()))
-    left = math.sqrt(float(((a - by - b).astype(np.float64) ** 2).mean()))
-    if by and left < NEAR_LEAD.value * max(size, 0.1):
-        return Unlike("shifted", f"about {by:+d} on every element here", float(by), approximate=True)
-    here = float(np.abs(a - b).mean())
-    name, gap = min(
-        ((name, float(np.abs(a - values).mean())) for name, values in others.items()),
-        key=lambda one: one[1],
-        default=("", math.inf),
-    )
-    if gap < NEAR_LEAD.value * here:
-        return Unlike("copied", f"resembles {name} there", source=name, approximate=True)
+    tried = [
+        (_gap(a, values), Unlike("copied", f"resembles {name} there", source=name, approximate=True))
+        for name, values in others.items()
+    ]
+    if by:
+        detail = f"about {by:+d} on every element here"
+        tried.append((_gap(a - by, b), Unlike("shifted", detail, float(by), approximate=True)))
     factor = _ratio(a, b)
-    if _cosine(a, b) > 0.9 and not 1 / ODD_FACTOR.value < factor < ODD_FACTOR.value:
-        return Unlike("scaled", f"about {factor:.3g} times the other one", factor, approximate=True)
-    return None
+    if not 1 / ODD_FACTOR.value < factor < ODD_FACTOR.value:
+        detail = f"about {factor:.3g} times the other one"
+        tried.append((_gap(a / np.float32(factor), b), Unlike("scaled", detail, factor, approximate=True)))
+    left, found = min(tried, key=lambda one: one[0], default=(math.inf, None))
+    return found if left < NEAR_LEAD.value * apart else None
+
+
+def _gap(x: Array, y: Array) -> float:
+    return float(np.abs(x - y).mean())
 
 
 def _centred(rows: Array) -> Array:

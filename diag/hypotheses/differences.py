@@ -68,7 +68,11 @@ CLAIMS: tuple[Claim, ...] = (
     Claim("H4A", lambda d, c: d.setting == "tie", "transformers #43429"),
     Claim("H4B", lambda d, c: d.pattern in _ORDER and d.order is not None, "realizar #160"),
     Claim("H4A", lambda d, c: d.role in TOKENS and d.pattern not in (*_ORDER, "shifted"), "tinygrad #13796"),
-    Claim("H4C", lambda d, c: _kind(d, c) == "norm" and not _from_elsewhere(d), "shainet #176"),
+    Claim(
+        "H4C",
+        lambda d, c: _kind(d, c) == "norm" and d.pattern != "permuted" and not _from_elsewhere(d),
+        "shainet #176",
+    ),
     Claim("H4B", lambda d, c: d.pattern == "gathered" and _matrix(d, c), "ROCm/Megatron-LM #63"),
     Claim("H4B", lambda d, c: d.pattern == "permuted" and d.role in _GATED, "nnsight #719"),
     Claim("H4B", lambda d, c: d.pattern == "copied" and d.role in ("gate", "up") and _in_layer(d), "mlx-lm #767"),

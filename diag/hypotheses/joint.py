@@ -11,6 +11,7 @@ from diag.hypotheses.minimal import PutBack
 from diag.hypotheses.search import Candidate, combined
 from diag.hypotheses.state import State
 from diag.hypotheses.verdict import Trial
+from diag.results.thresholds import ACCIDENT_BESIDE
 
 
 def joint_set(state: State) -> list[Candidate]:
@@ -69,7 +70,7 @@ def _credible(state: State, joint: list[Candidate]) -> list[Candidate]:
 def _may_stay(state: State, c: Candidate, joint: Sequence[Candidate], below: bool) -> bool:
     if c.backed_by_signature:
         return True
-    if state.certain:  # something is known to be missing elsewhere: what else helps may only make up for it
-        return False
-    trial = Trial(removal=state.removal(joint, [c]), edge=c.repair.edge)
-    return below and trial.beyond_accident
+    over = state.removal(joint, [c])
+    # While something is known to be missing elsewhere, what else helps may only make up for it.
+    enough = not state.certain or (over.delta or 0.0) >= ACCIDENT_BESIDE.value
+    return below and enough and Trial(removal=over, edge=c.repair.edge).beyond_accident

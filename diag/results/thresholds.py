@@ -13,6 +13,9 @@ TWIN_NATS = Threshold(0.02, "nats", "product definition: the tolerance of a twin
 RELATIVE_SHARE = Threshold(0.05, "of (unigram - reference)", "product definition: the tolerance of a relative")
 EXPECTED_NATS = Threshold(0.05, "nats", "product definition: over an expected loss, or 3 standard errors")
 ACCIDENT_NATS = Threshold(0.3, "nats", "docs/zoo.md: above what the same search finds by accident, 99.5th percentile")
+ACCIDENT_BESIDE = Threshold(
+    1.5, "nats", "docs/zoo.md: the largest gain by accident beside a defect that is certain is 0.8"
+)
 LOCALISED_NATS = Threshold(0.1, "nats", "skipping a block of a sound model never lowers its loss by this")
 SCREEN_NATS = Threshold(0.01, "nats", "half of the material floor: what screens below it is not evaluated in full")
 SCREEN_SEQUENCES = Threshold(4, "sequences", "smallest screening subset; an eighth of the window where that is more")

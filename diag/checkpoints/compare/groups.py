@@ -28,8 +28,9 @@ Of = Literal["tensors", "config", "tokenizer"]
 _IDENTICAL = ("equal",)
 # Patterns that have another name here than the verdict on one tensor.
 _PATTERNS = {"only_there": "missing", "only_here": "extra", "trained": "partly_trained"}
-# Patterns whose number belongs to them: 8 times and 3 times are two differences.
-_NUMBERED = ("scaled", "shifted")
+# Patterns whose number belongs to them: + 1 and − 1 are two differences. A scale that was lost is another one in each
+# layer, and one difference.
+_NUMBERED = ("shifted",)
 
 
 @dataclass(frozen=True)
@@ -88,8 +89,7 @@ def _of_tensors(
         if one.name in apart and apart[one.name] <= OUTLIER.value and relation.kind == "relative":
             continue
         role = _role(here, one.name)
-        exact = one.number is not None and one.verdict in _NUMBERED and not one.approximate
-        number = f"{one.number:.2g}" if exact else None
+        number = f"{one.number:.2g}" if one.number is not None and one.verdict in _NUMBERED else None
         key = role or split_layer(one.name)[0]
         groups[key, one.pattern, one.order, number, one.source and split_layer(one.source)[0]].append(one)
     return [_group(members, here, apart, relation) for members in groups.values() if _matters(members[0], here, there)]
@@ -113,7 +113,7 @@ def _group(
         pattern=pattern,
         detail=(details[0] if details else "") + (f" (and {len(details) - 1} more)" if len(details) > 1 else ""),
         order=first.order,
-        number=first.number,
+        number=first.number if len({one.number for one in members}) == 1 else None,
         sources=tuple(one.source for one in members if one.source),
         approximate=first.approximate,
         trained=first.verdict == "trained" or _vector_of_a_relative(first, relation),

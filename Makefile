@@ -37,6 +37,7 @@ fuzz: $(VENV)/.dev
 	$(BIN)/python tests/checkpoints/fuzz.py --mutations 100000
 
 zoo: $(VENV)/.dev demo
+	$(BIN)/python -m pytest -m zoo_full -n $(WORKERS) tests/zoo
 	$(BIN)/python -m diag.zoo --models tests/zoo/models --shard data/demo/shards/stdlib --cases 300 --controls 60 $(ARGS)
 
 real: $(VENV)/.dev

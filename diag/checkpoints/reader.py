@@ -207,8 +207,18 @@ class Checkpoint:
         return DTYPES[info.dtype].floats(np.frombuffer(data, np.uint8), shape)
 
     def _readable(self, info: TensorInfo) -> None:
-        if DTYPES[info.dtype].decode is None:
-            raise self._unusable(info, f"is stored as {info.dtype}, which is not read as numbers")
+        if DTYPES[info.dtype].decode is not None:
+            return
+        scale = next((n for n in (f"{info.name}_scale_inv", f"{info.name}_scale") if n in self.tensors), None)
+        its = f"its scale, {scale}, is in the file" if scale else "no scale for it is in the file"
+        raise InputError(
+            f"the tensor '{info.name}' is stored as {info.dtype}, a quantised type that is not read as numbers here; "
+            f"{its}.",
+            where=str(self.path),
+            fix="Write the weights in a float type with the program that made them, and test those."
+            if scale
+            else "Look for the scales that were left out; without them the numbers mean nothing.",
+        )
 
     def _unusable(self, info: TensorInfo, why: str) -> InputError:
         return InputError(f"the tensor '{info.name}' {why}.", where=str(self.path), fix="Use a complete checkpoint.")

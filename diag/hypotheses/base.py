@@ -21,13 +21,15 @@ from diag.results.finding import Signature
 
 @dataclass(frozen=True)
 class Repair:
-    """An intervention that undoes one hypothesised defect. A localiser says where, and never confirms. edge: it is an
-    end of a sweep, so that the optimum may lie beyond it."""
+    """An intervention that undoes one hypothesised defect. A localiser says where, and never confirms. sweep: one of
+    many values that were tried, so that one may fit by accident; edge: an end of a sweep: the optimum may lie beyond
+    it."""
 
     name: str
     edits: tuple[Edit, ...]
     description: str
     localiser: bool = False
+    sweep: bool = False
     edge: bool = False
 
     @property

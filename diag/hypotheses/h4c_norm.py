@@ -19,6 +19,7 @@ EPS_SWEEP = tuple(
 )
 ODD_NORM = limits.ODD_NORM.value
 SCALES = tuple(t.value for t in limits.NORM_SCALES)
+ENDS = (min(SCALES), max(SCALES))
 PLAUSIBLE_EPS = (limits.PLAUSIBLE_EPS_LOW.value, limits.PLAUSIBLE_EPS_HIGH.value)
 
 
@@ -79,7 +80,7 @@ def repairs(context: Context, signature: Signature) -> list[Repair]:
             if offset:  # the norm multiplies by 1 + w, and it is that which is scaled
                 edits = (*edits, Shift(norms, (factor - 1) * offset))
             text = f"Multiply what {len(norms)} norms multiply by with {factor:g}."
-            found.append(Repair(f"{words} × {factor:g}", edits, text, edge=factor in (min(SCALES), max(SCALES))))
+            found.append(Repair(f"{words} × {factor:g}", edits, text, sweep=True, edge=factor in ENDS))
     if context.reference and signature.tensors:
         found.append(
             Repair(

@@ -59,6 +59,7 @@ def finding(
         on_top=on_top,
         removal=state.removal(joint, members) if members else None,
         backed=any(c.backed_by_signature for c in members),
+        swept=all(c.repair.sweep for c in members),
         edge=any(c.repair.edge for c in members),
         localised=_localised(state, h, joint),
         differs=tuple(said([d]) for d, id in state.differs.items() if id == h.id),

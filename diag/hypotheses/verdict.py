@@ -8,7 +8,7 @@ from diag.hypotheses.base import Hypothesis
 from diag.hypotheses.gain import Gain
 from diag.results.finding import Signature, Status
 from diag.results.ruler import Zone
-from diag.results.thresholds import ACCIDENT_NATS, CONFIRM_SHARE, LOCALISED_NATS
+from diag.results.thresholds import ACCIDENT_NATS, ACCIDENT_SWEEP, CONFIRM_SHARE, LOCALISED_NATS
 
 # Zones in which a loss is so bad that a further defect could hide behind it.
 MASKING: tuple[Zone, ...] = (
@@ -21,17 +21,18 @@ MORE = "A window of more sequences: raise batches or batch-size."
 class Trial:
     """What the runs said of one hypothesis. Gains are those of its best own repair; None where it has none.
 
-    alone, on_top: over the loaded checkpoint, and over the accepted repairs of the others. removal: what is lost when
-    its members are taken out of the joint set; None when it has no member there. backed: a signature carries what its
-    members change. edge: the best of a sweep lies at its end, so its optimum was not seen. localised: the gain of its
-    best localiser on top of the joint set, with its name. differs: sentences on what differs from a twin, where there
-    is one.
+    alone, on_top: over the loaded checkpoint, and over the accepted repairs of the others. removal: what is lost
+    when its members are taken out of the joint set; None when it has no member there. backed: a signature carries
+    what its members change. swept: the repair is one of many values that were tried. edge: the best of a sweep lies
+    at its end, so its optimum was not seen. localised: the gain of its best localiser on top of the joint set, with
+    its name. differs: sentences on what differs from a twin, where there is one.
     """
 
     alone: Gain | None = None
     on_top: Gain | None = None
     removal: Gain | None = None
     backed: bool = False
+    swept: bool = False
     edge: bool = False
     localised: tuple[str, Gain] | None = None
     differs: tuple[str, ...] = ()
@@ -42,7 +43,8 @@ class Trial:
         if self.backed:
             return True
         found = self.removal.delta if self.removal else None
-        return not self.edge and found is not None and found >= ACCIDENT_NATS.value
+        least = ACCIDENT_SWEEP.value if self.swept else ACCIDENT_NATS.value
+        return not self.edge and found is not None and found >= least
 
 
 @dataclass(frozen=True)

@@ -75,22 +75,44 @@ def open_file(path: Path) -> OpenedCheckpoint:
     InputError in one line for whatever is no state dict, would have to run code, is compressed, or is cut short. Cost:
     milliseconds, and memory for the pickle.
     """
-    tensors, notes = read_tensors(path)
-    return OpenedCheckpoint(NAME, (path,), tensors, config_in(path.parent), tokenizer_in(path.parent), notes)
+    value, places = _read(path)
+    tensors, notes = _tensors(value, places, str(path))
+    config = config_in(path.parent) or _nanogpt(value)
+    return OpenedCheckpoint(NAME, (path,), tensors, config, tokenizer_in(path.parent), notes)
 
 
 def read_tensors(path: Path) -> tuple[dict[str, TensorInfo], tuple[str, ...]]:
     """The tensors of one file by name, and notes."""
+    value, places = _read(path)
+    return _tensors(value, places, str(path))
+
+
+def _read(path: Path) -> tuple[Any, dict[str, _Place]]:
+    """(what the pickle holds, the place of each storage)."""
     where = str(path)
     try:
         with path.open("rb") as file:
             is_zip = file.read(4) == ZIP_MAGIC
-            value, places = _from_zip(file, where) if is_zip else _from_legacy(file, where)
-        return _tensors(value, places, where)
+            return _from_zip(file, where) if is_zip else _from_legacy(file, where)
     except OSError as error:
         raise InputError(f"the file cannot be read: {error.strerror}.", where=where, fix="Check the path.") from None
     except Refused as error:
         raise InputError(f"the pickle {error}, so it is not opened.", where=where, fix=FIX) from None
+
+
+# What nanoGPT's training checkpoints call the sizes of their GPT-2, by the keys of config.json.
+MODEL_ARGS = {"n_layer": "n_layer", "n_head": "n_head", "n_embd": "n_embd", "block_size": "n_positions"}
+
+
+def _nanogpt(value: Any) -> dict[str, Any]:
+    """The sizes that nanoGPT keeps beside its weights, under `model_args`; empty for any other file."""
+    args = value.get("model_args") if isinstance(value, dict) else None
+    if not isinstance(args, dict):
+        return {}
+    known = {theirs: args.get(ours) for ours, theirs in MODEL_ARGS.items()}
+    if not all(type(size) is int for size in known.values()):
+        return {}
+    return known | {"model_type": "gpt2", "architectures": ["GPT2LMHeadModel"], "activation_function": "gelu"}
 
 
 class _Bounded:

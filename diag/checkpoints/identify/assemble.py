@@ -10,7 +10,13 @@ from diag.checkpoints.config import KEYS, declared, parse_config, stated
 from diag.checkpoints.families import Family
 from diag.checkpoints.identify.family import declared_family, family_of
 from diag.checkpoints.identify.head_dim_from_rotary import head_dim_from_rotary
-from diag.checkpoints.identify.infer import attention_widths, config_from_shapes, with_causal_prefix
+from diag.checkpoints.identify.infer import (
+    as_conv1d,
+    attention_widths,
+    config_from_shapes,
+    with_causal_prefix,
+    without_wrapper,
+)
 from diag.checkpoints.reader import Checkpoint, OpenedCheckpoint, Source
 from diag.errors import InputError
 from diag.results import codec
@@ -33,8 +39,18 @@ def assemble(path: Path, opened: OpenedCheckpoint) -> Checkpoint:
             fix="Copy it again.",
         ) from None
     architecture, model_type = declared(raw)
-    tensors = with_causal_prefix(opened.tensors)
+    bare, prefix = without_wrapper(opened.tensors)
+    tensors, notes = with_causal_prefix(bare), opened.notes
+    if prefix:
+        notes = (
+            *notes,
+            f"Every name in the file begins with '{prefix}', which a wrapper put there; it is left out here.",
+        )
     family = family_of(architecture, model_type, tensors.keys(), attention_bias=raw.get("attention_bias") is True)
+    if family is not None:
+        tensors, turned = as_conv1d(tensors, family)
+        if turned:
+            notes = (*notes, f"{turned} matrices are stored as nn.Linear has them, [out, in], and turned for GPT-2.")
     found = Checkpoint(
         path=path,
         format=opened.format,
@@ -46,7 +62,7 @@ def assemble(path: Path, opened: OpenedCheckpoint) -> Checkpoint:
         declared_architecture=architecture,
         known=_plain_values(raw),
         tokenizer_dir=opened.tokenizer_dir,
-        notes=opened.notes,
+        notes=notes,
         states_tie=opened.states_tie and bool(raw),
     )
     return found if family is None else _with_model(found, family, opened.inferred)

@@ -14,9 +14,11 @@ from diag.checkpoints.config import ModelConfig, stated
 from diag.checkpoints.families import Family, Role
 from diag.checkpoints.identify.family import MAX_LAYERS
 from diag.checkpoints.reader import TensorInfo
+from diag.checkpoints.transforms import Transposed
 
 # A base model saved by itself lacks the prefix of the causal model; the first tensor of each kind → that prefix.
 PREFIXES = {"embed_tokens.weight": "model.", "wte.weight": "transformer.", "embed_in.weight": "gpt_neox."}
+WRAPPERS = ("_orig_mod.", "module.", "_fsdp_wrapped_module.")
 OWN_PREFIX = ("lm_head.", "embed_out.")  # what a causal model keeps outside of its base model
 # Width of a head by (family, hidden size, width of all keys) where the rule below would be wrong. From the published
 # config.json of Llama 3.2 1B, TinyLlama 1.1B, SmolLM 1.7B, Phi-3 mini, Gemma 2 27B, Pythia 2.8B and GPT-NeoX 20B; all
@@ -50,6 +52,40 @@ def with_causal_prefix(tensors: Mapping[str, TensorInfo]) -> dict[str, TensorInf
         return replace(info, name=prefix + info.name, stored=info.stored or info.name)
 
     return {info.name: info for info in map(named, tensors.values())}
+
+
+def without_wrapper(tensors: Mapping[str, TensorInfo]) -> tuple[dict[str, TensorInfo], str]:
+    """The tensors without what a wrapper puts before every name (torch.compile, data parallel training), and that
+    prefix; "" where there is none. `stored` keeps the name in the file."""
+    prefix = ""
+    while True:
+        more = next((w for w in WRAPPERS if tensors and all(name.startswith(prefix + w) for name in tensors)), None)
+        if more is None:
+            break
+        prefix += more
+    if not prefix:
+        return dict(tensors), ""
+    bare = (replace(t, name=t.name[len(prefix) :], stored=t.stored or t.name) for t in tensors.values())
+    return {info.name: info for info in bare}, prefix
+
+
+def as_conv1d(tensors: Mapping[str, TensorInfo], family: Family) -> tuple[dict[str, TensorInfo], int]:
+    """GPT-2's matrices as [in, out], as Conv1D has them, where the file has [out, in], as nn.Linear does (nanoGPT),
+    and how many were turned. The fused q, k and v, which is three times as wide as long, tells which."""
+    turned = [r.pattern for r in family.roles.values() if r.kind == "matrix" and r.per_layer]
+    fused = family.roles.get("qkv")
+    first = tensors.get(fused.tensor(0)) if fused else None
+    if family.name != "gpt2" or first is None or len(first.shape) != 2 or first.shape[0] != 3 * first.shape[1]:
+        return dict(tensors), 0
+    names = {p.replace("{i}", str(layer)) for p in turned for layer in range(MAX_LAYERS)} & tensors.keys()
+    plain = {n for n in names if tensors[n].transform is None and len(tensors[n].shape) == 2}
+
+    def turn(info: TensorInfo) -> TensorInfo:
+        if info.name not in plain:
+            return info
+        return replace(info, shape=info.shape[::-1], stored_shape=info.shape, transform=Transposed())
+
+    return {name: turn(info) for name, info in tensors.items()}, len(plain)
 
 
 def _one_head(tensors: Mapping[str, TensorInfo]) -> Mapping[str, TensorInfo]:

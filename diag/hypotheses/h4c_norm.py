@@ -19,6 +19,8 @@ EPS_SWEEP = tuple(
 )
 ODD_NORM = limits.ODD_NORM.value
 SCALES = tuple(t.value for t in limits.NORM_SCALES)
+# Shifts of these groups are few, and make up for no other defect; a norm before attention stands in for its scale.
+WHOLE = ("norm weights", "final norm")
 ENDS = (min(SCALES), max(SCALES))
 PLAUSIBLE_EPS = (limits.PLAUSIBLE_EPS_LOW.value, limits.PLAUSIBLE_EPS_HIGH.value)
 
@@ -72,7 +74,7 @@ def repairs(context: Context, signature: Signature) -> list[Repair]:
     for words, norms in _groups(context).items():
         for by, sign in ((-1.0, "−"), (1.0, "+")):
             text = f"Add {by:+g} to {len(norms)} norm weight{'s' if len(norms) > 1 else ''}."
-            found.append(Repair(f"{words} {sign} 1", (Shift(norms, by),), text))
+            found.append(Repair(f"{words} {sign} 1", (Shift(norms, by),), text, sweep=words not in WHOLE))
     offset = float(context.family.norm_offset)
     for words, norms in _groups(context).items():
         for factor in SCALES:

@@ -182,7 +182,8 @@ def test_the_gate_flag_decides_the_exit_code(
 def test_a_claim_turns_the_conclusion(healthy: Path, shard: Path, tmp_path: Path) -> None:
     where = ("--checkpoint", healthy, "--shard", shard, *SMALL)
     in_bits = answer("forward", *where)["loss_bits"]
-    for claim, kind in (((), "no_defect_found"), (("--claimed-loss", in_bits), "unit"), (("--claimed-loss", 19.8), "runtime")):
+    claims = (((), "no_defect_found"), (("--claimed-loss", in_bits), "unit"), (("--claimed-loss", 19.8), "runtime"))
+    for claim, kind in claims:
         assert answer("test", "H4A", *where, "--evidence", tmp_path, *claim)["conclusion"]["kind"] == kind
 
 

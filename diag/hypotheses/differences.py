@@ -58,9 +58,9 @@ def _in_layer(d: Difference) -> bool:
     return d.layers == tuple(split_layer(name)[1] for name in d.sources)
 
 
-def _everywhere(d: Difference, checkpoint: Checkpoint) -> bool:
-    """In every layer: done by a conversion, not by one buffer that was never written."""
-    return len(set(d.layers)) == checkpoint.config.num_layers
+def _lost_scale(d: Difference, checkpoint: Checkpoint) -> bool:
+    """Every layer's is off, and each by a factor of its own: a conversion left its scale out."""
+    return d.number is None and len(set(d.layers)) == checkpoint.config.num_layers
 
 
 CLAIMS: tuple[Claim, ...] = (
@@ -77,7 +77,7 @@ CLAIMS: tuple[Claim, ...] = (
     Claim("H4B", lambda d, c: d.pattern == "permuted" and d.role in _GATED, "nnsight #719"),
     Claim("H4B", lambda d, c: d.pattern == "copied" and d.role in ("gate", "up") and _in_layer(d), "mlx-lm #767"),
     Claim("H4D", lambda d, c: d.pattern in _UNWRITTEN and _matrix(d, c), "BitNet #608"),
-    Claim("H4D", lambda d, c: d.pattern == "scaled" and _matrix(d, c) and not _everywhere(d, c), "mere-run #136"),
+    Claim("H4D", lambda d, c: d.pattern == "scaled" and _matrix(d, c) and not _lost_scale(d, c), "mere-run #136"),
 )
 
 

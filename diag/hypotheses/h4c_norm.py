@@ -21,6 +21,8 @@ ODD_NORM = limits.ODD_NORM.value
 SCALES = tuple(t.value for t in limits.NORM_SCALES)
 # Shifts of these groups are few, and make up for no other defect; a norm before attention stands in for its scale.
 WHOLE = ("norm weights", "final norm")
+# Their scale is the attention scale's: no loss tells a wrong one from a wrong setting.
+SCORES = ("q norm", "k norm")
 ENDS = (min(SCALES), max(SCALES))
 PLAUSIBLE_EPS = (limits.PLAUSIBLE_EPS_LOW.value, limits.PLAUSIBLE_EPS_HIGH.value)
 
@@ -77,6 +79,8 @@ def repairs(context: Context, signature: Signature) -> list[Repair]:
             found.append(Repair(f"{words} {sign} 1", (Shift(norms, by),), text, sweep=words not in WHOLE))
     offset = float(context.family.norm_offset)
     for words, norms in _groups(context).items():
+        if words in SCORES:
+            continue
         for factor in SCALES:
             edits: tuple[Edit, ...] = (Scale(norms, factor),)
             if offset:  # the norm multiplies by 1 + w, and it is that which is scaled

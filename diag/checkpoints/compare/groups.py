@@ -113,12 +113,20 @@ def _group(
         pattern=pattern,
         detail=(details[0] if details else "") + (f" (and {len(details) - 1} more)" if len(details) > 1 else ""),
         order=first.order,
-        number=first.number if len({one.number for one in members}) == 1 else None,
+        number=_common(members),
         sources=tuple(one.source for one in members if one.source),
         approximate=first.approximate,
         trained=first.verdict == "trained" or _vector_of_a_relative(first, relation),
         standout=max((apart.get(one.name, math.inf) for one in members), default=math.inf),
     )
+
+
+def _common(members: Sequence[TensorDifference]) -> float | None:
+    """The number of all of them, within a hundredth; None where they differ, or one has none."""
+    numbers = [one.number for one in members if one.number]
+    if len(numbers) < len(members) or max(numbers) - min(numbers) > 0.01 * abs(numbers[0]):
+        return None
+    return numbers[0]
 
 
 def _vector_of_a_relative(one: TensorDifference, relation: Relationship) -> bool:

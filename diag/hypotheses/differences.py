@@ -15,6 +15,7 @@ from diag.checkpoints.compare.groups import Difference
 from diag.checkpoints.fold import layer_set, split_layer
 from diag.hypotheses.base import Repair
 from diag.model.edits.base import Edit
+from diag.model.edits.copy import Copy
 from diag.model.edits.from_reference import FromReference
 from diag.model.edits.reorder import ORDER_WORDS, Reorder
 from diag.model.edits.scale import Scale
@@ -101,6 +102,8 @@ def _named(d: Difference, edit: Edit) -> str:
     place = f"{d.part}{_where(d)}"
     if isinstance(edit, Reorder):
         return f"{place}: {ORDER_WORDS[edit.buffer_order]}"
+    if isinstance(edit, Copy):
+        return "head := embedding"
     if isinstance(edit, Scale):
         return f"{place}: times {edit.by:.4g}"
     if isinstance(edit, Shift):
@@ -117,6 +120,8 @@ def _undone(d: Difference, checkpoint: Checkpoint, reference: Checkpoint) -> tup
         return ()
     if d.order is not None:
         return (Reorder(d.names, d.order),)
+    if d.role == "head" and d.names[0] not in reference.tensors and checkpoint.family:  # there it is the embedding
+        return (Copy(d.names[0], checkpoint.family.roles["embedding"].tensor()),)
     if d.pattern == "scaled" and d.number and d.approximate:
         return (Scale(d.names, 1 / d.number),)
     if d.pattern == "shifted" and d.number and d.approximate:

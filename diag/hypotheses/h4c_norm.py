@@ -73,10 +73,11 @@ def repairs(context: Context, signature: Signature) -> list[Repair]:
         )
         for eps, words in distinct.items()
     ]
+    lost = signature.needs_reference  # no shift gives back what was never written
     for words, norms in _groups(context).items():
         for by, sign in ((-1.0, "−"), (1.0, "+")):
             text = f"Add {by:+g} to {len(norms)} norm weight{'s' if len(norms) > 1 else ''}."
-            found.append(Repair(f"{words} {sign} 1", (Shift(norms, by),), text, sweep=words not in WHOLE))
+            found.append(Repair(f"{words} {sign} 1", (Shift(norms, by),), text, sweep=lost or words not in WHOLE))
     offset = float(context.family.norm_offset)
     for words, norms in _groups(context).items():
         if words in SCORES:

@@ -11,7 +11,7 @@ from diag.hypotheses.minimal import PutBack
 from diag.hypotheses.search import Candidate, combined
 from diag.hypotheses.state import State
 from diag.hypotheses.verdict import Trial
-from diag.results.thresholds import ACCIDENT_BESIDE
+from diag.results.thresholds import ACCIDENT_BESIDE, LEFT_SHARE
 
 
 def joint_set(state: State) -> list[Candidate]:
@@ -33,7 +33,12 @@ def _from_differences(state: State) -> list[Candidate]:
     def ask(sets: Sequence[tuple[Candidate, ...]]) -> list[np.ndarray]:
         return state.setup.evaluator.losses_many([combined(chosen) for chosen in sets])
 
-    put_back = PutBack(pool, ask, state.setup.ruler.chance_nats, lambda c: c.difference and c.difference.pattern)
+    excess, found = state.excess(), state.setup.reference
+    allowed = (found.tolerance_nats if found else None) or 0.0
+    allowed = max(allowed, LEFT_SHARE.value * (excess.delta or 0.0) if excess else 0.0)
+    put_back = PutBack(
+        pool, ask, state.setup.ruler.chance_nats, lambda c: c.difference and c.difference.pattern, allowed
+    )
     kept = list(put_back.run().kept)
     for c in kept:
         assert c.difference is not None

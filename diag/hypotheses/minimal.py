@@ -8,6 +8,7 @@ asked at once).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -30,10 +31,19 @@ class Culprits(Generic[T]):
 
 class PutBack(Generic[T]):
     """The search. `ask` gives per-sequence losses [sequences], nats, with exactly these repairs in force, one array a
-    set; `alike` says which repairs could only make sense together, such as two halves of one permutation."""
+    set; `alike` says which repairs could only make sense together, such as two halves of one permutation. What is put
+    back may cost `allowed` nats in all, even where noise hides it."""
 
-    def __init__(self, repairs: Sequence[T], ask: Ask[T], chance_nats: float, alike: Callable[[T], Hashable]) -> None:
+    def __init__(
+        self,
+        repairs: Sequence[T],
+        ask: Ask[T],
+        chance_nats: float,
+        alike: Callable[[T], Hashable],
+        allowed: float = math.inf,
+    ) -> None:
         self.repairs, self._ask, self._chance, self._alike = tuple(repairs), ask, chance_nats, alike
+        self._allowed = allowed
         self._known: dict[frozenset[T], np.ndarray] = {}
         self.sets = 0
 
@@ -95,8 +105,9 @@ class PutBack(Generic[T]):
         return kept
 
     def _costs(self, repaired: set[T]) -> bool:
-        """Whether these repairs alone leave a material loss over all of them."""
-        return self.harm(repaired).material
+        """Whether these repairs alone leave a material loss over all of them, or more than is allowed."""
+        over = self.harm(repaired)
+        return over.material or (over.delta is not None and over.delta > self._allowed)
 
     def harm(self, repaired: set[T]) -> Gain:
         """What is lost, nats, with only these repairs in force instead of all."""

@@ -10,7 +10,7 @@ import numpy as np
 
 from diag.checkpoints.compare.groups import Difference
 from diag.errors import InputError
-from diag.hypotheses.base import Hypothesis
+from diag.hypotheses.base import Hypothesis, Repair
 from diag.hypotheses.differences import claimed_by, repair_of
 from diag.hypotheses.facts import Facts, claim_facts
 from diag.hypotheses.gain import Gain, gain, share
@@ -60,7 +60,7 @@ class State:
         repairs = [] if self.setup.twin else h.repairs(context, signature)
         usable = [r for r in repairs if all(context.can_apply(e) and not self._equal(e) for e in r.edits)]
         self.signatures[h.id] = signature
-        self.candidates += [Candidate(h.id, repair, _backed(signature, repair.edits)) for repair in usable]
+        self.candidates += [Candidate(h.id, repair, _backed(signature, repair)) for repair in usable]
         self.hypotheses.append(h)
 
     def _equal(self, edit: Edit) -> bool:
@@ -163,7 +163,8 @@ def stderr(losses: np.ndarray) -> float:
     return float(losses.std(ddof=1) / np.sqrt(len(losses))) if len(losses) > 1 else 0.0
 
 
-def _backed(signature: Signature, edits: Sequence[Edit]) -> bool:
-    """A repair is backed by a signature when it changes nothing but tensors that carry it."""
-    changed = {name for edit in edits for name in edit.targets}
-    return signature.present and bool(changed) and changed <= set(signature.tensors)
+def _backed(signature: Signature, repair: Repair) -> bool:
+    """A repair is backed by a signature when it changes nothing but tensors that carry it; one value of a sweep is not:
+    the signature says that something is off, and not by how much."""
+    changed = {name for edit in repair.edits for name in edit.targets}
+    return signature.present and not repair.sweep and bool(changed) and changed <= set(signature.tensors)

@@ -14,9 +14,7 @@ RELATIVE_SHARE = Threshold(0.05, "of (unigram - reference)", "product definition
 EXPECTED_NATS = Threshold(0.05, "nats", "product definition: over an expected loss, or 3 standard errors")
 ACCIDENT_NATS = Threshold(0.3, "nats", "docs/zoo.md: above what the same search finds by accident, 99.5th percentile")
 ACCIDENT_SWEEP = Threshold(1.0, "nats", "docs/zoo.md: a norm before attention makes up for another defect by up to 0.8")
-ACCIDENT_BESIDE = Threshold(
-    3.0, "nats", "docs/zoo.md: a gain by accident beside a defect that is certain reached 2.6"
-)
+ACCIDENT_BESIDE = Threshold(3.0, "nats", "docs/zoo.md: a gain by accident beside a defect that is certain reached 2.6")
 LOCALISED_NATS = Threshold(0.1, "nats", "skipping a block of a sound model never lowers its loss by this")
 SCREEN_NATS = Threshold(0.01, "nats", "half of the material floor: what screens below it is not evaluated in full")
 SCREEN_SEQUENCES = Threshold(4, "sequences", "smallest screening subset; an eighth of the window where that is more")

@@ -23,6 +23,7 @@ from diag.results.thresholds_checkpoints import (
     LINE_RESIDUAL,
     NEAR_COSINE,
     NEAR_LEAD,
+    NEARLY_ALL,
     ODD_FACTOR,
     PARTLY_ROWS,
     TRAINED_COSINE,
@@ -96,8 +97,11 @@ def _alien_rows(x: Array, y: Array) -> float:
     u, v = (_centred(each[::step]) for each in (x, y))
     norms = np.linalg.norm(u, axis=1) * np.linalg.norm(v, axis=1)
     angles = np.divide((u * v).sum(axis=1), norms, where=norms > 0, out=np.zeros(len(u), u.dtype))
+    angles[~x[::step].any(axis=1) & y[::step].any(axis=1)] = -1.0  # rows that are not there have nothing in common
     apart, alike = float((angles < ALIEN_COSINE.value).mean()), float((angles > ALIKE_COSINE.value).mean())
-    return apart if apart + alike > 1 - PARTLY_ROWS.value or (alike == 0 and apart > 0.5) else 0.0
+    if apart > NEARLY_ALL.value:
+        return 1.0
+    return apart if alike > PARTLY_ROWS.value and apart + alike > NEARLY_ALL.value else 0.0
 
 
 def _scaled_lines(a: Array, b: Array) -> str | None:

@@ -86,7 +86,7 @@ class TensorDifference:
     @property
     def same(self) -> bool:
         """Whether the two are one tensor in two forms: equal, or equal up to rounding or a named pattern."""
-        return self.verdict in SAME and not self.approximate
+        return self.pattern in SAME and not self.approximate
 
 
 @dataclass(frozen=True)

@@ -83,7 +83,7 @@ def _of_tensors(
 ) -> list[Difference]:
     rounding = relation.kind in ("quantised", "relative")
     moved = [t for t in tensors if t.pattern not in _IDENTICAL and not (t.pattern == "close" and rounding)]
-    apart = _standouts([t for t in moved if t.verdict in ("trained", "different")], relation)
+    apart = _standouts([t for t in moved if t.pattern in ("trained", "different")], relation)
     groups: dict[tuple[object, ...], list[TensorDifference]] = defaultdict(list)
     for one in moved:
         if one.name in apart and apart[one.name] <= OUTLIER.value and relation.kind == "relative":
@@ -116,7 +116,7 @@ def _group(
         number=_common(members),
         sources=tuple(one.source for one in members if one.source),
         approximate=first.approximate,
-        trained=first.verdict == "trained" or _vector_of_a_relative(first, relation),
+        trained=first.pattern == "trained" or _vector_of_a_relative(first, relation),
         standout=max((apart.get(one.name, math.inf) for one in members), default=math.inf),
     )
 

@@ -37,7 +37,7 @@ def relationship(comparison: CheckpointComparison, here: Checkpoint, there: Chec
     both = [one for one in comparison.tensors if one.shape_here is not None and one.shape_there is not None]
     matrices = [one for one in both if len(one.shape_here or ()) > 1] or both
     same, trained = sum(one.same for one in matrices), sum(_trained(one) for one in matrices)
-    rounded = sum(one.verdict == "close" for one in matrices)
+    rounded = sum(one.pattern == "close" for one in matrices)
     grown = _rows(here) != _rows(there)
     kind: Kind = "unrelated"
     if matrices and same + trained > MOST.value * len(matrices):
@@ -46,7 +46,7 @@ def relationship(comparison: CheckpointComparison, here: Checkpoint, there: Chec
 
 
 def _trained(one: TensorDifference) -> bool:
-    return one.verdict == "trained" or (one.approximate and one.verdict != "scaled")
+    return one.pattern == "trained" or (one.approximate and one.pattern != "scaled")
 
 
 def _rows(checkpoint: Checkpoint) -> int | None:

@@ -42,6 +42,7 @@ def finding(
     joint: Sequence[Candidate],
     outcome: Outcome,
 ) -> Finding:
+    """The finding on `h`. `alone` is what the function of that name gave for it."""
     clock = time.perf_counter()
     chosen, screened = alone
     members = [c for c in joint if c.hypothesis == h.id]
@@ -64,6 +65,8 @@ def finding(
         localised=_localised(state, h, joint),
         differs=tuple(said([d]) for d, id in state.differs.items() if id == h.id),
     )
+    if trial.located:
+        state.located.add(h.id)
     status, reason, decider = judge(h, state.signatures[h.id], trial, outcome)
     best_name = members[0].repair.name if members else (best[1].repair.name if best else None)
     return Finding(

@@ -26,7 +26,8 @@ from diag.results.thresholds import MATERIAL_SE
 
 
 class State:
-    """What one run knows. worth: what undoing a difference gives, once the search for culprits has measured it."""
+    """What one run knows. worth: what undoing a difference gives, once the search for culprits has measured it.
+    located: hypotheses that a localiser speaks for."""
 
     def __init__(self, setup: Setup, hypotheses: Sequence[Hypothesis], progress: Progress) -> None:
         self.setup, self.progress, self.fraction = setup, progress, 0.1
@@ -52,6 +53,7 @@ class State:
         self.search = Search(setup.evaluator, own, setup.ruler.chance_nats, self.tell)
         self.base = setup.evaluator.losses()
         self.worth: dict[Difference, Gain] = {}
+        self.located: set[str] = set()
 
     def _prepare(self, h: Hypothesis) -> None:
         """Look for the signature and list the repairs that can be made with the reference at hand, and may be."""
@@ -95,9 +97,11 @@ class State:
     # Numbers of the case --------------------------------------------------------------------------------------------
 
     def gain(self, before: Sequence[Candidate], after: Sequence[Candidate]) -> Gain:
+        """Full-window gain of one set over another."""
         return self.search.gain(before, after)
 
     def removal(self, joint: Sequence[Candidate], members: Sequence[Candidate]) -> Gain:
+        """What `members` are worth on top of the rest of the joint set."""
         return self.gain([c for c in joint if c not in members], joint)
 
     def below(self, losses: np.ndarray) -> bool:
@@ -136,9 +140,11 @@ class State:
         )
 
     def exceeds(self) -> bool:
+        """Whether the loss is higher than the reference, or what was promised, allows."""
         return self.facts().exceeds
 
     def outcome(self, joint: Sequence[Candidate]) -> Outcome:
+        """What is known of the case once the joint set is found."""
         setup, losses = self.setup, self.search.full(joint)
         below = self.below(losses)
         excess = self.excess()

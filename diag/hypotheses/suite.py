@@ -111,7 +111,7 @@ def _suspects(
         return seen
     open_ones = [f for f in findings if f.status == "inconclusive"]
     signed = [Suspect(f.id, f.signature.detail) for f in open_ones if f.signature.present]
-    located = [Suspect(f.id, f.reason) for f in open_ones if f.reason.startswith("Located")]
+    located = [Suspect(f.id, f.reason) for f in open_ones if f.id in state.located and not f.signature.present]
     certain = tuple(s for s in seen if s.certain)
     return (*certain, *signed, *(s for s in seen if not s.certain), *located)
 

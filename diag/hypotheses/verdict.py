@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from diag.hypotheses.base import Hypothesis
 from diag.hypotheses.gain import Gain
@@ -38,6 +38,12 @@ class Trial:
     differs: tuple[str, ...] = ()
 
     @property
+    def located(self) -> bool:
+        """Whether a localiser lowers the loss by more than any does on a sound model."""
+        over = self.localised[1] if self.localised else None
+        return over is not None and over.material and (over.delta or 0.0) >= LOCALISED_NATS.value
+
+    @property
     def beyond_accident(self) -> bool:
         """Whether a signature backs the gain, or it is larger than what the same search finds by accident."""
         if self.backed:
@@ -65,7 +71,6 @@ class Outcome:
     joint_ids: tuple[str, ...] = ()
     joint_share: float | None = None
     sequences: int = 2
-    aside: tuple[str, ...] = field(default=())
 
     @property
     def recovers_half(self) -> bool:
@@ -124,7 +129,7 @@ def _alone(hypothesis: Hypothesis, signature: Signature, trial: Trial, outcome: 
             reason = "The signature is there, and a loss that nothing explains hides what its repair is worth."
             return "inconclusive", reason, _decider(hypothesis, outcome)
         return "present", "The signature is there, and no repair of it changes the loss materially.", ""
-    if trial.localised and trial.localised[1].material and (trial.localised[1].delta or 0.0) >= LOCALISED_NATS.value:
+    if trial.located and trial.localised:
         name, over = trial.localised
         reason = (
             f"Located, not repaired: '{name}' lowers the loss by {over.delta:.3g} nats, which no sound part allows."

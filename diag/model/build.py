@@ -237,16 +237,7 @@ def _skeleton(checkpoint: Checkpoint, raw_config: dict[str, Any], dimensions: Mo
 def _canonical(config: ModelConfig, family: Family) -> dict[str, object]:
     """The dimensions as they were understood, whatever the format called them, under the keys of transformers' class.
     Rotary settings stay as the file states them: they are more than one number."""
-    values = {
-        "vocab_size": config.vocab_size,
-        "hidden_size": config.hidden_size,
-        "num_hidden_layers": config.num_layers,
-        "num_attention_heads": config.num_heads,
-        "intermediate_size": config.intermediate_size,
-        "max_position_embeddings": config.max_position_embeddings,
-        "rms_norm_eps": config.rms_norm_eps,
-        "hidden_act": config.hidden_act,
-    }
+    values = _sizes(config) | {"hidden_act": config.hidden_act}
     if family.grouped:
         values |= {"num_key_value_heads": config.num_kv_heads, "head_dim": config.head_dim}
     return {family.renamed.get(key, key): value for key, value in values.items()}

@@ -6,6 +6,7 @@ were not.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -47,15 +48,15 @@ class Drawn:
     claim: tuple[float, float] | None = None
 
 
-class Models:
+class Models(ABC):
     """Models by name, each opened when it is first needed."""
 
     def __init__(self, names: Sequence[str]) -> None:
         self.names = tuple(names)
 
+    @abstractmethod
     def open(self, name: str) -> Model:
         """The model; a subclass knows where it lies."""
-        raise NotImplementedError
 
 
 def generator(stream: Stream, seed: int, number: int) -> Generator:

@@ -5,7 +5,6 @@ Equality is counted up to the named patterns, so a file in which every matrix is
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -46,15 +45,10 @@ def relationship(comparison: CheckpointComparison, here: Checkpoint, there: Chec
 
 
 def _trained(one: TensorDifference) -> bool:
-    return one.pattern == "trained" or (one.approximate and one.pattern != "scaled")
+    return one.pattern == "trained" or (one.approximate and one.pattern not in ("scaled", "partly"))
 
 
 def _rows(checkpoint: Checkpoint) -> int | None:
     family = checkpoint.family
     info = checkpoint.tensors.get(family.roles["embedding"].tensor()) if family else None
     return info.shape[0] if info and info.shape else None
-
-
-def rounded_names(comparison: CheckpointComparison) -> Iterable[str]:
-    """Tensors that are equal up to rounding, not bit for bit."""
-    return (one.name for one in comparison.tensors if one.verdict == "close")

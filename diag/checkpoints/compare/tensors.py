@@ -168,8 +168,7 @@ def _roughly(here: Checkpoint, there: Checkpoint, one: TensorDifference) -> Tens
     """The same with a pattern that holds up to training, where one does. Costs a few products of sampled rows with the
     tensors of the same layer and role."""
     mine, theirs = here.tensors.get(one.name), there.tensors.get(one.name)
-    unlike_rows = one.pattern == "partly" and "unlike" in one.detail
-    if not (one.pattern == "different" or unlike_rows):
+    if one.pattern != "different" and not (one.pattern == "partly" and one.approximate):
         return one
     if one.held and one.against:  # a head on one side only: held against the embedding of the other
         mine, theirs = mine or here.tensors[one.against], theirs or there.tensors[one.against]

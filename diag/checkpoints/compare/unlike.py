@@ -82,7 +82,7 @@ def by_rows(a: Array, b: Array) -> Unlike:
         return Unlike("different", scale)
     alien = _alien_rows(x, y)
     if share * alien <= 1 - PARTLY_ROWS.value and alien >= PARTLY_ROWS.value:
-        return Unlike("partly", f"{where}, about {alien:.0%} of them unlike those there")
+        return Unlike("partly", f"{where}, about {alien:.0%} of them unlike those there", approximate=True)
     if angle < TRAINED_COSINE.value or alien > 1 - PARTLY_ROWS.value:
         return Unlike("different", scale)
     if not 1 / ODD_FACTOR.value < factor < ODD_FACTOR.value:

@@ -3,6 +3,7 @@ error."""
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable
 from typing import Any
 
@@ -19,7 +20,11 @@ Plant = Callable[..., CheckpointAudit]
 LAYER = "model.layers.3."
 DOWN, GATE, Q, OUT = (LAYER + n + "_proj.weight" for n in ("mlp.down", "mlp.gate", "self_attn.q", "self_attn.o"))
 NORM = "model.layers.2.input_layernorm.weight"
-RNG = np.random.default_rng(0)
+
+
+def draws(values: np.ndarray) -> np.random.Generator:
+    """The same for the same tensor, whichever tests ran before: 4 of 1,500 fresh 256 × 256 draws are missed."""
+    return np.random.default_rng(zlib.crc32(np.ascontiguousarray(values).tobytes()))
 
 
 def rows(values: np.ndarray, part: slice, value: float = 0.0) -> np.ndarray:
@@ -29,15 +34,15 @@ def rows(values: np.ndarray, part: slice, value: float = 0.0) -> np.ndarray:
 
 
 def sparse(values: np.ndarray) -> np.ndarray:
-    return np.where(RNG.random(values.shape) < 0.2, np.float32(0), values)
+    return np.where(draws(values).random(values.shape) < 0.2, np.float32(0), values)
 
 
 def fresh(values: np.ndarray) -> np.ndarray:
-    return RNG.normal(0, 0.02, values.shape).astype(np.float32)
+    return draws(values).normal(0, 0.02, values.shape).astype(np.float32)
 
 
 def kaiming(values: np.ndarray) -> np.ndarray:
-    return RNG.uniform(-0.06, 0.06, values.shape).astype(np.float32)
+    return draws(values).uniform(-0.06, 0.06, values.shape).astype(np.float32)
 
 
 def column_major(values: np.ndarray) -> np.ndarray:
@@ -58,7 +63,7 @@ def as_bf16(values: np.ndarray) -> bytes:
 def padded(values: np.ndarray) -> np.ndarray:
     """The last 200 ids never moved from their initial values."""
     changed = values.copy()
-    changed[-200:] = RNG.normal(0, 0.02, changed[-200:].shape)
+    changed[-200:] = draws(values).normal(0, 0.02, changed[-200:].shape)
     return changed
 
 

@@ -11,9 +11,14 @@ import pytest
 from plants import PLANTS, write_plant
 from test_zoo import SHORT, diagnose
 
+import diag
 from diag.case import Window
 from diag.demo.defects import EMBEDDING, HEAD
 from diag.demo.tensors import read_tensors, to_bits, to_float, write_tensors
+from diag.model.build import build
+from diag.shards.window import read_window
+from diag.zoo.model import Change, open_model, write_model
+from diag.zoo.relatives import Training, fit, relative
 
 MODELS = Path(__file__).parent / "models"
 FOUR = Window(4, 4, 128)
@@ -75,8 +80,6 @@ def test_a_head_trained_again_beside_its_base_is_a_relative_and_no_defect(
 
 
 def test_five_thousand_ids_are_too_few_to_call_anything_sound(healthy: Path, shard: Path, tmp_path: Path) -> None:
-    import diag
-
     whole = diag.open_shard(shard)
     few = tmp_path / "few.npy"
     np.save(few, np.asarray(whole.ids(0, 0, 5_000)).astype(np.uint16))
@@ -84,10 +87,35 @@ def test_five_thousand_ids_are_too_few_to_call_anything_sound(healthy: Path, sha
     assert found.loss.ruler.border_nats is None and found.conclusion.kind == "suspect"
 
 
+def test_a_defect_of_a_tenth_of_a_nat_beside_a_fine_tune_is_found_there(shard: Path, tmp_path: Path) -> None:
+    """The reference is another training: the defect must stand out of what training changed everywhere."""
+    base = open_model(MODELS / "llama")
+    start = Training(base, MODELS / "llama", diag.open_shard(shard), "cpu")
+    fine_tuned = relative(start, "fine_tune", 0, tmp_path)
+    down = "model.layers.2.mlp.down_proj.weight"
+    planted = write_model(base.changed(Change({down: base.tensors[down] * np.float32(1.6)})), tmp_path / "planted")
+    found = diagnose(planted, shard, fine_tuned, FOUR)
+    sound = diag.measure(MODELS / "llama", shard, window=FOUR, device="cpu").baseline.loss.nats
+    assert found.loss.nats is not None and sound is not None and 0.05 < found.loss.nats - sound < 0.25
+    assert found.reference is not None and found.reference.kind == "relative"
+    assert found.conclusion.kind == "explained" and found.conclusion.hypotheses == ("H4D",)
+    assert found.differences is not None and found.differences[0].names == (down,)
+
+
+def test_a_model_that_has_seen_the_very_window_is_too_good_for_it(shard: Path, tmp_path: Path) -> None:
+    dataset, base = diag.open_shard(shard), open_model(MODELS / "llama")
+    loaded = build(diag.open_checkpoint(MODELS / "llama"), device="cpu", dtype="fp32")
+    seen = read_window(dataset, Window(1, 2, 64)).ids
+    fit(loaded, set(loaded.tensors), [seen] * 60, rate=2e-3)
+    after = {n: loaded.tensors[n].detach().numpy().copy() for n in base.tensors}
+    planted = write_model(base.changed(Change(after)), tmp_path / "seen")
+    found = diagnose(planted, shard, None, Window(1, 2, 64))
+    assert found.loss.zone == "too_good"
+    assert found.conclusion.kind == "suspect" and "too good for this data" in found.conclusion.text
+
+
 @pytest.mark.parametrize("name", ["llama", "gemma3"])
 def test_an_expected_loss_is_met_or_not(name: str, shard: Path) -> None:
-    import diag
-
     loss = diag.measure(MODELS / name, shard, window="4x4x64", device="cpu").baseline.loss
     assert loss.nats is not None
     kinds = [

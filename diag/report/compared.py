@@ -19,14 +19,15 @@ _KINDS = {
 def of_comparison(diagnosis: Diagnosis) -> list[Section]:
     """What is known from the reference, the change to make, and what is not excluded; empty sections included."""
     return [
-        Section("Reference", _reference(diagnosis.reference)),
+        Section("Reference", reference_sentences(diagnosis.reference)),
         Section("What differs from it", _differences(diagnosis.differences or ())),
         Section("What to change", _fix(diagnosis)),
         Section("Not excluded", _open(diagnosis), optional=True),
     ]
 
 
-def _reference(found: ReferenceFound | None) -> tuple[str, ...]:
+def reference_sentences(found: ReferenceFound | None) -> tuple[str, ...]:
+    """What the reference is to the checkpoint, and what it may decide; nothing without one."""
     if found is None:
         return ()
     grown = ", with another number of vocabulary rows" if found.grown else ""

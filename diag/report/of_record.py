@@ -60,6 +60,7 @@ def command(record: Record) -> str:
             ("--claimed-loss", case.claim.loss if case.claim else None),
             ("--claimed-unit", case.claim.unit if case.claim else None),
             ("--gate-below", case.gate_below),
+            ("--expected-loss", case.expected_loss),
         ]
     words = [f"{name} {shlex.quote(one_line(str(value), 4000))}" for name, value in options if value is not None]
     return " ".join(["python -m diag", "test" if record.kind == "test" else "forward", *words])

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _WORDS = {
-    BufferOrder.AS_STORED: "as it is stored",
+    BufferOrder.AS_STORED: "as stored",
     BufferOrder.COLUMN_MAJOR: "column by column",
     BufferOrder.UNDO_COLUMN_MAJOR: "so that a column-major read is undone",
 }
@@ -40,7 +40,10 @@ class Reorder(Edit):
 
     @property
     def sentence(self) -> str:
-        return f"The buffer of {named(self.names)} is read {_WORDS[self.buffer_order]}."
+        many = len(self.names) > 1
+        return (
+            f"The buffer{'s' * many} of {named(self.names)} {'are' if many else 'is'} read {_WORDS[self.buffer_order]}."
+        )
 
     def tensors(self, now: Now, reference: TensorSource | None) -> Iterator[tuple[str, Tensor]]:
         for name in self.names:

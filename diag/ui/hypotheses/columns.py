@@ -15,6 +15,25 @@ REPAIRS: Columns = {
     "what": text("Kind", "A localiser says where the fault is, and never confirms."),
     "description": text("What it does", width="large"),
 }
+DIFFERENCES: Columns = {
+    "hypothesis": text("Hypothesis"),
+    "pattern": text("Pattern", "How the values differ."),
+    "what": text("Tensors or key", width="medium"),
+    "layers": text("Layers"),
+    "delta": nats("Δ (nats)", "Loss as loaded − loss without this difference.", signed=True),
+    "stderr": figure("± SE (nats)", "Paired per sequence."),
+    "words": text("In words", width="large"),
+}
+FIX: Columns = {
+    "what": text("What"),
+    "where": text("Where", width="medium"),
+    "change": text("Change to make", width="large"),
+}
+NOT_EXCLUDED: Columns = {
+    "hypothesis": text("Hypothesis"),
+    "hides": nats("Could hide, at most (nats)", "Empty where nothing bounds it."),
+    "why": text("Why it stays open", width="large"),
+}
 JOINT: Columns = {
     "id": text("Hypothesis"),
     "repair": text("Repair that is part of the smallest set", width="large"),

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pandas as pd
 
+from diag.checkpoints.fold import layer_set
 from diag.results.diagnosis import Diagnosis
 from diag.results.finding import Finding
-from diag.ui.hypotheses.columns import REPAIRS
+from diag.ui.hypotheses.columns import DIFFERENCES, FIX, NOT_EXCLUDED, REPAIRS
 
 
 def joint(diagnosis: Diagnosis) -> pd.DataFrame:
@@ -15,6 +16,37 @@ def joint(diagnosis: Diagnosis) -> pd.DataFrame:
     members = found.repairs if found else ()
     worth = found.attribution if found else {}
     return pd.DataFrame([{"id": m.id, "repair": m.name, "worth": worth.get(m.id)} for m in members])
+
+
+def differences(diagnosis: Diagnosis) -> pd.DataFrame:
+    """What differs from the reference, in the order in which it was found to matter."""
+    rows = [
+        {
+            "hypothesis": d.hypothesis,
+            "pattern": d.pattern.replace("_", " "),
+            "what": ", ".join(d.names),
+            "layers": layer_set(d.layers).strip("{}"),
+            "delta": d.delta_nats,
+            "stderr": d.stderr_nats,
+            "words": d.detail,
+        }
+        for d in diagnosis.differences or ()
+    ]
+    return pd.DataFrame(rows, columns=list(DIFFERENCES))
+
+
+def fix(diagnosis: Diagnosis) -> pd.DataFrame:
+    """The changes that restore the loss."""
+    return pd.DataFrame([vars(f) for f in diagnosis.conclusion.fix], columns=list(FIX))
+
+
+def not_excluded(diagnosis: Diagnosis) -> pd.DataFrame:
+    """What could still be wrong, and how much of the loss it could hide."""
+    rows = [
+        {"hypothesis": one.id, "hides": one.could_hide_nats, "why": one.why}
+        for one in diagnosis.conclusion.not_excluded
+    ]
+    return pd.DataFrame(rows, columns=list(NOT_EXCLUDED))
 
 
 def repairs(finding: Finding, sequences: int) -> pd.DataFrame:

@@ -1,4 +1,5 @@
-"""One hypothesis as a card: the claim, what would refute it, what the files show, the live test and its verdict."""
+"""The conclusion of a test with what it rests on; and one hypothesis as a card: the claim, what would refute it, what
+the files show, the live test and its verdict."""
 
 from __future__ import annotations
 
@@ -6,6 +7,7 @@ import streamlit as st
 
 from diag.hypotheses.base import Hypothesis
 from diag.report import numbers
+from diag.report.compared import reference_sentences
 from diag.report.look import said
 from diag.results.diagnosis import Conclusion, Diagnosis
 from diag.results.finding import STATUS_WORDS, Finding, Signature
@@ -58,12 +60,29 @@ def conclusion(diagnosis: Diagnosis) -> None:
             st.metric("All repairs together, nats", numbers.number(joint.loss_nats), width="content")
             st.metric("Excess explained", numbers.percent(joint.share), width="content")
         st.metric("Chance, nats", numbers.number(loss.ruler.chance_nats), width="content")
+    if found.fix:
+        st.markdown("**What to change**")
+        show.table(tables.fix(diagnosis), "what-to-change", column_config=columns.FIX)
     if diagnosis.joint:
         show.table(tables.joint(diagnosis), "joint-set", column_config=columns.JOINT)
+    _compared(diagnosis)
+    if found.not_excluded:
+        with st.expander(f"What this run does not exclude: {len(found.not_excluded)}"):
+            show.table(tables.not_excluded(diagnosis), "not-excluded", column_config=columns.NOT_EXCLUDED)
     st.caption(
         f"n = {loss.tokens:,} tokens in {loss.sequences:,} sequences, {diagnosis.forward_passes:,} sequence "
         f"passes in {numbers.seconds(diagnosis.seconds)} on {show.plain(measured.device if measured else 'no device')}."
     )
+
+
+def _compared(diagnosis: Diagnosis) -> None:
+    """What the reference is, and what differs from it; nothing without one."""
+    sentences = reference_sentences(diagnosis.reference)
+    if sentences:
+        st.markdown(f"**Reference:** {show.plain(' '.join(sentences))}")
+    if diagnosis.differences:
+        with st.expander(f"What differs from the reference: {len(diagnosis.differences)}"):
+            show.table(tables.differences(diagnosis), "differences", column_config=columns.DIFFERENCES)
 
 
 def _repairs(finding: Finding, diagnosis: Diagnosis) -> None:

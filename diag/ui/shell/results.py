@@ -45,8 +45,8 @@ class Results:
 def results(chosen: Selection) -> Results:
     """From the open record alone, or from the records of this case, newest first, whatever they called its files.
 
-    A gate is judged anew from the numbers of a record, so a record made for another gate counts; a claim decides the
-    conclusion of a test, so only tests made for the same claim do.
+    A gate is judged anew from the numbers of a record, so a record made for another gate counts; a claim and an
+    expected loss decide the conclusion of a test, so only tests made for the same do.
     """
     if chosen.record:
         return _collect([chosen.record], frozen=True)
@@ -56,7 +56,7 @@ def results(chosen: Selection) -> Results:
     id = contents.case_id_of(case, chosen.catalogue)
     if id is None:  # a file that cannot be read is said where it is read
         return Results()
-    mine = [row for row in rows if row.case_id == id and (row.kind == "measure" or _claim(row) == case.claim)]
+    mine = [row for row in rows if row.case_id == id and (row.kind == "measure" or _promised_alike(row, case))]
     records = []
     for row in mine[:MAX_RECORDS]:
         with suppress(InputError):  # removed a moment ago
@@ -64,8 +64,9 @@ def results(chosen: Selection) -> Results:
     return _collect(records, other_content=_other_content(rows, case, id))
 
 
-def _claim(row: RecordRow) -> object:
-    return Case.from_query(row.query).claim
+def _promised_alike(row: RecordRow, case: Case) -> bool:
+    theirs = Case.from_query(row.query)
+    return (theirs.claim, theirs.expected_loss) == (case.claim, case.expected_loss)
 
 
 def _other_content(rows: Sequence[RecordRow], case: Case, id: str | None) -> str:

@@ -17,7 +17,7 @@ from diag.settings import DEMO_ROOT, Settings, load_settings
 from diag.ui.shell import contents
 from diag.ui.shell.contents import ENTRY_KEYS
 
-CASE_KEYS = (*ENTRY_KEYS, "window", "device", "dtype", "claimed_loss", "claimed_unit", "gate_below")
+CASE_KEYS = (*ENTRY_KEYS, "window", "device", "dtype", "claimed_loss", "claimed_unit", "gate_below", "expected_loss")
 LINK_KEYS = (*CASE_KEYS, "record")
 
 DEMO_WINDOW = Window(4, 4, 256)  # seconds on a laptop
@@ -129,7 +129,7 @@ def _check(key: str, value: str, found: Catalogue) -> None:
         found.get(ENTRY_KEYS[key], value)
         return
     probe = Case.from_query({"shard": "-", "checkpoint": "-", "claimed_loss": "0", key: value})
-    for x in (probe.claim.loss if probe.claim else 0.0, probe.gate_below or 0.0):
+    for x in (probe.claim.loss if probe.claim else 0.0, probe.gate_below or 0.0, probe.expected_loss or 0.0):
         if not math.isfinite(x):
             raise InputError(f"{key} is '{one_line(value, 40)}'.", fix="Give a finite number.")
 

@@ -119,7 +119,7 @@ def _pickers(found: Catalogue, case: Case) -> Case:
         case.reference or "",
         none=NO_REFERENCE,
     )
-    with st.expander("Window, device, claim and gate"):
+    with st.expander("Window, device, claim, gate and expected loss"):
         window = _window(case.window)
         device = _choice("device", "Device", get_args(Device), case.device, "auto takes the GPU when there is one.")
         dtype = _choice("dtype", "Precision (dtype)", get_args(DType), case.dtype, "auto: bf16 on a GPU, else fp32.")
@@ -133,8 +133,14 @@ def _pickers(found: Catalogue, case: Case) -> Case:
             "Trainers print nats; reports sometimes say bits. 1 bit = 0.693 nats.",
         )
         gate = _number("gate", "Gate: loss below (nats)", case.gate_below, 'The threshold of a rule "val_loss < X".')
+        expected = _number(
+            "expected",
+            "Expected loss (nats)",
+            case.expected_loss,
+            "What this model should lose on this window. With it, a sound model can be called healthy.",
+        )
     claim = None if loss is None else Claim(loss, unit)
-    return Case(shard, checkpoint, reference or None, window, device, dtype, claim, gate)
+    return Case(shard, checkpoint, reference or None, window, device, dtype, claim, gate, expected)
 
 
 def _entry(key: str, label: str, entries: tuple[Entry, ...], current: str, none: str = "") -> str:

@@ -18,7 +18,7 @@ ADD_A_ROOT = "Pick one from the list, or add its folder to the roots (subrandom.
 class Entry:
     """One thing to pick. `bytes` counts the `files` that make it up, `modified` is the newest of them, epoch seconds.
 
-    `stamp` changes with the size or time of any of them, config.json and the like included: what caches are keyed on.
+    `stamp` changes with the state of any of them, config.json and the like included: what caches are keyed on.
     """
 
     kind: Kind

@@ -12,6 +12,7 @@ from pathlib import Path
 from diag.catalogue.entries import Catalogue, Entry, is_inside
 from diag.catalogue.recognise import Found, evidence_in, recognise
 from diag.errors import one_line
+from diag.file_state import FileState
 from diag.listing import FolderNames
 from diag.settings import Root, Settings, short_hash, slug
 
@@ -138,5 +139,5 @@ class _Walk:
             bytes=size,
             modified=max((stat.st_mtime for stat in stats), default=0.0),
             files=count,
-            stamp=short_hash(" ".join(f"{stat.st_size}:{stat.st_mtime_ns}" for stat in stats)),
+            stamp=short_hash(" ".join(FileState.of(stat).stamp for stat in stats)),
         )

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from diag.errors import Cancelled, InputError
+from diag.file_state import FileState, changed, keeps_states, state_of
 
 PIECE_BYTES = 1 << 26  # part of the definition: another size gives other names
 THREADS = 2
@@ -22,27 +23,33 @@ _READ_BYTES = 1 << 18  # hashed while it is still in the core's cache
 _buffers = threading.local()
 
 
-_known: dict[tuple[Path, int, int], str] = {}
+_known: dict[tuple[Path, FileState], str] = {}
 
 
 def content_digest(file: Path, stop: threading.Event | None = None) -> str:
     """Hex digest of a file. Cost: about 0.35 s a GB on two cores with SHA instructions; remembered in this process
-    while path, size and modification time stay the same. `stop` ends it early. Errors: InputError when the file
-    becomes shorter; Cancelled after `stop`.
+    while the file's state stays the same, on file systems that keep one. `stop` ends it early. Errors: InputError when
+    the file is gone, or changes while it is read; Cancelled after `stop`.
     """
-    stat = file.stat()
-    key = (file, stat.st_size, stat.st_mtime_ns)
-    if key not in _known:
-        starts = range(0, stat.st_size, PIECE_BYTES)
+    state = state_of(file)
+    if state is None:
+        raise InputError("the file is gone, or may not be read.", where=str(file), fix="Open it again.")
+    if (file, state) in _known:
+        return _known[file, state]
+    starts = range(0, state.size, PIECE_BYTES)
 
-        def piece(start: int) -> bytes:
-            if stop is not None and stop.is_set():
-                raise Cancelled
-            return _piece(file, start, min(stat.st_size, start + PIECE_BYTES))
+    def piece(start: int) -> bytes:
+        if stop is not None and stop.is_set():
+            raise Cancelled
+        return _piece(file, start, min(state.size, start + PIECE_BYTES))
 
-        with ThreadPoolExecutor(THREADS) as pool:
-            _known[key] = hashlib.sha256(b"".join(pool.map(piece, starts))).hexdigest()
-    return _known[key]
+    with ThreadPoolExecutor(THREADS) as pool:
+        digest = hashlib.sha256(b"".join(pool.map(piece, starts))).hexdigest()
+    if state_of(file) != state:
+        raise changed(file)
+    if keeps_states(state.device):
+        _known[file, state] = digest
+    return digest
 
 
 @contextmanager

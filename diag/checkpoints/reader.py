@@ -21,6 +21,7 @@ from diag.checkpoints.dtypes import DTYPES, Array
 from diag.checkpoints.families import Family
 from diag.checkpoints.transforms import StoredTransform
 from diag.errors import InputError
+from diag.file_state import States
 from diag.results import codec
 
 PIECE_ELEMENTS = 1 << 20  # elements held at once while streaming: 4 MiB of float32
@@ -83,7 +84,8 @@ class Checkpoint:
 
     family: None for an architecture that the table does not know; then `model` is None too, everything that needs no
     family works, and `config` raises. known: every value that was found, stated or not. sources: where each comes from.
-    states_tie: whether anything could have said that the head is tied.
+    states_tie: whether anything could have said that the head is tied. files_read: the weight files and what was read
+    beside them, each with its state before it was read.
     """
 
     path: Path
@@ -99,6 +101,7 @@ class Checkpoint:
     tokenizer_dir: Path | None = None
     notes: tuple[str, ...] = ()
     states_tie: bool = True
+    files_read: States = field(default_factory=dict, repr=False)
 
     @property
     def config(self) -> ModelConfig:
@@ -127,7 +130,7 @@ class Checkpoint:
         """SHA-256 (hex) over the configuration's content and the digest of every weight file (digest.py).
 
         It names the content, not the path: equal after copying. Cost: reads every byte once, about 0.35 s per GB;
-        remembered in this process for as long as path, size and modification time stay the same.
+        remembered in this process for as long as the file's state stays the same (diag/file_state.py).
         """
         digests = [content_digest(file) for file in self.files]
         return hashlib.sha256(codec.canonical({"config": self.raw_config, "weights": digests})).hexdigest()

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from diag.case import Case
 from diag.checkpoints import Checkpoint, open_checkpoint
 from diag.errors import InputError
+from diag.jobs.unchanged import FilesSeen
 from diag.progress import Progress, silent
 from diag.results.baseline import Check
 from diag.results.ruler import Ruler
@@ -42,6 +43,7 @@ class Inputs:
     window: WindowTokens
     checkpoint: Checkpoint
     reference: Checkpoint | None
+    files: FilesSeen
 
     @property
     def rows(self) -> int:
@@ -135,8 +137,9 @@ class Inputs:
         return (*self.shard.notes, *self.window.notes, *self.checkpoint.notes, *(note for note in of_marks if note))
 
     def described(self) -> dict[str, Any]:
-        """The inputs as a record names them: by content, so that anyone can tell whether theirs are the same."""
-        return {
+        """The inputs as a record names them: by content, so that anyone can tell whether theirs are the same.
+        InputError when a file changed since it was opened: what was measured has no name then."""
+        found = {
             "shard": {
                 "name": self.case.shard,
                 "fingerprint": self.shard.fingerprint,
@@ -147,6 +150,8 @@ class Inputs:
             "checkpoint": _described(self.case.checkpoint, self.checkpoint),
             "reference": _described(self.case.reference or "", self.reference) if self.reference else None,
         }
+        self.files.check()
+        return found
 
 
 def open_inputs(case: Case, resolve: Resolve) -> Inputs:
@@ -167,7 +172,8 @@ def join_inputs(case: Case, shard: TokenDataset, checkpoint: Checkpoint, referen
             where=case.checkpoint,
             fix=f"Use --seq-len {longest} or less.",
         )
-    return Inputs(case, shard, read_window(shard, case.window), checkpoint, reference)
+    files = FilesSeen.of(shard.files_read, checkpoint.files_read, reference.files_read if reference else {})
+    return Inputs(case, shard, read_window(shard, case.window), checkpoint, reference, files)
 
 
 def _same_model(checkpoint: Checkpoint, reference: Checkpoint, where: str) -> None:

@@ -22,7 +22,7 @@ MAX_LINE = 1 << 20
 
 @dataclass(frozen=True)
 class JobRequest:
-    """One piece of long work. `stamp` changes when a file behind the case does (sizes and times), so that the same
+    """One piece of long work. `stamp` changes when a file behind the case does (its state), so that the same
     question about changed files is another job."""
 
     kind: JobKind

@@ -143,7 +143,8 @@ def _yardstick(inputs: Inputs, model: LoadedModel, progress: Progress) -> Yardst
 
 
 def record(inputs: Inputs, result: BaselineResult | Diagnosis) -> Record:
-    """The result as a record: with the inputs' fingerprints, the machine, the versions and every threshold."""
+    """The result as a record: with the inputs' fingerprints, the machine, the versions and every threshold. InputError
+    when a file changed since it was opened."""
     measured = (result.baseline if isinstance(result, Diagnosis) else result).measurement
     return make_record(
         "test" if isinstance(result, Diagnosis) else "measure",

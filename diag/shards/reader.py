@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from diag.errors import InputError
+from diag.file_state import States
 from diag.listing import Lister
 
 # The integer types that `--dtype` names for a file that does not say; NumPy codes without a byte order.
@@ -131,7 +132,8 @@ class TokenDataset:
     format states the ends of documents, "" if it does not. manifest: the object found beside the files, as it stands
     and *untrusted*, or None. vocab_size: the manifest's claim, if it is a plausible number. notes: what a reader of the
     numbers should know, one sentence each (a manifest that counts otherwise, files left out). left_out_noted: whether
-    the notes already say that token files of the folder were left out. bad_files: what could not be used.
+    the notes already say that token files of the folder were left out. bad_files: what could not be used. files_read:
+    the files and what lies beside them, each with its state before it was read.
     """
 
     path: Path
@@ -149,6 +151,7 @@ class TokenDataset:
     notes: tuple[str, ...] = ()
     left_out_noted: bool = False
     bad_files: tuple[BadFile, ...] = ()
+    files_read: States = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def numpy_dtype(self) -> np.dtype[Any]:
@@ -171,7 +174,8 @@ class TokenDataset:
 
         sha256 over, for each file in order: its size as u64, the sha256 of its first MiB, the sha256 of its last
         MiB. Names and times are left out, because copies change them. At most 2 MiB a file are read, so a change
-        in the middle of a large file goes unseen; the digest of a window (`WindowTokens.digest`) is exact.
+        in the middle of a large file goes unseen from one run to the next; the digest of a window
+        (`WindowTokens.digest`) is exact, and a change during a run is seen by `files_read`.
         """
         total = hashlib.sha256()
         for shard in self.shards:

@@ -5,8 +5,8 @@ The catalogue lists folders with the same table, so whatever is listed can be op
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from diag.checkpoints.formats import apr_file, gguf_file, hf_folder, listing, safetensors_file, torch_file
@@ -14,9 +14,11 @@ from diag.checkpoints.formats.companions import TOKENIZER_FILES
 from diag.checkpoints.identify.assemble import assemble
 from diag.checkpoints.reader import Checkpoint, OpenedCheckpoint
 from diag.errors import InputError
+from diag.file_state import FileState, states_around, states_of_read
 from diag.listing import Lister, each_file, is_trainer_state
 
 HEAD_BYTES = 64
+_BESIDE = ("config.json", *TOKENIZER_FILES)
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ class Format:
     suffixes: tuple[str, ...]
     open: Callable[[Path], OpenedCheckpoint]
     lists: Lister
-    companions: tuple[str, ...] = ("config.json", *TOKENIZER_FILES)
+    companions: tuple[str, ...] = _BESIDE
     joins_parts: bool = False
 
 
@@ -48,7 +50,7 @@ FORMATS: tuple[Format, ...] = (
         (),
         hf_folder.open_path,
         listing.hf_folders,
-        ("config.json", *TOKENIZER_FILES, "*" + hf_folder.INDEX),
+        (*_BESIDE, "*" + hf_folder.INDEX),
     ),
     Format("torch", torch_file.claims, torch_file.SUFFIXES, torch_file.open_file, listing.torch_files),
     Format("apr", apr_file.claims, (".apr",), apr_file.open_file, each_file(".apr")),
@@ -69,11 +71,21 @@ def open_checkpoint(path: str | Path) -> Checkpoint:
     Errors: InputError of one line: nothing there, a format that is not read, a header that cannot be believed.
     """
     path = Path(path)
+    before = states_around(path)
     reader, found = _reader_of(path)
     checkpoint = assemble(path, reader.open(found))
     if not any(info.elements for info in checkpoint.tensors.values()):
         raise InputError("the file holds no tensor.", where=str(path), fix="Save or copy the checkpoint again.")
-    return checkpoint
+    return replace(checkpoint, files_read=states_of_read(_read_of(checkpoint, before), before))
+
+
+def _read_of(checkpoint: Checkpoint, before: Mapping[Path, FileState]) -> list[Path]:
+    """The weight files, and what decides beside them: what was there before, what came while they were opened, and a
+    tokenizer, which is read later."""
+    folder = checkpoint.files[0].parent
+    names = {path.name for path in (*before, *folder.iterdir())}
+    beside = {name for name in names if name in _BESIDE or name.endswith(hf_folder.INDEX)} | {"tokenizer.json"}
+    return [*checkpoint.files, *(folder / name for name in sorted(beside))]
 
 
 def _reader_of(path: Path) -> tuple[Format, Path]:

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from diag.file_state import state_of
 from diag.listing import companion_names
 from diag.shards.counting.counts import IdCounts, Int64
 from diag.shards.counting.documents import BUCKETS, Documents
@@ -24,7 +25,7 @@ from diag.shards.counting.summary import LongestRun, Plan, ShardSummary
 from diag.shards.formats.registry import FORMATS
 from diag.shards.reader import TokenDataset
 
-VERSION = 1  # of the layout below and of what the numbers mean: a change of either makes old files unknown
+VERSION = 2  # of the layout below and of what the numbers mean: a change of either makes old files unknown
 MAX_BYTES = 2 << 30  # about 3,000 files of a 150,000-entry vocabulary; the least recently used go first
 _SUFFIX = ".summary.npz"
 # What lies beside one file and says where documents end.
@@ -78,14 +79,10 @@ class Store:
 
 
 def key_of(dataset: TokenDataset, index: int, plan: Plan, first: int) -> str:
-    """Names the summary of the first `first` ids of a file: changes with its place, size, time, reading and plan."""
+    """Names the summary of the first `first` ids of a file: changes with its place, state, reading and plan."""
     path = dataset.shards[index].path
     companions = [path.with_name(name) for name in companion_names(_COMPANIONS, path)]
-    stamps = []
-    for file in (path, *companions):
-        with suppress(OSError):
-            stat = file.stat()
-            stamps.append((file.name, stat.st_size, stat.st_mtime_ns))
+    stamps = [(file.name, state.stamp) for file in (path, *companions) if (state := state_of(file))]
     reading = (dataset.format, dataset.dtype, dataset.byte_order, dataset.offset, dataset.shards[index].tokens)
     what = [VERSION, str(path.resolve()), stamps, reading, first, plan.size, plan.separators]
     return hashlib.sha256(json.dumps(what).encode("utf-8", "surrogateescape")).hexdigest()[:40]

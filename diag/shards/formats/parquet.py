@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from diag.errors import InputError
+from diag.file_state import FileState, state_of
 from diag.shards.formats.columns import Chunk, Column, choose, decoding, pyarrow, unpack
 from diag.shards.formats.foreign_files import read_head
 from diag.shards.formats.gather import GatheredFile, assemble, size_of, with_suffix
@@ -50,16 +51,15 @@ def _opened(path: Path) -> GatheredFile:
     if not read_head(path).startswith(MAGIC):
         what = "The file is empty." if not size else "This is no Parquet file: it does not start with PAR1."
         raise InputError(what, where=str(path), fix="Copy it again.")
-    stat = path.stat()
-    column, starts = _counted(path, stat.st_size, stat.st_mtime_ns)
+    column, starts = _counted(path, state_of(path))
     tokens = int(starts[-1])
     source = column.source(path, starts, partial(_chunks, path, column))
     return GatheredFile(ShardFile(path, tokens, source), column.dtype, offset=None, reasons=(column.reason,))
 
 
 @lru_cache(maxsize=4096)
-def _counted(path: Path, size: int, modified: int) -> tuple[Column, tuple[int, ...]]:
-    """(the column, ids before each row group and in all). `size` and `modified` make a changed file another one."""
+def _counted(path: Path, state: FileState | None) -> tuple[Column, tuple[int, ...]]:
+    """(the column, ids before each row group and in all). `state` makes a changed file another one."""
     with decoding(path), _file(path) as file:
         column = choose(file.schema_arrow, path)
         metadata = file.metadata

@@ -5,11 +5,13 @@ The catalogue lists folders with the same table, so whatever is listed can be op
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from diag.errors import InputError, one_line
-from diag.listing import corpora, nothing
+from diag.file_state import states_around, states_at, states_of_read
+from diag.listing import companion_names, corpora, nothing
 from diag.shards.formats import arrow, datatrove, dolma, listing, llmc, megatron, npy, parquet, pretokenize, unread
 from diag.shards.formats.foreign_files import TOKEN_MAGICS, read_head, refuse
 from diag.shards.formats.gather import names_in
@@ -109,6 +111,26 @@ def open_shard(path: str | Path, *, dtype: str | None = None, vocab_size: int | 
         raise InputError(f"'{dtype}' is no type of token ids.", fix=f"Use one of {', '.join(DTYPES)}.")
     if not _exists(path):
         raise InputError("No such file or folder.", where=str(path), fix="Check the path.")
+    before = states_around(path) if path.is_dir() else states_at(_with_companions([path, *_of_its_stem(path)]))
+    dataset = _opened(path, dtype, vocab_size)
+    read = _with_companions([shard.path for shard in dataset.shards])
+    there = {*before, *(read[0].parent / name for name in names_in(read[0].parent))}
+    return replace(dataset, files_read=states_of_read([file for file in read if file in there], before))
+
+
+def _of_its_stem(path: Path) -> list[Path]:
+    """What the file beside an index may be called."""
+    return [path.with_suffix(suffix) for suffix in sorted(TOKEN_SUFFIXES)]
+
+
+def _with_companions(files: Sequence[Path]) -> list[Path]:
+    """The files, and the names of what can lie beside them and change what they mean."""
+    patterns = [pattern for row in FORMATS for pattern in row.companions]
+    beside = (file.with_name(name) for file in files for name in companion_names(patterns, file))
+    return list(dict.fromkeys((*files, *beside)))
+
+
+def _opened(path: Path, dtype: str | None, vocab_size: int | None) -> TokenDataset:
     head = b"" if path.is_dir() else read_head(path)
     for reader in FORMATS:
         if reader.claims(path, head):

@@ -1,4 +1,4 @@
-"""Which file on this machine is which: names are labels, and the content decides. Cached by size and time."""
+"""Which file on this machine is which: names are labels, and the content decides. Cached by the files' states."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the files of a case say at once, before any forward pass: data, tie, signatures. Cached by size and time."""
+"""What the files of a case say at once, before any forward pass: data, tie, signatures. Cached by the files' states."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ class Selection:
 
     @property
     def stamp(self) -> str:
-        """Changes when a file behind the case does: names, sizes and times, no content."""
+        """Changes when a file behind the case does: names and states, no content."""
         entries = (self.shard, self.checkpoint, self.reference)
         return " ".join(f"{e.id}:{e.stamp}" for e in entries if e)
 

@@ -1,4 +1,4 @@
-"""What the weights page reads from checkpoints, cached by path, size and time: kilobytes, never arrays of weights.
+"""What the weights page reads from checkpoints, cached by path and state: kilobytes, never arrays of weights.
 
 Every cached function takes the path as text and a stamp; when the file changes, the stamp does, and it is read anew.
 """

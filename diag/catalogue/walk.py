@@ -38,7 +38,8 @@ def scan(settings: Settings) -> Catalogue:
 
 @dataclass
 class _Walk:
-    """One pass over one root; symbolic links are followed only to places under a root, each folder once."""
+    """One pass over one root; symbolic links are followed only to places under a root, each folder once. Of roots in
+    one another the innermost lists a folder."""
 
     root: Root
     real: Path
@@ -112,12 +113,17 @@ class _Walk:
                     self.escaped += 1
                 elif child.is_dir():
                     real = path.resolve()
-                    if real not in self.seen and real != self.skip:
+                    if real not in self.seen and real != self.skip and not self._is_of_another(real):
                         self.seen.add(real)
                         folders.append(path)
                 elif child.is_file():
                     files.append(path)
         return files, folders
+
+    def _is_of_another(self, real: Path) -> bool:
+        """Whether a root inside this one holds the folder: it lists it, under the name that was given for it."""
+        inner = [root for root in self.reals if root != self.real and self.real in root.parents]
+        return is_inside(real, inner)
 
     def _entries(self, folder: FolderNames, in_evidence: bool) -> Iterator[Entry]:
         found = recognise(folder)

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
@@ -21,13 +21,18 @@ from diag.report import numbers, terminal
 from diag.report.parts import Section
 from diag.results import codec
 
+if TYPE_CHECKING:
+    from diag.evidence.records import NotWritten
+
 
 @dataclass(frozen=True)
 class Answer:
-    """What a command found about a case: the object of --json, and the sections that a terminal draws."""
+    """What a command found about a case: the object of --json, and the sections that a terminal draws. unwritten: the
+    record that the disk refused."""
 
     value: dict[str, Any]
     sections: tuple[Section, ...]
+    unwritten: NotWritten | None = None
 
 
 class _Console(Console):
@@ -47,8 +52,13 @@ def show(value: dict[str, Any], draw: Callable[[Console, dict[str, Any]], None],
 
 
 def answer(found: Answer, as_json: bool) -> None:
-    """Print the JSON, or draw the sections."""
+    """Print the JSON, or draw the sections. A record that was not written is in the one, and follows the other as it
+    is; then the NotWritten is raised, so that nobody takes the result for recorded."""
     show(found.value, lambda console, _: terminal.draw(console, found.sections), as_json)
+    if found.unwritten:
+        if not as_json:
+            sys.stdout.write(found.unwritten.text + "\n")
+        raise found.unwritten
 
 
 @contextmanager

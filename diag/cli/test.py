@@ -8,7 +8,7 @@ from typing import Any
 from diag.case import Case
 from diag.cli.costs import Announce
 from diag.cli.render import Answer
-from diag.evidence.records import check_writable, write_record
+from diag.evidence.records import NotWritten, check_writable, write_record
 from diag.jobs.inputs import open_inputs
 from diag.places import Places
 from diag.progress import Progress
@@ -21,7 +21,8 @@ from diag.results.diagnosis import Diagnosis
 def run(
     case: Case, ids: tuple[str, ...], places: Places, evidence_dir: Path, progress: Progress, *, announce: Announce
 ) -> Answer:
-    """The diagnosis; what it will take is announced before, the record is written before this returns."""
+    """The diagnosis; what it will take is announced before, the record is written before this returns. A record that
+    the disk refuses by then is in the answer."""
     check_writable(evidence_dir)
     inputs = open_inputs(case, places.resolve)
     announce(inputs)
@@ -29,10 +30,14 @@ def run(
 
     diagnosis = tasks.test(inputs, ids, progress)
     record = tasks.record(inputs, diagnosis)
-    path = write_record(evidence_dir, record)
+    sections = of_result(diagnosis, case.claim)
+    try:
+        path = write_record(evidence_dir, record)
+    except NotWritten as error:
+        lost = {"id": record.id, "path": None, "error": str(error), "content": {"id": record.id, **record.content}}
+        return Answer({**to_json(diagnosis), "record": lost}, sections, error)
     value = {**to_json(diagnosis), "record": {"id": record.id, "path": str(path)}}
-    kept = Section("Record", (f"record {record.id}  {path}",))
-    return Answer(value, (*of_result(diagnosis, case.claim), kept))
+    return Answer(value, (*sections, Section("Record", (f"record {record.id}  {path}",))))
 
 
 def to_json(diagnosis: Diagnosis) -> dict[str, Any]:

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from diag.file_state import FileState
+
 MAX_DEPTH = 6
 MAX_FILES = 5_000
 MAX_TEXT_BYTES = 2 * 1024 * 1024  # of one text file; what lies beyond is not indexed, and the sync says so
@@ -17,12 +19,13 @@ TEXT_SUFFIXES = {".md", ".txt", ".log", ".json", ".jsonl", ".tsv", ".csv", ".yam
 
 @dataclass(frozen=True)
 class Found:
-    """A text file of an evidence folder. `name` is the folder's name and the path in it: what a citation shows."""
+    """A text file of an evidence folder. `name` is the folder's name and the path in it: what a citation shows. `stamp`
+    changes with the file's state."""
 
     path: Path
     name: str
     size: int
-    mtime_ns: int
+    stamp: str
 
 
 def read_regular(path: Path, limit: int) -> bytes:
@@ -70,4 +73,4 @@ def _found(path: Path, name: str) -> Iterator[Found]:
     except OSError:
         return
     if stat.S_ISREG(status.st_mode):
-        yield Found(path, name, status.st_size, status.st_mtime_ns)
+        yield Found(path, name, status.st_size, FileState.of(status).stamp)

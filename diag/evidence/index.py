@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ from diag.evidence.files import digest
 from diag.evidence.ingest import SyncReport, ingest, read_source
 from diag.evidence.store import IndexHandle, read_sources, remember_sources, with_index
 from diag.evidence.terms import MAX_QUERY_WORDS, like_pattern, words
-from diag.settings import Settings
+from diag.settings import Settings, short_hash
 
 T = TypeVar("T")
 Connection: TypeAlias = DuckDBPyConnection
@@ -104,8 +105,13 @@ def evidence_dirs(settings: Settings) -> tuple[Path, ...]:
 
 
 def index_path(settings: Settings) -> Path:
-    """Where the index of an installation lies."""
-    return settings.evidence_dir / DB_NAME
+    """Where the index of an installation lies: with the evidence, or in the cache where that may only be read."""
+    there = settings.evidence_dir
+    while not there.exists() and there != there.parent:
+        there = there.parent
+    if os.access(there, os.W_OK):
+        return settings.evidence_dir / DB_NAME
+    return settings.cache_dir / f"{short_hash(str(settings.evidence_dir.resolve()))}-{DB_NAME}"
 
 
 def sync(source: Settings | Iterable[str | Path], db_path: Path) -> SyncReport:

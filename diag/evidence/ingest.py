@@ -52,19 +52,19 @@ class _Text:
 def ingest(opened: IndexHandle, folders: Sequence[Path]) -> SyncReport:
     """Bring the index up to date with `folders`; files of other folders stay while they exist.
 
-    Files whose size and time are unchanged are not opened. A file that cannot be read or trusted is a note.
+    Files whose state is unchanged are not opened. A file that cannot be read or trusted is a note.
     """
     began = time.perf_counter()
     con = opened.con
     notes = [*opened.notes, *unreadable(folders)]
     found = {str(item.path): item for folder in folders for item in text_files(folder)}
-    stored = {row[0]: row[1:] for row in con.execute("SELECT path, size, mtime_ns, digest FROM file").fetchall()}
+    stored = {row[0]: row[1:] for row in con.execute("SELECT path, stamp, digest FROM file").fetchall()}
     missing = [Path(path) for path in stored if path not in found]
     gone = [str(path) for path in missing if _below(path, folders) or not path.exists()]
-    stale = [item for path, item in found.items() if stored.get(path, ())[:2] != (item.size, item.mtime_ns)]
+    stale = [item for path, item in found.items() if stored.get(path, ("",))[0] != item.stamp]
     con.begin()
     try:
-        fresh = _read(opened, stale, {path: row[2] for path, row in stored.items()}, notes)
+        fresh = _read(opened, stale, {path: row[1] for path, row in stored.items()}, notes)
         _forget(opened, [*gone, *(path for path in fresh if path in stored)])
         _insert(opened, fresh, notes)
         con.commit()
@@ -122,9 +122,7 @@ def _read(opened: IndexHandle, stale: list[Found], digests: dict[str, str], note
             break
         path, sha = str(item.path), digest(data)
         if sha == digests.get(path):
-            opened.con.execute(
-                "UPDATE file SET size = ?, mtime_ns = ? WHERE path = ?", [item.size, item.mtime_ns, path]
-            )
+            opened.con.execute("UPDATE file SET stamp = ? WHERE path = ?", [item.stamp, path])
         else:
             fresh[path] = _Text(item, data, sha)
     return fresh
@@ -132,13 +130,13 @@ def _read(opened: IndexHandle, stale: list[Found], digests: dict[str, str], note
 
 def _insert(opened: IndexHandle, fresh: dict[str, _Text], notes: list[str]) -> None:
     """Rows are gathered over all files: one insertion per file would take 12 ms each."""
-    files: list[tuple[str, str, int, int, str]] = []
+    files: list[tuple[str, str, str, str]] = []
     documents: list[tuple[int, str, int, str, str, int]] = []
     found: list[tuple[str, int, float]] = []
     doc = _one(opened.con, "SELECT coalesce(max(doc), 0) FROM document")
     for path, text in fresh.items():
         item, data = text.found, text.data
-        files.append((path, item.name, item.size, item.mtime_ns, text.sha))
+        files.append((path, item.name, item.stamp, text.sha))
         if _is_record(item.path):
             try:
                 _insert_record(opened, path, import_record(data, where=item.name))

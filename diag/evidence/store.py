@@ -5,6 +5,7 @@ Whatever goes wrong with it, the answer is the same: move it aside, build it aga
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
@@ -27,7 +28,8 @@ except ImportError:  # Windows: DuckDB's own lock on the file remains
 T = TypeVar("T")
 _LOG = logging.getLogger(__name__)
 WAIT_SECONDS = 2.0
-FORMAT = 2  # a database written in another format is rebuilt
+_NO_WRITING = (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOSPC, errno.EDQUOT)
+FORMAT = 3  # a database written in another format is rebuilt
 
 # The index reads no file and loads no extension by itself: text reaches it only through parameters.
 _CONFIG = {
@@ -40,7 +42,7 @@ _CONFIG = {
 _TABLES = f"""
 CREATE TABLE IF NOT EXISTS meta (format INTEGER);
 INSERT INTO meta SELECT {FORMAT} WHERE NOT EXISTS (FROM meta);
-CREATE TABLE IF NOT EXISTS file (path VARCHAR, name VARCHAR, size BIGINT, mtime_ns BIGINT, digest VARCHAR);
+CREATE TABLE IF NOT EXISTS file (path VARCHAR, name VARCHAR, stamp VARCHAR, digest VARCHAR);
 CREATE TABLE IF NOT EXISTS document
     (doc BIGINT, path VARCHAR, line INTEGER, section VARCHAR, text VARCHAR, length INTEGER);
 CREATE TABLE IF NOT EXISTS term (term VARCHAR, doc BIGINT, n DOUBLE);
@@ -63,21 +65,26 @@ class IndexHandle:
 def with_index(db_path: Path, work: Callable[[IndexHandle], T], rebuild: Callable[[IndexHandle], object]) -> T:
     """Run `work` on the index, `rebuild` before it when the index starts empty; waits at most WAIT_SECONDS for it.
 
-    Another process holds the file: work on one in memory. The file is damaged: a new one takes its place.
+    Another process holds the file, or nothing may be written there: work on one in memory. The file is damaged: a new
+    one takes its place.
     """
     _refuse_other_files(db_path)
-    with _locked(db_path) as mine:
-        if mine:
-            try:
-                return _on_file(db_path, work, rebuild)
-            except _Busy:
-                pass
-            except duckdb.Error as error:
-                note = f"{_move_aside(db_path)} It was rebuilt from the files. ({_first_line(error)})"
-                _LOG.warning(note)  # for callers that have no place for notes
-                with suppress(duckdb.Error, _Busy):
-                    return _on_file(db_path, work, rebuild, note)
-    note = f"{db_path.name} is in use by another process: this answer comes from a copy built in memory."
+    why = "is in use by another process"
+    try:
+        with _locked(db_path) as mine:
+            if mine:
+                try:
+                    return _on_file(db_path, work, rebuild)
+                except _Busy:
+                    pass
+                except duckdb.Error as error:
+                    note = f"{_move_aside(db_path)} It was rebuilt from the files. ({_first_line(error)})"
+                    _LOG.warning(note)  # for callers that have no place for notes
+                    with suppress(duckdb.Error, _Busy):
+                        return _on_file(db_path, work, rebuild, note)
+    except _ReadOnly as error:
+        why = f"cannot be written ({error})"
+    note = f"{db_path.name} {why}: this answer comes from a copy built in memory."
     with duckdb.connect(":memory:", config=dict(_CONFIG)) as con:
         con.execute(_TABLES)
         opened = IndexHandle(con, in_memory=True, notes=(note,))
@@ -108,8 +115,14 @@ class _Busy(Exception):
     """Another process has the database open."""
 
 
+class _ReadOnly(Exception):
+    """Nothing can be written where the database lies."""
+
+
 def _refuse_other_files(db_path: Path) -> None:
     """An index that is damaged is moved aside; a file that never was one is somebody's, and is left alone."""
+    if db_path.is_dir():
+        raise InputError("This is a folder, and the index is a file.", where=str(db_path), fix="Name a file in it.")
     with suppress(FileNotFoundError), db_path.open("rb") as file:
         head = file.read(12)
         if head and head[8:] != b"DUCK" and db_path.suffix != ".duckdb":
@@ -158,6 +171,8 @@ def _locked(db_path: Path) -> Iterator[bool]:
         db_path.parent.mkdir(parents=True, exist_ok=True)
         handle = os.open(db_path.with_name(f"{db_path.name}.lock"), os.O_RDWR | os.O_CREAT, 0o644)
     except OSError as error:
+        if error.errno in _NO_WRITING:
+            raise _ReadOnly(error.strerror) from None
         raise InputError(
             f"The index cannot be written here: {error.strerror}.", where=str(db_path), fix="Name another file."
         ) from None

@@ -15,9 +15,10 @@ from typing import Any, Literal
 from diag.case import Case
 from diag.errors import InputError
 from diag.results import codec
+from diag.results.record import MAX_RECORD_BYTES
 
 JobKind = Literal["measure", "test"]
-MAX_LINE = 1 << 20
+MAX_LINE = 4 * MAX_RECORD_BYTES  # a record in a message, its quotation marks escaped
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,16 @@ class Done:
 
 
 @dataclass(frozen=True)
+class Unwritten:
+    """The job is done, and the disk refused its record: its id, the text of its file, and why."""
+
+    job: str
+    record: str
+    text: str
+    error: str
+
+
+@dataclass(frozen=True)
 class Failed:
     """The job ended without a record, and why."""
 
@@ -101,13 +112,14 @@ class Cancelled:
     error: str
 
 
-Message = Run | Cancel | Ready | Step | Done | Failed | Cancelled
+Message = Run | Cancel | Ready | Step | Done | Unwritten | Failed | Cancelled
 _WORDS: dict[str, type[Any]] = {
     "run": Run,
     "cancel": Cancel,
     "ready": Ready,
     "progress": Step,
     "done": Done,
+    "unwritten": Unwritten,
     "failed": Failed,
     "cancelled": Cancelled,
 }

@@ -13,7 +13,8 @@ from typing import Literal
 
 from diag.errors import InputError
 from diag.installation import child_environment
-from diag.jobs.protocol import Cancel, Cancelled, Done, Failed, JobRequest, Message, Step, parse, to_line
+from diag.jobs.protocol import Cancel, Cancelled, Done, Failed, JobRequest, Message, Step, Unwritten, parse, to_line
+from diag.jobs.unwritten import UnwrittenRecords
 
 JobState = Literal["queued", "running", "done", "failed", "cancelled"]
 MAX_WAITING = 8
@@ -23,7 +24,8 @@ FINISHED: tuple[JobState, ...] = ("done", "failed", "cancelled")
 
 @dataclass(frozen=True)
 class Job:
-    """A snapshot of one job. Times are epoch seconds; `ahead` counts the jobs that run before it."""
+    """A snapshot of one job. Times are epoch seconds; `ahead` counts the jobs that run before it. `error` of a job that
+    is done: why its record could not be written at once."""
 
     id: str
     request: JobRequest
@@ -47,6 +49,7 @@ class JobQueue:
         self._wake = threading.Condition(self._lock)
         self._worker: subprocess.Popen[str] | None = None
         self._closed = False
+        self.unwritten = UnwrittenRecords()
         threading.Thread(target=self._serve, name="job queue", daemon=True).start()
 
     def submit(self, request: JobRequest) -> Job:
@@ -96,6 +99,7 @@ class JobQueue:
             if self._worker:
                 self._worker.kill()
                 self._worker.wait()
+        self.unwritten.write()
 
     def _serve(self) -> None:
         while True:
@@ -126,6 +130,12 @@ class JobQueue:
                         self._jobs[id] = replace(job, fraction=message.fraction, text=message.text)
                     case Done(job=about) if about == id:
                         self._finish(replace(job, state="done", fraction=1.0, record=message.record))
+                        return
+                    case Unwritten(job=about) if about == id:
+                        self.unwritten.keep(message.record, message.text)
+                        self._finish(
+                            replace(job, state="done", fraction=1.0, record=message.record, error=message.error)
+                        )
                         return
                     case Failed(job=about) if about == id:
                         self._finish(replace(job, state="failed", error=message.error))

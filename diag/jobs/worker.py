@@ -19,8 +19,20 @@ from diag import errors
 from diag.case import Case
 from diag.catalogue import scan
 from diag.errors import InputError, in_words
-from diag.evidence.records import write_record
-from diag.jobs.protocol import Cancel, Cancelled, Done, Failed, Message, Ready, Run, Step, parse, to_line
+from diag.evidence.records import NotWritten, check_writable, write_record
+from diag.jobs.protocol import (
+    Cancel,
+    Cancelled,
+    Done,
+    Failed,
+    Message,
+    Ready,
+    Run,
+    Step,
+    Unwritten,
+    parse,
+    to_line,
+)
 from diag.settings import load_settings
 
 # A message at most this often: a page polls twice a second, and the pipe is not for logging.
@@ -63,7 +75,7 @@ class Worker:
         """Run one request to its last message; whatever happens, there is exactly one."""
         job = request.job
         try:
-            self.send(Done(job, self._run(request)))
+            self.send(self._run(request))
         except errors.Cancelled:
             self.send(Cancelled(job, "Stopped on request; nothing was recorded."))
         except InputError as error:
@@ -74,7 +86,7 @@ class Worker:
         finally:
             self.cancelled.discard(job)
 
-    def _run(self, request: Run) -> str:
+    def _run(self, request: Run) -> Done | Unwritten:
         from diag.jobs import tasks
         from diag.jobs.inputs import open_inputs
 
@@ -89,12 +101,16 @@ class Worker:
                 self.send(Step(request.job, fraction, text))
 
         settings = load_settings()  # anew for each job, as every page reads them anew
+        check_writable(settings.evidence_dir)
         inputs = open_inputs(Case.from_query(request.case), scan(settings).resolve)
         measured = request.kind == "measure"
         result = tasks.read(inputs, progress).baseline if measured else tasks.test(inputs, request.ids, progress)
         record = tasks.record(inputs, result)
-        write_record(settings.evidence_dir, record)
-        return record.id
+        try:
+            write_record(settings.evidence_dir, record)
+        except NotWritten as error:
+            return Unwritten(request.job, record.id, error.text, str(error))
+        return Done(request.job, record.id)
 
 
 def main() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from diag.evidence.index import Hit, RecordRow, index_path, records_table, search, sync_and_query
 from diag.evidence.records import records_dir
+from diag.file_state import FileState
 from diag.settings import Settings
 
 
@@ -33,17 +34,17 @@ def known(settings: Settings, query: str = "", limit: int = 30) -> Known:
     return Known(records, hits, report.documents, report.notes, report.seconds)
 
 
-# One answer for each records folder, with the folder's time: it changes whenever a record comes or goes.
-_rows: dict[Path, tuple[int, list[RecordRow]]] = {}
+# One answer for each records folder, with the folder's state: it changes whenever a record comes or goes.
+_rows: dict[Path, tuple[FileState, list[RecordRow]]] = {}
 _lock = threading.Lock()
 
 
 def record_rows(settings: Settings) -> list[RecordRow]:
     """All records, newest first, from the index's table; no record file is read that was read before. Costs one look
-    at the folder's time, and about 30 ms when a record has come or gone since."""
+    at the folder's state, and about 30 ms when a record has come or gone since."""
     folder = records_dir(settings.evidence_dir).resolve()
     try:
-        changed = folder.stat().st_mtime_ns
+        changed = FileState.of(folder.stat())
     except OSError:
         return []
     with _lock:

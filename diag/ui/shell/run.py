@@ -9,6 +9,7 @@ import streamlit as st
 from diag.errors import InputError
 from diag.jobs.protocol import JobKind, JobRequest
 from diag.jobs.queue import FINISHED, Job
+from diag.jobs.unwritten import RETRY_SECONDS
 from diag.report import numbers
 from diag.ui.shell import show
 from diag.ui.shell.server import job_queue
@@ -93,11 +94,35 @@ def panel(chosen: Selection, kind: JobKind, ids: tuple[str, ...] = (), *, everyt
             _again(chosen, kind, ids, id)
     elif job.state not in FINISHED:
         _watch(job.id)
+    elif job.state == "done" and job_queue().unwritten.get(job.record):
+        _offer(job.id)
     elif job.state == "done":
         del st.query_params["job"]
         st.toast("Recorded.", icon=":material/check:")
     else:
         _failed(chosen, job)
+
+
+@st.fragment(run_every=RETRY_SECONDS)
+def _offer(id: str) -> None:
+    """The record that the disk refused, to be kept by hand; one rerun of the page when it is written after all."""
+    job = job_queue().get(id)
+    text = job_queue().unwritten.get(job.record) if job else None
+    if job is None or text is None:
+        st.rerun()
+    st.warning(
+        f"**The run is done, and its record is not written yet.** {show.plain(job.error)} It is kept in the memory of "
+        "this server until that ends, and written as soon as there is room.",
+        icon=":material/save:",
+    )
+    st.download_button(
+        "Download the record",
+        text,
+        file_name=f"{job.record}.json",
+        mime="application/json",
+        key=f"unwritten-{id}",
+        icon=":material/download:",
+    )
 
 
 def _failed(chosen: Selection, job: Job) -> None:

@@ -16,4 +16,5 @@ app = st.App(
     routes=server.routes(),
     middleware=server.middleware(),
     lifespan=server.lifespan,
+    exception_handlers=server.exception_handlers(),
 )

@@ -23,6 +23,14 @@ APP = SHIPPED / "app.py"
 PAGES_DIR = SHIPPED / "pages"
 MODEL_DIR = SHIPPED / "data" / "demo-model"
 
+# Read by huggingface_hub and transformers when they are imported; by datasets; and by tools that honour the last.
+OFFLINE = {
+    "HF_HUB_OFFLINE": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "HF_DATASETS_OFFLINE": "1",
+    "DO_NOT_TRACK": "1",
+}
+
 
 def default_dirs() -> dict[str, Path]:
     """Where records, the demo and the cache go unless the settings say otherwise; none of them is created here."""
@@ -48,9 +56,18 @@ def config_files(name: str) -> tuple[Path, ...]:
     return (Path.cwd() / name, Path(platformdirs.user_config_dir("subrandom", appauthor=False), name))
 
 
+def stay_offline() -> None:
+    """Tell the libraries of this process and its children to ask no host for anything; what the person set stays.
+
+    For Subrandom's own processes, before they import a library; a process that imports us as one is not ours.
+    """
+    for name, value in OFFLINE.items():
+        os.environ.setdefault(name, value)
+
+
 def child_environment() -> dict[str, str]:
     """The environment of a child process that must import this same package, whatever its current folder is."""
     if CHECKOUT is None:  # installed: Python finds it by itself
-        return dict(os.environ)
+        return {**OFFLINE, **os.environ}
     more = os.environ.get("PYTHONPATH")
-    return {**os.environ, "PYTHONPATH": os.pathsep.join([str(CHECKOUT), *([more] if more else [])])}
+    return {**OFFLINE, **os.environ, "PYTHONPATH": os.pathsep.join([str(CHECKOUT), *([more] if more else [])])}

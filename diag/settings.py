@@ -30,6 +30,7 @@ VARIABLES = {
     "evidence_dir": "SUBRANDOM_EVIDENCE",
     "demo_dir": "SUBRANDOM_DEMO",
     "cache_dir": "SUBRANDOM_CACHE",
+    "metrics": "SUBRANDOM_METRICS",
 }
 DEFAULT_DIRS = installation.default_dirs()
 
@@ -48,6 +49,7 @@ class Settings:
 
     The demo folder is always the root named "demo", whether it is built yet or not. `base_url` has no slash at the
     end; it is None when links work on this machine only. What lies in `cache_dir` can be deleted at any time.
+    `metrics`: whether /_stcore/metrics answers; it tells counts of sessions and sizes of caches to whoever asks.
     """
 
     roots: tuple[Root, ...]
@@ -55,6 +57,7 @@ class Settings:
     demo_dir: Path
     cache_dir: Path = DEFAULT_DIRS["cache_dir"]
     base_url: str | None = None
+    metrics: bool = False
     config_file: Path | None = None
     problems: tuple[str, ...] = ()
 
@@ -92,6 +95,7 @@ def load_settings(env: Mapping[str, str] = os.environ) -> Settings:
         demo_dir=dirs["demo_dir"],
         cache_dir=dirs["cache_dir"],
         base_url=_base_url(env.get("SUBRANDOM_BASE_URL", "").strip() or config.get("base_url")),
+        metrics=_switch("metrics", env.get("SUBRANDOM_METRICS", "").strip().lower() or config.get("metrics", False)),
         config_file=config_file,
         problems=tuple(problems),
     )
@@ -132,6 +136,14 @@ def _folder(key: str, env: Mapping[str, str], config: Mapping[str, Any], here: P
     if not isinstance(value, str) or not value:
         raise InputError(f"{key} is no folder.", where=CONFIG_NAME, fix=f'Write {key} = "path/to/folder".')
     return (here / Path(value).expanduser()).absolute()
+
+
+def _switch(key: str, value: object) -> bool:
+    """TOML's true and false; 1, true, 0 and false in the environment."""
+    known: dict[object, bool] = {True: True, False: False, "1": True, "true": True, "0": False, "false": False}
+    if not isinstance(value, bool | str) or value not in known:
+        raise InputError(f"{key} is '{value}'.", where=CONFIG_NAME, fix=f"Write {key} = true or {key} = false.")
+    return known[value]
 
 
 def _split_roots(text: str) -> list[Path]:

@@ -110,3 +110,16 @@ def test_a_bad_file_is_an_input_error(tmp_path: Path, text: str) -> None:
 def test_a_named_file_that_is_not_there_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cannot be read"):
         load_settings({"SUBRANDOM_CONFIG": str(tmp_path / "none.toml")})
+
+
+@pytest.mark.parametrize(("text", "is_open"), [("metrics = true", True), ("metrics = false", False), ("", False)])
+def test_metrics_are_closed_unless_asked_for(tmp_path: Path, text: str, is_open: bool) -> None:
+    """The environment wins; what is neither true nor false is said."""
+    env = _toml(tmp_path, text)
+    assert load_settings(env).metrics is is_open
+    assert load_settings({**env, "SUBRANDOM_METRICS": "0"}).metrics is False
+    assert load_settings({**env, "SUBRANDOM_METRICS": "1"}).metrics is True
+    with pytest.raises(InputError, match="metrics is 'perhaps'"):
+        load_settings({**env, "SUBRANDOM_METRICS": "perhaps"})
+    with pytest.raises(InputError, match="metrics is '1'"):
+        load_settings(_toml(tmp_path, "metrics = 1"))

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 import diag
+from diag import installation
 from diag.cli import cases, evidence, files, interrupt, workspace
 from diag.cli.options import examples, help_without_command
 from diag.errors import InputError, in_words
@@ -44,6 +45,7 @@ def options(
 def main() -> None:
     """Run a command. Exit codes: 0 computed, 1 failed the gate, 2 unusable input, 130 interrupted."""
     interrupt.install()
+    installation.stay_offline()
     if isinstance(sys.stdout, io.TextIOWrapper):  # a mark that the terminal cannot show must not lose the result
         sys.stdout.reconfigure(errors="replace")
     try:

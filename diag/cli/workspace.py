@@ -44,7 +44,7 @@ def serve(*, port: Port = 8501, roots: Roots = None) -> None:
     # beside app.py, which Streamlit reads from there whatever the current folder is. -P: nothing of that folder is
     # imported.
     command = [sys.executable, "-P", "-m", "streamlit", "run", str(installation.APP)]
-    command += ["--server.port", str(port), "--logger.hideWelcomeMessage", "true"]
+    command += ["--server.port", str(port)]
     os.execve(sys.executable, command, environment)
 
 

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from diag.errors import InputError
+from diag.installation import stay_offline
 from diag.zoo.bench import MODES, Options
 from diag.zoo.cases import HELD_OUT
 from diag.zoo.run import finished, keep, run
@@ -97,6 +98,6 @@ def _again(options: Options) -> Callable[[Judged], str]:
 
 
 if __name__ == "__main__":
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    stay_offline()
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     sys.exit(main())

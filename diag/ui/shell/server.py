@@ -1,4 +1,4 @@
-"""The server beside the pages: permanent links, record downloads, health, headers, and the one job queue.
+"""The server beside the pages: permanent links, record downloads, health, and the one job queue.
 
 Text from records goes into HTML here, so everything is escaped, and the ids are checked before a path is built.
 """
@@ -10,13 +10,11 @@ import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
-from urllib.parse import urlsplit
 
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import diag
 from diag.errors import InputError
@@ -24,22 +22,9 @@ from diag.evidence.records import Record, read_record, record_path
 from diag.jobs.queue import JobQueue
 from diag.settings import load_settings
 from diag.shards.counting import scan
+from diag.ui.shell.guard import Guard
+from diag.ui.shell.headers import HEADERS
 from diag.ui.shell.words import record_numbers, record_title
-
-# Rendered every kind of chart and table, and blocked images from other hosts, when it was measured.
-CSP = (
-    "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval' 'wasm-unsafe-eval' blob:; "
-    "style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; font-src 'self' data:; "
-    "connect-src 'self' ws: wss: data:; worker-src 'self' blob:; frame-ancestors 'self'"
-)
-HEADERS = {
-    "content-security-policy": CSP,
-    "x-content-type-options": "nosniff",
-    "referrer-policy": "same-origin",
-    "x-frame-options": "SAMEORIGIN",
-}
-WRONG_HOST = "This server does not answer to that host name. Set SUBRANDOM_BASE_URL to the address people open.\n"
-LOCAL_HOSTS = {"localhost", "127.0.0.1", "::1"}
 
 _queue: JobQueue | None = None
 _queue_lock = threading.Lock()
@@ -75,8 +60,18 @@ def routes() -> list[BaseRoute]:
 
 
 def middleware() -> list[Middleware]:
-    """Security headers on every answer, and no answer to a host name that is not ours."""
+    """Headers on every answer, and no answer to hosts and origins that are not ours."""
     return [Middleware(Guard)]
+
+
+def exception_handlers() -> dict[int, Any]:
+    """What Starlette answers outside of our middleware: the server's own failures."""
+    return {500: failed}
+
+
+async def failed(request: Request, error: Exception) -> Response:
+    """No detail: the log has it."""
+    return PlainTextResponse("The server failed. Its log says why.\n", status_code=500, headers=HEADERS)
 
 
 async def health(request: Request) -> Response:
@@ -134,47 +129,3 @@ def _page(title: str, text: str, head: str, body: str = '<p><a href="/case">Open
         '<body style="font-family:sans-serif;max-width:40rem;margin:3rem auto;padding:0 1rem;color-scheme:light dark">'
         f"<h1>{html.escape(title)}</h1><p>{html.escape(text)}</p>{body}</body></html>"
     )
-
-
-class Guard:
-    """ASGI middleware. Refusing foreign host names keeps a web page that rebinds its own name off this server."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request or connection."""
-        if scope["type"] not in ("http", "websocket"):
-            await self.app(scope, receive, send)
-            return
-        host = next((value.decode("latin-1") for key, value in scope["headers"] if key == b"host"), "")
-        if not host_allowed(host):
-            await self._refuse(scope, receive, send)
-            return
-
-        async def with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                have = {key.lower() for key, _ in message["headers"]}
-                extra = [(k.encode(), v.encode()) for k, v in HEADERS.items() if k.encode() not in have]
-                message = {**message, "headers": [*message["headers"], *extra]}
-            await send(message)
-
-        await self.app(scope, receive, with_headers)
-
-    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "websocket":
-            await send({"type": "websocket.close", "code": 1008})
-            return
-        await PlainTextResponse(WRONG_HOST, status_code=421)(scope, receive, send)
-
-
-def host_allowed(host: str) -> bool:
-    """Whether a Host header names this machine or the address in base_url; the port does not matter."""
-    try:
-        name = urlsplit(f"//{host}").hostname
-        if name in LOCAL_HOSTS:  # first: settings that cannot be used are shown on a page, which must open
-            return True
-        base = load_settings().base_url
-    except (ValueError, InputError):
-        return False
-    return base is not None and name == urlsplit(base).hostname

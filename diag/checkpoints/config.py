@@ -41,6 +41,25 @@ KEYS = {
     "num_kv_heads": "num_key_value_heads",
     "declared_architecture": "architectures",
 }
+# Every key that a field of ModelConfig is read from.
+UNDERSTOOD = {name for names in ALIASES.values() for name in names} | set(ALIASES) | set(KEYS.values())
+# Sizes that the shapes of the tensors decide, and what says nothing about a forward pass.
+NO_EFFECT = frozenset(
+    (
+        *("architectures", "model_type", "torch_dtype", "dtype", "transformers_version", "_name_or_path", "auto_map"),
+        *("quantization_config", "use_cache", "initializer_range", "initializer_cutoff_factor", "output_attentions"),
+        *("output_hidden_states", "return_dict", "bos_token_id", "eos_token_id", "pad_token_id", "unk_token_id"),
+        *("cls_token_id", "sep_token_id", "decoder_start_token_id", "vocab_size", "hidden_size", "n_embd", "n_layer"),
+        *("num_hidden_layers", "intermediate_size", "n_inner", "max_position_embeddings", "n_positions", "n_ctx"),
+        *("attention_dropout", "hidden_dropout", "attn_pdrop", "embd_pdrop", "resid_pdrop", "classifier_dropout"),
+        *("residual_dropout", "embedding_dropout", "hidden_dropout_prob", "resid_dropout", "embd_dropout"),
+        *("summary_activation", "summary_first_dropout", "summary_proj_to_labels", "summary_type", "summary_use_proj"),
+        *("pretraining_tp", "gradient_checkpointing", "task_specific_params", "attn_implementation", "id2label"),
+        *("label2id", "problem_type", "num_labels", "chunk_size_feed_forward", "is_decoder", "is_encoder_decoder"),
+        *("add_cross_attention", "tie_encoder_decoder", "cache_implementation", "reorder_and_upcast_attn"),
+        *("_attn_implementation_autoset", "mlp_bias_dropout", "torchscript", "finetuning_task"),
+    )
+)  # fmt: skip
 
 
 def stated(raw: dict[str, Any], key: str) -> Any:
@@ -102,6 +121,38 @@ class ModelConfig:
     attention_bias: bool | None = None
     rope_type: str = "default"
     hidden_act: str = "silu"
+
+
+# Lowest and highest of the settings that reach transformers' code as the file states them. Outside, that code divides
+# by zero, asks for tables of any length, or fails in the middle of a forward pass.
+RANGES: dict[str, tuple[float, float]] = {
+    "sliding_window": (1, 1 << 32),
+    "max_window_layers": (0, LIMITS["num_hidden_layers"]),
+    "sliding_window_pattern": (1, LIMITS["num_hidden_layers"]),
+    "original_max_position_embeddings": (1, LIMITS["max_position_embeddings"]),
+    "query_pre_attn_scalar": (1e-6, 1e9),
+    "attn_logit_softcapping": (1e-6, 1e9),
+    "final_logit_softcapping": (1e-6, 1e9),
+    "partial_rotary_factor": (1e-3, 1),
+    "rotary_pct": (1e-3, 1),
+    "rotary_emb_base": (1e-6, 1e300),
+    "rope_local_base_freq": (1e-6, 1e300),
+    "rope_theta": (1e-6, 1e300),
+    "factor": (1e-6, 1e9),
+}
+
+
+def check_settings(raw: dict[str, Any], *, where: str) -> None:
+    """InputError for a setting outside of RANGES, in the rotary settings too. Null is silence."""
+    for key, value in raw.items():
+        if isinstance(value, dict):
+            check_settings(value, where=where)
+        elif key in RANGES and value is not None:
+            lowest, highest = RANGES[key]
+            number = isinstance(value, (int, float)) and not isinstance(value, bool)
+            if not (number and lowest <= value <= highest):
+                says = f"{key} is {value!r:.60}; possible is {lowest:g} to {highest:g}."
+                raise InputError(says, where=where, fix=FIX)
 
 
 def declared(raw: dict[str, Any]) -> tuple[str | None, str | None]:

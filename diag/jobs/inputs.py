@@ -13,6 +13,7 @@ from diag.case import Case
 from diag.checkpoints import Checkpoint, open_checkpoint
 from diag.errors import InputError
 from diag.jobs.unchanged import FilesSeen
+from diag.model.estimate import refuse_absent_layers
 from diag.progress import Progress, silent
 from diag.results.baseline import Check
 from diag.results.ruler import Ruler
@@ -163,6 +164,7 @@ def open_inputs(case: Case, resolve: Resolve) -> Inputs:
 
 def join_inputs(case: Case, shard: TokenDataset, checkpoint: Checkpoint, reference: Checkpoint | None) -> Inputs:
     """The inputs of a case that are open already. InputError where they do not fit together."""
+    refuse_absent_layers(checkpoint)
     if reference:
         _same_model(checkpoint, reference, case.reference or "")
     longest = checkpoint.config.max_position_embeddings

@@ -18,11 +18,11 @@ from transformers import AutoModelForCausalLM, PreTrainedModel
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
 from diag.checkpoints import Checkpoint, Family, ModelConfig
-from diag.checkpoints.config import parse_config
+from diag.checkpoints.config import check_settings, parse_config
 from diag.checkpoints.families import is_tied
 from diag.checkpoints.identify.assemble import as_read
 from diag.errors import InputError
-from diag.model.estimate import BYTES, free_memory, refuse_too_large
+from diag.model.estimate import BYTES, free_memory, refuse_absent_layers, refuse_too_large
 from diag.model.loss import TokenLoss
 
 TORCH_DTYPES = {
@@ -33,12 +33,6 @@ TORCH_DTYPES = {
 }
 _HEAD = "lm_head.weight"
 COMPUTE_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
-# Keys of a config that must not reach the constructor: remote code, quantisers that need other packages, and the dtype
-# that we choose ourselves, and switches that would change what a forward pass returns.
-_NOT_FOR_BUILDING = (
-    *("auto_map", "quantization_config", "torch_dtype", "dtype", "architectures", "model_type"),
-    *("return_dict", "output_hidden_states", "output_attentions", "use_cache"),
-)
 
 
 @dataclass(frozen=True)
@@ -126,8 +120,10 @@ def build(checkpoint: Checkpoint, *, device: str = "auto", dtype: str = "auto") 
     family = _family(checkpoint)
     on = pick_device(device)
     kind = pick_dtype(dtype, on)
-    refuse_too_large(checkpoint.parameters * BYTES[kind], _free(on), where=str(checkpoint.path), dtype=kind)
+    refuse_absent_layers(checkpoint)
     model = _skeleton(checkpoint, checkpoint.raw_config, checkpoint.config)
+    _refuse_other_shapes(model, checkpoint)
+    refuse_too_large(_bytes(model, BYTES[kind]), _free(on), where=str(checkpoint.path), dtype=kind)
     missing, unexpected = _fill(model, checkpoint, on, COMPUTE_DTYPES[kind])
     model.train(False).requires_grad_(False)
     return LoadedModel(
@@ -215,9 +211,9 @@ def _in_file(name: str, checkpoint: Checkpoint) -> str:
 def _skeleton(checkpoint: Checkpoint, raw_config: dict[str, Any], dimensions: ModelConfig) -> PreTrainedModel:
     """The architecture without weights, as the family says, which the tensor names have confirmed."""
     family = _family(checkpoint)
-    raw = {k: v for k, v in raw_config.items() if k not in _NOT_FOR_BUILDING}
-    raw |= _canonical(dimensions, family)
-    raw.setdefault("pad_token_id", None)  # a class default may lie beyond the rows of a small model
+    raw = {k: v for k, v in raw_config.items() if k in family.reads} | _canonical(dimensions, family)
+    check_settings(raw, where=str(checkpoint.path))
+    raw["pad_token_id"] = None  # it changes no loss, and may lie beyond the rows of the embedding
     # A head in the file is a head of its own, even where the config ties it: that difference is what we look for.
     raw["tie_word_embeddings"] = (
         is_tied(family, checkpoint.config) and family.roles["head"].tensor() not in checkpoint.tensors
@@ -252,6 +248,24 @@ def _unbuildable(checkpoint: Checkpoint, error: Exception) -> InputError:
     )
 
 
+def _refuse_other_shapes(model: PreTrainedModel, checkpoint: Checkpoint) -> None:
+    """InputError where a tensor of the file does not have the shape that the configuration gives it."""
+    for name, parameter in model.named_parameters():
+        info = checkpoint.tensors.get(_in_file(name, checkpoint))
+        if info is not None and info.elements and info.shape != tuple(parameter.shape):
+            raise InputError(
+                f"The tensor is {list(info.shape)} in the file, and the config calls for {list(parameter.shape)}.",
+                where=f"{checkpoint.path}, {name}",
+                fix="Correct config.json, or convert the checkpoint again.",
+            )
+
+
+def _bytes(model: PreTrainedModel, width: int) -> int:
+    """What the weights will take at `width` bytes each, those that the file lacks included, and the buffers."""
+    buffers = sum(buffer.numel() * buffer.element_size() for buffer in model.buffers())
+    return buffers + width * sum(parameter.numel() for parameter in model.parameters())
+
+
 def _fill(
     model: PreTrainedModel, checkpoint: Checkpoint, device: torch.device, dtype: torch.dtype
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -265,12 +279,6 @@ def _fill(
         if info is None or info.elements == 0:
             value, stored = torch.empty(parameter.shape, dtype=torch.float32), False
             missing.append(name)
-        elif info.shape != tuple(parameter.shape):
-            raise InputError(
-                f"The tensor is {list(info.shape)} in the file, and the config calls for {list(parameter.shape)}.",
-                where=f"{checkpoint.path}, {name}",
-                fix="Correct config.json, or convert the checkpoint again.",
-            )
         else:
             value, stored = stored_tensor(checkpoint, stored_as).to(device=device, dtype=dtype), True
         _assign(model, name, nn.Parameter(value, requires_grad=False), stored)

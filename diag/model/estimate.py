@@ -11,6 +11,7 @@ import numpy as np
 
 from diag.case import Window
 from diag.checkpoints import Checkpoint
+from diag.checkpoints.identify.infer import layers_held
 from diag.errors import InputError
 
 BYTES = {"fp32": 4, "bf16": 2}
@@ -103,6 +104,20 @@ def cpu_speed() -> float:
         a @ a
         best = min(best, time.perf_counter() - started)
     return 2 * 768.0**3 / best
+
+
+def refuse_absent_layers(checkpoint: Checkpoint) -> None:
+    """InputError where the configuration asks for layers behind the last of which the file holds anything. They would
+    all be initialised at random, and the loss would be theirs. A gap before that layer is a finding, not an error."""
+    family, config = checkpoint.family, checkpoint.config
+    held = layers_held(family, checkpoint.tensors) if family else []
+    last = held[-1] + 1 if held else 0
+    if config.num_layers > last:
+        raise InputError(
+            f"The configuration asks for {config.num_layers:,} layers, and the file holds {last:,}.",
+            where=str(checkpoint.path),
+            fix="Correct the number of layers in the configuration, or copy the rest of the weights.",
+        )
 
 
 def refuse_too_large(weights_bytes: int, free: int | None, *, where: str, dtype: str) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from diag.checkpoints.compare.differences import ConfigDifference
-from diag.checkpoints.config import ALIASES, KEYS
+from diag.checkpoints.config import KEYS, NO_EFFECT, UNDERSTOOD
 from diag.checkpoints.reader import Checkpoint
 
 # Keys that are one setting together: changing one without the others gives a model that nobody meant.
@@ -27,27 +27,9 @@ SETTINGS: dict[str, tuple[str, ...]] = {
     "window": ("sliding_window", "use_sliding_window", "max_window_layers", "layer_types", "sliding_window_pattern"),
     "attention bias": ("attention_bias",),
 }
-# Sizes that the shapes of the tensors decide, and what says nothing about a forward pass.
-NO_EFFECT = frozenset(
-    (
-        *("architectures", "model_type", "torch_dtype", "dtype", "transformers_version", "_name_or_path", "auto_map"),
-        *("quantization_config", "use_cache", "initializer_range", "initializer_cutoff_factor", "output_attentions"),
-        *("output_hidden_states", "return_dict", "bos_token_id", "eos_token_id", "pad_token_id", "unk_token_id"),
-        *("cls_token_id", "sep_token_id", "decoder_start_token_id", "vocab_size", "hidden_size", "n_embd", "n_layer"),
-        *("num_hidden_layers", "intermediate_size", "n_inner", "max_position_embeddings", "n_positions", "n_ctx"),
-        *("attention_dropout", "hidden_dropout", "attn_pdrop", "embd_pdrop", "resid_pdrop", "classifier_dropout"),
-        *("residual_dropout", "embedding_dropout", "hidden_dropout_prob", "resid_dropout", "embd_dropout"),
-        *("summary_activation", "summary_first_dropout", "summary_proj_to_labels", "summary_type", "summary_use_proj"),
-        *("pretraining_tp", "gradient_checkpointing", "task_specific_params", "attn_implementation", "id2label"),
-        *("label2id", "problem_type", "num_labels", "chunk_size_feed_forward", "is_decoder", "is_encoder_decoder"),
-        *("add_cross_attention", "tie_encoder_decoder", "cache_implementation", "reorder_and_upcast_attn"),
-        *("_attn_implementation_autoset", "mlp_bias_dropout", "torchscript", "finetuning_task"),
-    )
-)  # fmt: skip
 # Fields of ModelConfig that no forward pass reads, or that the shapes decide.
 _ASIDE = ("vocab_size", "hidden_size", "num_layers", "intermediate_size", "max_position_embeddings")
 _INFORMATION = ("declared_architecture", "model_type", "dtype")
-_UNDERSTOOD = {name for names in ALIASES.values() for name in names} | set(ALIASES) | set(KEYS.values())
 
 
 def config_differences(here: Checkpoint, there: Checkpoint) -> tuple[ConfigDifference, ...]:
@@ -55,7 +37,7 @@ def config_differences(here: Checkpoint, there: Checkpoint) -> tuple[ConfigDiffe
     both = here.model is not None and there.model is not None
     mine, theirs = (dict(vars(c.model)) if both else dict(c.known) for c in (here, there))
     if both:
-        covered = _UNDERSTOOD | set(mine)
+        covered = UNDERSTOOD | set(mine)
         mine |= dict(_others(here.raw_config, covered))
         theirs |= dict(_others(there.raw_config, covered))
     keys = [*mine, *(key for key in theirs if key not in mine)]

@@ -12,6 +12,7 @@ from diag.checkpoints.config import Defaults
 
 Side = Literal["columns", "rows"]
 Kind = Literal["matrix", "norm", "bias"]
+ROTARY = ("rope_theta", "rope_scaling", "rope_parameters", "partial_rotary_factor")
 
 
 @dataclass(frozen=True)
@@ -50,8 +51,9 @@ class Family:
     stamped as another. norm_offset: 1 where the norm multiplies by 1 + w. updates: the submodules of a
     block whose outputs are added to the residual stream, attention's and the MLP's. grouped: whether key-value heads
     can be fewer than heads. renamed: keys of config.json that transformers' class spells otherwise; unread: those that
-    it passes over. attention: which of transformers' kernels computes it faithfully. published_theta: rotary bases of
-    its published models (their config.json on the Hugging Face hub); () where they were not collected.
+    it passes over. settings: keys beyond the sizes that change its forward pass (`reads`). attention: which of
+    transformers' kernels computes it faithfully. published_theta: rotary bases of its published models (their
+    config.json on the Hugging Face hub); () where they were not collected.
     """
 
     name: str
@@ -67,8 +69,16 @@ class Family:
     grouped: bool = True
     renamed: dict[str, str] = field(default_factory=dict)
     unread: tuple[str, ...] = ()
+    settings: tuple[str, ...] = ()
     attention: Literal["sdpa", "eager"] = "sdpa"
     published_theta: tuple[float, ...] = ()
+
+    @cached_property
+    def reads(self) -> frozenset[str]:
+        """Keys of config.json that reach transformers' class as the file states them. The sizes are not among them:
+        the class gets those as they were understood. Any other key could build what no tensor of the file asks for."""
+        rotary = () if self.defaults.rope_theta is None else ROTARY
+        return frozenset((*rotary, *self.settings, "initializer_range"))
 
     @cached_property
     def _patterns(self) -> list[tuple[str, re.Pattern[str]]]:

@@ -21,6 +21,10 @@ _ROLES = (
     | GATED_MLP
     | biases("qkvo", if_attention_bias=True)
 )
+_SETTINGS = (
+    *("attention_bias", "query_pre_attn_scalar", "attn_logit_softcapping", "final_logit_softcapping"),
+    *("sliding_window", "layer_types"),
+)
 _UPDATES = ("post_attention_layernorm", "post_feedforward_layernorm")
 
 GEMMA2 = Family(
@@ -37,6 +41,7 @@ GEMMA2 = Family(
     updates=_UPDATES,
     renamed={"hidden_act": "hidden_activation"},
     unread=("hidden_act",),
+    settings=_SETTINGS,
     attention="eager",  # transformers' sdpa has no place for the cap on attention logits
     published_theta=(1e4,),
 )
@@ -58,5 +63,6 @@ GEMMA3 = Family(
     updates=_UPDATES,
     renamed={"hidden_act": "hidden_activation"},
     unread=("hidden_act",),
+    settings=(*_SETTINGS, "rope_local_base_freq", "sliding_window_pattern", "use_bidirectional_attention"),
     published_theta=(1e6,),
 )

@@ -62,6 +62,7 @@ GPT2 = Family(
         "hidden_act": "activation_function",
     },
     unread=("hidden_act",),
+    settings=("scale_attn_weights", "scale_attn_by_inverse_layer_idx", "reorder_and_upcast_attn"),
 )
 GPT_NEOX = Family(
     "gpt_neox",
@@ -88,4 +89,5 @@ GPT_NEOX = Family(
     updates=("attention", "mlp"),
     grouped=False,
     renamed={"rms_norm_eps": "layer_norm_eps"},
+    settings=("attention_bias", "use_parallel_residual", "rotary_pct", "rotary_emb_base"),
 )

@@ -9,12 +9,15 @@ from diag.checkpoints.config import Defaults
 from diag.checkpoints.families.base import Family, Role
 from diag.checkpoints.families.parts import ATTENTION, EMBEDDING_AND_HEAD, LLAMA_LIKE, MLP, PRE_NORMS, biases, qk_norms
 
+_WINDOW = ("use_sliding_window", "sliding_window", "max_window_layers", "layer_types")
+
 LLAMA = Family(
     "llama",
     ("LlamaForCausalLM",),
     ("llama",),
     LLAMA_LIKE | biases("qkvo", if_attention_bias=True),
     told_by=("q", "gate"),
+    settings=("attention_bias", "mlp_bias"),
     published_theta=(1e4, 1e5, 1.3e5, 5e5, 1e6),  # Llama 1 to 3, SmolLM2 (1e5, 1.3e5), Code Llama (1e6)
 )
 MISTRAL = Family(
@@ -23,6 +26,7 @@ MISTRAL = Family(
     ("mistral",),
     LLAMA_LIKE,
     defaults=Defaults(max_position_embeddings=131_072),
+    settings=("sliding_window",),
     published_theta=(1e4, 1e6, 1e8, 1e9),
 )
 QWEN2 = Family(
@@ -35,6 +39,7 @@ QWEN2 = Family(
     told_without=(ATTENTION + "o_proj.bias",),
     markers=("q_bias",),
     defaults=Defaults(max_position_embeddings=32_768),
+    settings=_WINDOW,
     published_theta=(1e6, 1e5, 1e7),
 )
 QWEN3 = Family(
@@ -45,6 +50,7 @@ QWEN3 = Family(
     told_by=("q_norm", "q"),
     markers=("q_norm", "k_norm"),
     defaults=Defaults(max_position_embeddings=32_768, head_dim=128),
+    settings=("attention_bias", *_WINDOW),
     published_theta=(1e6, 5e6, 1e7),
 )
 PHI3 = Family(
@@ -62,5 +68,6 @@ PHI3 = Family(
     told_by=("qkv", "gate_up"),
     markers=("qkv", "gate_up"),
     defaults=Defaults(rms_norm_eps=1e-5, max_position_embeddings=4096),
+    settings=("sliding_window", "original_max_position_embeddings"),
     published_theta=(1e4,),
 )

@@ -26,5 +26,6 @@ OLMO2 = Family(
     markers=("post_mlp_norm", "q_norm"),
     defaults=Defaults(rms_norm_eps=1e-5),
     updates=("post_attention_layernorm", "post_feedforward_layernorm"),
+    settings=("attention_bias",),
     published_theta=(5e5,),
 )

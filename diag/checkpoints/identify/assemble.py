@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from diag.checkpoints.config import KEYS, declared, parse_config, stated
+from diag.checkpoints.config import KEYS, NO_EFFECT, UNDERSTOOD, ModelConfig, declared, parse_config, stated
 from diag.checkpoints.families import Family
 from diag.checkpoints.identify.family import declared_family, family_of
 from diag.checkpoints.identify.head_dim_from_rotary import head_dim_from_rotary
@@ -18,7 +18,7 @@ from diag.checkpoints.identify.infer import (
     without_wrapper,
 )
 from diag.checkpoints.reader import Checkpoint, OpenedCheckpoint, Source
-from diag.errors import InputError
+from diag.errors import InputError, one_line
 from diag.results import codec
 
 
@@ -82,7 +82,17 @@ def _with_model(found: Checkpoint, family: Family, inferred: frozenset[str]) -> 
         return replace(found, family=None)
     inferred |= from_shapes.keys()
     sources = {field: _source(KEYS.get(field, field), known, inferred) for field in vars(model)}
-    return replace(found, model=model, sources=sources, notes=found.notes + notes)
+    return replace(found, model=model, sources=sources, notes=found.notes + notes + _unread(found.raw_config, family))
+
+
+def _unread(raw: dict[str, Any], family: Family) -> tuple[str, ...]:
+    """A sentence that names the keys which could mean another forward pass, and which the family does not read."""
+    aside = family.reads | NO_EFFECT | UNDERSTOOD | ModelConfig.__dataclass_fields__.keys()
+    keys = [one_line(key, 60) for key, value in raw.items() if key not in aside and value not in (None, False)]
+    if not keys:
+        return ()
+    named = ", ".join(keys[:5]) + (f" and {len(keys) - 5} more" if len(keys) > 5 else "")
+    return (f"The configuration states {named}, which {family.name} does not read; nothing is made of it.",)
 
 
 def as_read(raw: dict[str, Any], family: Family) -> dict[str, Any]:

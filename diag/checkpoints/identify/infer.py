@@ -6,7 +6,7 @@ whatever it holds. Shapes cannot lie about themselves, so they are read first an
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -107,7 +107,7 @@ def config_from_shapes(family: Family, tensors: Mapping[str, TensorInfo], raw: M
         found |= {"vocab_size": embedding[0], "hidden_size": embedding[1]}
         if not raw and family.roles["head"].tensor() not in tensors and not family.defaults.tie_word_embeddings:
             found["tie_word_embeddings"] = True  # transformers drops the head of a tied model when it saves
-    layers = _layers(family, tensors)
+    layers = layers_held(family, tensors)
     if layers and layers == list(range(len(layers))):
         found["num_hidden_layers"] = len(layers)
     elif layers and stated(dict(raw), "num_hidden_layers") is None:  # a gap: the last layer tells, the rest is missing
@@ -198,8 +198,8 @@ def _shape(family: Family, tensors: Mapping[str, TensorInfo], key: str) -> tuple
     return info.shape if info else ()
 
 
-def _layers(family: Family, tensors: Mapping[str, TensorInfo]) -> list[int]:
-    """The layers of which any tensor is there."""
+def layers_held(family: Family, tensors: Container[str]) -> list[int]:
+    """The layers of which any tensor is there, of the first MAX_LAYERS."""
     roles = [role for role in family.roles.values() if role.per_layer]
     return [layer for layer in range(MAX_LAYERS) if any(role.tensor(layer) in tensors for role in roles)]
 

@@ -34,5 +34,5 @@ def in_words(error: BaseException) -> str:
 
 def one_line(text: str, limit: int = 400) -> str:
     """`text` without control characters or line breaks, cut at `limit` characters."""
-    clean = "".join(c if c.isprintable() else " " for c in str(text))
+    clean = "".join(c if c.isprintable() else " " for c in str(text)[: limit + 1])
     return clean if len(clean) <= limit else clean[: limit - 1] + "…"

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 from diag import installation
 from diag.errors import InputError
+from diag.limits import LIMITS, Limit
 
 CONFIG_NAME = "subrandom.toml"
 MAX_CONFIG_BYTES = 1024 * 1024
@@ -31,6 +32,7 @@ VARIABLES = {
     "demo_dir": "SUBRANDOM_DEMO",
     "cache_dir": "SUBRANDOM_CACHE",
     "metrics": "SUBRANDOM_METRICS",
+    **{row.key: row.variable for row in LIMITS},
 }
 DEFAULT_DIRS = installation.default_dirs()
 
@@ -99,6 +101,11 @@ def load_settings(env: Mapping[str, str] = os.environ) -> Settings:
         config_file=config_file,
         problems=tuple(problems),
     )
+
+
+def limit(row: Limit, env: Mapping[str, str] = os.environ) -> int:
+    """What holds for a limit now. Cost: reads the settings file, if there is one. Errors: as `load_settings`."""
+    return row.stated(env, _read_config(env)[1])
 
 
 def _read_config(env: Mapping[str, str]) -> tuple[Path | None, dict[str, Any]]:

@@ -13,19 +13,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 # A part may import from itself and from parts before it.
 ORDER = (
-    *(
-        "errors",
-        "file_state",
-        "extras",
-        "installation",
-        "progress",
-        "units",
-        "jit",
-        "blas",
-        "case",
-        "results",
-        "settings",
-    ),
+    *("errors", "file_state", "extras", "installation", "progress", "units", "jit", "blas", "case", "results"),
+    *("limits", "settings"),
     *("listing", "shards", "checkpoints", "demo", "catalogue", "places", "evidence", "model", "hypotheses"),
     *("report", "jobs", "api", "ui", "cli", "zoo", "pages"),
 )

@@ -178,7 +178,7 @@ GOOD = apr({"a": stored(np.ones((2, 2), np.float32)), "b": stored(np.ones(3, np.
         (patched(GOOD, 4, b"\3"), "version 3"),
         (patched(GOOD, 6, struct.pack("<H", 0x404)), "encrypted"),
         (patched(GOOD, 6, struct.pack("<H", 0xC00)), "column-major"),
-        (patched(GOOD, 8, struct.pack("<I", 2**32 - 1)), "counts 4,294,967,295 tensors"),
+        (patched(GOOD, 8, struct.pack("<I", 2**32 - 1)), "lists 4,294,967,295 tensors"),
         (patched(GOOD, 8, struct.pack("<I", 9)), "ends|name of|unusable name|twice"),
         (patched(GOOD, 12, struct.pack("<Q", 2**63)), "metadata should lie"),
         (patched(GOOD, 20, struct.pack("<I", 2**32 - 1)), "metadata should lie"),

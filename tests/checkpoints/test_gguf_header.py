@@ -140,7 +140,7 @@ GOOD = info("a", (8, 4))  # 128 bytes
         (GOOD + info("b", (8, 4), offset=0), 2, "overlap"),
         (GOOD + info("a", (8, 4), offset=128), 2, "'a' is listed twice"),
         (info("a" * 65_535, (8,)), 1, "takes 65,535 bytes"),
-        (GOOD, 1 << 40, "announced"),
+        (GOOD, 1 << 40, "lists 1,099,511,627,776 tensors; the limit is 100,000"),
         (GOOD, 60_000, "too early|takes|dimensions"),
     ],
 )

@@ -23,15 +23,13 @@ from diag.checkpoints.formats.companions import tokenizer_in
 from diag.checkpoints.ggml import ggml_types
 from diag.checkpoints.reader import OpenedCheckpoint, TensorInfo
 from diag.checkpoints.transforms import Reshaped
-from diag.checkpoints.untrusted import is_text, json_object
+from diag.checkpoints.untrusted import check_count, check_length, is_text, json_object
 from diag.errors import InputError
 
 NAME = "apr"
 MAGIC = b"APR\0"
 MAGIC_V1 = b"APRN"
 HEADER_BYTES = 64
-MAX_SECTION_BYTES = 100_000_000  # a vocabulary of 150,000 entries takes 3 MB
-MAX_TENSORS = 1_000_000
 MAX_NAME_BYTES = 256
 MAX_DIMENSIONS = 8
 MAX_DIMENSION = 1 << 40
@@ -99,7 +97,7 @@ def claims(path: Path, head: bytes) -> bool:
 def open_file(path: Path) -> OpenedCheckpoint:
     """Open one file: header, metadata and index are read, no tensor. InputError in one line for whatever is off.
 
-    Cost: the index, and metadata of at most 100 MB; milliseconds for real files.
+    Cost: the index, and metadata of at most MAX_HEADER_BYTES; milliseconds for real files.
     """
     where, size = str(path), path.stat().st_size
     with path.open("rb") as file:
@@ -168,21 +166,18 @@ def _header(raw: bytes, where: str) -> Header:
         raise InputError(f"this is .apr version {header.major}; only 2 is known.", where=where, fix=FIX)
     if zlib.crc32(raw[:40] + raw[44:]) != header.crc:
         raise InputError("the header's checksum is wrong: the file is damaged.", where=where, fix=FIX)
-    if header.tensors > MAX_TENSORS:
-        raise InputError(f"the header counts {header.tensors:,} tensors.", where=where, fix=FIX)
+    check_count(header.tensors, where=where, fix=FIX)
     return header
 
 
 def _check_section(what: str, offset: int, length: int, size: int, where: str) -> None:
-    most = MAX_SECTION_BYTES
     if length < 0 or offset < HEADER_BYTES or offset + length > size:
         raise InputError(
             f"the {what} should lie at byte {offset:,} with {length:,} bytes, and the file has {size:,}.",
             where=where,
             fix="It is cut short or damaged; copy it again.",
         )
-    if length > most:
-        raise InputError(f"the {what} claims {length:,} bytes; the limit is {most:,}.", where=where, fix=FIX)
+    check_length(what, length, where=where, fix=FIX)
 
 
 def _metadata(raw: bytes, where: str) -> dict[str, Any]:

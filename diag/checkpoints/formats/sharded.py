@@ -12,8 +12,9 @@ from pathlib import Path
 from diag.checkpoints.formats.companions import read_json
 from diag.checkpoints.reader import TensorInfo
 from diag.errors import InputError, one_line
+from diag.limits import MAX_HEADER_BYTES
+from diag.settings import limit
 
-MAX_INDEX_BYTES = 100_000_000
 MAX_FILES = 10_000
 FIX = "Download or copy the missing or damaged files again."
 
@@ -28,7 +29,7 @@ def open_index(index: Path, read: Read) -> tuple[tuple[Path, ...], dict[str, Ten
     does not hold. A tensor that lies in a file and not in the index is kept and noted.
     """
     where = str(index)
-    weight_map = read_json(index, MAX_INDEX_BYTES, FIX).get("weight_map")
+    weight_map = read_json(index, limit(MAX_HEADER_BYTES), MAX_HEADER_BYTES.more(FIX)).get("weight_map")
     if not isinstance(weight_map, dict) or not weight_map:
         raise InputError("the index holds no weight_map.", where=where, fix=FIX)
     names = sorted({name if isinstance(name, str) else "" for name in weight_map.values()})

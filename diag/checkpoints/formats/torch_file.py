@@ -20,16 +20,17 @@ from diag.checkpoints.formats.companions import config_in, tokenizer_in
 from diag.checkpoints.formats.torch_pickle import MAX_PICKLE_BYTES, Refused, Storage, StoredTensor, read_pickle
 from diag.checkpoints.reader import OpenedCheckpoint, TensorInfo
 from diag.checkpoints.transforms import StoredTransform, Transposed
-from diag.checkpoints.untrusted import is_text
+from diag.checkpoints.untrusted import check_count, is_text
 from diag.errors import InputError, one_line
+from diag.limits import MAX_TENSORS
+from diag.settings import limit
 
 NAME = "torch"
 ZIP_MAGIC = b"PK\x03\x04"
 SUFFIXES = (".bin", ".pt", ".pth", ".ckpt")
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 LEGACY_PROTOCOL = 1001
-MAX_DIRECTORY_BYTES = 1 << 24  # the zip's list of entries: 100 bytes a storage
-MAX_STORAGES = 200_000
+ENTRY_BYTES = 100  # of a storage in the zip's list of entries
 FIX = "Save the state dict again with torch.save, or as .safetensors."
 
 # torch's class of a storage, or its dtype → name in DTYPES.
@@ -119,16 +120,16 @@ class _Bounded:
     """A file for zipfile that never reads more than a directory may take."""
 
     def __init__(self, file: BinaryIO) -> None:
-        self._file = file
+        self._file, self._most = file, ENTRY_BYTES * limit(MAX_TENSORS)
         self.seek, self.tell = file.seek, file.tell
 
     def seekable(self) -> bool:
         return True
 
     def read(self, count: int = -1) -> bytes:
-        if count > MAX_DIRECTORY_BYTES:
+        if count > self._most:
             raise zipfile.BadZipFile("the list of entries is too long")
-        return self._file.read(count if count >= 0 else MAX_DIRECTORY_BYTES)
+        return self._file.read(count if count >= 0 else self._most)
 
 
 def _from_zip(file: BinaryIO, where: str) -> tuple[Any, dict[str, _Place]]:
@@ -141,7 +142,8 @@ def _from_zip(file: BinaryIO, where: str) -> tuple[Any, dict[str, _Place]]:
         raise InputError(says, where=where, fix="It is cut short or damaged; copy it again.") from None
     names = {entry.filename: entry for entry in entries}
     pickles = [name for name in names if name.endswith("/data.pkl") or name == "data.pkl"]
-    if len(pickles) != 1 or len(names) != len(entries) or len(entries) > MAX_STORAGES:
+    check_count(len(entries), where=where, fix=FIX)
+    if len(pickles) != 1 or len(names) != len(entries):
         raise InputError("this zip archive is no PyTorch file.", where=where, fix="Name the weights themselves.")
     root = pickles[0][: -len("data.pkl")]
     if f"{root}constants.pkl" in names or any(name.startswith(f"{root}code/") for name in names):
@@ -197,7 +199,7 @@ def _from_legacy(file: BinaryIO, where: str) -> tuple[Any, dict[str, _Place]]:
         raise InputError("its numbers are stored big-endian.", where=where, fix="Save it on a little-endian machine.")
     widths = {s.key: DTYPES[STORED[s.kind]].block_bytes for s in _storages(value) if s.kind in STORED}
     places, at = {}, stream.tell()
-    for key in keys[:MAX_STORAGES]:
+    for key in keys[: limit(MAX_TENSORS)]:
         if at + 8 > size or not isinstance(key, str) or key not in widths:
             break  # the tensors that need what is missing say so
         file.seek(at)

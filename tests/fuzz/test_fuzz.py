@@ -1,0 +1,31 @@
+"""A first part of what `make fuzz` does, and every file that once failed."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+from readers import READERS
+from tries import SEEDS, run, timed
+
+TRIES = {100_000: 300, 10_000: 60}
+KEPT = sorted(path for reader in SEEDS.glob("*") for path in reader.glob("*"))
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_a_damaged_file_opens_or_is_refused_in_one_line(name: str) -> None:
+    tries = TRIES[READERS[name].tries]
+    outcome = run(READERS[name], range(tries))
+    assert outcome.failures == ()
+    assert tries // 20 < tries - outcome.opened < tries, "the damage is too small or too large to test anything"
+
+
+@pytest.mark.parametrize("kept", KEPT, ids=lambda path: f"{path.parent.name} {path.name}")
+def test_what_once_failed(kept: Path, tmp_path: Path) -> None:
+    reader = READERS[kept.parent.name]
+    (tmp_path / "sample").mkdir()
+    name = reader.write(tmp_path / "sample").relative_to(tmp_path / "sample")
+    assert timed(reader, kept / name)[2] == ""

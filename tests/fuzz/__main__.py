@@ -23,7 +23,7 @@ BATCH = 5_000
 
 def batch(name: str, numbers: range, seed: int) -> Outcome:
     """Run one batch in a child; one that dies is a failure that names the number it died at."""
-    context = multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("fork")
     here, there = context.Pipe(duplex=False)
     at = context.Value("q", -1)
     child = context.Process(target=_child, args=(there, at, name, numbers, seed))

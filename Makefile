@@ -1,6 +1,7 @@
 # make app    the dashboard on 127.0.0.1:8501, with the demo; ROOTS="/data/a /data/b" adds folders of yours
 # make test   lint, types and every test, the browser's included
 # make fuzz   100,000 mutated headers for every checkpoint format: about 25 minutes
+# make faults kill, stop, replace, truncate, fill, unmount at random for 30 minutes; then check every record. ARGS="--minutes 5"
 # make zoo    defects planted in healthy models, and how often the tool is right: docs/zoo.md. ARGS="--device cuda --jobs 8"
 # make real   three published models: audit, tie, loss against llama.cpp's; downloads 0.9 GB once; LLAMA_PYTHON has it
 # make wheel  build the wheel, install it into empty environments, try it from another folder; PYTHONS names the Pythons
@@ -13,7 +14,7 @@ ROOTS ?= $(SUBRANDOM_ROOTS)
 PYTHONS ?= $(PYTHON)
 LLAMA_PYTHON ?= $(BIN)/python
 
-.PHONY: app demo test lint types unit fuzz zoo real wheel chromium clean
+.PHONY: app demo test lint types unit fuzz faults zoo real wheel chromium clean
 
 app: $(VENV)/.app demo
 	SUBRANDOM_ROOTS="$(ROOTS)" $(BIN)/python -m diag app --port $(PORT)
@@ -35,6 +36,9 @@ unit: $(VENV)/.dev chromium demo
 
 fuzz: $(VENV)/.dev
 	$(BIN)/python tests/checkpoints/fuzz.py --mutations 100000
+
+faults: $(VENV)/.dev demo
+	$(BIN)/python -m tests.faults.loop $(ARGS)
 
 zoo: $(VENV)/.dev demo
 	$(BIN)/python -m pytest -m zoo_full -n $(WORKERS) tests/zoo

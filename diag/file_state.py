@@ -96,7 +96,7 @@ def changed_since(states: States) -> list[Path]:
 def changed(path: Path) -> InputError:
     """The sentence about a file that is not what it was when it was opened."""
     return InputError(
-        "the file changed while it was measured, so no result can say which content it is about; nothing was recorded.",
+        "the file changed while it was read, so no result can say which content it is about; nothing was recorded.",
         where=str(path),
         fix="Wait until whoever writes it is done, and run it again.",
     )

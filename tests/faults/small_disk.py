@@ -16,12 +16,12 @@ def small_disk(folder: Path, mebibytes: int) -> Iterator[bool]:
     """A file system of its own, in memory, at `folder`; False, and nothing happens, where this user may not mount."""
     folder.mkdir(parents=True, exist_ok=True)
     options = ["-t", "tmpfs", "-o", f"size={mebibytes}m", "tmpfs", str(folder)]
-    mounted = os.geteuid() == 0 and _run("mount", *options)
+    mounted = os.geteuid() == 0 and run("mount", *options)
     try:
         yield mounted
     finally:
         if mounted:
-            _run("umount", "-l", str(folder))
+            run("umount", "-l", str(folder))
 
 
 def fill(folder: Path) -> None:
@@ -42,8 +42,9 @@ def make_room(folder: Path) -> None:
 
 def read_only(folder: Path) -> bool:
     """Make the disk of `small_disk` read-only, for root too."""
-    return _run("mount", "-o", "remount,ro", str(folder))
+    return run("mount", "-o", "remount,ro", str(folder))
 
 
-def _run(*command: str) -> bool:
+def run(*command: str) -> bool:
+    """Whether a command succeeds."""
     return subprocess.run(command, capture_output=True, check=False).returncode == 0

@@ -14,7 +14,7 @@ import pytest
 from diag import api, file_state
 from diag.case import Case, Window
 from diag.catalogue import scan
-from diag.checkpoints import open_checkpoint
+from diag.checkpoints import audit_checkpoint, open_checkpoint
 from diag.errors import InputError
 from diag.evidence.records import records_dir
 from diag.jobs.protocol import JobRequest
@@ -95,7 +95,7 @@ def test_a_file_that_changes_while_it_is_measured_gives_no_record(
 ) -> None:
     path = files / name
     data = flipped(path)
-    with pytest.raises(InputError, match=r"changed while it was measured.*nothing was recorded.*run it again") as told:
+    with pytest.raises(InputError, match=r"changed while it was read.*nothing was recorded.*run it again") as told:
         measured(files, lambda: how(path, data))
     assert told.value.where == str(path)
 
@@ -122,7 +122,7 @@ def test_where_no_states_are_kept_the_content_is_compared(
     monkeypatch.setattr(file_state, "KEEPS_STATES", frozenset())  # as on FAT: neither inode nor ctime counts
     path = files / name
     data = flipped(path)
-    with pytest.raises(InputError, match="changed while it was measured"):
+    with pytest.raises(InputError, match="changed while it was read"):
         measured(files, lambda: over(path, data))
     before = open_checkpoint(files / "model").fingerprint
     over(files / "model" / "model.safetensors", flipped(files / "model" / "model.safetensors"))
@@ -164,6 +164,18 @@ def test_a_change_within_one_tick_of_the_clock_is_seen(files: Path) -> None:
         assert file_state.changed_since(read) == [path]
 
 
+def test_an_audit_of_a_file_that_changes_meanwhile_is_refused(files: Path) -> None:
+    path = files / "model" / "model.safetensors"
+    pending = [flipped(path)]
+
+    def progress(fraction: float | None, text: str, /) -> None:
+        if pending:
+            in_place_of(path, pending.pop())
+
+    with pytest.raises(InputError, match="changed while it was read"):
+        audit_checkpoint(open_checkpoint(files / "model"), progress)
+
+
 def test_the_worker_refuses_too(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     evidence = files / "evidence"
     monkeypatch.setenv("SUBRANDOM_EVIDENCE", str(evidence))
@@ -179,5 +191,5 @@ def test_the_worker_refuses_too(files: Path, monkeypatch: pytest.MonkeyPatch) ->
         failed = wait(queue, job.id)
     finally:
         queue.close()
-    assert failed.state == "failed" and "changed while it was measured" in failed.error
+    assert failed.state == "failed" and "changed while it was read" in failed.error
     assert not list(records_dir(evidence).glob("*.json"))

@@ -16,6 +16,7 @@ from diag.checkpoints.digest import in_background
 from diag.checkpoints.passes.stats import TensorStats
 from diag.checkpoints.reader import Checkpoint
 from diag.checkpoints.signatures.tie import Tie
+from diag.file_state import changed, changed_since
 from diag.progress import Progress, part, silent
 from diag.results import codec
 from diag.results.thresholds_checkpoints import FINDINGS_PER_CODE
@@ -71,13 +72,16 @@ def audit_checkpoint(checkpoint: Checkpoint, progress: Progress = silent) -> Che
         while not wait([digests], timeout=0.1).done:
             progress(0.7, "taking the fingerprint")
         digests.result()
+    fingerprint = checkpoint.fingerprint
+    if differ := changed_since(checkpoint.files_read):
+        raise changed(differ[0])
     progress(1.0, "done")
     return CheckpointAudit(
         checkpoint=checkpoint,
         tie=facts.tie,
         findings=_bounded(found),
         stats=tuple(facts.stats.values()),
-        fingerprint=checkpoint.fingerprint,
+        fingerprint=fingerprint,
         seconds=time.perf_counter() - started,
     )
 

@@ -114,8 +114,8 @@ def open_shard(path: str | Path, *, dtype: str | None = None, vocab_size: int | 
     before = states_around(path) if path.is_dir() else states_at(_with_companions([path, *_of_its_stem(path)]))
     dataset = _opened(path, dtype, vocab_size)
     read = _with_companions([shard.path for shard in dataset.shards])
-    there = {*before, *(read[0].parent / name for name in names_in(read[0].parent))}
-    return replace(dataset, files_read=states_of_read([file for file in read if file in there], before))
+    there = {file.name for file in before}.union(names_in(read[0].parent))
+    return replace(dataset, files_read=states_of_read([file for file in read if file.name in there], before))
 
 
 def _of_its_stem(path: Path) -> list[Path]:

@@ -14,9 +14,9 @@ import uvicorn
 from real_server import Answer, RealServer, served
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse
-from starlette.routing import Mount
-from starlette.types import Receive, Scope, Send
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route, WebSocketRoute
+from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from diag.ui.shell import deadlines
 from diag.ui.shell.deadlines import HEADERS_SECONDS
@@ -176,43 +176,50 @@ def test_a_request_that_is_never_said_to_the_end_is_ended(server: RealServer, be
     assert HEADERS_SECONDS - 1 < time.monotonic() - begun < 2 * HEADERS_SECONDS
 
 
-def test_a_body_that_never_comes_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Under the same server and guard, an app that waits for the body: Streamlit waits only within a session."""
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> Iterator[RealServer]:
+    """The same HTTP server and guard with deadlines of two seconds, before an app that waits for bodies and keeps
+    websockets: Streamlit waits for a body only within a session."""
+    monkeypatch.setattr(deadlines, "HEADERS_SECONDS", 2.0)
     monkeypatch.setattr(deadlines, "BODY_SECONDS", 2.0)
 
-    async def reads(scope: Scope, receive: Receive, send: Send) -> None:
-        body = await Request(scope, receive).body()
-        await PlainTextResponse(body)(scope, receive, send)
+    async def reads(request: Request) -> Response:
+        return PlainTextResponse(await request.body())
 
-    app = Starlette(routes=[Mount("/", reads)], middleware=middleware())
-    running = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error"))
+    async def listens(socket: WebSocket) -> None:
+        await socket.accept(subprotocol="streamlit")
+        with suppress(WebSocketDisconnect):
+            await socket.receive()
+
+    routes = [WebSocketRoute("/_stcore/stream", listens), Route("/", reads, methods=["PUT"])]
+    running = uvicorn.Server(uvicorn.Config(Starlette(routes=routes, middleware=middleware()), port=0))
     thread = threading.Thread(target=running.run)
     thread.start()
-    try:
-        while not running.started:
-            time.sleep(0.05)
-        server = RealServer(running.servers[0].sockets[0].getsockname()[1], 0, Path())
-        assert server.ask("/", "Content-Length: 3", method="PUT", body="abc").body == "abc"
-        begun = time.monotonic()
-        with server.connect(timeout=30) as connection, suppress(ConnectionError):
-            connection.sendall(b"PUT / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1000\r\n\r\nabc")
-            while connection.recv(65536):
-                pass
-        assert 1.5 < time.monotonic() - begun < 10
-    finally:
-        running.should_exit = True
-        thread.join()
+    while not running.started:
+        time.sleep(0.05)
+    yield RealServer(running.servers[0].sockets[0].getsockname()[1], 0, Path())
+    running.should_exit = True
+    thread.join()
 
 
-def test_an_open_websocket_is_left_alone(server: RealServer) -> None:
-    """The deadline is for requests; a page that is only looked at keeps its connection."""
-    answer, connection = server.websocket(f"Origin: {server.url}")
+def test_a_body_that_never_comes_is_ended(impatient: RealServer) -> None:
+    assert impatient.ask("/", "Content-Length: 3", method="PUT", body="abc").body == "abc"
+    begun = time.monotonic()
+    with impatient.connect(timeout=30) as connection, suppress(ConnectionError):
+        connection.sendall(b"PUT / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1000\r\n\r\nabc")
+        while connection.recv(65536):
+            pass
+    assert 1.5 < time.monotonic() - begun < 10
+
+
+def test_an_open_websocket_is_left_alone(impatient: RealServer) -> None:
+    """The deadlines are for requests; a page that is only looked at keeps its connection beyond both."""
+    answer, connection = impatient.websocket(f"Origin: {impatient.url}")
     with connection:
         assert answer.status == 101
-        connection.settimeout(HEADERS_SECONDS + 3)
+        connection.settimeout(2 * (deadlines.HEADERS_SECONDS + deadlines.BODY_SECONDS))
         with pytest.raises(TimeoutError):
-            while connection.recv(65536):
-                pass
+            connection.recv(65536)
 
 
 def _close(opened: tuple[Answer, object]) -> Answer:

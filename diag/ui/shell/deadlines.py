@@ -65,6 +65,8 @@ class Punctual(H11Protocol):
         if state is self._awaits and self._timer:
             return  # the same request is still not whole: its time goes on
         self._stop()
+        if self.transport.get_protocol() is not self:
+            return  # it has become a websocket, and h11 still thinks that a body may come
         if state in (h11.IDLE, h11.SEND_BODY) and not self.transport.is_closing():
             self._awaits = state
             seconds = HEADERS_SECONDS if state is h11.IDLE else BODY_SECONDS

@@ -35,6 +35,8 @@ from diag.jobs.protocol import (
 )
 from diag.settings import load_settings
 
+# The page process goes first where both want a core: eight people wait for it, and for a job one.
+NICENESS = 10
 # A message at most this often: a page polls twice a second, and the pipe is not for logging.
 PROGRESS_STEP = 0.005
 
@@ -117,6 +119,8 @@ def main() -> None:
     """Keep stdout for messages: whatever a library prints goes to stderr."""
     out = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    if hasattr(os, "nice"):
+        os.nice(NICENESS)
     worker = Worker(out)
     threading.Thread(target=worker.listen, args=(sys.stdin,), daemon=True).start()
     worker.run_forever()

@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 
 from diag.report import numbers
 from diag.results.finding import Finding
-from diag.ui.charts.flags import LANE_PX, Label, Mark, flag, place, stacked
+from diag.ui.charts.flags import LANE_PX, Drawing, Label, Mark, place, stacked
 from diag.ui.charts.style import BLUE, BROKEN, GREY, TEAL, VIOLET, axis, blank, escape, finite
 
 ROW_PX = 38
@@ -52,8 +52,9 @@ def repairs(
         xaxis=axis("loss after the repair, nats per token", range=[0, right], fixedrange=True, nticks=9),
         yaxis={"range": [-body, above], "visible": False, "fixedrange": True},
     )
+    drawing = Drawing()
     for line, top in zip(lines, tops, strict=True):
-        flag(figure, top, "<br>".join(line.label), x=line.nats, y=LANE_PX * (top.lane + 1), foot=0, colour=line.colour)
+        drawing.flag(top, "<br>".join(line.label), x=line.nats, y=LANE_PX * (top.lane + 1), foot=0, colour=line.colour)
     places = [(row, -ROW_PX * (number + 1) + 10) for number, row in enumerate(rows)]
     strokes = [_stroke(line.nats, line.nats, y - 7, y + 7, line.colour, 2, 0.8) for _, y in places for line in lines]
     notes = [_note(row, y, right) for row, y in places]
@@ -65,8 +66,9 @@ def repairs(
         strokes += [_stroke(start, x, y, y, row.colour, 4, 0.35 * row.opacity) for row, x, y in drawn]
     for symbol in dict.fromkeys(row.symbol for row, _, _ in drawn):
         _points(figure, [one for one in drawn if one[0].symbol == symbol])
-    # All at once: adding them one by one takes plotly a second for 24 rows.
-    figure.update_layout(shapes=[*figure.layout.shapes, *strokes], annotations=[*figure.layout.annotations, *notes])
+    drawing.shapes += strokes
+    drawing.texts += notes
+    drawing.put_on(figure)
     return figure
 
 

@@ -12,7 +12,7 @@ from diag.report import numbers
 from diag.report.look import look
 from diag.results.ruler import Ruler, Zone, zone
 from diag.results.thresholds import ABOUT_CHANCE, TOO_GOOD
-from diag.ui.charts.flags import LANE_PX, Label, Mark, Placed, flag, place, stacked
+from diag.ui.charts.flags import LANE_PX, Drawing, Label, Mark, Placed, place, stacked
 from diag.ui.charts.style import BLUE, GREY, TEAL, VIOLET, axis, blank, finite
 from diag.units import Claim, bits
 
@@ -66,31 +66,26 @@ def ruler(
         ),
         yaxis={"range": [-below, BAND_PX + above], "visible": False, "fixedrange": True},
     )
+    drawing = Drawing()
     if ruler.border_nats is not None:
-        line = {"color": GREY, "width": 1, "dash": "dot"}
-        figure.add_shape(type="line", x0=ruler.border_nats, x1=ruler.border_nats, y0=0, y1=BAND_PX, line=line)
+        drawing.line(ruler.border_nats, 0, BAND_PX, GREY, dash="dot")
     figure.add_scatter(x=[0], y=[0], xaxis="x2", mode="markers", marker={"opacity": 0}, hoverinfo="skip")
     for (words, a, b, where), foot in zip(zones, feet, strict=True):
-        figure.add_shape(
-            type="rect",
-            x0=a,
-            x1=b,
-            y0=0,
-            y1=BAND_PX,
-            fillcolor=look(where).ink.chart,
-            opacity=_OPACITY.get(where, 0.34),
-            line_width=0,
-        )
-        figure.add_shape(type="line", x0=b, x1=b, y0=0, y1=BAND_PX, line={"color": GREY, "width": 1})
-        flag(figure, foot, "<br>".join(words), x=(a + b) / 2, y=-LANE_PX * (foot.lane + 1), foot=0, colour=GREY)
+        band = {"type": "rect", "x0": a, "x1": b, "y0": 0, "y1": BAND_PX, "line": {"width": 0}}
+        opacity = _OPACITY.get(where, 0.34)
+        drawing.shapes.append({**band, "fillcolor": look(where).ink.chart, "opacity": opacity})
+        drawing.line(b, 0, BAND_PX, GREY)
+        drawing.flag(foot, "<br>".join(words), x=(a + b) / 2, y=-LANE_PX * (foot.lane + 1), foot=0, colour=GREY)
     for mark, x, top in zip(marks, shown, tops, strict=True):
         text = "<br>".join(mark.label)
         words_of = f"<b>{text}</b>" if mark.words == "loss" else text
         end = BAND_PX + LANE_PX * (top.lane + 1)
-        flag(figure, top, words_of, x=x, y=end, foot=BAND_PX / 2, colour=mark.colour)
+        drawing.flag(top, words_of, x=x, y=end, foot=BAND_PX / 2, colour=mark.colour)
         _point(figure, mark, x, stderr_nats if mark.words == "loss" else None)
     if loss_nats is not None and loss is None:
-        figure.add_annotation(x=right / 2, y=BAND_PX / 2, text="<b>the loss is not finite</b>", showarrow=False)
+        middle = {"x": right / 2, "y": BAND_PX / 2, "showarrow": False}
+        drawing.texts.append({**middle, "text": "<b>the loss is not finite</b>"})
+    drawing.put_on(figure)
     return figure
 
 

@@ -5,7 +5,10 @@ Text from records goes into HTML here, so everything is escaped, and the ids are
 
 from __future__ import annotations
 
+import gc
 import html
+import importlib
+import pkgutil
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -17,14 +20,18 @@ from starlette.responses import FileResponse, HTMLResponse, JSONResponse, PlainT
 from starlette.routing import BaseRoute, Route
 
 import diag
+from diag import ui
 from diag.errors import InputError
 from diag.evidence.records import Record, read_record, record_path
 from diag.jobs.queue import JobQueue
 from diag.settings import load_settings
 from diag.shards.counting import scan
+from diag.ui.shell import memory
 from diag.ui.shell.guard import Guard
 from diag.ui.shell.headers import HEADERS
 from diag.ui.shell.words import record_numbers, record_title
+
+SCRIPT = "diag.ui.shell.main"  # draws when it is imported
 
 _queue: JobQueue | None = None
 _queue_lock = threading.Lock()
@@ -41,13 +48,24 @@ def job_queue() -> JobQueue:
 
 @asynccontextmanager
 async def lifespan(app: Any) -> AsyncIterator[dict[str, Any]]:
-    """Start the worker with the server, so that the first job need not wait for torch; end it with the server."""
+    """Import before anyone comes what the pages need, and start the worker, so that the first job need not wait for
+    torch; end it with the server."""
+    memory.limit()
+    import_pages()  # before the worker starts, whose imports take a core for seconds
+    gc.freeze()  # Streamlit collects all garbage after every run; half a million objects of modules are none
     job_queue().warm()
     threading.Thread(target=scan.warm, daemon=True).start()  # the first count need not wait for its compiler
     try:
         yield {}
     finally:
         job_queue().close()
+
+
+def import_pages() -> None:
+    """Every module of the pages: 1.5 s once, which all who come first would otherwise wait for, and on each other."""
+    for module in pkgutil.walk_packages(ui.__path__, f"{ui.__name__}."):
+        if module.name != SCRIPT:
+            importlib.import_module(module.name)
 
 
 def routes() -> list[BaseRoute]:

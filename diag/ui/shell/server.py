@@ -52,9 +52,9 @@ async def lifespan(app: Any) -> AsyncIterator[dict[str, Any]]:
     torch; end it with the server."""
     memory.limit()
     import_pages()  # before the worker starts, whose imports take a core for seconds
+    scan.warm()  # the first count need not wait for its compiler, nor collect what that brings
     gc.freeze()  # Streamlit collects all garbage after every run; half a million objects of modules are none
     job_queue().warm()
-    threading.Thread(target=scan.warm, daemon=True).start()  # the first count need not wait for its compiler
     try:
         yield {}
     finally:

@@ -1,7 +1,9 @@
 # make app    the dashboard on 127.0.0.1:8501, with the demo; ROOTS="/data/a /data/b" adds folders of yours
 # make test   lint, types and every test, the browser's included
-# make fuzz   100,000 mutated headers for every checkpoint format: about 25 minutes
 # make faults kill, stop, replace, truncate, fill, unmount at random for 30 minutes; then check every record. ARGS="--minutes 5"
+# make fuzz   100,000 damaged files for every reader, 10,000 where a child parses: hours. ARGS="--only arrow --tries 1000"
+# make lock   locks/ anew from requirements.txt: every package with the hashes of its files
+# make sbom   what is installed, with licences: sbom.json (CycloneDX) and docs/licences.md
 # make zoo    defects planted in healthy models, and how often the tool is right: docs/zoo.md. ARGS="--device cuda --jobs 8"
 # make real   three published models: audit, tie, loss against llama.cpp's; downloads 0.9 GB once; LLAMA_PYTHON has it
 # make wheel  build the wheel, install it into empty environments, try it from another folder; PYTHONS names the Pythons
@@ -13,8 +15,13 @@ WORKERS ?= 2
 ROOTS ?= $(SUBRANDOM_ROOTS)
 PYTHONS ?= $(PYTHON)
 LLAMA_PYTHON ?= $(BIN)/python
+# Which build of torch: `cpu`, or `pypi` for the one with NVIDIA's libraries. Where pip's indexes have no CPU build, the
+# other is taken. Either is checked against locks/.
+TORCH ?= $(if $(wildcard /proc/driver/nvidia/version),pypi,cpu)
+LOCKED := $(BIN)/pip install -q --require-hashes -r locks/app.txt
+UV := $(VENV)/.uv
 
-.PHONY: app demo test lint types unit fuzz faults zoo real wheel chromium clean
+.PHONY: app demo test lint types unit fuzz faults zoo real wheel lock sbom chromium clean
 
 app: $(VENV)/.app demo
 	SUBRANDOM_ROOTS="$(ROOTS)" $(BIN)/python -m diag app --port $(PORT)
@@ -35,7 +42,7 @@ unit: $(VENV)/.dev chromium demo
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 
 fuzz: $(VENV)/.dev
-	$(BIN)/python tests/checkpoints/fuzz.py --mutations 100000
+	$(BIN)/python -m tests.fuzz $(ARGS)
 
 faults: $(VENV)/.dev demo
 	$(BIN)/python -m tests.faults.loop $(ARGS)
@@ -63,13 +70,22 @@ $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit("Subrandom needs Python 3.11 or newer." if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.app: requirements.txt $(VENV)/bin/python
-	$(BIN)/pip install -q -r requirements.txt
+$(VENV)/.app: locks/app.txt locks/torch-cpu.txt locks/torch-pypi.txt $(VENV)/bin/python
+	$(LOCKED) -r locks/torch-$(TORCH).txt 2>$(VENV)/.pip.log || { cat $(VENV)/.pip.log >&2; \
+	  grep -q "No matching distribution found for torch" $(VENV)/.pip.log && $(LOCKED) -r locks/torch-pypi.txt; }
 	touch $@
 
-$(VENV)/.dev: requirements-dev.txt $(VENV)/.app
-	$(BIN)/pip install -q -r requirements-dev.txt
+$(VENV)/.dev: locks/dev.txt $(VENV)/.app
+	$(BIN)/pip install -q --require-hashes --no-deps -r locks/dev.txt
 	touch $@
+
+lock: $(VENV)/bin/python
+	$(PYTHON) -m venv $(UV)
+	$(UV)/bin/pip install -q uv==0.13.9
+	$(BIN)/python tools/lock.py $(UV)/bin/uv
+
+sbom: $(VENV)/.dev
+	$(BIN)/python tools/sbom.py
 
 clean:
 	rm -rf $(VENV) data/demo

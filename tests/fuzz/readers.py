@@ -5,8 +5,9 @@ A format that is added to a table joins by its sample in tests/format_samples.py
 
 from __future__ import annotations
 
+import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -94,23 +95,31 @@ def write_model(folder: Path) -> Path:
     return folder
 
 
-def _several(name: str, writers: list[Callable[[Path], Path]]) -> dict[str, Callable[[Path], Path]]:
-    return {name if len(writers) == 1 else f"{name} {number}": write for number, write in enumerate(writers, 1)}
+def write_index(folder: Path) -> Path:
+    """A Hugging Face folder of one part and its index."""
+    CHECKPOINTS["Hugging Face folder"][0](folder)
+    part = (folder / "model.safetensors").rename(folder / "model-00001-of-00001.safetensors")
+    names = open_checkpoint(part).tensors
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": dict.fromkeys(names, part.name)}))
+    return folder
+
+
+def _of(row: str, writers: list[Callable[[Path], Path]], use: Callable[[Path], None], tries: int) -> Iterator[Reader]:
+    """A reader for each sample of a row, which share its tries."""
+    for number, write in enumerate(writers, 1):
+        yield Reader(row if len(writers) == 1 else f"{row} {number}", write, use, tries // len(writers))
 
 
 IN_A_CHILD = ("parquet", "arrow")  # read by a third-party parser
 READERS = {
     reader.name: reader
     for reader in (
+        *(r for row, writers in CHECKPOINTS.items() for r in _of(row, writers, use_checkpoint, 100_000)),
+        Reader("sharded index", write_index, use_checkpoint, victims="*.index.json"),
         *(
-            Reader(name, write, use_checkpoint)
-            for row, writers in CHECKPOINTS.items()
-            for name, write in _several(row, writers).items()
-        ),
-        *(
-            Reader(name, write, use_shard, 10_000 if row in IN_A_CHILD else 100_000)
+            reader
             for row, writers in SHARDS.items()
-            for name, write in _several(row, writers).items()
+            for reader in _of(row, writers, use_shard, 10_000 if row in IN_A_CHILD else 100_000)
         ),
         Reader("config.json", CHECKPOINTS["Hugging Face folder"][0], use_checkpoint, victims="config.json"),
         Reader("config.json, built", write_model, use_model, 10_000, victims="config.json"),

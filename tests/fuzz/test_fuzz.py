@@ -19,7 +19,7 @@ def test_a_damaged_file_opens_or_is_refused_in_one_line(name: str) -> None:
     tries = 60 if READERS[name].tries <= 10_000 else 200
     outcome = run(READERS[name], range(tries))
     assert outcome.failures == ()
-    assert tries // 20 < tries - outcome.opened < tries, "the damage is too small or too large to test anything"
+    assert tries - outcome.opened > tries // 20, "the damage does not reach what is checked"
 
 
 @pytest.mark.parametrize("kept", KEPT, ids=lambda path: f"{path.parent.name} {path.name}")

@@ -213,7 +213,8 @@ def _skeleton(checkpoint: Checkpoint, raw_config: dict[str, Any], dimensions: Mo
     family = _family(checkpoint)
     raw = {k: v for k, v in raw_config.items() if k in family.reads} | _canonical(dimensions, family)
     check_settings(raw, where=str(checkpoint.path))
-    raw["pad_token_id"] = None  # it changes no loss, and may lie beyond the rows of the embedding
+    # They change no loss, and those of the file or of the class may lie beyond the rows of the embedding.
+    raw |= dict.fromkeys(("pad_token_id", "bos_token_id", "eos_token_id"))
     # A head in the file is a head of its own, even where the config ties it: that difference is what we look for.
     raw["tie_word_embeddings"] = (
         is_tied(family, checkpoint.config) and family.roles["head"].tensor() not in checkpoint.tensors

@@ -42,11 +42,11 @@ def ours_counting(path: Path, n: int) -> int:
 
     count, local, tables = jit.compiled(scan._count), threading.local(), []
 
-    def work(ids: np.ndarray) -> int:
+    def work(piece: Callable[[], np.ndarray]) -> int:
         if not hasattr(local, "table"):
             local.table = np.zeros(VOCAB, dtype=np.int64)
             tables.append(local.table)
-        return count(ids, local.table)
+        return count(piece(), local.table)
 
     strays = sum(scan.each(open_shard(path, dtype="u32").shards[0].source.pieces(n), work))
     return int(sum(tables).sum()) + strays

@@ -45,4 +45,8 @@ class Limit:
 
 MAX_TENSORS = Limit("max_tensors", 100_000, "tensors that the header of one file lists")
 MAX_HEADER_BYTES = Limit("max_header_bytes", 1 << 25, "bytes of a header, an index, or the metadata of a file")
-LIMITS = (MAX_TENSORS, MAX_HEADER_BYTES)
+PARSER_MEMORY_MB = Limit("parser_memory_mb", 1024, "MiB that the reader of a table or a tokenizer may take")
+PARSER_SECONDS = Limit("parser_seconds", 60, "seconds that it may take for one answer")
+MAX_ENTRIES = Limit("max_tokenizer_entries", 1 << 20, "entries of a tokenizer")
+MAX_EXPANSION = Limit("max_expansion", 1000, "bytes of ids that a byte of a compressed file may decode to")
+LIMITS = (MAX_TENSORS, MAX_HEADER_BYTES, PARSER_MEMORY_MB, PARSER_SECONDS, MAX_ENTRIES, MAX_EXPANSION)

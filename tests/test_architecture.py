@@ -13,8 +13,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 # A part may import from itself and from parts before it.
 ORDER = (
-    *("errors", "file_state", "extras", "installation", "progress", "units", "jit", "blas", "case", "results"),
-    *("limits", "settings"),
+    *("errors", "file_state", "reading", "extras", "installation", "progress", "units", "jit", "blas", "case"),
+    *("results", "limits", "settings", "isolated"),
     *("listing", "shards", "checkpoints", "demo", "catalogue", "places", "evidence", "model", "hypotheses"),
     *("report", "jobs", "api", "ui", "cli", "zoo", "pages"),
 )

@@ -22,8 +22,10 @@ from diag.checkpoints.families import Family
 from diag.checkpoints.transforms import StoredTransform
 from diag.errors import InputError
 from diag.file_state import States
+from diag.reading import bytes_of, shorter
 from diag.results import codec
 
+_SAME_STEP = 1 << 22  # bytes compared together
 PIECE_ELEMENTS = 1 << 20  # elements held at once while streaming: 4 MiB of float32
 
 Source = Literal["file", "inferred", "default"]
@@ -141,19 +143,19 @@ class Checkpoint:
             raise InputError(f"there is no tensor named '{name}'.", where=str(self.path), fix="List the tensors first.")
         return self.tensors[name]
 
-    def raw(self, name: str) -> Array:
-        """uint8 [nbytes] as stored, read-only, mapped from the file: no copy, pages are read when touched."""
+    def raw(self, name: str, start: int = 0, stop: int | None = None) -> Array:
+        """uint8: the bytes of a tensor as stored, from `start` to `stop`, in memory of their own. Cost: what is asked
+        for. InputError where the file became shorter."""
         info = self.info(name)
-        mapped = self._maps[info.file]
-        if info.offset + info.nbytes > mapped.size:
-            raise changed(self.files[info.file])
-        stored: Array = mapped[info.offset : info.offset + info.nbytes]
-        return stored
+        stop = info.nbytes if stop is None else min(stop, info.nbytes)
+        found = bytes_of(self.files[info.file], info.offset + start, max(0, stop - start))
+        if found is None:
+            raise shorter(self.files[info.file])
+        return found
 
     def float32(self, name: str) -> Array:
-        """float32 of the tensor's shape. Plain F32 is a read-only view of the file; anything else is a new array (BF16
-        is widened without loss): 4 bytes an element and about 1 ns each, more where blocks are dequantised. Errors:
-        InputError for a placeholder."""
+        """float32 of the tensor's shape, in memory of its own (BF16 is widened without loss): 4 bytes an element and
+        about 1 ns each, more where blocks are dequantised. Errors: InputError for a placeholder."""
         info = self.info(name)
         if prod(info.shape) != info.elements:
             raise self._unusable(info, "holds no data")
@@ -163,8 +165,7 @@ class Checkpoint:
         return (info.transform.apply(values) if info.transform else values).reshape(info.shape)
 
     def flat(self, name: str, start: int, stop: int) -> Array:
-        """float32 [stop − start]: elements of the row-major buffer, read (not mapped), so memory stays bounded and
-        a file cut short meanwhile gives an InputError. Only for tensors that stream."""
+        """float32 [stop − start]: elements of the row-major buffer. Only for tensors that stream."""
         info = self.info(name)
         width = DTYPES[info.dtype].block_bytes
         stop = min(stop, info.elements)
@@ -195,19 +196,10 @@ class Checkpoint:
                 self._decoded(info, first * bytes_a_row, (last - first) * bytes_a_row, (last - first, columns)),
             )
 
-    @cached_property
-    def _maps(self) -> tuple[Array, ...]:
-        return tuple(np.memmap(file, dtype=np.uint8, mode="r") for file in self.files)
-
     def _decoded(self, info: TensorInfo, start: int, nbytes: int, shape: tuple[int, ...]) -> Array:
         """float32 of `shape` from `nbytes` bytes, `start` bytes into the tensor."""
         self._readable(info)
-        with self.files[info.file].open("rb") as file:
-            file.seek(info.offset + start)
-            data = file.read(nbytes)
-        if len(data) != nbytes:
-            raise changed(self.files[info.file])
-        return DTYPES[info.dtype].floats(np.frombuffer(data, np.uint8), shape)
+        return DTYPES[info.dtype].floats(self.raw(info.name, start, start + nbytes), shape)
 
     def _readable(self, info: TensorInfo) -> None:
         if DTYPES[info.dtype].decode is not None:
@@ -227,8 +219,17 @@ class Checkpoint:
         return InputError(f"the tensor '{info.name}' {why}.", where=str(self.path), fix="Use a complete checkpoint.")
 
 
-def changed(file: Path) -> InputError:
-    return InputError("the file became shorter while it was open.", where=str(file), fix="Open it again.")
+def same_bytes(here: Checkpoint, mine: str, there: Checkpoint, theirs: str, swapped: str | None = None) -> bool:
+    """Whether two tensors hold the same bytes, those of `theirs` turned round in units of the type `swapped` if given.
+    Cost: both are read up to the first difference, in pieces."""
+    size = here.info(mine).nbytes
+    if size != there.info(theirs).nbytes:
+        return False
+    for at in range(0, size, _SAME_STEP):
+        one, other = here.raw(mine, at, at + _SAME_STEP), there.raw(theirs, at, at + _SAME_STEP)
+        if not np.array_equal(one, other.view(swapped).byteswap().view(np.uint8) if swapped else other):
+            return False
+    return True
 
 
 def projections(checkpoint: Checkpoint, role: str) -> list[str]:

@@ -11,7 +11,6 @@ import warnings
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, PreTrainedModel
@@ -91,9 +90,8 @@ def stored_tensor(checkpoint: Checkpoint, name: str) -> Tensor:
     the file. Costs its size in memory."""
     info = checkpoint.tensors[name]
     if info.transform is not None or info.dtype not in TORCH_DTYPES:
-        return torch.from_numpy(np.array(checkpoint.float32(name)))
-    raw = np.array(checkpoint.raw(name))  # a copy: torch must not alias the read-only file
-    return torch.from_numpy(raw).view(TORCH_DTYPES[info.dtype]).reshape(info.shape)
+        return torch.from_numpy(checkpoint.float32(name))
+    return torch.from_numpy(checkpoint.raw(name)).view(TORCH_DTYPES[info.dtype]).reshape(info.shape)
 
 
 def pick_device(device: str) -> torch.device:

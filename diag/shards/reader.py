@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -15,6 +15,7 @@ import numpy.typing as npt
 from diag.errors import InputError
 from diag.file_state import States
 from diag.listing import Lister
+from diag.reading import fill, opened, scratch, shorter
 
 # The integer types that `--dtype` names for a file that does not say; NumPy codes without a byte order.
 DTYPES: dict[str, str] = {"u16": "u2", "u32": "u4", "i32": "i4", "i64": "i8"}
@@ -32,6 +33,9 @@ Ids = npt.NDArray[Any]
 Lengths = npt.NDArray[np.int64]
 """Tokens of consecutive documents, shape [documents]."""
 
+Piece = Callable[[], Ids]
+"""Reads some ids, on whichever thread calls it. The array is that thread's until it reads the next piece."""
+
 Confidence = Literal["certain", "likely", "ambiguous"]
 
 
@@ -43,8 +47,8 @@ class Source(Protocol):
         """The ids start to stop - 1, read-only, 0 ≤ start ≤ stop ≤ tokens; costs what lies between, not the file."""
         ...
 
-    def pieces(self, stop: int) -> Iterator[Ids]:
-        """The first `stop` ids in order, in arrays of 1 to PIECE_IDS ids; memory for a few of these."""
+    def pieces(self, stop: int) -> Iterator[Piece]:
+        """The first `stop` ids in order, 1 to PIECE_IDS of them a piece; memory for a few of these."""
         ...
 
     def document_lengths(self) -> Iterator[Lengths] | None:
@@ -53,8 +57,11 @@ class Source(Protocol):
 
 
 @dataclass(frozen=True)
-class Mapped:
-    """Ids that lie in the file as they are, from byte `offset` on. `dtype` includes the byte order."""
+class Plain:
+    """Ids that lie in the file as they are, from byte `offset` on. `dtype` includes the byte order.
+
+    They are read and never mapped: a mapped file that shrinks ends the process (SIGBUS).
+    """
 
     path: Path
     dtype: np.dtype[Any]
@@ -63,33 +70,28 @@ class Mapped:
     lengths: Callable[[], Iterator[Lengths]] | None = field(default=None, compare=False)
 
     def read(self, start: int, stop: int) -> Ids:
-        """The ids start to stop - 1, read-only. They are mapped: one open, no memory."""
-        return self._map()[start:stop]
+        """The ids start to stop - 1, read-only: one open, and memory for what is asked."""
+        return self._fill(start, np.empty(stop - start, dtype=self.dtype))
 
-    def pieces(self, stop: int) -> Iterator[Ids]:
-        """The first `stop` ids in order, mapped, PIECE_IDS at a time."""
-        ids = self._map()
+    def pieces(self, stop: int) -> Iterator[Piece]:
+        """The first `stop` ids in order, PIECE_IDS at a time, each thread into one buffer: three times faster than new
+        memory for each, and near the speed of a map."""
         for start in range(0, stop, PIECE_IDS):
-            yield ids[start : min(start + PIECE_IDS, stop)]
+            yield partial(self._into_buffer, start, min(start + PIECE_IDS, stop))
 
     def document_lengths(self) -> Iterator[Lengths] | None:
         """Tokens of each document in order, where something beside the ids states them; else None."""
         return self.lengths() if self.lengths else None
 
-    def _map(self) -> Ids:
-        if self.tokens == 0:
-            empty = np.empty(0, dtype=self.dtype)
-            empty.flags.writeable = False
-            return empty
-        try:
-            mapped = np.memmap(self.path, dtype=self.dtype, mode="r", offset=self.offset, shape=(self.tokens,))
-            return np.asarray(mapped)  # the same memory without memmap's slower slicing
-        except (OSError, ValueError) as error:
-            raise InputError(
-                f"The file can no longer be read as {self.tokens:,} ids ({error}).",
-                where=str(self.path),
-                fix="Open the shard again.",
-            ) from None
+    def _into_buffer(self, start: int, stop: int) -> Ids:
+        return self._fill(start, scratch((stop - start) * self.dtype.itemsize).view(self.dtype))
+
+    def _fill(self, start: int, ids: Ids) -> Ids:
+        with opened(self.path) as file:
+            if not fill(file, self.offset + start * self.dtype.itemsize, ids):
+                raise shorter(self.path)
+        ids.flags.writeable = False
+        return ids
 
 
 @dataclass(frozen=True)
@@ -161,7 +163,7 @@ class TokenDataset:
     def ids(self, index: int, start: int = 0, stop: int | None = None) -> Ids:
         """The ids of shard `index` from `start` to `stop` (clipped to the file), read-only, shape [stop - start].
 
-        Mapped where the format allows it; otherwise memory for what is asked. InputError when the file has shrunk or
+        Memory for what is asked, and no more. InputError when the file has shrunk or
         gone since the dataset was opened.
         """
         shard = self.shards[index]

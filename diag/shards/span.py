@@ -9,7 +9,7 @@ import numpy as np
 
 from diag.errors import InputError
 from diag.shards.reader import TokenDataset
-from diag.shards.text import TokenText
+from diag.shards.text import TokenText, texts_of
 
 MAX_SPAN = 4_096  # more than anybody reads on one screen
 DEFAULT_SPAN = 256
@@ -75,8 +75,8 @@ def read_span(
     ids = [int(i) for i in dataset.ids(index, start - first, stop - first)]
     special = text.special_ids() if text else frozenset()
     items = tuple(
-        SpanToken(start + n, id, text.text(id) if text else None, id in special, id == separator)
-        for n, id in enumerate(ids)
+        SpanToken(start + n, id, shown, id in special, id == separator)
+        for n, (id, shown) in enumerate(zip(ids, texts_of(text, ids), strict=True))
     )
     decoded = text.decode(ids) if text else None
     return Span(start, stop, dataset.tokens, file.path.name, first, stops[index], decoded, items)

@@ -16,7 +16,7 @@ from tokenizers import Tokenizer
 from diag.checkpoints.dtypes import Array
 from diag.errors import InputError
 from diag.shards import TokenDataset
-from diag.shards.text import END_OF_TEXT, UNKNOWN
+from diag.shards.tokenizer_file import END_OF_TEXT, UNKNOWN
 from diag.zoo.defects.base import Generator
 from diag.zoo.model import Model
 

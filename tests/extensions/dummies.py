@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from diag.shards.formats.gather import GatheredFile, assemble, size_of
-from diag.shards.reader import Mapped, ShardFile, TokenDataset
+from diag.shards.reader import Plain, ShardFile, TokenDataset
 
 NAME, MAGIC = "dummy tokens", b"DUMMYIDS"
 
@@ -24,7 +24,7 @@ def open_files(path: Path, dtype: str | None) -> TokenDataset:
 
 def _opened(path: Path) -> GatheredFile:
     tokens = (size_of(path) - len(MAGIC)) // 2
-    return GatheredFile(ShardFile(path, tokens, Mapped(path, np.dtype("<u2"), tokens, len(MAGIC))), "u16")
+    return GatheredFile(ShardFile(path, tokens, Plain(path, np.dtype("<u2"), tokens, len(MAGIC))), "u16")
 """,
     "diag/checkpoints/formats/dummy_file.py": """
 from pathlib import Path

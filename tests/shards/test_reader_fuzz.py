@@ -50,7 +50,7 @@ def _use(path: Path, dtype: str | None) -> bool:
             middle = file.tokens // 2
             assert len(shard.ids(index, middle, middle + 5)) == min(5, file.tokens - middle)
             stop = min(file.tokens, MOST_IDS)
-            assert sum(len(piece) for piece in file.source.pieces(stop)) == stop
+            assert sum(len(piece()) for piece in file.source.pieces(stop)) == stop
             for lengths in file.source.document_lengths() or ():
                 assert lengths.min(initial=0) >= 0
     except InputError as error:

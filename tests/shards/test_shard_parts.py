@@ -130,7 +130,7 @@ def test_a_file_that_breaks_while_it_is_read_is_listed_and_the_rest_audited(fold
     (folder / "shard-00001.bin").write_bytes(b"\0" * 8)
     audit = audit_shard(shard)
     assert [bad.path.name for bad in audit.bad_files] == ["shard-00001.bin"]
-    assert "no longer" in audit.bad_files[0].error
+    assert "became shorter" in audit.bad_files[0].error
     assert (len(audit.parts), audit.tokens) == (4, sum(20_000 + seed for seed in (0, 2, 3, 4)))
     assert [reason.code for reason in audit.reasons] == ["unusable_file"]
     shutil.rmtree(folder)

@@ -71,7 +71,7 @@ def test_files_that_cannot_be_used_stand_in_the_table_with_their_reason(tmp_path
     (tmp_path / "shard-00001.bin").unlink()
     table = tables_shard.parts((audit := audit_shard(shard, vocab_size=900)).parts, audit.bad_files)
     assert table["status"].tolist() == ["ok", "ok", "unusable"]
-    assert "no longer" in table["why"][2]
+    assert "cannot be read" in table["why"][2]
 
 
 def test_curves_of_two_shards_share_axes_and_stay_small(audits: dict[str, ShardAudit]) -> None:

@@ -6,13 +6,10 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator
 
-import numpy as np
-
 from diag.checkpoints.audit.facts import CheckpointFacts, TensorFacts
 from diag.checkpoints.audit.rule import NOTHING, AuditFinding, AuditRule, Check
-from diag.checkpoints.reader import Checkpoint
+from diag.checkpoints.reader import same_bytes
 
-_STEP = 1 << 22  # bytes compared at once
 _NUMBER = re.compile(r"(^|\.)\d+\.")  # of a layer, in a tensor's name
 
 DUPLICATE_TENSOR = AuditRule(
@@ -85,15 +82,8 @@ def _duplicates(facts: CheckpointFacts) -> Iterator[AuditFinding]:
         first, *rest = sorted(group, key=lambda t: (t.layer or 0, t.name))
         for tensor in rest:
             tied = not (tensor.known or _NUMBER.search(tensor.name) or _NUMBER.search(first.name))
-            if not tied and _same_bytes(facts.checkpoint, first.name, tensor.name):
+            if not tied and same_bytes(facts.checkpoint, first.name, facts.checkpoint, tensor.name):
                 yield DUPLICATE_TENSOR.finding(tensor.name, other=first.name)
-
-
-def _same_bytes(checkpoint: Checkpoint, one: str, other: str) -> bool:
-    a, b = checkpoint.raw(one), checkpoint.raw(other)
-    return a.size == b.size and all(
-        np.array_equal(a[at : at + _STEP], b[at : at + _STEP]) for at in range(0, a.size, _STEP)
-    )
 
 
 def _tie(facts: CheckpointFacts) -> Iterator[AuditFinding]:

@@ -74,12 +74,12 @@ def check_tags(facts: CheckpointFacts) -> Iterator[AuditFinding]:
 
 def sampled_bytes(checkpoint: Checkpoint, name: str) -> Array:
     """uint8 [at most SAMPLE_BYTES]: a few stretches of the stored bytes, evenly spaced, each a multiple of 4 long."""
-    raw = checkpoint.raw(name)
-    if raw.size <= SAMPLE_BYTES:
-        return np.array(raw[: raw.size // 4 * 4])
+    size = checkpoint.info(name).nbytes
+    if size <= SAMPLE_BYTES:
+        return checkpoint.raw(name, 0, size // 4 * 4)
     length = SAMPLE_BYTES // STRETCHES
-    starts = (np.linspace(0, raw.size - length, STRETCHES).astype(int) // 4) * 4
-    return np.concatenate([raw[start : start + length] for start in starts])
+    starts = (np.linspace(0, size - length, STRETCHES).astype(int) // 4) * 4
+    return np.concatenate([checkpoint.raw(name, int(start), int(start) + length) for start in starts])
 
 
 def spread(raw: Array, read_as: str) -> float | None:

@@ -17,14 +17,13 @@ from diag.checkpoints.buffer_order import BufferOrder, reread
 from diag.checkpoints.dtypes import DTYPES, Array
 from diag.checkpoints.passes.paired_sums import PairedSums
 from diag.checkpoints.passes.rounding import Rounding, coarsened
-from diag.checkpoints.reader import Checkpoint, TensorInfo
+from diag.checkpoints.reader import Checkpoint, TensorInfo, same_bytes
 from diag.checkpoints.transforms import PairedToHalves
 from diag.results.thresholds_checkpoints import RELATION_ELEMENTS, SUM_ROUNDING
 
 PIECE = 1 << 17  # elements compared at once: most rules end at their first piece
 SUMMED = SUM_ROUNDING.value
 FEW = RELATION_ELEMENTS.value
-_RAW_CHUNK = 1 << 20
 
 Change = Callable[[Array], Array]
 Related = Literal["permuted", "transposed", "reinterpreted", "scaled", "shifted"]
@@ -146,7 +145,7 @@ def _retagged(pair: Pair) -> Relation | None:
     mine, theirs = DTYPES[pair.mine.dtype], DTYPES[pair.theirs.dtype]
     if mine is theirs or not (mine.plain and theirs.plain) or mine.block_bytes != theirs.block_bytes:
         return None
-    if pair.mine.transform != pair.theirs.transform or not _raw_equal(pair, None):
+    if pair.mine.transform != pair.theirs.transform or not _raw_equal(pair):
         return None
     return Relation("reinterpreted", f"the same bytes, tagged {mine.name} here and {theirs.name} there")
 
@@ -158,6 +157,10 @@ def _byte_swapped(pair: Pair) -> Relation | None:
     if kind.block_bytes == 1 or not _raw_equal(pair, f"u{kind.block_bytes}"):
         return None
     return Relation("reinterpreted", "the same bytes in the other byte order")
+
+
+def _raw_equal(pair: Pair, swapped: str | None = None) -> bool:
+    return same_bytes(pair.here, pair.mine.name, pair.there, pair.theirs.name, swapped)
 
 
 def _rotary(pair: Pair) -> Relation | None:
@@ -285,17 +288,3 @@ def _in_words(order: Array, word: str, channels: set[int]) -> str:
             heads = int((blocks[:, 0] // size != np.arange(len(blocks))).sum())
             return f"{heads:,} of {len(blocks):,} heads ({size} {word}s each) stand in another order"
     return f"{moved:,} of {len(order):,} {word}s stand in another order"
-
-
-def _raw_equal(pair: Pair, swapped: str | None) -> bool:
-    """Whether the stored bytes are equal, those there turned round in units of `swapped` if given."""
-    if pair.mine.nbytes != pair.theirs.nbytes:
-        return False
-    x, y = pair.here.raw(pair.mine.name), pair.there.raw(pair.theirs.name)
-    for first in range(0, len(x), _RAW_CHUNK):
-        mine, theirs = x[first : first + _RAW_CHUNK], y[first : first + _RAW_CHUNK]
-        if swapped:
-            theirs = theirs.view(swapped).byteswap().view(np.uint8)
-        if not np.array_equal(mine, theirs):
-            return False
-    return True

@@ -24,7 +24,7 @@ from diag.checkpoints.families import is_tied
 from diag.checkpoints.fold import split_layer
 from diag.checkpoints.passes.paired_sums import PairedPass
 from diag.checkpoints.passes.rounding import rounding
-from diag.checkpoints.reader import Checkpoint, TensorInfo
+from diag.checkpoints.reader import Checkpoint, TensorInfo, same_bytes
 from diag.progress import Progress, silent
 
 
@@ -90,7 +90,7 @@ def _both(
     if empty:
         return said("unreadable", f"it holds no data {' and '.join(empty)}")
     alike = (mine.dtype, mine.shape, mine.transform) == (theirs.dtype, theirs.shape, theirs.transform)
-    if alike and np.array_equal(here.raw(mine.name), there.raw(theirs.name)):
+    if alike and same_bytes(here, mine.name, there, theirs.name):
         return replace(
             said("equal", "the same bytes"), max_abs_diff=0.0, relative=0.0, cosine=1.0, equal_rows_share=1.0
         )

@@ -19,9 +19,10 @@ from diag import jit
 from diag.checkpoints.dtypes import DTYPES, Array
 from diag.checkpoints.passes import kernels
 from diag.checkpoints.passes.sums import RunningSums, flattened
-from diag.checkpoints.reader import Checkpoint, TensorInfo, changed
+from diag.checkpoints.reader import Checkpoint, TensorInfo
 from diag.errors import Cancelled
 from diag.progress import Progress, silent
+from diag.reading import fill, opened, shorter
 from diag.results.thresholds_checkpoints import CONSTANT_ROW_LENGTH
 
 THREADS = 2
@@ -215,24 +216,23 @@ def pieces(checkpoint: Checkpoint, info: TensorInfo, compiled: bool, key: str = 
     if _in_stretches(info):
         for start in range(0, info.elements, PIECE):
             piece = checkpoint.flat(info.name, start, start + PIECE).reshape(1, -1)
-            yield 0, piece if piece.flags.writeable else piece.copy()
+            yield 0, piece
         return
     lines, width = flattened(info.shape)
     if not direct(info, compiled):
         for first, piece in checkpoint.row_chunks(info.name):
-            yield first, piece if piece.flags.writeable else piece.copy()
+            yield first, piece
         return
     step = min(lines, max(1, PIECE // width))
     bits = _scratch("bits" + key, step * width, np.uint32)
     stored = bits if info.dtype == "F32" else _scratch("stored" + key, step * width, np.uint16)
     size = stored.itemsize
     file = checkpoint.files[info.file]
-    with file.open("rb", buffering=0) as stream:
+    with opened(file) as stream:
         for first in range(0, lines, step):
             n = min(step, lines - first) * width
-            stream.seek(info.offset + first * width * size)
-            if stream.readinto(stored[:n].view(np.uint8).data) != n * size:
-                raise changed(file)
+            if not fill(stream, info.offset + first * width * size, stored[:n]):
+                raise shorter(file)
             if stored is not bits:
                 kernels.widen()(stored[:n], bits[:n], info.dtype == "F16")
             yield first, bits[:n].view(np.float32).reshape(-1, width)

@@ -47,17 +47,17 @@ def directions(
     Entry (i, j), i > j: the correlation of what the matrix holds for dimensions i and j, over its columns (`side`
     "columns") or rows ("rows"), brought to mean 0 and variance 1 over all pairs; of 384 dimensions there are 73 536. A
     matrix that is constant or holds numbers that are not finite gives zeros: it correlates with nothing.
-    Cost: about 2 ms an order and 10 MB a matrix, whatever its size; a quantised or permuted one is decoded whole.
+    Cost: the matrix is read, then about 2 ms an order and 10 MB; a quantised or permuted one is decoded.
     """
     info = checkpoint.info(name)
+    if not info.streams:
+        return directions_of(checkpoint.float32(name), side, orders, sample)
     kind, raw = DTYPES[info.dtype], checkpoint.raw(name)
 
     def gather(where: Array) -> Array:
         chosen = np.take(raw.view(f"u{kind.block_bytes}"), where.reshape(-1))
         return kind.floats(chosen.view(np.uint8), where.shape)
 
-    if not info.streams:
-        return directions_of(checkpoint.float32(name), side, orders, sample)
     return _in_each_order(gather, info.shape, side, orders, sample)
 
 

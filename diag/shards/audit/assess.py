@@ -15,7 +15,7 @@ from diag.shards.counting.counts import IdCounts
 from diag.shards.counting.documents import Documents
 from diag.shards.counting.summary import LongestRun, ShardSummary
 from diag.shards.figures.statistics import entropy, zipf_slope
-from diag.shards.text import TokenText
+from diag.shards.text import TokenText, texts_of
 from diag.units import bits
 
 
@@ -124,8 +124,8 @@ def assess(summary: ShardSummary, context: AuditContext, *, top: int, **more: An
         bytes_per_token=_bytes_per_token(counts, text),
         documents=lengths,
         top=tuple(
-            TopToken(int(i), int(c), int(c) / n, text.text(int(i)) if text else None)
-            for i, c in zip(ids[:top], frequencies[:top], strict=True)
+            TopToken(int(i), int(c), int(c) / n, shown)
+            for i, c, shown in zip(ids[:top], frequencies[:top], texts_of(text, ids[:top]), strict=True)
         ),
         status=status,
         reasons=reasons,

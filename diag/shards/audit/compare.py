@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from diag.shards.audit.assess import Audit, TopToken
 from diag.shards.audit.report import ShardAudit
 from diag.shards.figures.drift import Drift, Moved, drift
-from diag.shards.text import TokenText, visible
+from diag.shards.text import TokenText, texts_of, visible
 
 _TOP = 5
 
@@ -81,4 +81,4 @@ def _dead(audit: ShardAudit) -> str:
 
 
 def _named(moved: tuple[Moved, ...], text: TokenText | None) -> tuple[Moved, ...]:
-    return tuple(replace(m, text=text.text(m.id)) for m in moved) if text else moved
+    return tuple(replace(m, text=t) for m, t in zip(moved, texts_of(text, (m.id for m in moved)), strict=True))

@@ -23,6 +23,7 @@ from diag.shards.reader import Ids
 THREADS = 2
 _SUB_IDS = 1 << 19  # np.bincount is three times faster on chunks whose ids stay in the cache
 
+P = TypeVar("P")
 T = TypeVar("T")
 # strays, length of the first run, of the last, of the longest, start of the longest
 _Edges = tuple[int, int, int, int, int]
@@ -81,7 +82,7 @@ class Tables:
         return IdCounts(self.counts, self.stray_ids, self.stray_counts, self.untracked, self.negative, largest)
 
 
-def each(pieces: Iterable[Ids], work: Callable[[Ids], T], threads: int = THREADS) -> Iterator[T]:
+def each(pieces: Iterable[P], work: Callable[[P], T], threads: int = THREADS) -> Iterator[T]:
     """work(piece) for each piece, on `threads` threads, in the order of the pieces; few are in memory at a time."""
     pool = ThreadPoolExecutor(threads)
     pending: deque[Future[T]] = deque()

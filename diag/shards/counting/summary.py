@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 
@@ -17,7 +18,7 @@ from diag.shards.counting.counts import IdCounts
 from diag.shards.counting.documents import NO_DOCUMENTS, Documents
 from diag.shards.counting.scan import Tables, each
 from diag.shards.counting.stretches import Cuts, Runs
-from diag.shards.reader import PIECE_IDS, Ids, TokenDataset
+from diag.shards.reader import PIECE_IDS, Ids, Piece, TokenDataset
 
 MAX_SEPARATORS = 4  # each costs another look at the ids of the pieces that hold it
 
@@ -107,7 +108,7 @@ def summarise_file(
 def summarise_ids(ids: Ids, plan: Plan) -> ShardSummary:
     """Ids in memory, any shape, as if they were one file."""
     flat = ids.reshape(-1)
-    pieces = (flat[start : start + PIECE_IDS] for start in range(0, len(flat), PIECE_IDS))
+    pieces = (partial(flat.__getitem__, slice(at, at + PIECE_IDS)) for at in range(0, len(flat), PIECE_IDS))
     return _summarise(pieces, plan, 0, lambda done: None)
 
 
@@ -129,16 +130,16 @@ def report_ids(progress: Progress, done: int, total: int) -> None:
     progress(done / max(1, total), f"{done:,} of {total:,} ids")
 
 
-def _summarise(pieces: Iterable[Ids], plan: Plan, file: int, counted: Callable[[int], None]) -> ShardSummary:
+def _summarise(pieces: Iterable[Piece], plan: Plan, file: int, counted: Callable[[int], None]) -> ShardSummary:
     local = threading.local()
     tables: list[Tables] = []
 
-    def count(ids: Ids) -> tuple[Runs, tuple[Cuts, ...]]:
+    def count(piece: Piece) -> tuple[Runs, tuple[Cuts, ...]]:
         if not hasattr(local, "table"):
             local.table = Tables(plan.size)
             tables.append(local.table)
         table: Tables = local.table
-        return table.add(ids, plan.separators)
+        return table.add(piece(), plan.separators)
 
     runs: Runs | None = None
     cuts: tuple[Cuts, ...] = ()

@@ -1,23 +1,24 @@
 """Arrow streams and files, and the folders of them that Hugging Face `datasets` saves.
 
-Source: the Arrow columnar format, "Serialization and Interprocess Communication". Files are mapped, so that counting
-reads offsets only. Every array is validated, because Arrow trusts the offsets of a file.
+Source: the Arrow columnar format, "Serialization and Interprocess Communication". The child that reads them maps them,
+so that counting reads offsets only: a file that shrinks ends the child. Every array is validated, because Arrow trusts
+the offsets of a file.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from diag.errors import InputError
-from diag.shards.formats.columns import Chunk, Column, choose, decoding, pyarrow, unpack
+from diag.isolated.wire import Answer
+from diag.shards.formats.columns import Bound, Column, choose, columnar, decoding, needs_pyarrow, pyarrow, unpack
 from diag.shards.formats.foreign_files import read_head
 from diag.shards.formats.gather import GatheredFile, assemble, names_in, size_of, with_suffix
-from diag.shards.reader import ShardFile, TokenDataset
+from diag.shards.reader import TokenDataset
 
 NAME = "arrow"
 FOLDER_NAME = "huggingface-arrow"
@@ -42,7 +43,7 @@ def open_files(path: Path, dtype: str | None) -> TokenDataset:
 
     Costs the headers of all record batches and the offsets of their lists. InputError without a column of integers.
     """
-    pyarrow()
+    needs_pyarrow()
     name = NAME
     paths = [path]
     if path.is_dir():
@@ -83,20 +84,28 @@ def _opened(path: Path) -> GatheredFile:
         raise InputError("state.json lists this file, and it is not there.", where=str(path), fix="Copy it again.")
     if not size_of(path):
         raise InputError("The file is empty.", where=str(path), fix="Copy it again.")
-    with decoding(path):
-        column = _column(path)
-        counts = [0]
-        for _, array in _arrays(path, column, 0):
-            counts.append(counts[-1] + len(unpack(array, column, path)[0]))
-    source = column.source(path, counts, partial(_chunks, path, column))
-    return GatheredFile(ShardFile(path, counts[-1], source), column.dtype, offset=None, reasons=(column.reason,))
+    return columnar(path, "arrow")
 
 
-def _chunks(path: Path, column: Column, first: int) -> Iterator[Chunk]:
-    """The ids of record batch `first` and all after it."""
-    with decoding(path):
-        for number, array in _arrays(path, column, first):
-            yield number, *unpack(array, column, path)
+def counted(path: str) -> Iterator[Answer]:
+    """In the child: the column, then the ids in each record batch, by the offsets of its lists."""
+    where = Path(path)
+    with decoding(where):
+        column, bound = _column(where), Bound.of(where)
+        yield column.answer()
+        for _, array in _arrays(where, column, 0):
+            ids, _ = unpack(array, column, where)
+            bound.take(ids.nbytes)
+            yield Answer({"ids": len(ids)})
+
+
+def chunks(path: str, column: Mapping[str, Any], first: int, ids: bool) -> Iterator[Answer]:
+    """In the child: the ids of record batch `first` and all after it."""
+    where, wanted = Path(path), Column(**column)
+    with decoding(where):
+        for number, array in _arrays(where, wanted, first):
+            found, lengths = unpack(array, wanted, where)
+            yield Answer({"chunk": number}, (found if ids else found[:0], lengths))
 
 
 def _column(path: Path) -> Column:

@@ -1,22 +1,27 @@
 """Ids in a column of a table, one list a row or one id a row: what Parquet and Arrow have in common.
 
-pyarrow is imported inside functions only: it costs 0.2 s, and a machine that reads other formats need not have it.
+pyarrow reads them in the child of diag/isolated and nowhere else: the calls of parquet.py and arrow.py run there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from diag import isolated, limits
 from diag.errors import InputError, one_line
 from diag.extras import require
-from diag.shards.reader import PIECE_IDS, STORED_DTYPES, Ids, Lengths
+from diag.isolated.wire import Answer
+from diag.settings import limit
+from diag.shards.formats.gather import GatheredFile
+from diag.shards.reader import PIECE_IDS, STORED_DTYPES, Ids, Lengths, Piece, ShardFile
 
 NAMES = ("input_ids", "tokens", "token_ids", "ids")  # in order of preference
 # Lists of whole numbers that go with token ids and are none.
@@ -24,6 +29,7 @@ COMPANIONS = frozenset(
     ["attention_mask", "labels", "loss_mask", "position_ids", "special_tokens_mask", "token_type_ids", "word_ids"]
 )
 _DTYPES = {f"{kind}{bits}": f"{kind[0]}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64)}
+FREE_BYTES = 64 << 20  # that any file may decode to
 _SHOWN_COLUMNS = 8
 _JOIN_BELOW = PIECE_IDS // 4  # smaller arrays are joined before they are handed out
 
@@ -36,15 +42,15 @@ Chunk = tuple[int, Ids, Lengths]
 class Columnar:
     """Source of ids that lie in the chunks of a table (row groups, record batches), decoded as they are read.
 
-    starts: int64 [chunks + 1], ids before each chunk. chunks(first) yields the arrays of chunk `first` and all after it
-    in order, each of a few MB. lists: whether a row is a document. Reading costs the decoding of what is asked for, and
-    of what lies before it in its chunk.
+    starts: int64 [chunks + 1], ids before each chunk. chunks(first, ids) yields the arrays of chunk `first` and all
+    after it in order, each of a few MB; no ids where they are not asked for. lists: whether a row is a document.
+    Reading costs the decoding of what is asked for, and of what lies before it in its chunk.
     """
 
     path: Path
     dtype: np.dtype[Any]
     starts: npt.NDArray[np.int64] = field(compare=False)
-    chunks: Callable[[int], Iterator[Chunk]] = field(compare=False)
+    chunks: Callable[[int, bool], Iterator[Chunk]] = field(compare=False)
     lists: bool
 
     def read(self, start: int, stop: int) -> Ids:
@@ -62,37 +68,39 @@ class Columnar:
         found.flags.writeable = False
         return found
 
-    def pieces(self, stop: int) -> Iterator[Ids]:
+    def pieces(self, stop: int) -> Iterator[Piece]:
         """The first `stop` ids in order, in arrays of at most PIECE_IDS; small arrays are joined."""
-        done = 0
+        for ids in self._joined(stop):
+            yield from (partial(ids.__getitem__, slice(at, at + PIECE_IDS)) for at in range(0, len(ids), PIECE_IDS))
+
+    def _joined(self, stop: int) -> Iterator[Ids]:
+        done = size = 0
         waiting: list[Ids] = []
-        size = 0
         for _, ids, _ in self._checked(0):
             waiting.append(ids[: stop - done])
             done += len(waiting[-1])
             size += len(waiting[-1])
             if size >= _JOIN_BELOW or done == stop:
-                joined = waiting[0] if len(waiting) == 1 else np.concatenate(waiting)
-                yield from (joined[at : at + PIECE_IDS] for at in range(0, size, PIECE_IDS))
+                yield waiting[0] if len(waiting) == 1 else np.concatenate(waiting)
                 waiting, size = [], 0
             if done == stop:
                 return
 
     def document_lengths(self) -> Iterator[Lengths] | None:
         """Tokens of each row, where a row holds a list; else None."""
-        return (lengths for _, _, lengths in self._checked(0)) if self.lists else None
+        return (lengths for _, _, lengths in self._checked(0, ids=False)) if self.lists else None
 
-    def _checked(self, first: int) -> Iterator[Chunk]:
+    def _checked(self, first: int, ids: bool = True) -> Iterator[Chunk]:
         """The arrays from chunk `first` on. InputError as soon as a chunk has more or fewer ids than was counted."""
         at, current = int(self.starts[first]), first
-        for chunk, ids, lengths in self.chunks(first):
+        for chunk, found, lengths in self.chunks(first, ids):
             if chunk != current and (chunk + 1 >= len(self.starts) or at != int(self.starts[chunk])):
                 break
             current = chunk
-            at += len(ids)
+            at += int(lengths.sum())
             if at > int(self.starts[chunk + 1]):
                 break
-            yield chunk, ids, lengths
+            yield chunk, found, lengths
         if at != int(self.starts[-1]):
             raise InputError(
                 f"Part {current:,} of the table does not hold as many ids as it states.",
@@ -112,10 +120,53 @@ class Column:
     lists: bool
     reason: str
 
-    def source(self, path: Path, starts: Sequence[int], chunks: Callable[[int], Iterator[Chunk]]) -> Columnar:
-        """The source of these ids; see Columnar."""
-        stored = np.dtype("<" + STORED_DTYPES[self.dtype])
-        return Columnar(path, stored, np.array(starts, dtype=np.int64), chunks, self.lists)
+    @property
+    def width(self) -> int:
+        """Bytes of an id."""
+        return np.dtype(STORED_DTYPES[self.dtype]).itemsize
+
+    def answer(self) -> Answer:
+        """The column as the child tells of it."""
+        return Answer(asdict(self))
+
+
+@dataclass
+class Bound:
+    """Bytes of ids that a file may still decode to. A file of 638 bytes can state 4 GB."""
+
+    path: Path
+    left: int
+
+    @classmethod
+    def of(cls, path: Path) -> Bound:
+        """max_expansion times the size of the file, and FREE_BYTES in any case."""
+        return cls(path, max(FREE_BYTES, limit(limits.MAX_EXPANSION) * path.stat().st_size))
+
+    def take(self, nbytes: int) -> None:
+        """InputError when it is used up."""
+        self.left -= nbytes
+        if self.left < 0:
+            raise InputError(
+                f"The ids of this file take more than {limit(limits.MAX_EXPANSION):,} times its size.",
+                where=str(self.path),
+                fix=limits.MAX_EXPANSION.more("Look at what wrote it: text does not compress so well."),
+            )
+
+
+def columnar(path: Path, format: str) -> GatheredFile:
+    """A file as a child reads it: the calls `format`.counted and `format`.chunks."""
+    first, *groups = isolated.stream(f"{format}.counted", str(path))
+    column = Column(**first.values)
+    starts = np.cumsum([0, *(group.values["ids"] for group in groups)], dtype=np.int64)
+
+    def chunks(first: int, ids: bool) -> Iterator[Chunk]:
+        for answer in isolated.stream(f"{format}.chunks", str(path), column=asdict(column), first=first, ids=ids):
+            found, lengths = answer.arrays
+            yield int(answer.values["chunk"]), found, lengths
+
+    stored = np.dtype("<" + STORED_DTYPES[column.dtype])
+    source = Columnar(path, stored, starts, chunks, column.lists)
+    return GatheredFile(ShardFile(path, int(starts[-1]), source), column.dtype, offset=None, reasons=(column.reason,))
 
 
 def choose(schema: Any, path: Path) -> Column:
@@ -161,9 +212,13 @@ def unpack(array: Any, column: Column, path: Path) -> tuple[Ids, Lengths]:
     return flat.to_numpy(zero_copy_only=True), lengths
 
 
-def pyarrow() -> Any:
-    """The module. InputError where it is not installed."""
+def needs_pyarrow() -> None:
+    """InputError where it is not installed."""
     require("pyarrow", "A Parquet or Arrow file")
+
+
+def pyarrow() -> Any:
+    """The module, in the child."""
     import pyarrow as module
 
     return module

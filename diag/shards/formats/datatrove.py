@@ -13,10 +13,11 @@ from pathlib import Path
 import numpy as np
 
 from diag.errors import InputError, one_line
+from diag.reading import Stored, readable
 from diag.shards.formats import headerless
 from diag.shards.formats.foreign_files import read_head, refuse
-from diag.shards.formats.gather import GatheredFile, assemble, readable, size_of, with_suffix
-from diag.shards.reader import STORED_DTYPES, Lengths, Mapped, ShardFile, TokenDataset
+from diag.shards.formats.gather import GatheredFile, assemble, size_of, with_suffix
+from diag.shards.reader import STORED_DTYPES, Lengths, Plain, ShardFile, TokenDataset
 
 NAME = "datatrove"
 _DTYPES = {"2": "u16", "4": "u32"}  # by bytes per id; a vocabulary above 65,536 needs 4
@@ -48,7 +49,7 @@ def _opened(path: Path) -> GatheredFile:
     refuse(path, head)
     dtype, stated, name = _metadata(path)
     if not size:
-        return GatheredFile(ShardFile(path, 0, Mapped(path, np.dtype("<u2"), 0)), None)
+        return GatheredFile(ShardFile(path, 0, Plain(path, np.dtype("<u2"), 0)), None)
     if dtype is None:
         raise InputError(f"There is no usable {path.name}.metadata that states the type of the ids.", where=str(path))
     stored = np.dtype("<" + STORED_DTYPES[dtype])
@@ -64,7 +65,7 @@ def _opened(path: Path) -> GatheredFile:
         notes.append(f"Its metadata states {stated:,} ids, but the file holds {tokens:,}.")
     lengths, note = _lengths(path, tokens)
     reason = f"Its metadata states {stored.itemsize} bytes an id, for the tokenizer {name}."
-    source = Mapped(path, stored, tokens, lengths=lengths)
+    source = Plain(path, stored, tokens, lengths=lengths)
     return GatheredFile(ShardFile(path, tokens, source), dtype, notes=(*notes, *note), reasons=(reason,))
 
 
@@ -98,10 +99,7 @@ def _lengths(path: Path, tokens: int) -> headerless.Boundaries:
 
 
 def _each(path: Path, documents: int) -> Iterator[Lengths]:
-    try:
-        ends = np.memmap(path, dtype="<u8", mode="r", shape=(documents,))
-    except (OSError, ValueError) as error:
-        raise InputError(f"The index can no longer be read ({error}).", where=str(path)) from None
+    ends = Stored(path, 0, "<u8", documents)
     before = 0
     for at in range(0, documents, _CHUNK):
         chunk = np.minimum(ends[at : at + _CHUNK], np.iinfo(np.int64).max).astype(np.int64)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from diag.errors import InputError
+from diag.reading import readable
 from diag.shards.reader import BadFile, ShardFile, Sniff, TokenDataset
 
 MAX_NOTES = 8  # of a folder in which every file has something to be said about
@@ -44,15 +44,6 @@ def size_of(path: Path) -> int:
     """Bytes of a file."""
     with readable(path):
         return path.stat().st_size
-
-
-@contextmanager
-def readable(path: Path) -> Iterator[None]:
-    """OSError inside becomes an InputError that names `path`."""
-    try:
-        yield
-    except OSError as error:
-        raise InputError(f"The file cannot be read ({error.strerror or error}).", where=str(path)) from None
 
 
 def assemble(

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from diag.reading import readable
 from diag.results import thresholds_shards as limits
-from diag.shards.formats.gather import readable
 from diag.shards.reader import STORED_DTYPES
 
 SPOTS = 3  # start, middle, end

@@ -12,7 +12,7 @@ from diag.results import thresholds_shards as limits
 from diag.shards.formats.foreign_files import read_head, refuse
 from diag.shards.formats.gather import GatheredFile, assemble, size_of
 from diag.shards.formats.guess import IdType, TypeGuess, guess_type, sample_bytes
-from diag.shards.reader import Lengths, Mapped, ShardFile, Sniff, TokenDataset
+from diag.shards.reader import Lengths, Plain, ShardFile, Sniff, TokenDataset
 
 Boundaries = tuple[Callable[[], Iterator[Lengths]] | None, tuple[str, ...]]
 """What tells the lengths of a file's documents, if anything does, and notes."""
@@ -78,7 +78,7 @@ def _look(path: Path, files: int, dtype: str | None, vocab_size: int | None) -> 
 def _opened(path: Path, look: _Look, id_type: IdType, lengths: Lengthy | None, *, obey: bool) -> GatheredFile:
     width = id_type.numpy.itemsize
     if look.guess is None:
-        return GatheredFile(ShardFile(path, 0, Mapped(path, id_type.numpy, 0)), None)
+        return GatheredFile(ShardFile(path, 0, Plain(path, id_type.numpy, 0)), None)
     found = look.guess.survivors[0] if look.guess.decisive and not obey else id_type
     if found != id_type:
         raise InputError(f"Its ids are {_spoken(found)}, and those of the other files {_spoken(id_type)}.")
@@ -93,7 +93,7 @@ def _opened(path: Path, look: _Look, id_type: IdType, lengths: Lengthy | None, *
         )
     tokens = look.size // width
     documents, notes = lengths(path, tokens) if lengths else (None, ())
-    source = Mapped(path, id_type.numpy, tokens, lengths=documents)
+    source = Plain(path, id_type.numpy, tokens, lengths=documents)
     return GatheredFile(ShardFile(path, tokens, source), id_type.dtype, id_type.byte_order, notes=notes)
 
 

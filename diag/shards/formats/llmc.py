@@ -14,7 +14,7 @@ import numpy as np
 from diag.errors import InputError
 from diag.shards.formats.foreign_files import read_head, refuse
 from diag.shards.formats.gather import GatheredFile, assemble, size_of, with_suffix
-from diag.shards.reader import STORED_DTYPES, Mapped, ShardFile, TokenDataset
+from diag.shards.reader import STORED_DTYPES, Plain, ShardFile, TokenDataset
 
 NAME = "llm.c"
 HEADER_BYTES = 1024
@@ -50,7 +50,7 @@ def _magic(head: bytes) -> int:
 def _opened(path: Path) -> GatheredFile:
     head, size = read_head(path), size_of(path)
     if not head:
-        return GatheredFile(ShardFile(path, 0, Mapped(path, np.dtype("<u2"), 0)), None)
+        return GatheredFile(ShardFile(path, 0, Plain(path, np.dtype("<u2"), 0)), None)
     dtype = DTYPES.get(_magic(head))
     if dtype is None:
         refuse(path, head)
@@ -72,7 +72,7 @@ def _opened(path: Path) -> GatheredFile:
     if size > HEADER_BYTES + tokens * stored.itemsize:
         notes.append(f"The header states {tokens:,} ids; what follows them ({present - tokens:,} more) is left out.")
     return GatheredFile(
-        ShardFile(path, tokens, Mapped(path, stored, tokens, HEADER_BYTES)),
+        ShardFile(path, tokens, Plain(path, stored, tokens, HEADER_BYTES)),
         dtype,
         "little",
         HEADER_BYTES,

@@ -9,17 +9,16 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from diag.errors import InputError
+from diag.reading import Stored, readable
 from diag.shards.formats import pretokenize
 from diag.shards.formats.foreign_files import read_head
-from diag.shards.formats.gather import GatheredFile, assemble, readable, size_of, with_suffix
-from diag.shards.reader import STORED_DTYPES, Lengths, Mapped, ShardFile, TokenDataset
+from diag.shards.formats.gather import GatheredFile, assemble, size_of, with_suffix
+from diag.shards.reader import STORED_DTYPES, Lengths, Plain, ShardFile, TokenDataset
 
 NAME = "megatron"
 MAGIC = b"MMIDIDX\0\0"
@@ -58,37 +57,31 @@ def open_files(path: Path, dtype: str | None) -> TokenDataset:
 
 @dataclass(frozen=True)
 class _Index:
-    """The arrays of an `.idx`, mapped when needed. stop: bytes of the `.bin` that the sequences take."""
+    """The arrays of an `.idx`, read in parts when needed. stop: bytes of the `.bin` that the sequences take."""
 
     path: Path
     width: int
     sequences: int
     documents: int
 
-    @cached_property
-    def lengths(self) -> np.ndarray[Any, np.dtype[np.int32]]:
-        mapped: np.ndarray[Any, np.dtype[np.int32]] = self._map(_HEADER.size, "<i4", self.sequences)
-        return mapped
+    @property
+    def lengths(self) -> Stored:
+        return Stored(self.path, _HEADER.size, "<i4", self.sequences)
 
-    @cached_property
-    def pointers(self) -> np.ndarray[Any, np.dtype[np.int64]]:
-        mapped: np.ndarray[Any, np.dtype[np.int64]] = self._map(
-            _HEADER.size + 4 * self.sequences, "<i8", self.sequences
-        )
-        return mapped
+    @property
+    def pointers(self) -> Stored:
+        return Stored(self.path, _HEADER.size + 4 * self.sequences, "<i8", self.sequences)
 
-    @cached_property
-    def firsts(self) -> np.ndarray[Any, np.dtype[np.int64]]:
-        mapped: np.ndarray[Any, np.dtype[np.int64]] = self._map(
-            _HEADER.size + 12 * self.sequences, "<i8", self.documents
-        )
-        return mapped
+    @property
+    def firsts(self) -> Stored:
+        return Stored(self.path, _HEADER.size + 12 * self.sequences, "<i8", self.documents)
 
     @property
     def stop(self) -> int:
         if not self.sequences:
             return 0
-        return int(self.pointers[-1]) + int(self.lengths[-1]) * self.width
+        last = slice(self.sequences - 1, None)
+        return int(self.pointers[last][0]) + int(self.lengths[last][0]) * self.width
 
     def document_lengths(self) -> Iterator[Lengths]:
         """Tokens of each document. Reads the index once; InputError where it contradicts itself."""
@@ -100,25 +93,19 @@ class _Index:
             if sizes.min() < 0 or not np.array_equal(self.pointers[at : at + _CHUNK], ends - sizes):
                 raise self._contradiction("its sequences do not lie one after the other")
             expected = int(ends[-1])
-        if int(self.firsts[0]) != 0 or int(self.firsts[-1]) != self.sequences:
+        if (self.firsts[:1][0], self.firsts[self.documents - 1 :][0]) != (0, self.sequences):
             raise self._contradiction(f"its documents do not run from sequence 0 to {self.sequences:,}")
         for at in range(0, self.documents - 1, _CHUNK):
-            firsts = np.asarray(self.firsts[at : at + _CHUNK + 1])
+            firsts = self.firsts[at : at + _CHUNK + 1]
             if firsts.min() < 0 or firsts.max() > self.sequences or (np.diff(firsts) < 0).any():
                 raise self._contradiction("its documents are out of order")
             inside = firsts < self.sequences
             starts = np.full(len(firsts), stop, dtype=np.int64)
-            starts[inside] = self.pointers[firsts[inside]]
+            starts[inside] = self.pointers.at(firsts[inside])
             yield np.diff(starts) // self.width
 
     def _contradiction(self, why: str) -> InputError:
         return InputError(f"The Megatron index contradicts itself: {why}.", where=str(self.path), fix="Copy it again.")
-
-    def _map(self, offset: int, dtype: str, count: int) -> Any:
-        try:  # offset 34 is unaligned, which NumPy allows
-            return np.memmap(self.path, dtype=dtype, mode="r", offset=offset, shape=(count,))
-        except (OSError, ValueError) as error:
-            raise InputError(f"The Megatron index can no longer be read ({error}).", where=str(self.path)) from None
 
 
 def _opened(path: Path) -> GatheredFile:
@@ -136,7 +123,7 @@ def _opened(path: Path) -> GatheredFile:
         )
     tokens = stop // index.width
     notes = [f"{size - stop:,} bytes after the last sequence of the index are left out."] if size > stop else []
-    source = Mapped(path, np.dtype("<" + STORED_DTYPES[dtype]), tokens, lengths=index.document_lengths)
+    source = Plain(path, np.dtype("<" + STORED_DTYPES[dtype]), tokens, lengths=index.document_lengths)
     reason = f"The index ({index_path.name}) states {dtype} ids and {index.documents - 1:,} documents."
     return GatheredFile(ShardFile(path, tokens, source), dtype, notes=tuple(notes), reasons=(reason,))
 

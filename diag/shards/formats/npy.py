@@ -18,7 +18,7 @@ from numpy.lib import format as numpy_format
 from diag.errors import InputError, one_line
 from diag.shards.formats.foreign_files import read_head
 from diag.shards.formats.gather import GatheredFile, assemble, size_of, with_suffix
-from diag.shards.reader import STORED_DTYPES, Mapped, ShardFile, TokenDataset
+from diag.shards.reader import STORED_DTYPES, Plain, ShardFile, TokenDataset
 
 NAME = "npy"
 MAGIC = numpy_format.MAGIC_PREFIX
@@ -77,7 +77,7 @@ def _opened(path: Path) -> GatheredFile:
     order = "big" if dtype.str[0] == ">" else "little"
     mapped = np.dtype((">" if order == "big" else "<") + STORED_DTYPES[stored])
     return GatheredFile(
-        ShardFile(path, tokens, Mapped(path, mapped, tokens, offset)),
+        ShardFile(path, tokens, Plain(path, mapped, tokens, offset)),
         stored,
         order,
         offset,

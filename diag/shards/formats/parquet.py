@@ -6,18 +6,19 @@ they count as null, so numbers of ids come from decoding unless the writer is kn
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from diag.errors import InputError
 from diag.file_state import FileState, state_of
-from diag.shards.formats.columns import Chunk, Column, choose, decoding, pyarrow, unpack
+from diag.isolated.wire import Answer
+from diag.shards.formats.columns import Bound, Chunk, Column, choose, columnar, decoding, needs_pyarrow, pyarrow, unpack
 from diag.shards.formats.foreign_files import read_head
 from diag.shards.formats.gather import GatheredFile, assemble, size_of, with_suffix
-from diag.shards.reader import PIECE_IDS, ShardFile, TokenDataset
+from diag.shards.reader import PIECE_IDS, TokenDataset
 
 NAME = "parquet"
 MAGIC = b"PAR1"
@@ -40,7 +41,7 @@ def open_files(path: Path, dtype: str | None) -> TokenDataset:
     Costs the footers for files that pyarrow wrote (what they state is checked as the ids are read), and the decoding of
     the column, about 100 M ids a second, for others; that once per process. InputError without a column of integers.
     """
-    pyarrow()
+    needs_pyarrow()
     dataset = assemble(path, NAME, with_suffix(path, ".parquet") if path.is_dir() else [path], _opened, dtype=dtype)
     lists = all(file.source.document_lengths() is not None for file in dataset.shards)
     return replace(dataset, boundaries="the rows of the table" if lists else "")
@@ -51,35 +52,44 @@ def _opened(path: Path) -> GatheredFile:
     if not read_head(path).startswith(MAGIC):
         what = "The file is empty." if not size else "This is no Parquet file: it does not start with PAR1."
         raise InputError(what, where=str(path), fix="Copy it again.")
-    column, starts = _counted(path, state_of(path))
-    tokens = int(starts[-1])
-    source = column.source(path, starts, partial(_chunks, path, column))
-    return GatheredFile(ShardFile(path, tokens, source), column.dtype, offset=None, reasons=(column.reason,))
+    return _asked(path, state_of(path))
 
 
 @lru_cache(maxsize=4096)
-def _counted(path: Path, state: FileState | None) -> tuple[Column, tuple[int, ...]]:
-    """(the column, ids before each row group and in all). `state` makes a changed file another one."""
-    with decoding(path), _file(path) as file:
-        column = choose(file.schema_arrow, path)
-        metadata = file.metadata
+def _asked(path: Path, state: FileState | None) -> GatheredFile:
+    """What a child found. `state` makes a changed file another one."""
+    return columnar(path, "parquet")
+
+
+def counted(path: str) -> Iterator[Answer]:
+    """In the child: the column, then the ids in each row group, by what the footer states where its writer is known."""
+    where = Path(path)
+    with decoding(where), _file(where) as file:
+        column = choose(file.schema_arrow, where)
+        yield column.answer()
+        metadata, bound = file.metadata, Bound.of(where)
         leaf = _leaf(file, column)
         known = (metadata.created_by or "").startswith(_KNOWN_WRITER)
-        counts = [0]
         for group in range(metadata.num_row_groups):
             chunk = metadata.row_group(group).column(leaf)
             stated = chunk.statistics.num_values if known and chunk.is_stats_set and chunk.statistics else None
             if stated is None or not 0 <= stated <= chunk.num_values:
-                stated = sum(len(ids) for _, ids, _ in _decoded(file, column, group, path))
-            counts.append(counts[-1] + stated)
-    return column, tuple(counts)
+                stated = 0
+                for _, ids, _ in _decoded(file, column, group, where):
+                    stated += len(ids)
+                    bound.take(ids.nbytes)
+            else:
+                bound.take(stated * column.width)
+            yield Answer({"ids": stated})
 
 
-def _chunks(path: Path, column: Column, first: int) -> Iterator[Chunk]:
-    """The ids of row group `first` and all after it."""
-    with decoding(path), _file(path) as file:
+def chunks(path: str, column: Mapping[str, Any], first: int, ids: bool) -> Iterator[Answer]:
+    """In the child: the ids of row group `first` and all after it."""
+    where, wanted = Path(path), Column(**column)
+    with decoding(where), _file(where) as file:
         for group in range(first, file.metadata.num_row_groups):
-            yield from _decoded(file, column, group, path)
+            for number, found, lengths in _decoded(file, wanted, group, where):
+                yield Answer({"chunk": number}, (found if ids else found[:0], lengths))
 
 
 def _decoded(file: Any, column: Column, group: int, path: Path) -> Iterator[Chunk]:

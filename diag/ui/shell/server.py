@@ -20,7 +20,7 @@ from starlette.responses import FileResponse, HTMLResponse, JSONResponse, PlainT
 from starlette.routing import BaseRoute, Route
 
 import diag
-from diag import ui
+from diag import isolated, ui
 from diag.errors import InputError
 from diag.evidence.records import Record, read_record, record_path
 from diag.jobs.queue import JobQueue
@@ -54,6 +54,7 @@ async def lifespan(app: Any) -> AsyncIterator[dict[str, Any]]:
     import_pages()  # before the worker starts, whose imports take a core for seconds
     scan.warm()  # the first count need not wait for its compiler, nor collect what that brings
     gc.freeze()  # Streamlit collects all garbage after every run; half a million objects of modules are none
+    threading.Thread(target=isolated.warm, daemon=True).start()
     job_queue().warm()
     try:
         yield {}

@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TypeAlias, TypeVar
 
@@ -49,7 +50,7 @@ JOIN (SELECT unnest(?::VARCHAR[]) AS term, unnest(?::INTEGER[]) AS word) USING (
 _RECORDS = """
 SELECT DISTINCT ON (id) id, created, kind, case_id, query, shard, checkpoint, reference, loss_nats, zone, conclusion,
        text, statuses, gate, device, dtype
-FROM record ORDER BY created DESC, id
+FROM record ORDER BY created > ?, created DESC, id
 """
 
 
@@ -166,10 +167,12 @@ def search(query: str, where: Path | Connection, limit: int = 20) -> list[Hit]:
 
 
 def records_table(where: Path | Connection) -> list[RecordRow]:
-    """One row per record, newest first, from the index: no record file is read."""
+    """One row per record, newest first, from the index: no record file is read. Those from a clock that was ahead come
+    last, or they would hide what is measured from now on."""
     if isinstance(where, Path):
         return _ask(where, records_table)
-    cursor = where.execute(_RECORDS)
+    tomorrow = datetime.now(UTC) + timedelta(days=1)  # a day for time zones, which the text of a time is not sorted by
+    cursor = where.execute(_RECORDS, [tomorrow.isoformat()])
     names = [column[0] for column in cursor.description or ()]
     rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
     texts = ("statuses", "query")

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from diag.case import Case, Window
 from diag.catalogue import scan
@@ -104,6 +105,35 @@ def test_a_disk_that_fills_up_during_a_job_loses_no_result(
         queue.close()
 
 
+def _page() -> None:
+    """A script of Streamlit: one job that is done, whose record no disk took."""
+    import json
+
+    import streamlit as st
+
+    from diag.case import Case
+    from diag.jobs.protocol import JobRequest
+    from diag.jobs.queue import Job
+    from diag.ui.shell import run
+    from diag.ui.shell.server import job_queue
+
+    request = JobRequest("measure", Case("s", "c"))
+    job_queue().unwritten.keep("0" * 16, json.dumps({"id": "0" * 16}))
+    job_queue()._jobs[request.id] = Job(
+        request.id, request, "done", record="0" * 16, error="<b>: No space left on device."
+    )
+    st.query_params["job"] = request.id
+    run.panel(None, "measure", everything=True)  # type: ignore[arg-type]  # what is picked does not matter
+
+
+def test_the_page_offers_a_record_that_the_disk_refuses(evidence: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SUBRANDOM_EVIDENCE", str(evidence))
+    page = AppTest.from_function(_page).run(timeout=60)
+    assert not page.exception and "not written yet" in page.warning[0].value
+    assert "No space left on device" in page.warning[0].value and "<b>" not in page.warning[0].value
+    assert page.query_params["job"], "the link keeps the job until the record is there"
+
+
 @pytest.mark.parametrize("as_json", [True, False])
 def test_the_command_line_prints_a_record_that_the_disk_refuses(
     evidence: Path, demo: Path, disk: Disk, as_json: bool
@@ -193,9 +223,11 @@ def made_at(created: str, like: Record) -> Record:
 def test_a_record_from_a_clock_that_was_ahead_opens(evidence: Path, record: Record) -> None:
     ahead = made_at("2097-01-02T03:04:05+00:00", record)
     write_record(evidence, ahead)
+    write_record(evidence, record)
     assert read_record(evidence, ahead.id).created.startswith("2097")
     rows, report = sync_and_query([records_dir(evidence)], evidence.parent / "index.duckdb", records_table)
-    assert [row.id for row in rows] == [ahead.id] and report.notes == ()
+    assert [row.id for row in rows] == [record.id, ahead.id], "what was measured today is not hidden by it"
+    assert report.notes == ()
     with pytest.raises(InputError, match="no time of creation"):
         made_at("2026-01-02T03:04:05", record)  # of which zone?
 

@@ -23,6 +23,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
+from datetime import datetime
 from pathlib import Path
 
 from diag.case import Case, Window
@@ -40,8 +41,8 @@ INSIDE = "SUBRANDOM_FAULTS_INSIDE"
 
 
 class Loop:
-    """One run of the loop. acknowledged: records that somebody was told of. spans: (first and last moment between which
-    no content may have changed, record)."""
+    """One run of the loop. acknowledged: records that somebody was told of. spans: (when the forward pass had begun,
+    its record): no content may change from there to the time that the record states."""
 
     def __init__(self, place: Place, seed: int) -> None:
         self.place, self.rng = place, random.Random(seed)
@@ -197,6 +198,9 @@ class Loop:
         there = {path.stem: path for path in folder.glob("*.json")}
         self.counts["records"] = len(there)
         self.violations += [f"{id} was acknowledged and is lost" for id in sorted(self.acknowledged - there.keys())]
+        created: dict[
+            str, float
+        ] = {}  # in whole seconds, rounded down: after the files were compared for the last time
         printed = list(records_dir(self.place.base).glob("*.json"))
         for path in (*there.values(), *printed):
             try:
@@ -204,6 +208,7 @@ class Loop:
             except InputError as error:
                 self.violations.append(str(error))
                 continue
+            created[path.stem] = datetime.fromisoformat(record.created).timestamp()
             found = [record.inputs[role]["fingerprint"] for role in ("checkpoint", "shard")]
             loss, unigram = record.loss.nats or 0.0, record.loss.ruler.unigram_nats or 0.0
             if not any([k.checkpoint, k.shard] == found and _close(k, loss, unigram) for k in known):
@@ -212,8 +217,8 @@ class Loop:
             if not any(_close(k, loss, unigram) for k in known):
                 self.violations.append(f"a loss of no content: {loss} nats, unigram {unigram}")
         for began, id in self.spans:
-            ended = there[id].stat().st_mtime if id in there else 0.0
-            within = [name for moment, name in self.place.changes if began < moment < ended - 0.5]
+            ended = created.get(id, 0.0)
+            within = [name for moment, name in self.place.changes if began < moment < ended]
             if within:
                 self.violations.append(f"{id} was recorded although {within[0]} changed during the run")
 

@@ -6,9 +6,11 @@ from diag.model.edits.from_reference import FromReference
 from diag.model.edits.reorder import Reorder
 from diag.model.edits.round_to import RoundTo
 from diag.model.edits.scale import Scale
-from diag.model.edits.set_config import SetConfig
+from diag.model.edits.set_config import SetConfig, SuggestConfig
 from diag.model.edits.set_eps import SetEps
 from diag.model.edits.shift import Shift
 from diag.model.edits.skip_block import SkipBlock
 
-EDITS: tuple[type[Edit], ...] = (Copy, FromReference, Reorder, RoundTo, Scale, SetConfig, SetEps, Shift, SkipBlock)
+EDITS: tuple[type[Edit], ...] = (
+    *(Copy, FromReference, Reorder, RoundTo, Scale, SetConfig, SetEps, Shift, SkipBlock, SuggestConfig),
+)

@@ -36,3 +36,10 @@ class SetConfig(Edit):
 
     def configured(self, raw: dict[str, Any]) -> dict[str, Any]:
         return with_setting(raw, json.loads(self.values), self.setting)
+
+
+@dataclass(frozen=True)
+class SuggestConfig(SetConfig):
+    """The same with values that no reference states: the family's published ones, or one of a sweep."""
+
+    provenance = Provenance.OWN_BYTES

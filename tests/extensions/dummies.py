@@ -175,7 +175,7 @@ ROWS = {
             "from diag.model.edits.shift import",
             "from diag.model.edits.scale import Scale\nfrom diag.model.edits.shift import",
         ),
-        ("SkipBlock)\n", "SkipBlock, Scale)\n"),
+        ("    SuggestConfig,\n", "    SuggestConfig,\n    Scale,\n"),
     ),
     "diag/hypotheses/registry.py": (
         ("from diag.hypotheses import h0_data,", "from diag.hypotheses import h9z_dummy, h0_data,"),

@@ -12,5 +12,14 @@ from diag.model.edits.shift import Shift
 from diag.model.edits.skip_block import SkipBlock
 
 EDITS: tuple[type[Edit], ...] = (
-    *(Copy, FromReference, Reorder, RoundTo, Scale, SetConfig, SetEps, Shift, SkipBlock, SuggestConfig),
+    Copy,
+    FromReference,
+    Reorder,
+    RoundTo,
+    Scale,
+    SetConfig,
+    SetEps,
+    Shift,
+    SkipBlock,
+    SuggestConfig,
 )

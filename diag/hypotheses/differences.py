@@ -78,6 +78,7 @@ CLAIMS: tuple[Claim, ...] = (
     Claim("H4B", lambda d, c: d.pattern == "permuted" and d.role in _GATED, "nnsight #719"),
     Claim("H4B", lambda d, c: d.pattern == "copied" and d.role in ("gate", "up") and _in_layer(d), "mlx-lm #767"),
     Claim("H4D", lambda d, c: d.pattern in _UNWRITTEN and _matrix(d, c), "BitNet #608"),
+    Claim("H4I", lambda d, c: d.of == "config" and d.setting != "rotary", "llama.cpp #8197"),
     Claim("H4D", lambda d, c: d.pattern == "scaled" and _matrix(d, c) and not _lost_scale(d, c), "mere-run #136"),
 )
 

@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from diag.errors import InputError
-from diag.hypotheses import h0_data, h4a_tied, h4b_layout, h4c_norm, h4d_residual, h4x_difference
+from diag.hypotheses import (
+    h0_data,
+    h4a_tied,
+    h4b_layout,
+    h4c_norm,
+    h4d_residual,
+    h4i_configuration,
+    h4x_difference,
+)
 from diag.hypotheses.base import Hypothesis
 
 REGISTRY: tuple[Hypothesis, ...] = (
@@ -12,6 +20,7 @@ REGISTRY: tuple[Hypothesis, ...] = (
     h4b_layout.HYPOTHESIS,
     h4c_norm.HYPOTHESIS,
     h4d_residual.HYPOTHESIS,
+    h4i_configuration.HYPOTHESIS,
     h4x_difference.HYPOTHESIS,
 )
 # The id of the one about the data: it is decided from the shard alone, and while it holds, everything else waits.

@@ -130,3 +130,6 @@ OUTLIER = Threshold(
     4.0, "times the median difference", "of a relative's tensors of one kind; training moves them alike"
 )
 MOST = Threshold(0.5, "of the tensors", "product definition: a twin has most tensors equal, up to named patterns")
+LEAST_WINDOW = Threshold(
+    64, "ids", "published sliding windows hold 512 and more; the smallest model of the tests has 128"
+)

@@ -148,7 +148,7 @@ def _of_data_or_claim(truth: Truth, answer: Answer) -> str:
 
 
 def _of_defect(truth: Truth, answer: Answer, mode: str) -> str:
-    """Single defects, pairs and other kinds."""
+    """Single defects and pairs."""
     kind = kind_of(answer)
     if kind in SOUND:
         return f"broken, and called {kind}"
@@ -173,11 +173,6 @@ def _with_reference(truth: Truth, answer: Answer) -> str:
     kind, ids = kind_of(answer), set(claimed(answer))
     if kind not in EXPLAINED:
         return f"{kind or 'nothing'} with a reference"
-    if truth.row == "other kinds":
-        found = any(_planted(truth, d.get("names") or ()) for d in claimed_differences(answer))
-        return (
-            "" if found or ids & {*truth.hypotheses, *truth.also} else "explained, and the right difference not named"
-        )
     if len(set(truth.hypotheses)) > 1:
         missed = [id for id in dict.fromkeys(truth.hypotheses) if id not in ids]
         return f"{', '.join(missed)} missed" if missed else ""
@@ -186,8 +181,6 @@ def _with_reference(truth: Truth, answer: Answer) -> str:
 
 def _without_reference(truth: Truth, answer: Answer) -> str:
     kind, ids = kind_of(answer), set(claimed(answer))
-    if truth.row == "other kinds":
-        return ""  # suspect and unexplained are right, and false claims were counted already
     wanted = set(truth.hypotheses)
     if kind in EXPLAINED and (wanted <= ids or (len(wanted) == 1 and ids & set(truth.also))):
         return ""

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from diag.zoo.defects import SINGLE
 from diag.zoo.judge import Judgement, Truth, clopper_pearson, judge
 
 Result = dict[str, Any]
-FOUR = ("H4A", "H4B", "H4C", "H4D")
 COLUMNS = {"none": "no reference", "twin": "twin", "relative": "relative"}
 
 
@@ -55,18 +55,17 @@ def _right(words: str, rows: Sequence[str]) -> Row:
 
 
 def _broken(j: Judged) -> bool:
-    """A case of the first block of the table that costs more than 0.1 nats."""
-    return j.judgement.broken and j.truth.row in (*FOUR, "two at once", "data")
+    """A defect, or data, that costs more than 0.1 nats."""
+    return j.judgement.broken and j.truth.row in (*SINGLE, "two at once", "data")
 
 
 ROWS = (
-    *(_right(f"{id}, one defect", (id,)) for id in FOUR),
-    _right("**single defects right**", FOUR),
+    *(_right(f"{id}, one defect", (id,)) for id in SINGLE),
+    _right("**single defects right**", tuple(SINGLE)),
     _right("**two at once right**", ("two at once",)),
     _right("data", ("data",)),
     _right("unit", ("unit",)),
     _right("runtime", ("runtime",)),
-    _right("other kinds, not taken for another", ("other kinds",)),
     _right("costs ≤ 0.1 nats, nothing wrong confirmed", ("costs ≤ 0.1 nats",)),
     Row(
         "**a wrong hypothesis confirmed or contributing**",
@@ -84,18 +83,6 @@ ROWS = (
         "**broken, called healthy**", _broken, lambda j: j.judgement.sound in ("healthy", "unit", "runtime"), good=False
     ),
     Row("broken, called no_defect_found", _broken, lambda j: j.judgement.sound == "no_defect_found", good=False),
-    Row(
-        "other kinds, called healthy",
-        lambda j: j.judgement.broken and j.truth.row == "other kinds",
-        lambda j: j.judgement.sound == "healthy",
-        good=False,
-    ),
-    Row(
-        "other kinds, called no_defect_found",
-        lambda j: j.judgement.broken and j.truth.row == "other kinds",
-        lambda j: j.judgement.sound == "no_defect_found",
-        good=False,
-    ),
     Row("refused or failed", lambda j: True, lambda j: j.kind == "error", good=False),
 )
 

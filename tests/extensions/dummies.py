@@ -178,7 +178,7 @@ ROWS = {
         ("    SuggestConfig,\n", "    SuggestConfig,\n    Scale,\n"),
     ),
     "diag/hypotheses/registry.py": (
-        ("from diag.hypotheses import h0_data,", "from diag.hypotheses import h9z_dummy, h0_data,"),
+        ("    h4x_difference,\n", "    h4x_difference,\n    h9z_dummy,\n"),
         ("    h4d_residual.HYPOTHESIS,\n", "    h4d_residual.HYPOTHESIS,\n    h9z_dummy.HYPOTHESIS,\n"),
     ),
     "diag/ui/shell/pages.py": ((" = {\n", ' = {\n    "dummy": ("A dummy?", ":material/star:"),\n'),),

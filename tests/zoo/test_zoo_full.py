@@ -10,13 +10,12 @@ import pytest
 from diag.zoo.bench import MODES, Bench, Options
 from diag.zoo.cases import Drawn
 from diag.zoo.controls import CONTROLS, Control
-from diag.zoo.defects import DEFECTS, SINGLE
+from diag.zoo.defects import DEFECTS
 from diag.zoo.defects.base import Defect
 from diag.zoo.gguf_file import writes
 from diag.zoo.table import judged
 
 pytestmark = pytest.mark.zoo_full
-ROWS = {defect.name: row for row, rows in SINGLE.items() for defect in rows}
 FOLDER = Path(__file__).parent / "models"
 
 
@@ -38,8 +37,7 @@ def test_a_defect(defect: Defect, mode: str, bench: Bench) -> None:
     for name in (*bench.models.names[number % 9 :], *bench.models.names):
         change = defect.plant(rng, bench.models.open(name))
         if change is not None:
-            row = ROWS.get(defect.name, "other kinds")
-            check(bench, Drawn(f"{defect.name}-{name}", row, name, ((defect, change),)), number, mode)
+            check(bench, Drawn(f"{defect.name}-{name}", defect.hypothesis, name, ((defect, change),)), number, mode)
             return
     raise AssertionError("no model has a place for it")
 

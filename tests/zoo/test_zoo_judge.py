@@ -14,11 +14,11 @@ LOST = Truth("H4D", ("H4D",), (False,), names=(DOWN,), layers=(3,), local=True, 
 LAYOUT = Truth("H4B", ("H4B",), (True,), names=(DOWN,), layers=(3,), local=True, costs=(0.8,))
 PAIR = Truth("two at once", ("H4A", "H4D"), (True, False), names=("lm_head.weight", DOWN), costs=(4.0, 0.8))
 SOUND, FOREIGN = Truth("sound"), Truth("foreign text")
-THETA = Truth("other kinds", ("H4F",), (True,), ("H4I",), keys=("rotary_emb_base",), costs=(0.8,))
+THETA = Truth("H4F", ("H4F",), (True,), ("H4I",), keys=("rotary_emb_base",), costs=(0.8,))
 
-HEADS = Truth("other kinds", ("H4I",), (True,), keys=("num_attention_heads", "head_dim"), costs=(1.7,))
+HEADS = Truth("H4I", ("H4I",), (True,), keys=("num_attention_heads", "head_dim"), costs=(1.7,))
 
-SCALING = Truth("other kinds", ("H4F",), (True,), keys=("rope_scaling",), costs=(1.3,))
+SCALING = Truth("H4F", ("H4F",), (True,), keys=("rope_scaling",), costs=(1.3,))
 
 
 def said(kind: str, named: str = "", text: str = "", **statuses: str) -> dict[str, Any]:
@@ -47,15 +47,17 @@ RIGHT = [
     (SOUND, said("healthy"), "twin"),
     (SOUND, said("no_defect_found"), "none"),
     (FOREIGN, said("suspect"), "none"),
-    (THETA, said("explained", "H4X", H4X="confirmed") | other("rope_theta"), "twin"),
-    (THETA, said("suspect"), "none"),
-    (HEADS, said("explained", "H4X", H4X="confirmed") | other("num_heads", "head_dim"), "twin"),
-    (SCALING, said("explained", "H4X", H4X="confirmed") | other("rope_type", "rope_parameters.factor"), "twin"),
+    (THETA, said("explained", "H4I", H4I="confirmed"), "twin"),
+    (THETA, said("explained", "H4F", H4F="confirmed"), "none"),
     (Truth("data", ("H0",)), said("data", "H0", H0="confirmed"), "none"),
     (Truth("data", ("H0",), also=("suspect",)), said("suspect"), "none"),
     (Truth("unit"), said("unit"), "none"),
 ]
 WRONG = [
+    (THETA, said("explained", "H4X", H4X="confirmed") | other("rope_theta"), "twin", "H4F missed"),
+    (THETA, said("suspect"), "none", "can be repaired from the file"),
+    (HEADS, said("explained", "H4X", H4X="confirmed") | other("num_heads", "head_dim"), "twin", "H4I missed"),
+    (SCALING, said("explained", "H4X", H4X="confirmed") | other("rope_type", "rope_parameters.factor"), "twin", "H4F"),
     (LAYOUT, said("healthy"), "none", "called healthy"),
     (LAYOUT, said("unexplained"), "none", "can be repaired from the file"),
     (LAYOUT, said("explained", "H4C", H4C="confirmed"), "none", "H4C confirmed"),
@@ -159,9 +161,9 @@ def test_a_difference_that_is_only_listed_is_not_blamed() -> None:
     blamed = {"names": ["rope_theta"], "hypothesis": "H4X", "delta_nats": 0.8}
     for delta in (None, 0.004, -0.1):
         listed = {"names": [DOWN], "hypothesis": "H4X", "delta_nats": delta}
-        assert judge(THETA, answer | {"differences": [blamed, listed]}, "relative").right
-        assert not judge(THETA, answer | {"differences": [listed]}, "relative").right
+        assert not judge(THETA, answer | {"differences": [blamed, listed]}, "relative").wrong
+        assert judge(THETA, answer | {"differences": [listed]}, "relative").wrong == ("H4X",)
     unmeasured = blamed | {"delta_nats": None}  # of a loss that is not finite
-    assert judge(THETA, answer | {"differences": [unmeasured]}, "twin").right
+    assert not judge(THETA, answer | {"differences": [unmeasured]}, "twin").wrong
     both = [blamed, {"names": [DOWN], "hypothesis": "H4X", "delta_nats": 0.3}]
     assert judge(THETA, answer | {"differences": both}, "relative").wrong == ("H4X",)

@@ -10,6 +10,8 @@ from diag.zoo.defects.h4d_residual import H4D
 from diag.zoo.defects.others_in_config import IN_CONFIG
 from diag.zoo.defects.others_in_tensors import IN_TENSORS
 
-SINGLE: dict[str, tuple[Defect, ...]] = {"H4A": H4A, "H4B": H4B, "H4C": H4C, "H4D": H4D}
-OTHERS = IN_TENSORS + IN_CONFIG
-DEFECTS: tuple[Defect, ...] = (*(row for rows in SINGLE.values() for row in rows), *OTHERS)
+DEFECTS: tuple[Defect, ...] = H4A + H4B + H4C + H4D + IN_TENSORS + IN_CONFIG
+SINGLE: dict[str, tuple[Defect, ...]] = {
+    id: tuple(defect for defect in DEFECTS if defect.hypothesis == id)
+    for id in sorted({defect.hypothesis for defect in DEFECTS})
+}

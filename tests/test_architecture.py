@@ -55,7 +55,7 @@ def test_imports_point_one_way(path: Path) -> None:
 
 # The same inside diag/checkpoints: its modules and rooms, from the bytes of a file to what is said about them.
 CHECKPOINTS = (
-    *("untrusted", "digest", "fold", "ggml", "dtypes", "buffer_order", "transforms", "config"),
+    *("untrusted", "digest", "fold", "ggml", "dtypes", "buffer_order", "transforms", "scales", "config"),
     *("families", "reader", "passes", "signatures", "identify", "formats", "compare", "audit"),
 )
 

@@ -90,6 +90,30 @@ def _apr_q8(raw: Array) -> Array:
     return scaled
 
 
+def _small_float(exponent: int, mantissa: int) -> Array:
+    """float32 [256]: what each byte of an 8-bit float means, sign first. E4M3 has no infinity and one NaN of each sign,
+    E5M2 has those of IEEE 754 (Micikevicius et al., FP8 Formats for Deep Learning, 2022)."""
+    codes = np.arange(256)
+    e, m = (codes >> mantissa) & ((1 << exponent) - 1), codes & ((1 << mantissa) - 1)
+    bias, fraction = (1 << exponent - 1) - 1, m / (1 << mantissa)
+    values = np.where(e > 0, (1 + fraction) * 2.0 ** (e - bias), fraction * 2.0 ** (1 - bias))
+    if mantissa == 2:
+        values[e == 31] = np.where(m[e == 31] == 0, np.inf, np.nan)
+    else:
+        values[codes & 0x7F == 0x7F] = np.nan
+    return np.where(codes >> 7, -values, values).astype(np.float32)
+
+
+def _power(raw: Array) -> Array:
+    """E8M0: a power of two, as the scales of microscaling formats are stored; 255 is NaN."""
+    return np.where(raw == 255, np.nan, 2.0 ** (raw.astype(np.float64) - 127)).astype(np.float32)
+
+
+_E4M3, _E5M2 = _small_float(4, 3), _small_float(5, 2)
+# 8-bit floats, and the largest number that each holds: a scale is chosen so that the largest weight becomes that.
+EIGHT_BIT_FLOATS = {"F8_E4M3": 448.0, "F8_E5M2": 57_344.0}
+
+
 class _DTypes(dict[str, DType]):
     """The table by name. Errors of a look-up: KeyError for a name of no type; InputError for one that needs the `gguf`
     package where that is not installed."""
@@ -116,9 +140,10 @@ SAFETENSORS_TYPES = {
         DType("U16", 2, _as("<u2")),
         DType("U8", 1, _as("u1")),
         DType("BOOL", 1, _as("u1")),
-        # Eight-bit floats come with scales stored elsewhere; the bare numbers would mislead.
-        DType("F8_E4M3", 1, None),
-        DType("F8_E5M2", 1, None),
+        # Their scales are stored beside them (scales.py); bare, they are read as they are, and the audit says so.
+        DType("F8_E4M3", 1, _E4M3.take),
+        DType("F8_E5M2", 1, _E5M2.take),
+        DType("F8_E8M0", 1, _power),
         DType("C64", 8, None),
     )
 }

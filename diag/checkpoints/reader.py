@@ -19,6 +19,7 @@ from diag.checkpoints.config import ModelConfig
 from diag.checkpoints.digest import content_digest
 from diag.checkpoints.dtypes import DTYPES, Array
 from diag.checkpoints.families import Family
+from diag.checkpoints.scales import multiply
 from diag.checkpoints.transforms import StoredTransform
 from diag.errors import InputError
 from diag.file_state import States
@@ -38,7 +39,7 @@ class TensorInfo:
     """Where a tensor lies. `name` and `shape` are those of Hugging Face's code, [out, in] for matrices; `offset` counts
     bytes from the start of the file number `file`; `nbytes` is 0 for a placeholder: an entry, perhaps with a full
     shape, but no data. `stored`, `stored_shape`: the name and shape in the file where they differ. `transform`: what
-    is done to the stored tensor to get this one."""
+    is done to the stored tensor to get this one. `scale`: what the stored values are multiplied by."""
 
     name: str
     dtype: str
@@ -49,6 +50,7 @@ class TensorInfo:
     stored: str = ""
     stored_shape: tuple[int, ...] | None = None
     transform: StoredTransform | None = None
+    scale: StoredScale | None = None
 
     @property
     def elements(self) -> int:
@@ -57,8 +59,22 @@ class TensorInfo:
 
     @property
     def streams(self) -> bool:
-        """Whether any stretch of the buffer can be read by itself: no blocks, no transform."""
-        return DTYPES[self.dtype].plain and self.transform is None
+        """Whether any stretch of the buffer can be read by itself: no blocks, no transform, no scale."""
+        return DTYPES[self.dtype].plain and not self.changes
+
+    @property
+    def changes(self) -> bool:
+        """Whether something is done to the stored values: a transform or a scale."""
+        return self.transform is not None or self.scale is not None
+
+
+@dataclass(frozen=True)
+class StoredScale:
+    """The scale of an 8-bit tensor: the entry of a tensor [R, C], or of one number, and the rows and columns that share
+    one of its elements."""
+
+    info: TensorInfo
+    block: tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -86,6 +102,7 @@ class Checkpoint:
 
     family: None for an architecture that the table does not know; then `model` is None too, everything that needs no
     family works, and `config` raises. known: every value that was found, stated or not. sources: where each comes from.
+    naming: what was wrong with the names and is put right here, one sentence each; among the notes too.
     states_tie: whether anything could have said that the head is tied. files_read: the weight files and what was read
     beside them, each with its state before it was read.
     """
@@ -102,6 +119,7 @@ class Checkpoint:
     sources: Mapping[str, Source] = field(default_factory=dict)
     tokenizer_dir: Path | None = None
     notes: tuple[str, ...] = ()
+    naming: tuple[str, ...] = ()
     states_tie: bool = True
     files_read: States = field(default_factory=dict, repr=False)
 
@@ -146,7 +164,9 @@ class Checkpoint:
     def raw(self, name: str, start: int = 0, stop: int | None = None) -> Array:
         """uint8: the bytes of a tensor as stored, from `start` to `stop`, in memory of their own. Cost: what is asked
         for. InputError where the file became shorter."""
-        info = self.info(name)
+        return self._raw(self.info(name), start, stop)
+
+    def _raw(self, info: TensorInfo, start: int = 0, stop: int | None = None) -> Array:
         stop = info.nbytes if stop is None else min(stop, info.nbytes)
         found = bytes_of(self.files[info.file], info.offset + start, max(0, stop - start))
         if found is None:
@@ -162,6 +182,9 @@ class Checkpoint:
         self._readable(info)
         stored = info.shape if info.stored_shape is None else info.stored_shape
         values = DTYPES[info.dtype].floats(self.raw(name), stored)
+        if info.scale is not None:
+            scales = DTYPES[info.scale.info.dtype].floats(self._raw(info.scale.info), info.scale.info.shape)
+            multiply(values, scales, info.scale.block)
         return (info.transform.apply(values) if info.transform else values).reshape(info.shape)
 
     def flat(self, name: str, start: int, stop: int) -> Array:
@@ -182,7 +205,7 @@ class Checkpoint:
         columns = columns or own
         rows, step = info.elements // columns, max(1, PIECE_ELEMENTS // columns)
         kind = DTYPES[info.dtype]
-        by_row = info.transform is None and not kind.whole and kind.rows and columns == own
+        by_row = not info.changes and not kind.whole and kind.rows and columns == own
         if not by_row and not info.streams:
             whole = self.float32(name).reshape(-1, columns)
             yield from ((first, whole[first : first + step]) for first in range(0, rows, step))
@@ -204,15 +227,10 @@ class Checkpoint:
     def _readable(self, info: TensorInfo) -> None:
         if DTYPES[info.dtype].decode is not None:
             return
-        scale = next((n for n in (f"{info.name}_scale_inv", f"{info.name}_scale") if n in self.tensors), None)
-        its = f"its scale, {scale}, is in the file" if scale else "no scale for it is in the file"
         raise InputError(
-            f"the tensor '{info.name}' is stored as {info.dtype}, a quantised type that is not read as numbers here; "
-            f"{its}.",
+            f"the tensor '{info.name}' is stored as {info.dtype}, a type that is not read as numbers here.",
             where=str(self.path),
-            fix="Write the weights in a float type with the program that made them, and test those."
-            if scale
-            else "Look for the scales that were left out; without them the numbers mean nothing.",
+            fix="Write the weights in a float type with the program that made them, and test those.",
         )
 
     def _unusable(self, info: TensorInfo, why: str) -> InputError:

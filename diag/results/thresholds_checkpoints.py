@@ -45,6 +45,7 @@ OCTAVES_CLEAR = Threshold(1.5, "times", "beyond either bound by this factor befo
 LARGEST_WEIGHT = Threshold(2.0**10, "weight units", "trained weights stay below it by far")
 TAG_VALUES = Threshold(256, "values", "fewer give no spread to rely on")
 FEW_NONFINITE = Threshold(0.001, "of the values", "bytes swapped in bfloat16 give one NaN in 256, a wrong type more")
+CODES_REACH = Threshold(0.5, "of the largest number", "8-bit types are scaled to fill their range; no weight has 224")
 
 # the audit: copies and the tie
 TIE_ROUNDING = Threshold(2.0**-8, "of each value", "what storing a copy in bfloat16 moves at most")

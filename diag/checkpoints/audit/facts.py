@@ -19,7 +19,8 @@ from diag.progress import Progress, part, silent
 # Names that trainers and old exporters leave in a file, masks and tables among them: no weights.
 HARMLESS = re.compile(
     r"(.*\.)?(attn|attention|self_attn)\.((masked_)?bias|(causal_|attn_)?mask|tril)"
-    r"|(.*\.)?(inv_freq|cos_cached|sin_cached|freqs_cis|position_ids|tril)|__training__\..*"
+    r"|(.*\.)?(inv_freq|cos_cached|sin_cached|freqs_cis|position_ids|tril)"
+    r"|(.*\.)?(input|output|[qkv])_scale|__training__\..*"
 )
 _NORM = re.compile(r".*(norm|\bln|layernorm)[^.]*\.weight", re.IGNORECASE)
 _NO_WEIGHTS = ("I64", "I32", "I16", "I8", "U64", "U32", "U16", "U8", "BOOL")  # tables and masks

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from diag.checkpoints.audit.facts import HARMLESS, CheckpointFacts
 from diag.checkpoints.audit.rule import COPY_AGAIN, NOTHING, AuditFinding, AuditRule, Check
+from diag.checkpoints.audit.scales import is_scale
 from diag.checkpoints.families import Family, expected_shape, expected_tensors
 from diag.checkpoints.identify.family import contradiction
 from diag.checkpoints.identify.infer import contradictions
@@ -130,6 +131,8 @@ def _tensors(checkpoint: Checkpoint, family: Family) -> Iterator[AuditFinding]:
             yield rule.finding(name, shape=list(shape))
     for name, info in checkpoint.tensors.items():
         wanted = expected.get(name) or (expected_shape(family, config, "head") if name == head else None)
+        if wanted is None and is_scale(checkpoint, name):
+            continue  # the rules of scales.py name it
         if wanted is None:
             rule = IGNORED_TENSOR if HARMLESS.fullmatch(name) else UNEXPECTED_TENSOR
             yield rule.finding(one_line(name, 200), family=family.name)

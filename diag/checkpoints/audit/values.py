@@ -20,8 +20,8 @@ NOT_EXAMINED = AuditRule(
     "{count:,} of {total:,} tensors, {tensor} the first, have a type that is not read as numbers ({dtypes}): their "
     "values were not examined.",
     "Convert them to bfloat16 to have them audited.",
-    "tensors of a type that is listed and not read as numbers (8-bit floats, some quantised types)",
-    "a q_proj tagged F8_E4M3",
+    "tensors of a type that is listed and not read as numbers (complex numbers, some quantised types)",
+    "a q_proj tagged C64",
 )
 NONFINITE = AuditRule(
     "nonfinite",

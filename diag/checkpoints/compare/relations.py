@@ -145,7 +145,8 @@ def _retagged(pair: Pair) -> Relation | None:
     mine, theirs = DTYPES[pair.mine.dtype], DTYPES[pair.theirs.dtype]
     if mine is theirs or not (mine.plain and theirs.plain) or mine.block_bytes != theirs.block_bytes:
         return None
-    if pair.mine.transform != pair.theirs.transform or not _raw_equal(pair):
+    scaled = pair.mine.scale is not None or pair.theirs.scale is not None
+    if scaled or pair.mine.transform != pair.theirs.transform or not _raw_equal(pair):
         return None
     return Relation("reinterpreted", f"the same bytes, tagged {mine.name} here and {theirs.name} there")
 

@@ -51,9 +51,11 @@ STORED = {
     "float8_e4m3fn": "F8_E4M3",
     "float8_e5m2": "F8_E5M2",
 }
-# Where trainers put the state dict, and what wrappers put before every name.
-NESTED = ("state_dict", "model", "model_state_dict", "module")
-PREFIXES = ("module.", "_orig_mod.")
+# Where trainers put the state dict; an average of the weights only where the weights themselves are not there.
+NESTED = (
+    *("state_dict", "model", "model_state_dict", "module", "model_state", "net", "network", "weights", "params"),
+    *("ema", "ema_model", "model_ema", "ema_state_dict"),
+)
 MAX_NESTING = 3
 
 
@@ -223,31 +225,26 @@ def _storages(value: Any) -> Iterator[Storage]:
 
 
 def _tensors(value: Any, places: dict[str, _Place], where: str) -> tuple[dict[str, TensorInfo], tuple[str, ...]]:
-    """The state dict inside `value`, with wrappers' prefixes taken off."""
+    """The state dict inside `value`."""
     found, path = _state_dict(value, MAX_NESTING)
     if not found:
         raise InputError("the file holds no tensors by name.", where=where, fix=FIX)
     notes = [f"The weights were found under {path}."] if path else []
-    for prefix in PREFIXES:
-        if all(name.startswith(prefix) for name in found):
-            found = {name[len(prefix) :]: tensor for name, tensor in found.items()}
-            notes.append(f"Every name began with '{prefix}', which was taken off.")
     tensors = {name: _info(name, tensor, places, where) for name, tensor in found.items()}
     return tensors, tuple(notes)
 
 
 def _state_dict(value: Any, depth: int) -> tuple[dict[str, StoredTensor], str]:
-    """(tensors by name, the keys that lead to them), empty if there are none."""
+    """(tensors by name, the keys that lead to them), empty if there are none. Beside a state dict there may lie a few
+    tensors of the trainer's, such as the state of the random numbers: the level with more tensors is taken."""
     if not isinstance(value, dict) or not depth:
         return {}, ""
     own = {name: t for name, t in value.items() if isinstance(t, StoredTensor) and isinstance(name, str)}
-    if own:
-        return own, ""
     for key in NESTED:
         inner, path = _state_dict(value.get(key), depth - 1)
-        if inner:
+        if len(inner) > len(own):
             return inner, f"{key}.{path}" if path else key
-    return {}, ""
+    return own, ""
 
 
 def _info(name: str, tensor: StoredTensor, places: dict[str, _Place], where: str) -> TensorInfo:

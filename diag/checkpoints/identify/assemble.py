@@ -15,8 +15,9 @@ from diag.checkpoints.identify.infer import (
     attention_widths,
     config_from_shapes,
     with_causal_prefix,
-    without_wrapper,
 )
+from diag.checkpoints.identify.names import from_zero, plain_names
+from diag.checkpoints.identify.with_scales import with_scales
 from diag.checkpoints.reader import Checkpoint, OpenedCheckpoint, Source
 from diag.errors import InputError, one_line
 from diag.results import codec
@@ -39,15 +40,13 @@ def assemble(path: Path, opened: OpenedCheckpoint) -> Checkpoint:
             fix="Copy it again.",
         ) from None
     architecture, model_type = declared(raw)
-    bare, prefix = without_wrapper(opened.tensors)
+    bare, naming = plain_names(opened.tensors)
     tensors, notes = with_causal_prefix(bare), opened.notes
-    if prefix:
-        notes = (
-            *notes,
-            f"Every name in the file begins with '{prefix}', which a wrapper put there; it is left out here.",
-        )
+    tensors = with_scales(tensors, raw)
     family = family_of(architecture, model_type, tensors.keys(), attention_bias=raw.get("attention_bias") is True)
     if family is not None:
+        tensors, numbered = from_zero(tensors, family, stated(raw, "num_hidden_layers"))
+        naming += numbered
         tensors, turned = as_conv1d(tensors, family)
         if turned:
             notes = (*notes, f"{turned} matrices are stored as nn.Linear has them, [out, in], and turned for GPT-2.")
@@ -62,7 +61,8 @@ def assemble(path: Path, opened: OpenedCheckpoint) -> Checkpoint:
         declared_architecture=architecture,
         known=_plain_values(raw),
         tokenizer_dir=opened.tokenizer_dir,
-        notes=notes,
+        notes=(*notes, *naming),
+        naming=naming,
         states_tie=opened.states_tie and bool(raw),
     )
     return found if family is None else _with_model(found, family, opened.inferred)

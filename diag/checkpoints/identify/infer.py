@@ -19,7 +19,6 @@ from diag.checkpoints.transforms import Transposed
 
 # A base model saved by itself lacks the prefix of the causal model; the first tensor of each kind → that prefix.
 PREFIXES = {"embed_tokens.weight": "model.", "wte.weight": "transformer.", "embed_in.weight": "gpt_neox."}
-WRAPPERS = ("_orig_mod.", "module.", "_fsdp_wrapped_module.")
 OWN_PREFIX = ("lm_head.", "embed_out.")  # what a causal model keeps outside of its base model
 # Width of a head by (family, hidden size, width of all keys) where the rule below would be wrong. From the published
 # config.json of Llama 3.2 1B, TinyLlama 1.1B, SmolLM 1.7B, Phi-3 mini, Gemma 2 27B, Pythia 2.8B and GPT-NeoX 20B; all
@@ -54,21 +53,6 @@ def with_causal_prefix(tensors: Mapping[str, TensorInfo]) -> dict[str, TensorInf
         return replace(info, name=prefix + info.name, stored=info.stored or info.name)
 
     return {info.name: info for info in map(named, tensors.values())}
-
-
-def without_wrapper(tensors: Mapping[str, TensorInfo]) -> tuple[dict[str, TensorInfo], str]:
-    """The tensors without what a wrapper puts before every name (torch.compile, data parallel training), and that
-    prefix; "" where there is none. `stored` keeps the name in the file."""
-    prefix = ""
-    while True:
-        more = next((w for w in WRAPPERS if tensors and all(name.startswith(prefix + w) for name in tensors)), None)
-        if more is None:
-            break
-        prefix += more
-    if not prefix:
-        return dict(tensors), ""
-    bare = (replace(t, name=t.name[len(prefix) :], stored=t.stored or t.name) for t in tensors.values())
-    return {info.name: info for info in bare}, prefix
 
 
 def as_conv1d(tensors: Mapping[str, TensorInfo], family: Family) -> tuple[dict[str, TensorInfo], int]:

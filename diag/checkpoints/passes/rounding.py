@@ -16,6 +16,8 @@ from diag.results.thresholds_checkpoints import ORDINARY_PEAK, QUANTISED_ROUNDIN
 SIGNIFICANT_BITS = {"F64": 24, "F32": 24, "F16": 11, "BF16": 8}  # F64 is read as float32
 # Below its smallest normal number a float16 has a fixed spacing; half of it is lost.
 SMALLEST = {"F16": 2.0**-25}
+# The same of 8-bit floats. A scale moves where their smallest numbers lie, so they answer as a tensor.
+_EIGHT_BITS = {"F8_E4M3": 4, "F8_E5M2": 3}
 # A block quantiser of b bits steps by 2·max/2ᵇ; the step's root mean square error, 1/√12 of it, is about 1.2·2⁻ᵇ of the
 # values' own where the largest of a block is 2 times their root mean square. QUANTISED_ROUNDING allows twice that.
 _BITS = re.compile(r"(?:IQ|TQ|Q|MXFP|NVFP)([1-8])")
@@ -52,6 +54,9 @@ def rounding(here: TensorInfo, there: TensorInfo, peak: float = 0.0) -> Rounding
         norm = sum(QUANTISED_ROUNDING.value * 2.0**-b for b in bits)
         norm *= max(1.0, peak / ORDINARY_PEAK.value) if one_scale else 1.0
         return Rounding(0.0, absolute, norm, f"{coarser.dtype} loses up to {norm:.1%} of a tensor's norm")
+    if any(info.dtype in _EIGHT_BITS for info in infos):
+        norm = sum(_step(info.dtype) for info in infos)
+        return Rounding(0.0, absolute, norm, f"{coarser.dtype} loses up to {norm:.1%} of a tensor's norm")
     relative = sum(_step(info.dtype) for info in infos)
     p = SIGNIFICANT_BITS.get(coarser.dtype)
     words = f"{coarser.dtype} rounds to 2^-{p} of each value" if p else f"{coarser.dtype} does not round"
@@ -77,7 +82,7 @@ def _step(dtype: str) -> float:
     bits = _quantised_bits(dtype)
     if bits:
         return 2.0**-bits
-    p = SIGNIFICANT_BITS.get(dtype)
+    p = SIGNIFICANT_BITS.get(dtype) or _EIGHT_BITS.get(dtype)
     return 2.0**-p if p else 0.0
 
 

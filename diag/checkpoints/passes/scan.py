@@ -194,7 +194,7 @@ def _scratch(key: str, size: int, dtype: type) -> Array:
 def _held_whole(info: TensorInfo) -> bool:
     """Whether Checkpoint.row_chunks cannot but decode the tensor in one piece."""
     kind = DTYPES[info.dtype]
-    return info.transform is not None or bool(kind.whole) or not kind.rows
+    return info.changes or bool(kind.whole) or not kind.rows
 
 
 def _in_stretches(info: TensorInfo) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from diag.checkpoints.dtypes import EIGHT_BIT_FLOATS
 from diag.checkpoints.ggml import rounded
 from diag.model.edits.base import Edit, Now, TensorSource, named
 
@@ -39,6 +40,19 @@ class RoundTo(Edit):
             if self.dtype in plain:
                 yield name, value.to(plain[self.dtype]).to(value.dtype)
                 continue
+            if self.dtype in EIGHT_BIT_FLOATS:
+                yield name, _through_eight_bits(value, self.dtype)
+                continue
             found = rounded(value.float().cpu().numpy(), self.dtype)
             if found is not None:
                 yield name, torch.from_numpy(found)
+
+
+def _through_eight_bits(value: Tensor, dtype: str) -> Tensor:
+    """An 8-bit float and back, with one scale for the tensor: with one for each block the error of a value is the
+    same, but for the smallest."""
+    import torch
+
+    kinds = {"F8_E4M3": torch.float8_e4m3fn, "F8_E5M2": torch.float8_e5m2}
+    scale = value.abs().max().float().clamp(min=1e-30) / EIGHT_BIT_FLOATS[dtype]
+    return ((value.float() / scale).to(kinds[dtype]).float() * scale).to(value.dtype)

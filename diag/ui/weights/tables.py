@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from diag.checkpoints import CheckpointComparison, TensorProfile, Tie
+from diag.checkpoints import CheckpointComparison, TensorInfo, TensorProfile, Tie
 from diag.checkpoints.passes.tensor_profile import PERCENTILES
 from diag.report import numbers
 from diag.report.look import said
@@ -108,7 +108,7 @@ def tensor_numbers(view: TensorProfile) -> pd.DataFrame:
         ("stored as", info.dtype, "", f"{info.nbytes:,} bytes"),
         ("file", view.file, "", f"from byte {info.offset:,} to {info.offset + info.nbytes - 1:,}"),
         ("name in the file", info.stored or info.name, "", f"shape in the file: {stored}"),
-        ("on reading", info.transform.words if info.transform else "nothing", "", "what is done to the stored values"),
+        ("on reading", _done(info), "", "what is done to the stored values"),
         ("elements", view.elements, "elements", "in the file"),
         ("NaN or infinite", view.nonfinite, "elements", "left out of everything below"),
         ("exactly zero", view.zeros / max(1, view.elements), "share of elements", f"{view.zeros:,} elements"),
@@ -127,6 +127,12 @@ def tensor_numbers(view: TensorProfile) -> pd.DataFrame:
             words = ", ".join(numbers.figure(at[p]) for p in (0, 5, 50, 95, 100))
             rows.append((f"{profile.what}s", words, "weight units", f"0, 5, 50, 95, 100 % of {profile.count:,}"))
     return facts(*rows)
+
+
+def _done(info: TensorInfo) -> str:
+    """What happens to the stored values when the tensor is read."""
+    done = [info.transform.words] if info.transform else []
+    return "; ".join([*([f"multiplied by {info.scale.info.name}"] if info.scale else []), *done]) or "nothing"
 
 
 def _text(value: Any) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from checkpoint_samples import EMBEDDING, HEAD
 
 from diag.checkpoints import CheckpointAudit
@@ -19,6 +20,7 @@ Tensors = dict[str, np.ndarray]
 Plant = Callable[..., CheckpointAudit]
 LAYER = "model.layers.3."
 DOWN, GATE, Q, OUT = (LAYER + n + "_proj.weight" for n in ("mlp.down", "mlp.gate", "self_attn.q", "self_attn.o"))
+SCALE = GATE + "_scale_inv"
 NORM = "model.layers.2.input_layernorm.weight"
 
 
@@ -43,6 +45,12 @@ def fresh(values: np.ndarray) -> np.ndarray:
 
 def kaiming(values: np.ndarray) -> np.ndarray:
     return draws(values).uniform(-0.06, 0.06, values.shape).astype(np.float32)
+
+
+def e4m3(values: np.ndarray) -> bytes:
+    """float8_e4m3fn with the scale that is then left out: the largest value becomes 448."""
+    codes = torch.from_numpy(values * np.float32(448 / np.abs(values).max())).to(torch.float8_e4m3fn)
+    return codes.view(torch.uint8).numpy().tobytes()
 
 
 def column_major(values: np.ndarray) -> np.ndarray:
@@ -250,10 +258,10 @@ def test_one_nan_is_no_wrong_tag(plant: Plant, trained: Tensors) -> None:
 
 def test_a_type_that_is_not_read_as_numbers_leaves_the_rest_audited(plant: Plant, trained: Tensors) -> None:
     name = LAYER + "self_attn.q_proj.weight"
-    audit = plant({DOWN: np.zeros_like(trained[DOWN])}, tags={name: ("F8_E4M3", bytes(trained[name].size))})
+    audit = plant({DOWN: np.zeros_like(trained[DOWN])}, tags={name: ("C64", bytes(8 * trained[name].size))})
     assert [f.code for f in audit.findings if f.severity == "error"] == ["all_zero"]
     (one,) = (f for f in audit.findings if f.code == "not_examined")
-    assert one.message.startswith(f"1 of 74 tensors, {name} the first") and "F8_E4M3" in one.message
+    assert one.message.startswith(f"1 of 74 tensors, {name} the first") and "C64" in one.message
 
 
 NOVEL = {"architectures": ["NovelForCausalLM"], "model_type": "novel"}
@@ -261,12 +269,15 @@ NOVEL = {"architectures": ["NovelForCausalLM"], "model_type": "novel"}
 OTHERS: dict[str, Callable[[Plant, Tensors], CheckpointAudit]] = {
     "file_note": lambda plant, t: plant(behind=bytes(7)),
     "size_contradiction": lambda plant, t: plant(vocab_size=100),
-    "not_examined": lambda plant, t: plant(tags={Q: ("F8_E4M3", bytes(t[Q].size))}),
+    "not_examined": lambda plant, t: plant(tags={Q: ("C64", bytes(8 * t[Q].size))}),
     "zero_tensor": lambda plant, t: plant({DOWN: np.zeros_like(t[DOWN])}, **NOVEL),
     "bias_zero": lambda plant, t: plant({n: np.zeros_like(v) for n, v in t.items() if n.endswith(".bias")}),
     "truncated": lambda plant, t: plant({n: np.zeros_like(t[n]) for n in list(t)[-20:]}),
     "norm_offset": lambda plant, t: plant({n: v - 1 for n, v in t.items() if "norm" in n}),
     "dtype_tag": lambda plant, t: plant(tags={GATE: ("F16", as_bf16(t[GATE]))}),
+    "scale_missing": lambda plant, t: plant(tags={Q: ("F8_E4M3", e4m3(t[Q]))}),
+    "scale_ignored": lambda plant, t: plant({GATE: t[GATE] * (448 / abs(t[GATE]).max()), SCALE: np.ones((6, 2))}),
+    "scale_unused": lambda plant, t: plant({SCALE: np.ones((6, 2))}),
     "fresh_layer": lambda plant, t: plant({Q: fresh(t[Q])}, hidden_size=128, num_attention_heads=4, head_dim=64),
     "fresh_model": lambda plant, t: plant({n: fresh(v) for n, v in t.items() if v.ndim == 2}),
     "duplicate_tensor": lambda plant, t: plant({GATE: t[GATE.replace("3", "4")]}),

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from diag.checkpoints import Checkpoint
 from diag.checkpoints.compare.config import SETTINGS
 from diag.checkpoints.compare.groups import Difference
+from diag.checkpoints.compare.relations import ROTARY_PAIRS
 from diag.checkpoints.fold import layer_set, split_layer
 from diag.hypotheses.base import Repair
 from diag.model.edits.base import Edit
@@ -28,6 +29,9 @@ TOKENS = ("embedding", "head")
 # Patterns that say a buffer was read, or a fused matrix put together, in another order.
 _ORDER = ("reinterpreted", "transposed")
 _GATED = ("gate", "up", "gate_up", "qkv")
+_LOST = ("missing", "scaled", "shifted", "different")
+# What runs over the rows that rotary embedding turns.
+_TURNED = ("q", "k", "q_norm", "k_norm")
 _UNWRITTEN = ("zero", "not_finite", "partly", "constant")
 
 
@@ -64,16 +68,28 @@ def _lost_scale(d: Difference, checkpoint: Checkpoint) -> bool:
     return d.number is None and len(set(d.layers)) == checkpoint.config.num_layers
 
 
+def _turned_roughly(d: Difference) -> bool:
+    """Whether rows of Q or K stand in another order, up to training: which one, no comparison tells then."""
+    return d.approximate and d.role in _TURNED
+
+
 CLAIMS: tuple[Claim, ...] = (
     Claim("H4C", lambda d, c: d.setting == "eps", "llama.cpp #2373"),
     Claim("H4A", lambda d, c: d.setting == "tie", "transformers #43429"),
+    Claim("H4F", lambda d, c: d.setting == "rotary", "sglang #14745"),
     Claim("H4B", lambda d, c: d.pattern in _ORDER and d.order is not None, "realizar #160"),
     Claim("H4A", lambda d, c: d.role in TOKENS and d.pattern not in (*_ORDER, "shifted"), "tinygrad #13796"),
+    Claim(
+        "H4F",
+        lambda d, c: d.pattern == "permuted" and (d.detail.startswith(ROTARY_PAIRS) or _turned_roughly(d)),
+        "TinyLlama #24",
+    ),
     Claim(
         "H4C",
         lambda d, c: _kind(d, c) == "norm" and d.pattern != "permuted" and not _from_elsewhere(d),
         "shainet #176",
     ),
+    Claim("H4E", lambda d, c: _kind(d, c) == "bias" and d.pattern in (*_UNWRITTEN, *_LOST), "gpt-neox #1220"),
     Claim("H4B", lambda d, c: d.pattern == "gathered" and _matrix(d, c), "ROCm/Megatron-LM #63"),
     Claim("H4B", lambda d, c: d.pattern == "permuted" and d.role in _GATED, "nnsight #719"),
     Claim("H4B", lambda d, c: d.pattern == "copied" and d.role in ("gate", "up") and _in_layer(d), "mlx-lm #767"),

@@ -9,6 +9,8 @@ from diag.hypotheses import (
     h4b_layout,
     h4c_norm,
     h4d_residual,
+    h4e_bias,
+    h4f_rotary,
     h4i_configuration,
     h4x_difference,
 )
@@ -20,6 +22,8 @@ REGISTRY: tuple[Hypothesis, ...] = (
     h4b_layout.HYPOTHESIS,
     h4c_norm.HYPOTHESIS,
     h4d_residual.HYPOTHESIS,
+    h4e_bias.HYPOTHESIS,
+    h4f_rotary.HYPOTHESIS,
     h4i_configuration.HYPOTHESIS,
     h4x_difference.HYPOTHESIS,
 )

@@ -33,6 +33,7 @@ UNWRITTEN = (
     "constant_rows",
     "fresh_init",
 )
+LOST = ("missing_tensor", "no_data")  # a bias that is not there is no layer that is not there
 BY_KIND = {"norm": "H4C", "bias": "H4E", "matrix": "H4D"}
 TOKENS = ("embedding", "head")
 UNNAMED = "H4H"  # what the tables do not know: something in the file is not as it was written
@@ -54,9 +55,11 @@ def of_audit(
 
 
 def _speaks_for(finding: AuditFinding, family: Family | None) -> str:
+    found = family.role_of(finding.tensor) if family and finding.tensor else None
+    if family and found and finding.code in LOST and family.roles[found[0]].kind == "bias":
+        return BY_KIND["bias"]
     if finding.code not in UNWRITTEN:
         return SPEAKS_FOR.get(finding.code, UNNAMED)
-    found = family.role_of(finding.tensor) if family and finding.tensor else None
     if found is None or family is None:
         return "H4D"
     return "H4A" if found[0] in TOKENS else BY_KIND[family.roles[found[0]].kind]

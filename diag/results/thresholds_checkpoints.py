@@ -84,6 +84,9 @@ LAYOUT_FALSE_ALARMS = Threshold(0.0034, "of right matrices", f"none of 898, a 95
 ROTARY_LEAD = Threshold(0.25, "of the mean |cosine|", f"a file permuted twice came to 0.24: {_SIGNATURES}")
 ROTARY_ERRORS = Threshold(3.0, "standard errors", "over heads")
 ROTARY_HEADS = Threshold(8, "heads", "fewer give no standard error to rely on")
+ROTARY_ROWS = Threshold(
+    16, "rows of a head", f"with 8 the right order led in none of 5 tries, with 32 in 40 of 40: {_SIGNATURES}"
+)
 MIN_SINE_RATIO = Threshold(1.56, "of the mean |cosine|", "1.66 to 2.26 at the true width, 1.22 to 1.48 at half")
 HEAD_WIDTH_BELOW = Threshold(512, "hidden size", "from here on the rule for published models was checked and answers")
 
@@ -133,4 +136,20 @@ OUTLIER = Threshold(
 MOST = Threshold(0.5, "of the tensors", "product definition: a twin has most tensors equal, up to named patterns")
 LEAST_WINDOW = Threshold(
     64, "ids", "published sliding windows hold 512 and more; the smallest model of the tests has 128"
+)
+THETA_SWEEP = tuple(
+    Threshold(value, "rotary base", "tried: what model families publish, and an end on either side")
+    for value in (1e3, 1e4, 1e5, 5e5, 1e6, 1e7, 1e8)
+)
+ROTARY_FACTORS = tuple(
+    Threshold(value, "times the trained length", "tried: published linear scalings, and an end beyond")
+    for value in (2.0, 4.0, 8.0, 16.0)
+)
+ROTARY_SHARES = tuple(
+    Threshold(value, "of a head's rows", "tried: GPT-NeoX turns a quarter, GPT-J and StableLM up to a half, most all")
+    for value in (0.25, 0.5, 1.0)
+)
+BIAS_RANKS = tuple(
+    Threshold(value, "ranks", "tried: usual numbers of tensor-parallel ranks (gpt-neox #1220), and an end beyond")
+    for value in (2.0, 4.0, 8.0, 16.0)
 )

@@ -18,12 +18,15 @@ from diag.checkpoints.dtypes import DTYPES, Array
 from diag.checkpoints.passes.paired_sums import PairedSums
 from diag.checkpoints.passes.rounding import Rounding, coarsened
 from diag.checkpoints.reader import Checkpoint, TensorInfo, same_bytes
-from diag.checkpoints.transforms import PairedToHalves
+from diag.checkpoints.signatures.rotary_rows import head_starts, rotated_rows
 from diag.results.thresholds_checkpoints import RELATION_ELEMENTS, SUM_ROUNDING
 
 PIECE = 1 << 17  # elements compared at once: most rules end at their first piece
 SUMMED = SUM_ROUNDING.value
 FEW = RELATION_ELEMENTS.value
+
+# How the detail of a relation begins where rows stand in the other order of rotary pairs.
+ROTARY_PAIRS = "rotary pairs"
 
 Change = Callable[[Array], Array]
 Related = Literal["permuted", "transposed", "reinterpreted", "scaled", "shifted"]
@@ -165,20 +168,39 @@ def _raw_equal(pair: Pair, swapped: str | None = None) -> bool:
 
 
 def _rotary(pair: Pair) -> Relation | None:
+    """Rows of Q and K heads in the other order of pairs: of every head, of the Q heads of a fused matrix, or of its K
+    heads."""
     if not pair.same_shape or not pair.mine.shape or not pair.same_values(_slack(pair)):
         return None
-    for heads, channels in sorted(pair.head_dims):
-        if pair.mine.shape[0] != heads * channels or channels % 2 or channels <= 2:
+    for words, starts, rotated in _turned(pair):
+        order = np.arange(pair.mine.shape[0])
+        halves = np.arange(rotated).reshape(-1, 2).T.ravel()
+        if rotated <= 2 or max(starts) + rotated > len(order):
             continue
-        order = PairedToHalves(heads).apply(np.arange(heads * channels))
+        for start in starts:
+            order[start : start + rotated] = start + halves
         for mine, theirs, way in (
             ("split halves", "adjacent rows", order),
             ("adjacent rows", "split halves", np.argsort(order)),
         ):
             if pair.agree(pair.a, pair.b, order=way):
-                of = f"{heads} heads of {channels}"
-                return Relation("permuted", f"rotary pairs ({of}): {mine} here, {theirs} there")
+                return Relation("permuted", f"{ROTARY_PAIRS} ({words}): {mine} here, {theirs} there")
     return None
+
+
+def _turned(pair: Pair) -> Iterator[tuple[str, tuple[int, ...], int]]:
+    """(words, first rows of heads, rows turned in each) that a tensor may have."""
+    rows = pair.mine.shape[0]
+    for heads, channels in sorted(pair.head_dims):
+        if rows == heads * channels and channels % 2 == 0:
+            yield f"{heads} heads of {channels}", tuple(range(0, rows, channels)), channels
+    family = pair.here.family
+    role = family.role_of(pair.mine.name) if family and pair.here.model else None
+    q, k = head_starts(pair.here).get(role[0], ((), ())) if role else ((), ())
+    turned = rotated_rows(pair.here) if q or k else 0
+    for words, starts in (("Q and K", (*q, *k)), ("Q", q), ("K", k)):
+        if starts:
+            yield f"{turned} rows of each head of {words}", starts, turned
 
 
 def _transposed(pair: Pair) -> Relation | None:

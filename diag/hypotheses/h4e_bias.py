@@ -1,0 +1,86 @@
+"""H4E: biases were dropped, never written, or summed over the ranks that each held a copy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from diag.hypotheses.base import Context, Hypothesis, Repair
+from diag.model.edits.scale import Scale
+from diag.results.finding import Signature
+from diag.results.thresholds_checkpoints import BIAS_RANKS
+
+RANKS = tuple(int(t.value) for t in BIAS_RANKS)
+# Biases of matrices that are split by their input: every rank holds a whole copy, which must be added once.
+SUMMED = ("o_bias", "down_bias")
+
+
+def signature(context: Context) -> Signature:
+    """Biases that family and configuration call for and the file lacks; those of one value or not finite."""
+    stats, found = context.stats, dict[str, tuple[str, ...]]()
+    expected = tuple(_expected(context))
+    held = [name for name in expected if context.holds(name)]
+    found["are not in the file"] = tuple(name for name in expected if not context.holds(name))
+    found["are 0 everywhere"] = tuple(name for name in held if stats[name].always(0.0))
+    found["hold one value everywhere"] = tuple(
+        n for n in held if stats[n].elements > 1 and stats[n].min == stats[n].max not in (None, 0.0)
+    )
+    found["are not finite"] = tuple(name for name in held if stats[name].nonfinite)
+    said = [f"{len(names)} of {len(expected)} biases {words}: {names[0]}" for words, names in found.items() if names]
+    names = tuple(dict.fromkeys(name for names in found.values() for name in names))
+    if said:
+        return Signature(True, f"{'; '.join(said)}.", names, needs_reference=True)
+    return Signature(False, f"All {len(expected)} biases are there, vary and are finite.")
+
+
+def repairs(context: Context, signature: Signature) -> list[Repair]:
+    """Biases that ranks hold copies of, over their number: of attention, of the MLP, of both."""
+    lost = set(signature.tensors)
+    by_role = {role: tuple(n for n in _names(context, (role,)) if n not in lost) for role in SUMMED}
+    groups = {"biases of o and down": tuple(n for names in by_role.values() for n in names)}
+    groups |= {f"{role.replace('_', ' ')}es": names for role, names in by_role.items()}
+    tried: dict[tuple[str, ...], str] = {}
+    for words, names in groups.items():
+        if names:
+            tried.setdefault(names, words)
+    return [
+        Repair(
+            f"{words} ÷ {ranks}",
+            (Scale(names, 1 / ranks),),
+            f"{len(names)} biases were added by {ranks} ranks; take one of them.",
+            sweep=True,
+            edge=ranks == max(RANKS),
+        )
+        for names, words in tried.items()
+        for ranks in RANKS
+    ]
+
+
+def _expected(context: Context) -> Iterable[str]:
+    """Names of the biases that a model of this family and configuration has."""
+    config = context.checkpoint.config
+    for role, rule in context.family.roles.items():
+        if rule.kind == "bias" and (config.attention_bias or not rule.if_attention_bias):
+            yield from _all(context, role)
+
+
+def _all(context: Context, role: str) -> Iterable[str]:
+    rule, layers = context.family.roles[role], context.checkpoint.config.num_layers
+    return (rule.tensor(layer) for layer in range(layers)) if rule.per_layer else (rule.tensor(),)
+
+
+def _names(context: Context, roles: Iterable[str]) -> tuple[str, ...]:
+    """Those of these roles that hold data."""
+    known = (role for role in roles if role in context.family.roles)
+    return tuple(name for role in known for name in _all(context, role) if context.holds(name))
+
+
+HYPOTHESIS = Hypothesis(
+    id="H4E",
+    title="Bias",
+    claim="Biases were dropped or never written, or every rank's copy of them was added.",
+    refuted_by="Every bias that the architecture has is there and varies, and no part of it lowers the loss.",
+    signature=signature,
+    repairs=repairs,
+    applies=lambda context: any(True for _ in _expected(context)),
+    without_reference="A reference holds the biases that were lost.",
+)

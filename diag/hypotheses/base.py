@@ -23,7 +23,8 @@ from diag.results.finding import Signature
 class Repair:
     """An intervention that undoes one hypothesised defect. A localiser says where, and never confirms. sweep: one of
     many values that were tried, so that one may fit by accident; edge: an end of a sweep: the optimum may lie beyond
-    it."""
+    it. telling: what it gains tells where something is wrong, as a localiser does, even where it is too little to
+    confirm."""
 
     name: str
     edits: tuple[Edit, ...]
@@ -31,6 +32,7 @@ class Repair:
     localiser: bool = False
     sweep: bool = False
     edge: bool = False
+    telling: bool = False
 
     @property
     def provenance(self) -> Provenance:

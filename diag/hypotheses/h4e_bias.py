@@ -21,9 +21,7 @@ def signature(context: Context) -> Signature:
     held = [name for name in expected if context.holds(name)]
     found["are not in the file"] = tuple(name for name in expected if not context.holds(name))
     found["are 0 everywhere"] = tuple(name for name in held if stats[name].always(0.0))
-    found["hold one value everywhere"] = tuple(
-        n for n in held if stats[n].elements > 1 and stats[n].min == stats[n].max not in (None, 0.0)
-    )
+    found["hold one value everywhere"] = tuple(n for n in held if stats[n].min == stats[n].max not in (None, 0.0))
     found["are not finite"] = tuple(name for name in held if stats[name].nonfinite)
     said = [f"{len(names)} of {len(expected)} biases {words}: {names[0]}" for words, names in found.items() if names]
     names = tuple(dict.fromkeys(name for names in found.values() for name in names))
@@ -49,6 +47,7 @@ def repairs(context: Context, signature: Signature) -> list[Repair]:
             f"{len(names)} biases were added by {ranks} ranks; take one of them.",
             sweep=True,
             edge=ranks == max(RANKS),
+            telling=ranks < max(RANKS),
         )
         for names, words in tried.items()
         for ranks in RANKS

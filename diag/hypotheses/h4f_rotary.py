@@ -120,7 +120,7 @@ def _odd_base(context: Context) -> str:
 
 
 def _bases(context: Context) -> list[Repair]:
-    raw, now = context.checkpoint.raw_config, context.checkpoint.config.rope_theta
+    now = context.checkpoint.config.rope_theta
     found = []
     if exchanged := _exchanged(context):
         text = "Each of the two rotary bases takes the other's layers."
@@ -132,9 +132,10 @@ def _bases(context: Context) -> list[Repair]:
         if theta != now:
             text = f"Turn by the angles of base {theta:g}; the checkpoint says {now:g}."
             swept = theta not in published
+            edge = swept and theta in ends
             edits = (_set(_with_base(context, theta)),)
-            found.append(Repair(f"theta {theta:g}", edits, text, sweep=swept, edge=swept and theta in ends))
-    return found if raw else []
+            found.append(Repair(f"theta {theta:g}", edits, text, sweep=swept, edge=edge, telling=not edge))
+    return found
 
 
 def _scalings(context: Context) -> list[Repair]:
@@ -156,7 +157,9 @@ def _scalings(context: Context) -> list[Repair]:
         scaled = settings | {"rope_type": "linear", "factor": factor}
         key = "rope_parameters" if "rope_parameters" in raw else "rope_scaling"
         edits = (_set(_stated(raw) | {key: scaled}),)
-        found.append(Repair(f"linear scaling × {factor:g}", edits, text, sweep=True, edge=factor == max(FACTORS)))
+        edge = factor == max(FACTORS)
+        name = f"linear scaling × {factor:g}"
+        found.append(Repair(name, edits, text, sweep=True, edge=edge, telling=not edge))
     return found
 
 
@@ -207,14 +210,10 @@ def _exchanged(context: Context) -> Config | None:
     if isinstance(here, (int, float)) and isinstance(there, (int, float)) and there > here:
         return found | {"rope_theta": there, "rope_local_base_freq": here}
     rope = found.get("rope_parameters")
-    parts = [rope.get(key) for key in ("full_attention", "sliding_attention")] if isinstance(rope, dict) else []
-    if len(parts) == 2 and all(isinstance(part, dict) and "rope_theta" in part for part in parts):
-        full, window = parts
-        if window["rope_theta"] > full["rope_theta"]:
-            bases = (window["rope_theta"], full["rope_theta"])
-            inside = {"full_attention": full | {"rope_theta": bases[0]}}
-            inside["sliding_attention"] = window | {"rope_theta": bases[1]}
-            return found | {"rope_parameters": rope | inside}
+    rope = rope if isinstance(rope, dict) else {}
+    full, window = rope.get("full_attention"), rope.get("sliding_attention")
+    if isinstance(full, dict) and isinstance(window, dict) and full.get("rope_theta", 0) < window.get("rope_theta", 0):
+        return found | {"rope_parameters": rope | {"full_attention": window, "sliding_attention": full}}
     return None
 
 

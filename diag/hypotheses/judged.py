@@ -97,7 +97,7 @@ def _seen(state: State, h: Hypothesis, outcome: Outcome) -> Signature:
 
 def _localised(state: State, h: Hypothesis, joint: Sequence[Candidate]) -> tuple[str, Gain] | None:
     """The best localiser of `h`, on the whole window; only where nothing was accepted, which could explain it."""
-    mine = [c for c in state.candidates if c.hypothesis == h.id and c.repair.localiser]
+    mine = [c for c in state.candidates if c.hypothesis == h.id and (c.repair.localiser or c.repair.telling)]
     if not mine or joint:
         return None
     best = state.search.promising([], mine, FULL_ALONE)[:1]

@@ -23,6 +23,7 @@ from diag.errors import InputError
 from diag.model.build import LoadedModel, build
 from diag.model.edits import EDITS, Copy, FromReference, Reorder, RoundTo, Scale, SetConfig, SetEps, Shift, SkipBlock
 from diag.model.edits.base import Edit, Provenance, overrides
+from diag.model.edits.pair_rows import PairRows
 from diag.model.edits.reorder import reread
 from diag.model.edits.set_eps import norms
 from diag.model.evaluate import Evaluator
@@ -35,6 +36,7 @@ LAYERS = 3  # of a tiny model
 EXAMPLES: dict[Edit, tuple[int, Provenance, int, tuple[str, ...]]] = {
     Copy(HEAD, EMBEDDING): (LAYERS, Provenance.SAME_CHECKPOINT, 2, (HEAD,)),
     FromReference((GATE, NORM)): (1, Provenance.REFERENCE, 1, (GATE, NORM)),
+    PairRows((GATE,), (0, 8), 4, "halves"): (1, Provenance.OWN_BYTES, 0, (GATE,)),
     Reorder((GATE,), BufferOrder.COLUMN_MAJOR): (1, Provenance.OWN_BYTES, 0, (GATE,)),
     SetEps(0.1): (0, Provenance.OWN_BYTES, 3, ("eps",)),
     RoundTo((GATE,), "Q4_0"): (1, Provenance.OWN_BYTES, 2, (GATE,)),

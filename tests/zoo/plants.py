@@ -145,12 +145,12 @@ PLANTS: tuple[Plant, ...] = (
         {"H4B": C, "H4C": C},
         {"H4B": C, "H4C": C},
     ),
-    # None of the four ----------------------------------------------------------------------------------------------
-    Plant(  # aprender #1604: real, and not one of the four
+    # H4E ----------------------------------------------------------------------------------------------------------
+    Plant(  # aprender #1604
         "biases-dropped",
         _all("_proj.bias", _constant(0.0)),
-        {"H4A": R, "H4B": R, "H4C": R, "H4D": R, "H4X": C},
-        {"H4A": R, "H4B": R, "H4C": R, "H4D": R},
+        {"H4A": R, "H4B": R, "H4C": R, "H4D": R, "H4E": C},
+        {"H4A": R, "H4B": R, "H4C": R, "H4D": R, "H4E": OPEN},
         kind_alone=("suspect",),  # 4.9 nats are plausible, and the file says that its biases are all zero
     ),
 )

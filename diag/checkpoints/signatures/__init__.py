@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from diag.checkpoints.signatures.fresh import fresh_distribution
 from diag.checkpoints.signatures.layout import layout_scores
 from diag.checkpoints.signatures.rotary import rotary_pairing
+from diag.checkpoints.signatures.rotary_rows import rotary_order
 from diag.checkpoints.signatures.tie import tie_status
 
 
@@ -26,5 +27,6 @@ SIGNATURES: tuple[WeightSignature, ...] = (
     WeightSignature("tie", tie_status, "Tie: is the head the embedding?"),
     WeightSignature("layout", layout_scores, "Layout: was a matrix read in the wrong order?"),
     WeightSignature("rotary", rotary_pairing, "Rotary pairing: which rows are turned together?"),
+    WeightSignature("rotary_rows", rotary_order, "Rotary rows: in which order do those of Q and K stand?"),
     WeightSignature("fresh", fresh_distribution, "Fresh initialisation: was a matrix ever trained?"),
 )

@@ -25,6 +25,7 @@ from diag.model.edits import EDITS, Copy, FromReference, Reorder, RoundTo, Scale
 from diag.model.edits.base import Edit, Provenance, overrides
 from diag.model.edits.pair_rows import PairRows
 from diag.model.edits.reorder import reread
+from diag.model.edits.set_config import SuggestConfig
 from diag.model.edits.set_eps import norms
 from diag.model.evaluate import Evaluator
 
@@ -42,6 +43,7 @@ EXAMPLES: dict[Edit, tuple[int, Provenance, int, tuple[str, ...]]] = {
     RoundTo((GATE,), "Q4_0"): (1, Provenance.OWN_BYTES, 2, (GATE,)),
     Scale((GATE,), 2.0): (1, Provenance.OWN_BYTES, 0, (GATE,)),
     SetConfig("rotary", '{"rope_theta": 500.0}'): (0, Provenance.REFERENCE, 3, ("config: rotary",)),
+    SuggestConfig("rotary", '{"rope_theta": 500.0}'): (0, Provenance.OWN_BYTES, 3, ("config: rotary",)),
     Shift((NORM,), 1.0): (LAYERS, Provenance.OWN_BYTES, 0, (NORM,)),
     SkipBlock(1): (1, Provenance.OWN_BYTES, 3, ("block 1",)),
 }

@@ -1,4 +1,5 @@
-"""H4B: a matrix stored row by row is read column by column, or the reverse: same bytes, same shape, wrong matrix."""
+"""H4B: a matrix stored row by row is read column by column, or the parts of a fused one in another order: same bytes,
+same shape, wrong matrix."""
 
 from __future__ import annotations
 
@@ -6,6 +7,7 @@ from collections.abc import Sequence
 
 from diag.checkpoints.buffer_order import BufferOrder, other_orders
 from diag.hypotheses.base import Context, Hypothesis, Repair
+from diag.hypotheses.fused import fused_orders
 from diag.model.edits.reorder import ORDER_WORDS, Reorder
 from diag.results.finding import Signature
 
@@ -36,6 +38,11 @@ def signature(context: Context) -> Signature:
 
 
 def repairs(context: Context, signature: Signature) -> list[Repair]:
+    """Buffers reread, and the parts of fused and paired matrices put together in other orders, which no score sees."""
+    return [*rereads(context, signature), *fused_orders(context)]
+
+
+def rereads(context: Context, signature: Signature) -> list[Repair]:
     """Reread the head, the embedding, each kind of projection, all of them, and what the signature names, in each order
     that the scores leave open.
 
@@ -108,7 +115,8 @@ def _short(names: tuple[str, ...], most: int = 3) -> str:
 HYPOTHESIS = Hypothesis(
     id="H4B",
     title="Layout",
-    claim="A matrix stored row by row is read column by column (or the reverse): same bytes, same shape, wrong matrix.",
+    claim="A matrix stored row by row is read column by column, or the parts of a fused one stand in another "
+    "order: same bytes, same shape, wrong matrix.",
     refuted_by="No buffer, read in the other order, lowers the loss, and every matrix fits the others as it is read.",
     signature=signature,
     repairs=repairs,

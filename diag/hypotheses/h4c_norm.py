@@ -6,6 +6,7 @@ from statistics import median
 
 from diag.checkpoints.passes.stats import TensorStats
 from diag.hypotheses.base import Context, Hypothesis, Repair
+from diag.hypotheses.fused import exchanged
 from diag.model.edits.base import Edit
 from diag.model.edits.from_reference import FromReference
 from diag.model.edits.scale import Scale
@@ -23,6 +24,13 @@ SCALES = tuple(t.value for t in limits.NORM_SCALES)
 WHOLE = ("norm weights", "final norm")
 # Their scale is the attention scale's: no loss tells a wrong one from a wrong setting.
 SCORES = ("q norm", "k norm")
+# Norms of a layer that a table of names takes for each other.
+PAIRS = (
+    ("q_norm", "k_norm"),
+    ("attention_norm", "mlp_norm"),
+    ("attention_norm", "post_attention_norm"),
+    ("mlp_norm", "post_mlp_norm"),
+)
 ENDS = (min(SCALES), max(SCALES))
 PLAUSIBLE_EPS = (limits.PLAUSIBLE_EPS_LOW.value, limits.PLAUSIBLE_EPS_HIGH.value)
 
@@ -54,7 +62,7 @@ def signature(context: Context) -> Signature:
 
 def repairs(context: Context, signature: Signature) -> list[Repair]:
     """Epsilon from the reference, the family and a sweep; all norm weights and each role's ± 1; each role's times a
-    sweep of factors; the signature's norms from outside."""
+    sweep of factors; two norms of a layer exchanged; the signature's norms from outside."""
     own, usual = context.checkpoint.config.rms_norm_eps, context.family.defaults.rms_norm_eps
     values = {f"eps {usual:g} (family default)": usual} | {f"eps {eps:g}": eps for eps in EPS_SWEEP}
     if context.reference:
@@ -88,6 +96,7 @@ def repairs(context: Context, signature: Signature) -> list[Repair]:
                 edits = (*edits, Shift(norms, (factor - 1) * offset))
             text = f"Multiply what {len(norms)} norms multiply by with {factor:g}."
             found.append(Repair(f"{words} × {factor:g}", edits, text, sweep=True, edge=factor in ENDS))
+    found += [repair for pair in PAIRS if (repair := exchanged(context, pair))]
     if context.reference and signature.tensors:
         found.append(
             Repair(

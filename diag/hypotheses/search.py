@@ -80,8 +80,11 @@ class Search:
     """Grows and prunes sets of repairs for one checkpoint on one window.
 
     Every decision is made on the full window; screening on a subset only decides what is worth evaluating in full.
-    Each list of sets is asked for at once, before anything is decided about any of them.
+    Each list of sets is asked for at once, before anything is decided about any of them. floor: nats that a repair
+    must gain to be accepted, unless a signature backs it.
     """
+
+    floor = 0.0
 
     def __init__(
         self, losses: Losses, pool: Sequence[Candidate], chance_nats: float, say: Callable[[str], None]
@@ -135,13 +138,17 @@ class Search:
         behind a defect that is still there others lower the loss by accident. Of what cures the same loss within
         noise the most specific is taken, and of equally specific ones the first that its hypothesis names."""
         self.ask([*base, c] for c in options)
-        material = [c for c in options if self.gain(base, [*base, c]).material]
+        material = [c for c in options if self._acceptable(c, self.gain(base, [*base, c]))]
         if not material:
             return None
         backed = [c for c in material if c.backed_by_signature]
         lowest = min(backed or material, key=lambda c: float(self.full([*base, c]).mean()))
         level = [c for c in material if self._level([*base, c], [*base, lowest])]
         return min(level, key=lambda c: (*c.cost, self.pool.index(c)))
+
+    def _acceptable(self, c: Candidate, over: Gain) -> bool:
+        enough = c.backed_by_signature or over.delta is None or over.delta >= self.floor
+        return over.material and enough
 
     def _level(self, one: Sequence[Candidate], other: Sequence[Candidate]) -> bool:
         """Whether two sets reach the same loss within noise."""
@@ -188,12 +195,14 @@ class Search:
         return best
 
     def _starts(self) -> list[tuple[Candidate, ...]]:
-        """Repairs worth a second start: those a signature backs, then the least bad of each hypothesis."""
+        """Repairs worth a second start: those a signature backs, then the least bad of each hypothesis that
+        is no value of a sweep."""
         backed = [c for c in self.pool if c.backed_by_signature]
         losses = {c: seen.loss_nats for c, seen in zip(self.pool, self.screen([], self.pool), strict=True)}
         rest = []
         for name in dict.fromkeys(c.hypothesis for c in self.pool):
-            finite = [c for c in self.pool if c.hypothesis == name and np.isfinite(losses[c])]
+            mine = (c for c in self.pool if c.hypothesis == name and not c.repair.sweep)
+            finite = [c for c in mine if np.isfinite(losses[c])]
             if finite:
                 rest.append(min(finite, key=lambda c: losses[c]))
         ordered = sorted(backed, key=lambda c: (c.cost[0], -c.cost[1])) + [c for c in rest if c not in backed]

@@ -22,7 +22,7 @@ from diag.progress import Progress
 from diag.results.diagnosis import DataFound
 from diag.results.finding import Finding, Signature
 from diag.results.ruler import zone
-from diag.results.thresholds import MATERIAL_SE
+from diag.results.thresholds import ACCIDENT_BESIDE, MATERIAL_SE
 
 
 class State:
@@ -51,6 +51,8 @@ class State:
         self.differs = self._differences()
         own = [c for c in self.candidates if not c.repair.localiser]
         self.search = Search(setup.evaluator, own, setup.ruler.chance_nats, self.tell)
+        if self.certain:  # what else helps may only make up for what is missing (joint.py drops it in the end)
+            self.search.floor = ACCIDENT_BESIDE.value
         self.base = setup.evaluator.losses()
         self.worth: dict[Difference, Gain] = {}
         self.located: set[str] = set()

@@ -64,7 +64,7 @@ def use_shard(path: Path) -> None:
         middle = file.tokens // 2
         assert len(shard.ids(index, middle, middle + 5)) == min(5, file.tokens - middle)
         stop = min(file.tokens, MOST_IDS)
-        assert sum(len(piece) for piece in file.source.pieces(stop)) == stop
+        assert sum(len(read()) for read in file.source.pieces(stop)) == stop
         for lengths in file.source.document_lengths() or ():
             assert lengths.min(initial=0) >= 0
 

@@ -13,7 +13,7 @@ from diag.checkpoints.buffer_order import BufferOrder
 from diag.demo.defects import EMBEDDING, HEAD, column_major
 from diag.demo.tensors import read_tensors, write_tensors
 from diag.hypotheses.base import Context, Repair
-from diag.hypotheses.h4b_layout import repairs, signature
+from diag.hypotheses.h4b_layout import rereads, signature
 from diag.model.edits.reorder import Reorder
 
 STORED, COLUMN_MAJOR, UNDO = BufferOrder
@@ -41,7 +41,7 @@ class Scored(Context):
         self.layout = tuple(score(name, changed.get(name, STORED)) for name in names)
 
     def repairs(self) -> list[Repair]:
-        return repairs(self, signature(self))
+        return rereads(self, signature(self))
 
 
 def edit(repair: Repair) -> Reorder:
@@ -69,7 +69,7 @@ PROPOSED = {
 @pytest.mark.parametrize("name", PROPOSED)
 def test_what_is_proposed_for_the_demo(name: str, demo: Path) -> None:
     context = Context(open_checkpoint(demo / "checkpoints" / name))
-    assert [repair.name for repair in repairs(context, signature(context))] == PROPOSED[name]
+    assert [repair.name for repair in rereads(context, signature(context))] == PROPOSED[name]
 
 
 def test_the_signature_carries_the_order_of_each_matrix(demo: Path) -> None:
@@ -86,7 +86,7 @@ def test_a_head_that_is_the_embedding_in_another_order_is_named_once(healthy: Pa
     found = signature(context)
     assert found.tensors == (HEAD,) and found.orders == {HEAD: "column_major"}
     assert found.detail == "lm_head.weight holds the embedding's bytes in the other order."
-    assert [repair.name for repair in repairs(context, found)] == ["head: read column-major"]
+    assert [repair.name for repair in rereads(context, found)] == ["head: read column-major"]
 
 
 def test_the_order_that_the_scores_name_is_the_one_proposed(healthy: Path) -> None:

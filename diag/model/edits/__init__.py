@@ -4,6 +4,7 @@ from diag.model.edits.base import Edit
 from diag.model.edits.copy import Copy
 from diag.model.edits.from_reference import FromReference
 from diag.model.edits.pair_rows import PairRows
+from diag.model.edits.regather import Regather
 from diag.model.edits.reorder import Reorder
 from diag.model.edits.round_to import RoundTo
 from diag.model.edits.scale import Scale
@@ -16,6 +17,7 @@ EDITS: tuple[type[Edit], ...] = (
     Copy,
     FromReference,
     PairRows,
+    Regather,
     Reorder,
     RoundTo,
     Scale,

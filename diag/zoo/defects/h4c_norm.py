@@ -112,7 +112,7 @@ H4C = (
     Defect("final_norm_scaled", "H4C", "variant of mattn/tensai #248", _scaled(_final)),
     Defect("norm_huge", "H4C", "variant of Fast-LLM #220", _huge, False, ("H4D", "H4G")),
     Defect("norm_not_a_number", "H4C", "Fast-LLM #220", _weights(_one, with_nan), False, ("H4D",)),
-    Defect("qk_norms_exchanged", "H4C", "nntrainer #3892", _exchanged),
+    Defect("qk_norms_exchanged", "H4C", "nntrainer #3892", _exchanged, True),
     Defect("eps_off_by_ten", "H4C", "llama.cpp #2373", _eps(1e-7, 1e-6, 1e-5, 1e-4), True),
     Defect("eps_far_too_large", "H4C", "lit-llama #339", _eps(1e-2, 1e-1, 1.0), True),
 )

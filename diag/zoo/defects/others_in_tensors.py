@@ -57,7 +57,7 @@ def _chunks_of_gate_and_up(rng: Generator, model: Model) -> Change | None:
     for layer in range(model.layers):
         pair = model.names(("gate", "up"), (layer,))
         fused = model.names(("gate_up",), (layer,))
-        if not pair and not fused:
+        if len(pair) != 2 and not fused:
             return None
         chunks = np.array_split(np.concatenate([model.tensors[n] for n in (pair or fused)]), 2 * ranks)
         mixed = np.concatenate([*chunks[::2], *chunks[1::2]])
@@ -155,8 +155,8 @@ IN_TENSORS = (
     Defect("biases_summed", "H4E", "gpt-neox #1220", _biases(lambda rng, b: b * np.float32(8), of_writers=True)),
     Defect("rotary_pairs", "H4F", "TinyLlama #24", _rotary_pairs, True),
     Defect("gate_and_up_exchanged", "H4B", "mlx-lm #767", _gate_and_up_exchanged, True, ("H4I",)),
-    Defect("chunks_of_gate_and_up", "H4B", "ROCm/Megatron-LM #63", _chunks_of_gate_and_up),
-    Defect("fused_by_rank", "H4B", "nnsight #719", _fused_by_rank),
+    Defect("chunks_of_gate_and_up", "H4B", "ROCm/Megatron-LM #63", _chunks_of_gate_and_up, True),
+    Defect("fused_by_rank", "H4B", "nnsight #719", _fused_by_rank, True),
     Defect("tag_of_another_type", "H4G", "aprender #369", _retagged, True),
     Defect("scale_lost", "H4G", "unsloth #6200", _scale_lost),
     Defect("layers_copied", "H4H", "transformers #24381", _layers_copied),
@@ -164,5 +164,5 @@ IN_TENSORS = (
     Defect("layers_misnumbered", "H4H", "gpt-neox #971", _layers_misnumbered),
     Defect("never_trained", "H4H", "torchtitan #2053", _never_trained),
     Defect("left_out", "H4H", "vLLM #10327", _left_out),
-    Defect("embedding_scaled", "H4I", "mattn/tensai #248", _embedding_scaled, False, ("H4A", "H4G")),
+    Defect("embedding_scaled", "H4A", "mattn/tensai #248", _embedding_scaled, True, ("H4I", "H4G")),
 )

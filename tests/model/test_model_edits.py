@@ -24,6 +24,7 @@ from diag.model.build import LoadedModel, build
 from diag.model.edits import EDITS, Copy, FromReference, Reorder, RoundTo, Scale, SetConfig, SetEps, Shift, SkipBlock
 from diag.model.edits.base import Edit, Provenance, overrides
 from diag.model.edits.pair_rows import PairRows
+from diag.model.edits.regather import Regather
 from diag.model.edits.reorder import reread
 from diag.model.edits.set_config import SuggestConfig
 from diag.model.edits.set_eps import norms
@@ -38,6 +39,7 @@ EXAMPLES: dict[Edit, tuple[int, Provenance, int, tuple[str, ...]]] = {
     Copy(HEAD, EMBEDDING): (LAYERS, Provenance.SAME_CHECKPOINT, 2, (HEAD,)),
     FromReference((GATE, NORM)): (1, Provenance.REFERENCE, 1, (GATE, NORM)),
     PairRows((GATE,), (0, 8), 4, "halves"): (1, Provenance.OWN_BYTES, 0, (GATE,)),
+    Regather(((GATE,),), (8, 8), (1, 0)): (1, Provenance.SAME_CHECKPOINT, 0, (GATE,)),
     Reorder((GATE,), BufferOrder.COLUMN_MAJOR): (1, Provenance.OWN_BYTES, 0, (GATE,)),
     SetEps(0.1): (0, Provenance.OWN_BYTES, 3, ("eps",)),
     RoundTo((GATE,), "Q4_0"): (1, Provenance.OWN_BYTES, 2, (GATE,)),
@@ -98,6 +100,13 @@ def test_sentences_name_one_tensor_and_count_many() -> None:
     assert Shift((NORM,), -1.0).sentence == "-1 is added to every value of model.norm.weight."
     assert FromReference((GATE, NORM)).sentence == "The reference replaces 2 tensors."
     assert Reorder((GATE,), BufferOrder.COLUMN_MAJOR).sentence == f"The buffer of {GATE} is read column by column."
+
+
+def test_pieces_of_a_group_are_joined_in_the_order_given_and_every_tensor_keeps_its_rows() -> None:
+    held = {"a": torch.arange(4.0)[:, None], "b": torch.arange(4.0, 10.0)[:, None]}
+    edit = Regather((("a", "b"),), (3, 3, 4), (2, 0, 1))
+    found = dict(edit.tensors(lambda name: held[name], None))
+    assert found["a"][:, 0].tolist() == [6, 7, 8, 9] and found["b"][:, 0].tolist() == [0, 1, 2, 3, 4, 5]
 
 
 def test_a_value_of_the_configuration_is_named_as_the_configuration_names_it(folder: Path) -> None:

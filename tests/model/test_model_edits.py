@@ -39,7 +39,7 @@ EXAMPLES: dict[Edit, tuple[int, Provenance, int, tuple[str, ...]]] = {
     Copy(HEAD, EMBEDDING): (LAYERS, Provenance.SAME_CHECKPOINT, 2, (HEAD,)),
     FromReference((GATE, NORM)): (1, Provenance.REFERENCE, 1, (GATE, NORM)),
     PairRows((GATE,), (0, 8), 4, "halves"): (1, Provenance.OWN_BYTES, 0, (GATE,)),
-    Regather(((GATE,),), (8, 8), (1, 0)): (1, Provenance.SAME_CHECKPOINT, 0, (GATE,)),
+    Regather(((GATE,),), (48, 48), (1, 0)): (1, Provenance.SAME_CHECKPOINT, 0, (GATE,)),
     Reorder((GATE,), BufferOrder.COLUMN_MAJOR): (1, Provenance.OWN_BYTES, 0, (GATE,)),
     SetEps(0.1): (0, Provenance.OWN_BYTES, 3, ("eps",)),
     RoundTo((GATE,), "Q4_0"): (1, Provenance.OWN_BYTES, 2, (GATE,)),

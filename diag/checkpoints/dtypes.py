@@ -104,6 +104,17 @@ def _small_float(exponent: int, mantissa: int) -> Array:
     return np.where(codes >> 7, -values, values).astype(np.float32)
 
 
+# How the bytes of a tensor can be read beside its tag: words for it → float32 of uint8. Each has the width of its type.
+READ_AS: dict[str, Decode] = {
+    "F32": _as("<f4"),
+    "BF16": _bfloat16,
+    "F16": _as("<f2"),
+    "big-endian F32": _as(">f4"),
+    "big-endian BF16": lambda raw: _bfloat16(raw.view("<u2").byteswap().view(np.uint8)),
+    "big-endian F16": _as(">f2"),
+}
+
+
 def _power(raw: Array) -> Array:
     """E8M0: a power of two, as the scales of microscaling formats are stored; 255 is NaN."""
     return np.where(raw == 255, np.nan, 2.0 ** (raw.astype(np.float64) - 127)).astype(np.float32)

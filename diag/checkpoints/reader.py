@@ -17,7 +17,7 @@ import numpy as np
 
 from diag.checkpoints.config import ModelConfig
 from diag.checkpoints.digest import content_digest
-from diag.checkpoints.dtypes import DTYPES, Array
+from diag.checkpoints.dtypes import DTYPES, READ_AS, Array
 from diag.checkpoints.families import Family
 from diag.checkpoints.scales import multiply
 from diag.checkpoints.transforms import StoredTransform
@@ -173,15 +173,17 @@ class Checkpoint:
             raise shorter(self.files[info.file])
         return found
 
-    def float32(self, name: str) -> Array:
+    def float32(self, name: str, read_as: str | None = None) -> Array:
         """float32 of the tensor's shape, in memory of its own (BF16 is widened without loss): 4 bytes an element and
-        about 1 ns each, more where blocks are dequantised. Errors: InputError for a placeholder."""
+        about 1 ns each, more where blocks are dequantised. read_as: a row of `READ_AS` of the tag's width, to read the
+        bytes as another type. Errors: InputError for a placeholder."""
         info = self.info(name)
         if prod(info.shape) != info.elements:
             raise self._unusable(info, "holds no data")
         self._readable(info)
         stored = info.shape if info.stored_shape is None else info.stored_shape
-        values = DTYPES[info.dtype].floats(self.raw(name), stored)
+        raw = self.raw(name)
+        values = READ_AS[read_as](raw).reshape(stored) if read_as else DTYPES[info.dtype].floats(raw, stored)
         if info.scale is not None:
             scales = DTYPES[info.scale.info.dtype].floats(self._raw(info.scale.info), info.scale.info.shape)
             multiply(values, scales, info.scale.block)

@@ -6,7 +6,7 @@ blocks of 128 x 128) or `weight_scale` (compressed-tensors, one for a tensor or 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from diag.checkpoints.dtypes import Array
@@ -26,9 +26,15 @@ def weight_of(name: str) -> str | None:
     return found if found and found.endswith("weight") else None
 
 
+def stated_block(raw: Mapping[str, Any]) -> Any:
+    """The size of a block that config.json states; untrusted, None where it is silent."""
+    quantisation = raw.get("quantization_config")
+    return quantisation.get("weight_block_size") if isinstance(quantisation, dict) else None
+
+
 def block_of(weight: Sequence[int], scale: Sequence[int], stated: Any = None) -> tuple[int, int] | None:
-    """(rows, columns) that share an element of a scale; None where it does not fit the weight. stated: the
-    `weight_block_size` of config.json, untrusted."""
+    """(rows, columns) that share an element of a scale; None where it does not fit the weight. stated: what
+    `stated_block` gave."""
     if len(weight) != 2 or len(scale) > 2 or 0 in (*weight, *scale):
         return None
     rows, columns = weight

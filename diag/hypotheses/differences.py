@@ -10,15 +10,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from diag.checkpoints import Checkpoint
+from diag.checkpoints.audit.scales import scale_in
 from diag.checkpoints.compare.config import SETTINGS
 from diag.checkpoints.compare.groups import Difference
 from diag.checkpoints.compare.relations import ROTARY_PAIRS
+from diag.checkpoints.dtypes import EIGHT_BIT_FLOATS, READ_AS
 from diag.checkpoints.fold import layer_set, split_layer
 from diag.hypotheses.base import Repair
 from diag.model.edits.base import Edit
 from diag.model.edits.copy import Copy
 from diag.model.edits.from_reference import FromReference
 from diag.model.edits.reorder import ORDER_WORDS, Reorder
+from diag.model.edits.retag import Retag
 from diag.model.edits.scale import Scale
 from diag.model.edits.set_config import SetConfig
 from diag.model.edits.set_eps import SetEps
@@ -73,7 +76,20 @@ def _turned_roughly(d: Difference) -> bool:
     return d.approximate and d.role in _TURNED
 
 
+def _other_numbers(d: Difference) -> bool:
+    """Whether the same bytes are read under another tag, or in the other byte order."""
+    return d.pattern == "reinterpreted" and d.order is None
+
+
+def _unscaled(d: Difference, checkpoint: Checkpoint) -> bool:
+    """Whether 8-bit numbers, or any whose scale lies in the file unused, are off by a factor or by several."""
+    held = [checkpoint.tensors[name] for name in d.names if name in checkpoint.tensors]
+    eight = all(info.dtype in EIGHT_BIT_FLOATS for info in held)
+    return d.pattern == "scaled" and bool(held) and (eight or all(scale_in(checkpoint, info.name) for info in held))
+
+
 CLAIMS: tuple[Claim, ...] = (
+    Claim("H4G", lambda d, c: _other_numbers(d) or _unscaled(d, c), "onnxruntime-genai #2202, unsloth #6200"),
     Claim("H4C", lambda d, c: d.setting == "eps", "llama.cpp #2373"),
     Claim("H4A", lambda d, c: d.setting == "tie", "transformers #43429"),
     Claim("H4F", lambda d, c: d.setting == "rotary", "sglang #14745"),
@@ -96,6 +112,7 @@ CLAIMS: tuple[Claim, ...] = (
     Claim("H4D", lambda d, c: d.pattern in _UNWRITTEN and _matrix(d, c), "BitNet #608"),
     Claim("H4I", lambda d, c: d.of == "config" and d.setting != "rotary", "llama.cpp #8197"),
     Claim("H4D", lambda d, c: d.pattern == "scaled" and _matrix(d, c) and not _lost_scale(d, c), "mere-run #136"),
+    Claim("H4G", lambda d, c: d.pattern == "scaled" and _matrix(d, c), "prismaquant #58"),
 )
 
 
@@ -119,6 +136,8 @@ def _named(d: Difference, edit: Edit) -> str:
     place = f"{d.part}{_where(d)}"
     if isinstance(edit, Reorder):
         return f"{place}: {ORDER_WORDS[edit.buffer_order]}"
+    if isinstance(edit, Retag):
+        return f"{place}: read as {edit.tag}"
     if isinstance(edit, Copy):
         return "head := embedding"
     if isinstance(edit, Scale):
@@ -135,6 +154,8 @@ def _undone(d: Difference, checkpoint: Checkpoint, reference: Checkpoint) -> tup
         return _config(d, checkpoint, reference)
     if d.of != "tensors" or d.pattern in ("extra", "unreadable", "misshapen"):
         return ()
+    if _other_numbers(d) and (tag := _tag(d, checkpoint, reference)):
+        return (Retag(d.names, tag),)
     if d.order is not None:
         return (Reorder(d.names, d.order),)
     if d.role == "head" and d.names[0] not in reference.tensors and checkpoint.family:  # there it is the embedding
@@ -144,6 +165,14 @@ def _undone(d: Difference, checkpoint: Checkpoint, reference: Checkpoint) -> tup
     if d.pattern == "shifted" and d.number and d.approximate:
         return (Shift(d.names, -d.number),)
     return (FromReference(d.names),)
+
+
+def _tag(d: Difference, checkpoint: Checkpoint, reference: Checkpoint) -> str | None:
+    """How the bytes must be read to be the reference's; None where it is not one way for all."""
+    pairs = {(checkpoint.tensors[name].dtype, reference.tensors[name].dtype) for name in d.names}
+    mine, theirs = pairs.pop()
+    tag = theirs if mine != theirs else f"big-endian {mine}"
+    return tag if not pairs and tag in READ_AS else None
 
 
 def _config(d: Difference, checkpoint: Checkpoint, reference: Checkpoint) -> tuple[Edit, ...]:

@@ -62,6 +62,7 @@ def finding(
         backed=any(c.backed_by_signature for c in members),
         swept=all(c.repair.sweep for c in members),
         edge=any(c.repair.edge for c in members),
+        mended=bool(joint) and outcome.below_border and set(state.signatures[h.id].tensors) <= _changed(joint),
         localised=_localised(state, h, joint),
         differs=tuple(said([d]) for d, id in state.differs.items() if id == h.id),
     )
@@ -93,6 +94,10 @@ def _seen(state: State, h: Hypothesis, outcome: Outcome) -> Signature:
         return replace(signature, present=False, detail=f"Nothing of it differs from the reference.{note}", tensors=())
     names = tuple(name for d in mine for name in d.names)
     return replace(signature, present=True, detail=f"{said(mine)}.", tensors=names)
+
+
+def _changed(joint: Sequence[Candidate]) -> set[str]:
+    return {name for c in joint for edit in c.repair.edits for name in edit.targets}
 
 
 def _localised(state: State, h: Hypothesis, joint: Sequence[Candidate]) -> tuple[str, Gain] | None:

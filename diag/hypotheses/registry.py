@@ -11,6 +11,7 @@ from diag.hypotheses import (
     h4d_residual,
     h4e_bias,
     h4f_rotary,
+    h4g_numbers,
     h4i_configuration,
     h4x_difference,
 )
@@ -24,6 +25,7 @@ REGISTRY: tuple[Hypothesis, ...] = (
     h4d_residual.HYPOTHESIS,
     h4e_bias.HYPOTHESIS,
     h4f_rotary.HYPOTHESIS,
+    h4g_numbers.HYPOTHESIS,
     h4i_configuration.HYPOTHESIS,
     h4x_difference.HYPOTHESIS,
 )

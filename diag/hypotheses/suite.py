@@ -110,7 +110,8 @@ def _suspects(
     if outcome.twin:
         return seen
     open_ones = [f for f in findings if f.status == "inconclusive"]
-    signed = [Suspect(f.id, f.signature.detail) for f in open_ones if f.signature.present]
+    shown = sorted((f for f in open_ones if f.signature.present), key=lambda f: not f.signature.tensors)
+    signed = [Suspect(f.id, f.signature.detail) for f in shown]  # what the file shows, then what only a pass shows
     located = [Suspect(f.id, f.reason) for f in open_ones if f.id in state.located and not f.signature.present]
     certain = tuple(s for s in seen if s.certain)
     return (*certain, *signed, *(s for s in seen if not s.certain), *located)

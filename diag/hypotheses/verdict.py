@@ -24,7 +24,8 @@ class Trial:
     alone, on_top: over the loaded checkpoint, and over the accepted repairs of the others. removal: what is lost
     when its members are taken out of the joint set; None when it has no member there. backed: a signature carries
     what its members change. swept: the repair is one of many values that were tried. edge: the best of a sweep lies
-    at its end, so its optimum was not seen. localised: the gain of its best localiser on top of the joint set, with
+    at its end, so its optimum was not seen. mended: the joint set of the others repairs all that the signature is seen
+    from, and what remains is below the border. localised: the gain of its best localiser on top of the joint set, with
     its name. differs: sentences on what differs from a twin, where there is one.
     """
 
@@ -34,6 +35,7 @@ class Trial:
     backed: bool = False
     swept: bool = False
     edge: bool = False
+    mended: bool = False
     localised: tuple[str, Gain] | None = None
     differs: tuple[str, ...] = ()
 
@@ -121,6 +123,8 @@ def _alone(hypothesis: Hypothesis, signature: Signature, trial: Trial, outcome: 
     if helped and by and not (trial.on_top and trial.on_top.material) and not lost:
         reason = f"Explained by {by}: on top of that, its repair adds nothing material."
         return "present" if signature.present else "refuted", reason, ""
+    if signature.present and trial.mended:
+        return "present", f"Explained by {by}: what it is seen from is what that repairs.", ""
     if signature.present:
         if trial.alone is None or lost:
             reason = "The signature is there, and what was lost can only come from a reference."

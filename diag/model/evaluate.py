@@ -110,7 +110,7 @@ class Evaluator:
     def _evaluate(self, edits: tuple[Edit, ...], seen: _Seen, missing: list[int]) -> None:
         if not missing:
             return
-        changed = overrides(edits, self.loaded.tensors, self.reference)
+        changed = overrides(edits, self.loaded.tensors, self.reference, self.loaded.checkpoint)
         for alias, owner in self.loaded.aliases.items():  # a tied head follows its embedding, or has an edit of its own
             if owner in changed:
                 changed.setdefault(alias, changed[owner])

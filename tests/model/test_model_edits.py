@@ -21,7 +21,20 @@ from diag.checkpoints.buffer_order import BufferOrder
 from diag.checkpoints.compare.config import with_setting
 from diag.errors import InputError
 from diag.model.build import LoadedModel, build
-from diag.model.edits import EDITS, Copy, FromReference, Reorder, RoundTo, Scale, SetConfig, SetEps, Shift, SkipBlock
+from diag.model.edits import (
+    EDITS,
+    ApplyScale,
+    Copy,
+    FromReference,
+    Reorder,
+    Retag,
+    RoundTo,
+    Scale,
+    SetConfig,
+    SetEps,
+    Shift,
+    SkipBlock,
+)
 from diag.model.edits.base import Edit, Provenance, overrides
 from diag.model.edits.pair_rows import PairRows
 from diag.model.edits.regather import Regather
@@ -36,12 +49,14 @@ LAYERS = 3  # of a tiny model
 
 # One of each kind, and what each says of itself: the first layer, provenance, order, targets.
 EXAMPLES: dict[Edit, tuple[int, Provenance, int, tuple[str, ...]]] = {
+    ApplyScale((GATE,)): (1, Provenance.OWN_BYTES, -1, (GATE,)),
     Copy(HEAD, EMBEDDING): (LAYERS, Provenance.SAME_CHECKPOINT, 2, (HEAD,)),
     FromReference((GATE, NORM)): (1, Provenance.REFERENCE, 1, (GATE, NORM)),
     PairRows((GATE,), (0, 8), 4, "halves"): (1, Provenance.OWN_BYTES, 0, (GATE,)),
     Regather(((GATE,),), (48, 48), (1, 0)): (1, Provenance.SAME_CHECKPOINT, 0, (GATE,)),
     Reorder((GATE,), BufferOrder.COLUMN_MAJOR): (1, Provenance.OWN_BYTES, 0, (GATE,)),
     SetEps(0.1): (0, Provenance.OWN_BYTES, 3, ("eps",)),
+    Retag((GATE,), "big-endian F32"): (1, Provenance.OWN_BYTES, -1, (GATE,)),
     RoundTo((GATE,), "Q4_0"): (1, Provenance.OWN_BYTES, 2, (GATE,)),
     Scale((GATE,), 2.0): (1, Provenance.OWN_BYTES, 0, (GATE,)),
     SetConfig("rotary", '{"rope_theta": 500.0}'): (0, Provenance.REFERENCE, 3, ("config: rotary",)),
@@ -174,6 +189,8 @@ def test_the_stream_before_the_first_layer_is_the_loaded_models(edit: Edit, fold
     """Measured: the input of every block, as loaded and edited. It is equal up to the first layer, and not after it."""
     if isinstance(edit, FromReference):
         edit = FromReference((GATE,))
+    if isinstance(edit, ApplyScale):
+        pytest.skip("this file holds no scale; tests/zoo/test_h4g_numbers.py applies one")
     if isinstance(edit, SetConfig):
         pytest.skip(
             "it runs in a module of its own; test_a_setting_gives_the_loss_of_a_file_that_states_it measures it"
@@ -211,6 +228,8 @@ def test_a_tensor_is_reread_as_an_array_is(rows: int, columns: int, order: Buffe
 def test_an_edit_changes_one_call_and_nothing_else(loaded: LoadedModel, edit: Edit) -> None:
     if isinstance(edit, FromReference):
         edit = FromReference((GATE,))
+    if isinstance(edit, ApplyScale):
+        pytest.skip("this file holds no scale; tests/zoo/test_h4g_numbers.py applies one")
     if isinstance(edit, SetConfig):
         pytest.skip(
             "it runs in a module of its own; test_a_setting_gives_the_loss_of_a_file_that_states_it measures it"
@@ -218,7 +237,7 @@ def test_an_edit_changes_one_call_and_nothing_else(loaded: LoadedModel, edit: Ed
     before = {name: value.clone() for name, value in loaded.tensors.items()}
     plain = evaluator(loaded).losses()
     edited = evaluator(loaded, reference=Sevens()).losses((edit,))
-    assert np.abs(edited - plain).max() > 1e-3
+    assert not np.abs(edited - plain).max() <= 1e-3  # bytes in the other order may give NaN
     assert np.array_equal(evaluator(loaded).losses(), plain)
     assert all(torch.equal(loaded.tensors[name], value) for name, value in before.items())
     assert not any(module._forward_hooks for module in loaded.module.modules())

@@ -8,16 +8,17 @@ from diag.checkpoints.audit.facts import CheckpointFacts, TensorFacts
 from diag.checkpoints.audit.rule import NOTHING, AuditFinding, AuditRule, Check
 from diag.checkpoints.dtypes import EIGHT_BIT_FLOATS
 from diag.checkpoints.reader import Checkpoint
-from diag.checkpoints.scales import names_of, weight_of
-from diag.results.thresholds_checkpoints import CODES_REACH
+from diag.checkpoints.scales import block_of, names_of, stated_block, weight_of
+from diag.results.thresholds_checkpoints import CODES_REACH, TIE_ROUNDING
 
 SCALE_MISSING = AuditRule(
     "scale_missing",
     "error",
-    "{tensor} lacks its scale: it is stored as {dtype} with values up to {largest:g}, which the weights were divided "
-    "down to, and {why}. It is read as if the scale were 1.",
+    "{tensor} lacks its scale: its values, stored as {dtype}, reach {largest:g}, where an 8-bit type ends, and {why}. "
+    "They are read as if the scale were 1.",
     "Look for the scales that were left out (weight_scale_inv, weight_scale), and save them with the weights.",
-    "an 8-bit matrix that fills half of its type's range, and no scale in the file that fits it",
+    "an 8-bit matrix that fills half of its type's range, or another one that ends where an 8-bit type does, and no "
+    "scale in the file that fits it",
     "a q_proj stored as F8_E4M3, its largest value 448, without a scale",
 )
 SCALE_IGNORED = AuditRule(
@@ -55,12 +56,22 @@ def unscaled(checkpoint: Checkpoint, name: str, largest: float | None) -> bool:
     top = EIGHT_BIT_FLOATS.get(info.dtype)
     if top is not None:
         return largest >= CODES_REACH.value * top or scale_in(checkpoint, name) is not None
-    return largest >= CODES_REACH.value * min(EIGHT_BIT_FLOATS.values()) and scale_in(checkpoint, name) is not None
+    if scale_in(checkpoint, name) is not None:
+        return largest >= CODES_REACH.value * min(EIGHT_BIT_FLOATS.values())
+    return any(abs(largest / top - 1) <= TIE_ROUNDING.value for top in EIGHT_BIT_FLOATS.values())
 
 
 def scale_in(checkpoint: Checkpoint, name: str) -> str | None:
     """The scale of this tensor that the file holds as a tensor of its own, used by nothing."""
     return next((scale for scale in names_of(name) if scale in checkpoint.tensors), None)
+
+
+def block_in(checkpoint: Checkpoint, name: str) -> tuple[int, int] | None:
+    """(rows, columns) that share an element of `scale_in`; None where there is none that fits."""
+    scale, info = scale_in(checkpoint, name), checkpoint.tensors[name]
+    if scale is None or info.transform is not None:
+        return None
+    return block_of(info.shape, checkpoint.tensors[scale].shape, stated_block(checkpoint.raw_config))
 
 
 def is_scale(checkpoint: Checkpoint, name: str) -> bool:
@@ -74,7 +85,7 @@ def _of_weight(checkpoint: Checkpoint, tensor: TensorFacts) -> Iterator[AuditFin
     if not unscaled(checkpoint, tensor.name, largest):
         if scale:
             yield SCALE_UNUSED.finding(scale, weight=tensor.name, dtype=info.dtype)
-    elif info.dtype in EIGHT_BIT_FLOATS:
+    elif info.dtype in EIGHT_BIT_FLOATS or not scale:
         why = "the file holds none"
         if scale:
             why = f"{scale} does not fit it: {list(checkpoint.tensors[scale].shape)} for {list(info.shape)}"

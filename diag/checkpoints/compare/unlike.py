@@ -16,6 +16,7 @@ from diag.checkpoints.compare.differences import Verdict
 from diag.checkpoints.compare.relations import Pair
 from diag.checkpoints.compare.rows import RowIndex, words
 from diag.checkpoints.dtypes import Array
+from diag.checkpoints.scales import BLOCK
 from diag.results.thresholds_checkpoints import (
     ALIEN_COSINE,
     ALIKE_COSINE,
@@ -119,7 +120,29 @@ def _scaled_lines(a: Array, b: Array) -> str | None:
                 return f"each {word} times a factor of its own, {spread.min():.3g} to {spread.max():.3g}"
             if not 1 / ODD_FACTOR.value < float(np.median(spread)) < ODD_FACTOR.value:
                 return f"about {float(np.median(factors)):.3g} times the other one"
-    return None
+    return _scaled_blocks(a, b)
+
+
+def _scaled_blocks(a: Array, b: Array) -> str | None:
+    """The same of blocks of BLOCK x BLOCK, which a scale of an 8-bit type belongs to."""
+    starts = [np.arange(0, n, BLOCK) for n in a.shape]
+    if max(len(at) for at in starts) < 2:
+        return None
+
+    def summed(values: Array) -> Array:
+        found: Array = np.add.reduceat(np.add.reduceat(values, starts[0], axis=0), starts[1], axis=1)
+        return found
+
+    power = summed(np.square(b, dtype=np.float64))
+    product = summed(np.multiply(a, b, dtype=np.float64))
+    factors = np.divide(product, power, where=power > 0, out=np.ones_like(power))
+    left = float((summed(np.square(a, dtype=np.float64)) - factors * product).sum())
+    spread = np.abs(factors)
+    if left > LINE_RESIDUAL.value**2 * float(np.square(a, dtype=np.float64).sum()):
+        return None
+    if spread.max() <= ODD_FACTOR.value * spread.min() and 1 / ODD_FACTOR.value < np.median(spread) < ODD_FACTOR.value:
+        return None
+    return f"each block of {BLOCK} x {BLOCK} times a factor of its own, {spread.min():.3g} to {spread.max():.3g}"
 
 
 def roughly(pair: Pair, others: dict[str, Array]) -> Unlike | None:

@@ -1,11 +1,13 @@
 """Every kind of edit, one file each. To add one, write its file and list its class here."""
 
+from diag.model.edits.apply_scale import ApplyScale
 from diag.model.edits.base import Edit
 from diag.model.edits.copy import Copy
 from diag.model.edits.from_reference import FromReference
 from diag.model.edits.pair_rows import PairRows
 from diag.model.edits.regather import Regather
 from diag.model.edits.reorder import Reorder
+from diag.model.edits.retag import Retag
 from diag.model.edits.round_to import RoundTo
 from diag.model.edits.scale import Scale
 from diag.model.edits.set_config import SetConfig, SuggestConfig
@@ -14,11 +16,13 @@ from diag.model.edits.shift import Shift
 from diag.model.edits.skip_block import SkipBlock
 
 EDITS: tuple[type[Edit], ...] = (
+    ApplyScale,
     Copy,
     FromReference,
     PairRows,
     Regather,
     Reorder,
+    Retag,
     RoundTo,
     Scale,
     SetConfig,

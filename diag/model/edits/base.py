@@ -12,6 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from enum import IntEnum
+from itertools import chain
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from diag.checkpoints.families import is_tied
@@ -49,9 +50,9 @@ class Handle(Protocol):
 class Edit(ABC):
     """One kind of change. Subclasses are frozen dataclasses, equal when they do the same.
 
-    order: the edits of a set are applied from low to high, whichever was accepted first. A tensor's own bytes are
-    repaired (0), then tensors come from the reference (1), then copies are made, which see the repaired source (2);
-    what is no tensor comes last (3).
+    order: the edits of a set are applied from low to high, whichever was accepted first. A tensor's bytes are read
+    (-1), what they say is repaired (0), then tensors come from the reference (1), then copies are made, which see the
+    repaired source (2); what is no tensor comes last (3).
     """
 
     order: ClassVar[int]
@@ -84,6 +85,11 @@ class Edit(ABC):
         """(name, what the tensor becomes), one at a time. `now` gives a tensor after the edits before this one."""
         return iter(())
 
+    def reread(self, file: Checkpoint) -> Iterator[tuple[str, Tensor]]:
+        """(name, what the tensor becomes), for an edit that reads the checkpoint's bytes in another way. It stands
+        before all others on these tensors (order −1)."""
+        return iter(())
+
     def configured(self, raw: dict[str, Any]) -> dict[str, Any]:
         """The configuration (keys of config.json) under which the edit runs the model; as it is for most edits."""
         return raw
@@ -94,9 +100,13 @@ class Edit(ABC):
 
 
 def overrides(
-    edits: Sequence[Edit], loaded: Mapping[str, Tensor], reference: TensorSource | None = None
+    edits: Sequence[Edit],
+    loaded: Mapping[str, Tensor],
+    reference: TensorSource | None = None,
+    file: Checkpoint | None = None,
 ) -> dict[str, Tensor]:
-    """The tensors that differ from the loaded ones once `edits` are applied in the order given.
+    """The tensors that differ from the loaded ones once `edits` are applied in the order given. file: what was loaded,
+    for edits that read it again.
 
     Costs the memory of the edited tensors, freed with the returned dict. Raises InputError when an edit names a
     tensor that is not there, or a reference of another shape.
@@ -109,7 +119,8 @@ def overrides(
         return changed.get(name, loaded[name])
 
     for edit in edits:
-        for name, given in edit.tensors(now, reference):
+        again = edit.reread(file) if file is not None else ()
+        for name, given in chain(again, edit.tensors(now, reference)):
             like = now(name)
             value = _with_common_rows(like, given) if edit.common_rows else given
             if value.shape != like.shape:

@@ -135,7 +135,7 @@ class Hypothesis:
     refuted_by says what would refute the claim; without_reference what a reference would add, or "" when none is
     needed. `signature` costs at most one read of the file; `repairs` costs nothing: it returns data.
     not_applicable: what is said where `applies` is false. decides_data: it is about the shard, has no repairs, and is
-    decided before any other, without a forward pass.
+    decided before any other, without a forward pass. by_position: a loss that grows with the position speaks for it.
     """
 
     id: str
@@ -147,4 +147,5 @@ class Hypothesis:
     applies: Callable[[Context], bool] = lambda context: True
     without_reference: str = ""
     decides_data: bool = False
+    by_position: bool = False
     not_applicable: str = "This architecture has no such part."

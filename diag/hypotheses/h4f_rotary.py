@@ -227,5 +227,6 @@ HYPOTHESIS = Hypothesis(
     repairs=repairs,
     applies=lambda context: context.checkpoint.config.rope_theta is not None,
     without_reference="A reference states the rotary settings, and how the rows of Q and K stand.",
+    by_position=True,
     not_applicable="Positions are learned here, not turned into Q and K.",
 )

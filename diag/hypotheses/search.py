@@ -34,14 +34,17 @@ from diag.results.thresholds import (
 class Losses(Protocol):
     """What evaluates edits: per-sequence losses [n] in nats (`diag.model.evaluate.Evaluator`).
 
-    What was evaluated is remembered, so asking again is free. `losses_many` takes every set of a round at once. known:
-    whether a set has been evaluated on the whole window. forward_passes: so far, of one sequence each.
+    What was evaluated is remembered, so asking again is free, and so is `losses_by_position` [n, buckets].
+    `losses_many` takes every set of a round at once. known: whether a set has been evaluated on the whole window.
+    forward_passes: so far, of one sequence each.
     """
 
     sequences: int
     forward_passes: int
 
     def losses(self, edits: Sequence[Edit] = (), subset: Sequence[int] | None = None) -> np.ndarray: ...
+
+    def losses_by_position(self, edits: Sequence[Edit] = (), subset: Sequence[int] | None = None) -> np.ndarray: ...
 
     def losses_many(self, sets: Sequence[Sequence[Edit]], subset: Sequence[int] | None = None) -> list[np.ndarray]: ...
 

@@ -14,7 +14,7 @@ from diag.hypotheses.base import Hypothesis, Repair
 from diag.hypotheses.differences import claimed_by, repair_of
 from diag.hypotheses.facts import Facts, claim_facts
 from diag.hypotheses.gain import Gain, gain, share
-from diag.hypotheses.search import Candidate, Search
+from diag.hypotheses.search import Candidate, Search, combined
 from diag.hypotheses.setup import Setup
 from diag.hypotheses.verdict import MASKING, Outcome
 from diag.model.edits.base import Edit
@@ -105,6 +105,13 @@ class State:
     def removal(self, joint: Sequence[Candidate], members: Sequence[Candidate]) -> Gain:
         """What `members` are worth on top of the rest of the joint set."""
         return self.gain([c for c in joint if c not in members], joint)
+
+    def by_position(self, joint: Sequence[Candidate]) -> tuple[tuple[float, ...], ...]:
+        """Losses [sequences, buckets] under a set that has been evaluated, of those that the baseline keeps."""
+        measured = self.setup.baseline.measurement
+        kept = len(measured.by_position_nats) if measured else 0
+        found = self.setup.evaluator.losses_by_position(combined(joint), range(kept))
+        return tuple(tuple(row) for row in found.tolist())
 
     def below(self, losses: np.ndarray) -> bool:
         """Whether losses lie below the bigram's border by more than three standard errors."""

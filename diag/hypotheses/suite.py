@@ -25,6 +25,7 @@ from diag.hypotheses.verdict import Outcome
 from diag.progress import Progress
 from diag.results.diagnosis import Diagnosis, DifferenceFound, Joint, JointRepair, NotExcluded
 from diag.results.finding import Finding
+from diag.results.positions import by_position
 from diag.results.thresholds import LISTED_DIFFERENCES
 
 __all__ = ["Setup", "run"]
@@ -50,7 +51,22 @@ def run(
         findings.append(finding(state, h, tried[h.id], joint, outcome))
     findings += state.set_aside
     findings.sort(key=lambda found: found.id)
-    return _diagnosis(state, findings, joint, outcome, started)
+    return _placed(_diagnosis(state, findings, joint, outcome, started), hypotheses)
+
+
+def _placed(diagnosis: Diagnosis, hypotheses: Sequence[Hypothesis]) -> Diagnosis:
+    """The same, with a sentence on the loss by position where it speaks for a hypothesis that is still open."""
+    found = by_position(diagnosis)
+    ids = {h.id for h in hypotheses if h.by_position}
+    if found is None or not found.grows:
+        return diagnosis
+
+    def told(one: Finding) -> Finding:
+        if one.id not in ids or one.status in ("refuted", "not_applicable", "error"):
+            return one
+        return replace(one, signature=replace(one.signature, detail=f"{one.signature.detail} {found.sentence}"))
+
+    return replace(diagnosis, findings=tuple(told(one) for one in diagnosis.findings))
 
 
 def _diagnosis(
@@ -85,6 +101,7 @@ def _diagnosis(
             share=outcome.joint_share,
             attribution=state.search.attribution(joint),
             stderr_nats=over.stderr if over else None,
+            by_position_nats=state.by_position(joint),
         )
         if joint
         else None,

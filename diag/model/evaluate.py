@@ -16,8 +16,6 @@ from diag.model.edits.base import Edit, TensorSource, hooked, overrides
 from diag.model.loss import TokenLoss
 from diag.progress import Progress, silent
 
-MAX_BUCKETS = 64  # of positions in a sequence: 32 KB a set of edits for a window of 64 sequences
-
 
 @dataclass(frozen=True, eq=False)
 class _Seen:
@@ -39,7 +37,7 @@ class Evaluator:
     ids: int64 [sequences, seq + 1]. Losses are float64 [sequences], nats, the mean over each sequence's targets.
     bucket_positions: int64 [buckets], how many positions each bucket of `losses_by_position` covers.
     Memory: one batch of activations, one chunk of logits, and the edited tensors of the call in flight; and for each
-    set of edits at most 66 numbers a sequence.
+    set of edits about 10 to 20 numbers a sequence.
     """
 
     def __init__(
@@ -76,10 +74,10 @@ class Evaluator:
         return [self.losses(edits, subset) for edits in sets]
 
     def losses_by_position(self, edits: Sequence[Edit] = (), subset: Sequence[int] | None = None) -> np.ndarray:
-        """Losses [n, buckets], nats: the mean over the targets in each of at most MAX_BUCKETS buckets of positions.
+        """Losses [n, buckets], nats: the mean over the targets in each bucket of positions, each as long as all before.
 
-        The buckets are equal, but the last may be shorter. Weighted by `bucket_positions`, a row's mean is the
-        sequence's loss up to rounding. Free for what `losses` has evaluated here.
+        Weighted by `bucket_positions`, a row's mean is the sequence's loss up to rounding. Free for what `losses` has
+        evaluated here.
         """
         chosen = self._chosen(subset)
         seen = self._of(edits)
@@ -146,17 +144,17 @@ class Evaluator:
 
 
 def bucket_positions(positions: int) -> np.ndarray:
-    """int64 [buckets]: how many of so many positions fall into each bucket; at most MAX_BUCKETS, all equal but the
-    last."""
-    width = -(-positions // MAX_BUCKETS)
-    return np.diff([*range(0, positions, width), positions])
+    """int64 [buckets]: how many of so many positions fall into each bucket: 1, 1, 2, 4, 8, …; the last has the rest."""
+    ends = [1]
+    while ends[-1] < positions:
+        ends.append(min(2 * ends[-1], positions))
+    return np.diff([0, *ends])
 
 
 def bucket_sums(nll: Tensor) -> Tensor:
     """float64 [batch, buckets]: the sums of nll [batch, seq] over the positions of each bucket."""
-    width = -(-nll.shape[1] // MAX_BUCKETS)
-    short = -nll.shape[1] % width
-    return torch.nn.functional.pad(nll, (0, short)).view(len(nll), -1, width).sum(-1)
+    parts = torch.split(nll, bucket_positions(nll.shape[1]).tolist(), dim=1)
+    return torch.stack([part.sum(-1) for part in parts], dim=-1)
 
 
 def check_window(loaded: LoadedModel, ids: np.ndarray) -> None:

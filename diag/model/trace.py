@@ -13,12 +13,13 @@ from torch import Tensor, nn
 
 from diag.model.blocks import blocks
 from diag.model.build import LoadedModel
-from diag.model.evaluate import check_window
+from diag.model.evaluate import bucket_positions, bucket_sums, check_window
 from diag.progress import Progress, silent
 from diag.results.baseline import LayerProbe, Measurement
 
 # What the last norm before the head is called, in the architectures of `diag.checkpoints.families`.
 FINAL_NORMS = ("norm", "ln_f", "final_layer_norm")
+PLACED = 64  # sequences of which a record keeps the losses by position
 
 
 @dataclass
@@ -47,17 +48,20 @@ def measure(
         torch.cuda.reset_peak_memory_stats(loaded.device)
     tensor = torch.tensor(ids)
     sums = [_Layer() for _ in blocks(loaded.module)]
-    per_sequence = []
+    per_sequence, by_position = [], []
     for start in range(0, len(ids), batch_size):
         batch = tensor[start : start + batch_size].to(loaded.device)
         handles = _attach(loaded, sums, batch, lens)
         try:
-            per_sequence.append(loaded.loss(batch).double().mean(-1).cpu().numpy())
+            nll = loaded.loss(batch).double()
+            per_sequence.append(nll.mean(-1).cpu().numpy())
+            by_position.append(bucket_sums(nll).cpu().numpy())
         finally:
             for handle in handles:
                 handle.remove()
         progress((start + len(batch)) / len(ids), f"{start + len(batch)} of {len(ids)} sequences")
     losses = np.concatenate(per_sequence)
+    placed = np.concatenate(by_position)[:PLACED] / bucket_positions(ids.shape[1] - 1)
     return Measurement(
         loss_nats=float(losses.mean()),
         stderr_nats=standard_error(losses),
@@ -70,6 +74,7 @@ def measure(
         forward_seconds=time.perf_counter() - started,
         peak_memory_bytes=peak_memory(loaded.device.type),
         per_sequence_nats=tuple(float(loss) for loss in losses),
+        by_position_nats=tuple(tuple(row) for row in placed.tolist()),
     )
 
 

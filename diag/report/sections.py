@@ -12,6 +12,7 @@ from diag.report.parts import MAX_ROWS, Cell, Item, Section, Table, Word
 from diag.results.baseline import BaselineResult, LayerProbe
 from diag.results.diagnosis import Diagnosis, Joint
 from diag.results.finding import STATUS_WORDS, Finding
+from diag.results.positions import PositionLoss, by_position
 from diag.results.ruler import ZONE_WORDS, GateResult, Loss
 from diag.units import Claim, bits
 
@@ -28,6 +29,7 @@ def of_result(result: Diagnosis | BaselineResult, claim: Claim | None = None) ->
         Section("Conclusion", _conclusion(diagnosis, baseline)),
         Section("Ruler", (_ruler(found, claim), *_border(found), *_skill(found))),
         *(_diagnosis(diagnosis) if diagnosis else [_layers(baseline)]),
+        Section("Loss by position", _positions(result), optional=True),
         Section("Gate", (_gate(found.gate),)),
         Section("Checks", (*_checks(baseline), *_missing(baseline))),
         Section("Notes", (diagnosis.all_notes if diagnosis else baseline.notes)[:MAX_ROWS], optional=True),
@@ -119,6 +121,28 @@ def _joint(joint: Joint) -> Section:
     rows = tuple((r.id, r.name, numbers.number(joint.attribution.get(r.id))) for r in joint.repairs[:MAX_ROWS])
     table = Table(("hypothesis", "repair", "worth (nats)"), rows, numeric=(2,))
     return Section("Joint set", (text, table) if rows else (text,))
+
+
+def _positions(result: Diagnosis | BaselineResult) -> tuple[Item, ...]:
+    """The loss bucket by bucket of positions, beside the reference's or what the repairs leave."""
+    found = by_position(result)
+    if found is None:
+        return ()
+    head = ("positions", "as loaded (nats)", *((f"{found.other} (nats)", "difference (nats)") if found.other else ()))
+    rows = tuple(_position_row(row) for row in found.rows)
+    sentence = found.sentence or (
+        f"The difference to {found.other} does not grow with the position." if found.other else ""
+    )
+    return (Table(head, rows, numeric=tuple(range(1, len(head)))), *((sentence,) if sentence else ()))
+
+
+def _position_row(row: PositionLoss) -> tuple[str, ...]:
+    where = f"{row.first}" if row.first == row.last else f"{row.first} to {row.last}"
+    cells = (where, numbers.plus_minus(row.nats, row.stderr))
+    if row.other_nats is None:
+        return cells
+    other = numbers.plus_minus(row.other_nats, row.other_stderr)
+    return (*cells, other, numbers.plus_minus(row.over_nats, row.over_stderr, signed=True))
 
 
 def _layers(baseline: BaselineResult) -> Section:

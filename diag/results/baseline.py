@@ -27,7 +27,10 @@ class LayerProbe:
 
 @dataclass(frozen=True)
 class Measurement:
-    """One checkpoint on one window, nothing changed: the loss with its standard error, and the layers if probed."""
+    """One checkpoint on one window, nothing changed: the loss with its standard error, and the layers if probed.
+
+    by_position_nats: [sequences, buckets] of at most 64 sequences, the mean losses at positions 0, 1, 2 to 3, 4 to 7 …
+    """
 
     loss_nats: float
     stderr_nats: float
@@ -40,6 +43,7 @@ class Measurement:
     forward_seconds: float = 0.0
     peak_memory_bytes: int = 0
     per_sequence_nats: tuple[float, ...] = ()
+    by_position_nats: tuple[tuple[float, ...], ...] = ()
 
 
 @dataclass(frozen=True)

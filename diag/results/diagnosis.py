@@ -38,13 +38,15 @@ class JointRepair:
 
 @dataclass(frozen=True)
 class Joint:
-    """The smallest set of repairs within noise of the best, and what each hypothesis in it is worth in nats."""
+    """The smallest set of repairs within noise of the best, and what each hypothesis in it is worth in nats.
+    by_position_nats: with all of them, as a measurement has it."""
 
     repairs: tuple[JointRepair, ...]
     loss_nats: float
     share: float | None
     attribution: dict[str, float | None]
     stderr_nats: float | None = None
+    by_position_nats: tuple[tuple[float, ...], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ ACCIDENT_NATS = Threshold(0.3, "nats", "docs/zoo.md: above what the same search 
 ACCIDENT_SWEEP = Threshold(1.0, "nats", "docs/zoo.md: a norm before attention makes up for another defect by up to 0.8")
 ACCIDENT_BESIDE = Threshold(4.0, "nats", "docs/zoo.md: a gain by accident beside a certain defect reached 3.0")
 LOCALISED_NATS = Threshold(0.1, "nats", "skipping a block of a sound model never lowers its loss by this")
+GROWS_NATS = Threshold(0.1, "nats", "least by which a difference must grow from the first position to the last half")
 SCREEN_NATS = Threshold(0.01, "nats", "half of the material floor: what screens below it is not evaluated in full")
 SCREEN_SEQUENCES = Threshold(4, "sequences", "smallest screening subset; an eighth of the window where that is more")
 JOINT_SIZE = Threshold(6, "repairs", "largest joint set that is searched")

@@ -36,6 +36,10 @@ class Numbers:
         values: np.ndarray = (hard + self.loss(repaired))[chosen]
         return values
 
+    def losses_by_position(self, edits: Sequence[Edit] = (), subset: Sequence[int] | None = None) -> np.ndarray:
+        """The same at its one position."""
+        return self.losses(edits, subset)[:, None]
+
     def losses_many(self, sets: Sequence[Sequence[Edit]], subset: Sequence[int] | None = None) -> list[np.ndarray]:
         self.asked.append((len(sets), self.sequences if subset is None else len(subset)))
         return [self.losses(edits, subset) for edits in sets]

@@ -13,7 +13,7 @@ from diag.checkpoints import open_checkpoint
 from diag.errors import InputError
 from diag.model.build import LoadedModel, build
 from diag.model.edits import Shift, SkipBlock
-from diag.model.evaluate import MAX_BUCKETS, Evaluator, bucket_positions, bucket_sums
+from diag.model.evaluate import Evaluator, bucket_positions, bucket_sums
 
 IDS = tiny_ids(sequences=5).numpy()
 EDITS = (Shift(("model.norm.weight",), 0.5), SkipBlock(1))
@@ -63,10 +63,15 @@ def test_what_a_subset_paid_for_is_not_paid_again(loaded: LoadedModel) -> None:
     assert one.forward_passes == len(IDS)
 
 
-def test_losses_by_position_are_the_nll_at_each_position(loaded: LoadedModel) -> None:
-    """32 positions are 32 buckets of one."""
+def buckets(nll: torch.Tensor) -> np.ndarray:
+    """Means at positions 0, 1, 2 to 3, 4 to 7, 8 to 15 and 16 to 31."""
+    spans = ((0, 1), (1, 2), (2, 4), (4, 8), (8, 16), (16, 32))
+    return np.stack([nll[:, a:b].sum(-1).numpy() / (b - a) for a, b in spans], axis=1)
+
+
+def test_losses_by_position_are_the_means_of_buckets_each_as_long_as_all_before(loaded: LoadedModel) -> None:
     found = evaluator(loaded).losses_by_position()
-    assert np.array_equal(found, nll(loaded).numpy())
+    assert np.array_equal(found, buckets(nll(loaded)))
     assert np.array_equal(evaluator(loaded).losses_by_position(subset=[1, 0]), found[[1, 0]])
 
 
@@ -75,15 +80,18 @@ def test_a_remembered_loss_stays_and_only_its_positions_are_evaluated(loaded: Lo
     elsewhere = np.arange(5.0)
     one.remember(elsewhere)
     assert np.array_equal(one.losses(), elsewhere) and one.forward_passes == 0
-    assert np.array_equal(one.losses_by_position(), nll(loaded).numpy())
+    assert np.array_equal(one.losses_by_position(), buckets(nll(loaded)))
     assert np.array_equal(one.losses(), elsewhere) and one.forward_passes == len(IDS)
 
 
 @pytest.mark.parametrize("positions", [1, 63, 64, 65, 256, 1000, 32_768])
-def test_buckets_are_few_equal_and_cover_every_position_once(positions: int) -> None:
+def test_buckets_are_few_and_cover_every_position_once(positions: int) -> None:
     sizes = bucket_positions(positions)
-    assert len(sizes) <= MAX_BUCKETS and sizes.sum() == positions
-    assert len(set(sizes[:-1].tolist())) <= 1 and 0 < sizes[-1] <= sizes[0]
+    assert len(sizes) <= 16 and sizes.sum() == positions and sizes.min() > 0
+    assert (
+        sizes[:-1].tolist()
+        == [1, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384][: len(sizes) - 1]
+    )
     values = torch.arange(2 * positions, dtype=torch.float64).view(2, positions)
     starts = np.cumsum(sizes) - sizes
     assert np.array_equal(bucket_sums(values).numpy(), np.add.reduceat(values.numpy(), starts, axis=1))
@@ -92,7 +100,7 @@ def test_buckets_are_few_equal_and_cover_every_position_once(positions: int) -> 
 def test_a_loss_that_is_not_finite_spoils_its_own_bucket_only() -> None:
     values = torch.ones(1, 130, dtype=torch.float64)
     values[0, 3] = torch.nan
-    assert torch.isnan(bucket_sums(values)[0]).nonzero().tolist() == [[1]]  # buckets of 3 positions
+    assert torch.isnan(bucket_sums(values)[0]).nonzero().tolist() == [[2]]  # positions 2 to 3
 
 
 def test_ids_beyond_the_rows_and_windows_beyond_the_positions_are_refused(loaded: LoadedModel) -> None:

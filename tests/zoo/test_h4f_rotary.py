@@ -16,6 +16,7 @@ from diag.checkpoints import open_checkpoint
 from diag.checkpoints.signatures.rotary_rows import Way, rotary_order
 from diag.hypotheses import h4f_rotary
 from diag.hypotheses.base import Context
+from diag.results.positions import by_position
 from diag.zoo.model import Change, open_model, write_model
 
 MODELS = Path(__file__).parent / "models"
@@ -89,6 +90,21 @@ def test_adjacent_pairs_are_named(family: str, shard: Path, tmp_path: Path) -> N
     assert alone.joint is not None and "from adjacent pairs to halves" in alone.joint.repairs[0].name
     twin = diagnose(broken, shard, MODELS / family, WINDOW)
     assert twin.conclusion.kind == "explained" and twin.conclusion.hypotheses == ("H4F",)
+    for found, other in ((alone, "the repaired checkpoint"), (twin, "the reference")):
+        placed = by_position(found)
+        assert placed is not None and placed.other == other and placed.grows
+        assert placed.rows[0].over_nats == pytest.approx(0.0, abs=1e-4)  # one position: no distance to get wrong
+        detail = next(f.signature.detail for f in found.findings if f.id == "H4F")
+        assert detail.endswith(placed.sentence) and "grows with the position: " in detail
+
+
+def test_a_head_that_is_wrong_costs_as_much_at_the_first_position(shard: Path, tmp_path: Path) -> None:
+    model = open_model(MODELS / "qwen2_untied")
+    rolled = np.roll(model.tensors[model.head], 1, axis=0)
+    broken = write_model(model.changed(Change({model.head: rolled})), tmp_path / "broken")
+    placed = by_position(diagnose(broken, shard, MODELS / "qwen2_untied", WINDOW))
+    assert placed is not None and placed.other == "the reference" and not placed.grows
+    assert placed.rows[0].over_nats is not None and placed.rows[0].over_nats > 2
 
 
 SETTINGS: dict[str, tuple[str, dict[str, Any], str]] = {

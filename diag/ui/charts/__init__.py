@@ -5,6 +5,7 @@ and dashes what they say with colour.
 """
 
 from diag.ui.charts.layers import layers, logit_lens, shares
+from diag.ui.charts.positions import positions
 from diag.ui.charts.repairs import repairs
 from diag.ui.charts.ruler import ruler
 from diag.ui.charts.shard import coverage, document_lengths, rank_frequency
@@ -15,6 +16,7 @@ __all__ = [
     "document_lengths",
     "layers",
     "logit_lens",
+    "positions",
     "profile",
     "rank_frequency",
     "repairs",

@@ -11,6 +11,7 @@ from diag.report.compared import reference_sentences
 from diag.report.look import said
 from diag.results.diagnosis import Conclusion, Diagnosis
 from diag.results.finding import STATUS_WORDS, Finding, Signature
+from diag.results.positions import by_position
 from diag.ui import charts
 from diag.ui.hypotheses import columns, tables
 from diag.ui.shell import preview, run, show, words
@@ -66,6 +67,7 @@ def conclusion(diagnosis: Diagnosis) -> None:
     if diagnosis.joint:
         show.table(tables.joint(diagnosis), "joint-set", column_config=columns.JOINT)
     _compared(diagnosis)
+    _positions(diagnosis)
     if found.not_excluded:
         with st.expander(f"What this run does not exclude: {len(found.not_excluded)}"):
             show.table(tables.not_excluded(diagnosis), "not-excluded", column_config=columns.NOT_EXCLUDED)
@@ -83,6 +85,15 @@ def _compared(diagnosis: Diagnosis) -> None:
     if diagnosis.differences:
         with st.expander(f"What differs from the reference: {len(diagnosis.differences)}"):
             show.table(tables.differences(diagnosis), "differences", column_config=columns.DIFFERENCES)
+
+
+def _positions(diagnosis: Diagnosis) -> None:
+    """The loss by position, in the open where it grows; nothing where a record kept none."""
+    found = by_position(diagnosis)
+    if found:
+        with st.expander("Loss by position", expanded=found.grows):
+            show.chart(charts.positions(found), "loss-by-position")
+            st.caption(show.plain(found.sentence or "There is nothing to compare with."))
 
 
 def _repairs(finding: Finding, diagnosis: Diagnosis) -> None:

@@ -1,7 +1,7 @@
 """The loss by position: as loaded, and of the reference or after the joint repair. Pure functions of what was measured.
 
 What a model sees first it predicts from itself alone, whatever its angles are; rotary embedding at fault costs more the
-longer the distances are. Most other defects cost as much at the first position as at the last.
+longer the distances are. Defects of head, norms and MLPs are there from the first position.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 
 from diag.results.baseline import BaselineResult
 from diag.results.diagnosis import Diagnosis
-from diag.results.thresholds import GROWS_NATS, MATERIAL_SE
+from diag.results.thresholds import GROWS_FROM, GROWS_NATS, MATERIAL_SE
 
 Losses = Sequence[Sequence[float]]  # [sequences, buckets], nats
 
@@ -45,11 +45,13 @@ class ByPosition:
 
     @property
     def grows(self) -> bool:
-        """Whether the difference grows with the position: material, and less than half of it there at the first."""
-        if self.growth_nats is None or self.growth_stderr is None or self.rows[-1].over_nats is None:
+        """Whether the difference grows with the position from nothing: a sound model gains more from a longer context, so
+        that any defect costs more there; one of the angles costs nothing at the first position."""
+        first, last = self.rows[0].over_nats, self.rows[-1].over_nats
+        if self.growth_nats is None or self.growth_stderr is None or first is None or last is None:
             return False
         enough = self.growth_nats > max(MATERIAL_SE.value * self.growth_stderr, GROWS_NATS.value)
-        return enough and self.growth_nats > self.rows[-1].over_nats / 2
+        return enough and abs(first) < GROWS_FROM.value * last
 
     @property
     def sentence(self) -> str:

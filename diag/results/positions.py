@@ -45,8 +45,8 @@ class ByPosition:
 
     @property
     def grows(self) -> bool:
-        """Whether the difference grows with the position from nothing: a sound model gains more from a longer context, so
-        that any defect costs more there; one of the angles costs nothing at the first position."""
+        """Whether the difference grows with the position, from nothing: a sound model gains from longer context, so
+        that any defect costs more there; wrong angles cost nothing at the first."""
         first, last = self.rows[0].over_nats, self.rows[-1].over_nats
         if self.growth_nats is None or self.growth_stderr is None or first is None or last is None:
             return False

@@ -17,9 +17,7 @@ ACCIDENT_SWEEP = Threshold(1.0, "nats", "docs/zoo.md: a norm before attention ma
 ACCIDENT_BESIDE = Threshold(4.0, "nats", "docs/zoo.md: a gain by accident beside a certain defect reached 3.0")
 LOCALISED_NATS = Threshold(0.1, "nats", "skipping a block of a sound model never lowers its loss by this")
 GROWS_NATS = Threshold(0.1, "nats", "least by which a difference must grow from the first position to the last half")
-GROWS_FROM = Threshold(
-    0.05, "of the difference", "wrong angles cost exactly 0 at the first position; a wrong head cost 0.4"
-)
+GROWS_FROM = Threshold(0.05, "of the difference", "wrong angles cost 0 at the first, a wrong head 0.4")
 SCREEN_NATS = Threshold(0.01, "nats", "half of the material floor: what screens below it is not evaluated in full")
 SCREEN_SEQUENCES = Threshold(4, "sequences", "smallest screening subset; an eighth of the window where that is more")
 JOINT_SIZE = Threshold(6, "repairs", "largest joint set that is searched")

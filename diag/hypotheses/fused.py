@@ -28,7 +28,8 @@ def fused_orders(context: Context) -> Iterator[Repair]:
 
 
 def exchanged(context: Context, roles: tuple[str, str]) -> Repair | None:
-    """Two vectors of each layer in each other's place; None where the family has no such pair."""
+    """Two vectors of each layer in each other's place; None where the family has no such pair. A guess: norms that
+    resemble each other, exchanged, have made up for lost biases by 0.31 nats."""
     groups = _groups(context, roles)
     if not groups:
         return None
@@ -36,7 +37,7 @@ def exchanged(context: Context, roles: tuple[str, str]) -> Repair | None:
     if sizes[0] != sizes[1]:
         return None
     words = " and ".join(role.replace("_", " ") for role in roles)
-    return _repair(f"{words} exchanged", groups, sizes, (1, 0))
+    return _repair(f"{words} exchanged", groups, sizes, (1, 0), swept=True)
 
 
 def _groups(context: Context, roles: Sequence[str]) -> tuple[tuple[str, ...], ...]:

@@ -69,7 +69,7 @@ def repairs(context: Context, signature: Signature) -> list[Repair]:
         root = context.checkpoint.config.hidden_size**0.5
         for factor, how in ((1 / root, "÷ √width"), (root, "× √width")):
             text = f"Multiply the embedding with {factor:.4g}: its scale was applied twice, or not at all."
-            found.append(Repair(f"embedding {how}", (Scale((embedding,), factor),), text, sweep=True))
+            found.append(Repair(f"embedding {how}", (Scale((embedding,), factor),), text, sweep=True, telling=True))
     if context.reference and signature.present:
         for name, words in ((head, "head"), (embedding, "embedding")):
             found.append(

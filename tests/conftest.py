@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from playwright.sync_api import Browser, expect, sync_playwright
 
 import diag  # noqa: F401  first: it sets what torch reads once, when it is loaded
+
+CHROMIUM = "/usr/bin/chromium"
+INSTALL = "apt-get install -y --no-install-recommends chromium"
+ARGS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
+WAIT = 60_000  # ms: two busy cores
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # one worker a core: threads of one would take the core of another
     os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -47,3 +54,16 @@ def healthy(demo: Path) -> Path:
 def shard(demo: Path) -> Path:
     """The sound corpus."""
     return demo / "shards" / "stdlib"
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Chromium, the one of this process (two of Playwright's loops do not go together), or a failure that says how to
+    install it."""
+    if not Path(CHROMIUM).exists():
+        pytest.fail(f"Chromium is missing. Install it with: {INSTALL}")
+    expect.set_options(timeout=WAIT)
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGS)
+        yield chromium
+        chromium.close()

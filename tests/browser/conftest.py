@@ -8,13 +8,9 @@ from typing import Any
 
 import pytest
 from browser_server import WAIT, Server, Watched, start_server, stop_server
-from playwright.sync_api import Browser, expect, sync_playwright
+from playwright.sync_api import Browser
 
 from diag.demo.build import build_demo
-
-CHROMIUM = "/usr/bin/chromium"
-INSTALL = "apt-get install -y --no-install-recommends chromium"
-ARGS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -44,18 +40,6 @@ def shared(demo: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ser
     server = start_server(tmp_path_factory.mktemp("shared") / "evidence")
     yield server
     stop_server(server)
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    """Chromium, or a failure that says how to install it."""
-    if not Path(CHROMIUM).exists():
-        pytest.fail(f"Chromium is missing. Install it with: {INSTALL}")
-    expect.set_options(timeout=WAIT)
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGS)
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture

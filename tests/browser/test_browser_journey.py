@@ -130,7 +130,8 @@ def test_a_job_of_an_earlier_server_can_be_run_again(shared: Server, visitor: Ca
 
 
 def _chart_numbers(page: Page) -> list[str]:
-    """The labels of every repair in the first chart of the page: names with their losses."""
-    page.locator(".js-plotly-plot .annotation-text, .js-plotly-plot .textpoint").first.wait_for(state="attached")
-    found: list[str] = page.locator(".js-plotly-plot").first.locator(".annotation-text, .textpoint").all_text_contents()
+    """The labels of every repair in the chart of H4A's card: names with their losses."""
+    labels = page.locator(".st-key-card-H4A .js-plotly-plot").locator(".annotation-text, .textpoint")
+    labels.first.wait_for(state="attached")
+    found: list[str] = labels.all_text_contents()
     return found

@@ -18,7 +18,7 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 from real_server import PROJECT, RealServer, served
 
 from diag.ui.shell.pages import PAGES
@@ -29,7 +29,6 @@ TEST = (
     *("--batches", "2", "--batch-size", "2", "--seq-len", "64"),
 )
 SETTLED = '[data-testid="stApp"][data-test-script-state="notRunning"][data-test-connection-state="CONNECTED"]'
-CHROMIUM = "/usr/bin/chromium"
 # A namespace of its own with the loopback up and no route: `unshare` needs no root where user namespaces are allowed.
 ALONE = ("unshare", "--map-root-user", "--net", "sh", "-c", 'ip link set lo up && exec "$@"', "sh")
 
@@ -136,25 +135,21 @@ def test_the_listening_proxy_hears() -> None:
 
 
 @pytest.fixture
-def visited(demo: Path, tmp_path: Path) -> Iterator[tuple[RealServer, Page, list[str], list[str]]]:
+def visited(browser: Browser, demo: Path, tmp_path: Path) -> Iterator[tuple[RealServer, Page, list[str], list[str]]]:
     """A server behind the proxy and a browser: what the proxy was asked for, and what the page asked of others.
 
     The browser is not behind it: it asks its maker about forms, which no page can make it do or not do.
     """
-    if not Path(CHROMIUM).exists():
-        pytest.fail("Chromium is missing. Install it with: apt-get install -y --no-install-recommends chromium")
-    with listening() as (proxy, asked), served(tmp_path, **_through(proxy)) as server, sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
-        )
-        page = chromium.new_context().new_page()
+    with listening() as (proxy, asked), served(tmp_path, **_through(proxy)) as server:
+        context = browser.new_context()
+        page = context.new_page()
         page.set_default_timeout(120_000)
         foreign: list[str] = []
         ours = (server.url, server.url.replace("http", "ws"), "data:", "blob:")
         page.on("request", lambda r: None if r.url.startswith(ours) else foreign.append(r.url))
         page.on("websocket", lambda w: None if w.url.startswith(ours) else foreign.append(w.url))
         yield server, page, asked, foreign
-        chromium.close()
+        context.close()
 
 
 def _settle(page: Page) -> None:

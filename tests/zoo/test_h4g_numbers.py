@@ -115,7 +115,9 @@ def test_a_lost_scale_is_named_first_without_a_reference(
 ) -> None:
     planted = plant(open_model(MODELS / family), tmp_path / "model")
     found = test_of(planted, shard, MODELS / family)
-    assert (found.conclusion.kind, claimed(found)) == ("explained", {"H4G"}), found.conclusion.text
+    undone = plant is scale_lost and family.startswith("gemma")  # the norm behind its update undoes a scale
+    wanted = ("suspect", set()) if undone else ("explained", {"H4G"})
+    assert (found.conclusion.kind, claimed(found)) == wanted, found.conclusion.text
     found = test_of(planted, shard, None)
     assert (found.conclusion.kind, claimed(found)) == ("suspect", set()), found.conclusion.text
     assert found.conclusion.hypotheses[0] == "H4G"

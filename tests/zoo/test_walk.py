@@ -55,9 +55,10 @@ def test_a_reference_that_is_as_broken_vouches_for_nothing(demo: Path, shard: Pa
 def test_a_wrong_theta_at_a_plausible_loss_is_not_called_healthy(shard: Path, tmp_path: Path) -> None:
     planted = with_config(MODELS / "llama", tmp_path / "theta", rope_theta=300_000.0)
     alone = diagnose(planted, shard, None, FOUR)
-    assert alone.conclusion.kind == "no_defect_found" and alone.conclusion.not_excluded
+    assert alone.conclusion.kind == "explained" and alone.conclusion.hypotheses == ("H4F",)
+    assert alone.joint is not None and alone.joint.repairs[0].name == "theta 10000"
     beside = diagnose(planted, shard, MODELS / "llama", FOUR)
-    assert beside.conclusion.kind == "explained" and beside.conclusion.hypotheses == ("H4X",)
+    assert beside.conclusion.kind == "explained" and beside.conclusion.hypotheses == ("H4F",)
     assert beside.differences is not None and "rope_theta" in beside.differences[0].names
 
 

@@ -67,8 +67,10 @@ def test_a_checkpoint_larger_than_the_memory_is_refused_before_it_is_read(tmp_pa
     if free is None:
         pytest.skip("this system does not say how much memory is free")
     config = json.loads((LLAMA / "config.json").read_text())
-    rows = 2 * free // (4 * 160)
-    (tmp_path / "config.json").write_text(json.dumps({**config, "vocab_size": min(rows, 1 << 26)}))
+    rows = min(2 * free // (4 * 160), 1 << 26)  # beyond this no vocabulary is believed
+    if 2 * 4 * 160 * rows < free:
+        pytest.skip("this machine has more memory free than an embedding and a head of the largest vocabulary take")
+    (tmp_path / "config.json").write_text(json.dumps({**config, "vocab_size": rows}))
     tensors, end = {}, 0
     for name, info in open_checkpoint(LLAMA).tensors.items():
         shape = [rows, 160] if info.shape[0] == 4096 else list(info.shape)

@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 ORDER = (
     *("errors", "file_state", "reading", "extras", "installation", "progress", "units", "jit", "blas", "case"),
     *("results", "limits", "settings", "isolated"),
-    *("listing", "shards", "checkpoints", "demo", "catalogue", "places", "evidence", "model", "hypotheses"),
+    *("listing", "foreign", "shards", "checkpoints", "demo", "catalogue", "places", "evidence", "model", "hypotheses"),
     *("report", "jobs", "api", "ui", "cli", "zoo", "pages"),
 )
 

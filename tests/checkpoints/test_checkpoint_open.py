@@ -61,7 +61,8 @@ def test_tokenizer_beside_the_weights(build: Build, tmp_path: Path) -> None:
         ("old.pt", b"\x80\x02", "pickle has no end|pickle is damaged"),
         ("renamed.safetensors", b"GGUF\3\0\0\0", "GGUF"),
         ("model.safetensors.index.json", b"{}", "no weight_map"),
-        ("notes.txt", b"hello", "no weight file"),
+        ("notes.txt", b"hello", "text that begins .hello.: weights are no text"),
+        ("notes", b"\x01\x02hello", "no weight file"),
     ],
 )
 def test_other_formats_are_named_and_refused(tmp_path: Path, name: str, content: bytes, says: str) -> None:

@@ -15,9 +15,11 @@ from diag.checkpoints.identify.assemble import assemble
 from diag.checkpoints.reader import Checkpoint, OpenedCheckpoint
 from diag.errors import InputError
 from diag.file_state import FileState, states_around, states_of_read
+from diag.foreign import refusal, refuse
 from diag.listing import Lister, each_file, is_trainer_state
 
 HEAD_BYTES = 64
+MOST_LOOKED_AT = 100  # files of a folder without a checkpoint
 _BESIDE = ("config.json", *TOKENIZER_FILES)
 
 
@@ -96,6 +98,7 @@ def _reader_of(path: Path) -> tuple[Format, Path]:
             return row, path
     if path.is_dir():
         return _reader_of(_weights_in(path))
+    refuse(path)
     for row in FORMATS:
         if path.suffix.lower() in row.suffixes:
             return row, path
@@ -114,6 +117,9 @@ def _weights_in(folder: Path) -> Path:
             weights = [parts[0] for parts in listing.models_in(weights)]
         if weights:
             return hf_folder.only_one(weights, "weight files", folder)
+    for file in files[:MOST_LOOKED_AT]:
+        if (other := refusal(file, models=True)) is not None:
+            raise other
     raise InputError("the folder holds no checkpoint.", where=str(folder), fix=hf_folder.FIX)
 
 

@@ -15,6 +15,7 @@ from diag.checkpoints.formats.byte_ranges import check_byte_ranges
 from diag.checkpoints.reader import TensorInfo
 from diag.checkpoints.untrusted import check_count, check_length, is_text, json_object
 from diag.errors import InputError
+from diag.foreign import refuse
 
 MAX_DIMENSIONS = 8
 MAX_DIMENSION = 1 << 40
@@ -36,7 +37,10 @@ def read_header(path: Path) -> tuple[dict[str, TensorInfo], tuple[str, ...]]:
     try:
         size = path.stat().st_size
         with path.open("rb") as file:
-            length = struct.unpack("<Q", file.read(8).ljust(8, b"\0"))[0]
+            head = file.read(9)
+            if not claims(path, head):
+                refuse(path)
+            length = struct.unpack("<Q", head[:8].ljust(8, b"\0"))[0]
             if size < 8 or length > size - 8:
                 raise InputError(
                     f"the file has {size:,} bytes, and its header alone should take {8 + length:,}.",
@@ -44,6 +48,7 @@ def read_header(path: Path) -> tuple[dict[str, TensorInfo], tuple[str, ...]]:
                     fix="It is cut short or no safetensors file; copy it again.",
                 )
             check_length("header", length, where=where, fix=FIX)
+            file.seek(8)
             header = json_object(file.read(length), where=where, fix=FIX)
     except OSError as error:
         raise InputError(f"the file cannot be read: {error.strerror}.", where=where, fix="Check the path.") from None

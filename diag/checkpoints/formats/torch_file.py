@@ -22,11 +22,14 @@ from diag.checkpoints.reader import OpenedCheckpoint, TensorInfo
 from diag.checkpoints.transforms import StoredTransform, Transposed
 from diag.checkpoints.untrusted import check_count, is_text
 from diag.errors import InputError, one_line
+from diag.foreign import of_archive, refuse
 from diag.limits import MAX_TENSORS
+from diag.listing import is_trainer_state
 from diag.settings import limit
 
 NAME = "torch"
 ZIP_MAGIC = b"PK\x03\x04"
+PICKLE = b"\x80"  # the first byte of a pickle of protocol 2 and later
 SUFFIXES = (".bin", ".pt", ".pth", ".ckpt")
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 LEGACY_PROTOCOL = 1001
@@ -57,6 +60,12 @@ NESTED = (
     *("ema", "ema_model", "model_ema", "ema_state_dict"),
 )
 MAX_NESTING = 3
+# What the state of a training run holds: of optimizers, schedules of the learning rate, loops.
+OF_A_TRAINER = (
+    *("param_groups", "optimizer", "optimizer_state_dict", "optimizer_states", "optim_state"),
+    *("lr_scheduler", "lr_schedulers", "base_lrs", "last_epoch", "loops"),
+)
+_STATE = "this is what a trainer keeps beside the weights (optimizer, schedule, arguments, seeds), and none of them."
 
 
 @dataclass(frozen=True)
@@ -95,11 +104,17 @@ def _read(path: Path) -> tuple[Any, dict[str, _Place]]:
     where = str(path)
     try:
         with path.open("rb") as file:
-            is_zip = file.read(4) == ZIP_MAGIC
-            return _from_zip(file, where) if is_zip else _from_legacy(file, where)
+            head = file.read(4)
+            if head == ZIP_MAGIC:
+                return _from_zip(file, path)
+            if not head.startswith(PICKLE):
+                refuse(path)
+            return _from_legacy(file, where)
     except OSError as error:
         raise InputError(f"the file cannot be read: {error.strerror}.", where=where, fix="Check the path.") from None
     except Refused as error:
+        if is_trainer_state(path.name):
+            raise InputError(_STATE, where=where, fix="Name the weights themselves.") from None
         raise InputError(f"the pickle {error}, so it is not opened.", where=where, fix=FIX) from None
 
 
@@ -134,9 +149,9 @@ class _Bounded:
         return self._file.read(count if count >= 0 else self._most)
 
 
-def _from_zip(file: BinaryIO, where: str) -> tuple[Any, dict[str, _Place]]:
+def _from_zip(file: BinaryIO, path: Path) -> tuple[Any, dict[str, _Place]]:
     """(the value of data.pkl, the place of each storage)."""
-    size = file.seek(0, 2)
+    where, size = str(path), file.seek(0, 2)
     try:
         entries = zipfile.ZipFile(_Bounded(file)).infolist()
     except (zipfile.BadZipFile, ValueError, struct.error, NotImplementedError, OverflowError, UnicodeError) as error:
@@ -146,7 +161,7 @@ def _from_zip(file: BinaryIO, where: str) -> tuple[Any, dict[str, _Place]]:
     pickles = [name for name in names if name.endswith("/data.pkl") or name == "data.pkl"]
     check_count(len(entries), where=where, fix=FIX)
     if len(pickles) != 1 or len(names) != len(entries):
-        raise InputError("this zip archive is no PyTorch file.", where=where, fix="Name the weights themselves.")
+        raise of_archive(path, list(names))
     root = pickles[0][: -len("data.pkl")]
     if f"{root}constants.pkl" in names or any(name.startswith(f"{root}code/") for name in names):
         raise InputError("this is a TorchScript archive, which holds code.", where=where, fix=FIX)
@@ -192,7 +207,7 @@ def _from_legacy(file: BinaryIO, where: str) -> tuple[Any, dict[str, _Place]]:
     size = file.seek(0, 2)
     file.seek(0)
     stream = io.BytesIO(file.read(MAX_PICKLE_BYTES))
-    if bytes(stream.getbuffer()[:1]) != b"\x80" or read_pickle(stream) != LEGACY_MAGIC:
+    if bytes(stream.getbuffer()[:1]) != PICKLE or read_pickle(stream) != LEGACY_MAGIC:
         raise InputError("this is no PyTorch file.", where=where, fix="Name the weights themselves.")
     protocol, machine, value, keys = (read_pickle(stream) for _ in range(4))
     if protocol != LEGACY_PROTOCOL or not isinstance(machine, dict) or not isinstance(keys, list):
@@ -227,6 +242,8 @@ def _storages(value: Any) -> Iterator[Storage]:
 def _tensors(value: Any, places: dict[str, _Place], where: str) -> tuple[dict[str, TensorInfo], tuple[str, ...]]:
     """The state dict inside `value`."""
     found, path = _state_dict(value, MAX_NESTING)
+    if not found and isinstance(value, dict) and any(key in value for key in OF_A_TRAINER):
+        raise InputError(_STATE, where=where, fix="Name the weights themselves.")
     if not found:
         raise InputError("the file holds no tensors by name.", where=where, fix=FIX)
     notes = [f"The weights were found under {path}."] if path else []

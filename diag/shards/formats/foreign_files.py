@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from diag import foreign
 from diag.errors import InputError
 
-HEAD_BYTES = 4096
+HEAD_BYTES = foreign.HEAD_BYTES
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,8 @@ _MAGICS: tuple[tuple[bytes, str, Refusal], ...] = (
     (b"\xfd7zXZ", "An xz file", _ARCHIVE),
     (b"7z\xbc\xaf", "A 7z file", _ARCHIVE),
 )
+# A length below 4 GB, then JSON: no ids have two zeros and then these.
+_SAFETENSORS = re.compile(rb".{4}\0{4}\{\s*\"[ -~]", re.DOTALL)
 # Two bytes of gzip, or the FF FF FF FF of an Arrow stream, are also plausible ids: the suffix decides.
 _SUFFIXES: dict[str, tuple[str, Refusal]] = {
     ".idx": ("An index file that is not Megatron's", NOT_YET),
@@ -84,6 +88,7 @@ def read_head(path: Path) -> bytes:
 def refuse(path: Path, head: bytes, dtype: str | None = None) -> None:
     """InputError when `path`, which starts with `head`, is known to be something other than headerless ids."""
     suffix = path.suffix.lower()
+    foreign.refuse(path, as_ids=True)
     for magic, name in TOKEN_MAGICS.items():
         if head.startswith(magic):
             raise refusal(path, name, _OTHER_FORMAT)
@@ -93,6 +98,8 @@ def refuse(path: Path, head: bytes, dtype: str | None = None) -> None:
     if head.startswith(_ZIP):
         of_torch = b"/data.pkl" in head
         raise refusal(path, "A PyTorch file", _CHECKPOINT) if of_torch else refusal(path, "A zip file", _ARCHIVE)
+    if _SAFETENSORS.match(head):
+        raise refusal(path, "A safetensors file", _CHECKPOINT)
     if head[257:262] == b"ustar":
         raise refusal(path, "A tar file", _ARCHIVE)
     if suffix in _SUFFIXES:

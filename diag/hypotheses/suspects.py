@@ -19,7 +19,9 @@ SPEAKS_FOR: dict[str, str] = {
     "rotary_adjacent": "H4F",
     **dict.fromkeys(("dtype_tag", "implausible_values", "scale_missing", "scale_ignored"), "H4G"),
     **dict.fromkeys(("fresh_layer", "fresh_model", "fresh_matrix"), "H4H"),
-    **dict.fromkeys(("missing_tensor", "no_data", "misshapen", "duplicate_tensor", "unexpected_tensor"), "H4H"),
+    **dict.fromkeys(
+        ("part_left_out", "missing_tensor", "no_data", "misshapen", "duplicate_tensor", "unexpected_tensor"), "H4H"
+    ),
     **dict.fromkeys(("size_contradiction", "architecture_contradiction"), "H4I"),
 }
 # Values that were never written: whose they are depends on what the tensor does.

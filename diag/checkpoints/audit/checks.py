@@ -6,6 +6,7 @@ from diag.checkpoints.audit import (
     constants,
     copies,
     fresh,
+    left_out,
     norms,
     orders,
     scales,
@@ -18,6 +19,7 @@ from diag.checkpoints.audit import (
 from diag.checkpoints.audit.rule import AuditRule, Check
 
 CHECKS: tuple[Check, ...] = (
+    left_out.CHECK,  # says why tensors are missing
     structure.CHECK,
     constants.CHECK,
     values.CHECK,

@@ -15,7 +15,7 @@ from diag.checkpoints import compare_checkpoints
 from diag.checkpoints.audit.checks import CHECKS
 from diag.checkpoints.audit.facts import gather_facts
 from diag.checkpoints.audit.rule import AuditFinding
-from diag.checkpoints.compare.differences import CheckpointComparison
+from diag.checkpoints.compare.differences import CheckpointComparison, TensorDifference
 from diag.checkpoints.compare.groups import Difference, differences
 from diag.checkpoints.compare.kinds import Relationship, relationship
 from diag.checkpoints.reader import Checkpoint
@@ -115,16 +115,24 @@ def _tolerance(baseline: BaselineResult, relation: Relationship, rounded: np.nda
 
 def _rounded_losses(inputs: Inputs, there: Checkpoint, comparison: CheckpointComparison) -> np.ndarray:
     """The reference's losses, nats [n], after rounding it in memory to the types of the checkpoint."""
-    by_type: dict[str, list[str]] = defaultdict(list)
+    by_type: dict[str | float, list[str]] = defaultdict(list)
     for one in comparison.tensors:
         if one.verdict == "close" and one.dtype_here:
-            by_type[one.dtype_here].append(one.name)
+            by_type[_rounds(one)].append(one.name)
     loaded = build(there, device=inputs.case.device, dtype=inputs.case.dtype)
     evaluator = Evaluator(loaded, inputs.window.ids, batch_size=inputs.case.window.batch_size)
     edits = tuple(
-        RoundTo(tuple(n for n in names if n in loaded.tensors), dtype) for dtype, names in sorted(by_type.items())
+        RoundTo(tuple(n for n in names if n in loaded.tensors), dtype)
+        for dtype, names in sorted(by_type.items(), key=str)
     )
     return evaluator.losses([edit for edit in edits if edit.names])
+
+
+def _rounds(one: TensorDifference) -> str | float:
+    """What rounded a tensor, as RoundTo takes it: a type, or the share of the norm that a grid of unknown make lost."""
+    if one.bits and not one.block_type and one.relative:
+        return round(one.relative, 3)
+    return one.block_type or str(one.dtype_here)
 
 
 def _equal(comparison: CheckpointComparison, here: Checkpoint, there: Checkpoint) -> frozenset[str]:

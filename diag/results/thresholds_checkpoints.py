@@ -92,6 +92,10 @@ HEAD_WIDTH_BELOW = Threshold(512, "hidden size", "from here on the rule for publ
 
 # comparing two checkpoints
 QUANTISED_ROUNDING = Threshold(2.5, "times 2⁻ᵇ", "b bits err by 1.2 of it; twice that leaves room for heavy tails")
+GRID_BLOCKS = Threshold(64, "blocks", "of values that differ; fewer could stand on a grid by chance")
+GRID_SHARE = Threshold(0.97, "of the blocks", "in the rest no value may show the level that tells")
+FINER_GRID = Threshold(QUANTISED_ROUNDING.value * 2.0**-6, "of the norm", "what 6 bits lose, which bfloat16 hides")
+GRID_RESIDUAL = Threshold(0.3, "steps", "off a whole number; 14 random values all lie so near in 1 of 1,000 blocks")
 ORDINARY_PEAK = Threshold(4.0, "root mean squares", "a scale for a whole tensor follows its largest value")
 SUM_ROUNDING = Threshold(1e-9, "relative", "of a sum of squares in another order, with room")
 RELATION_ELEMENTS = Threshold(8, "elements", "with fewer a factor or a shift fits by chance")

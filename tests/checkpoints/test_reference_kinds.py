@@ -186,3 +186,34 @@ def test_the_same_in_bfloat16_is_the_same_up_to_rounding(sound: Path) -> None:
     there = open_checkpoint(sound)
     found = relationship(compare_checkpoints(here, there), here, there)
     assert found.kind == "twin" and not found.grown
+
+
+def on_a_grid(w: np.ndarray, bits: int = 4, block: int = 32) -> np.ndarray:
+    """Rounded between the smallest and the largest of a block, as GPTQ and AWQ do without their search."""
+    if w.ndim < 2 or w.shape[1] % block:
+        return w
+    runs = w.reshape(-1, block)
+    low = runs.min(axis=1, keepdims=True)
+    step = (runs.max(axis=1, keepdims=True) - low) / np.float32(2**bits - 1)
+    found: np.ndarray = (np.rint((runs - low) / step) * step + low).reshape(w.shape)
+    return found
+
+
+@pytest.mark.parametrize("block", [32, 160])
+def test_a_dequantised_copy_is_a_twin_up_to_rounding(against, block: int) -> None:  # type: ignore[no-untyped-def]
+    found, differ = against(every(lambda w: on_a_grid(w, block=block), ""))
+    assert found.kind == "quantised" and differ == ()
+
+
+def test_noise_of_the_same_size_is_no_rounding(against) -> None:  # type: ignore[no-untyped-def]
+    found, _ = against(every(lambda w: w + 0.08 * noise(w) if w.ndim == 2 else w, ""))
+    assert found.kind == "relative"
+
+
+def test_a_defect_in_a_dequantised_copy_is_a_difference_still(against) -> None:  # type: ignore[no-untyped-def]
+    def change(tensors: Arrays) -> None:
+        every(on_a_grid, "")(tensors)
+        tensors["lm_head.weight"] = noise(tensors["lm_head.weight"])
+
+    found, (head,) = against(change)
+    assert found.kind == "quantised" and head.names == ("lm_head.weight",) and head.pattern == "different"

@@ -58,6 +58,7 @@ EXAMPLES: dict[Edit, tuple[int, Provenance, int, tuple[str, ...]]] = {
     SetEps(0.1): (0, Provenance.OWN_BYTES, 3, ("eps",)),
     Retag((GATE,), "big-endian F32"): (1, Provenance.OWN_BYTES, -1, (GATE,)),
     RoundTo((GATE,), "Q4_0"): (1, Provenance.OWN_BYTES, 2, (GATE,)),
+    RoundTo((GATE,), 0.08): (1, Provenance.OWN_BYTES, 2, (GATE,)),
     Scale((GATE,), 2.0): (1, Provenance.OWN_BYTES, 0, (GATE,)),
     SetConfig("rotary", '{"rope_theta": 500.0}'): (0, Provenance.REFERENCE, 3, ("config: rotary",)),
     SuggestConfig("rotary", '{"rope_theta": 500.0}'): (0, Provenance.OWN_BYTES, 3, ("config: rotary",)),

@@ -36,7 +36,7 @@ VERDICTS: dict[Verdict, str] = {
     "scaled": "The same values times a constant.",
     "shifted": "The same values plus a constant.",
     "trained": "The values resemble each other as before and after training.",
-    "close": "Equal up to what the coarser of the two stored types rounds.",
+    "close": "Equal up to what the coarser of the two stored types rounds, or the grid that the values here stand on.",
     "equal": "Equal bit for bit as float32.",
 }
 # Verdicts that make two tensors one in two forms.
@@ -57,7 +57,8 @@ class TensorDifference:
     another name: a head that is only here is held against the embedding that is tied there. order: how the buffer
     here must be read to give the matrix there. held: the verdict on the two, where the name is only on one side.
     source: the tensor there whose values a copy holds. approximate: the verdict holds up to training, not up to
-    rounding.
+    rounding. bits: of the grid that the values here stand on, where that, and not the stored type, is what rounds;
+    block_type: the type that writes that grid, where one does exactly.
     """
 
     name: str
@@ -77,6 +78,8 @@ class TensorDifference:
     source: str | None = None
     approximate: bool = False
     held: Verdict | None = None
+    bits: int | None = None
+    block_type: str | None = None
 
     @property
     def pattern(self) -> Verdict:

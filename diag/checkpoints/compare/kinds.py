@@ -10,7 +10,7 @@ from typing import Literal
 
 from diag.checkpoints.compare.differences import CheckpointComparison, TensorDifference
 from diag.checkpoints.reader import Checkpoint
-from diag.results.thresholds_checkpoints import MOST
+from diag.results.thresholds_checkpoints import FINER_GRID, MOST
 
 Kind = Literal["twin", "quantised", "relative", "unrelated"]
 
@@ -35,13 +35,21 @@ def relationship(comparison: CheckpointComparison, here: Checkpoint, there: Chec
     """
     both = [one for one in comparison.tensors if one.shape_here is not None and one.shape_there is not None]
     matrices = [one for one in both if len(one.shape_here or ()) > 1] or both
-    same, trained = sum(one.same for one in matrices), sum(_trained(one) for one in matrices)
-    rounded = sum(one.pattern == "close" for one in matrices)
+    quantised = sum(one.bits is not None for one in matrices) > MOST.value * len(matrices)
+    finer = [one for one in matrices if quantised and _finer(one)]
+    same = sum(one.same for one in matrices) + len(finer)
+    trained = sum(_trained(one) for one in matrices) - len(finer)
+    rounded = sum(one.pattern == "close" for one in matrices) + len(finer)
     grown = _rows(here) != _rows(there)
     kind: Kind = "unrelated"
     if matrices and same + trained > MOST.value * len(matrices):
         kind = "relative" if trained else ("quantised" if rounded > same / 2 else "twin")
     return Relationship(kind, grown, same, trained, len(matrices))
+
+
+def _finer(one: TensorDifference) -> bool:
+    """Of a quantised file: a tensor kept in more bits, whose grid the stored type hides."""
+    return one.pattern == "trained" and one.relative is not None and one.relative <= FINER_GRID.value
 
 
 def _trained(one: TensorDifference) -> bool:

@@ -25,7 +25,9 @@ from diag.checkpoints.fold import split_layer
 from diag.checkpoints.passes.paired_sums import PairedPass
 from diag.checkpoints.passes.rounding import rounding
 from diag.checkpoints.reader import Checkpoint, TensorInfo, same_bytes
+from diag.checkpoints.signatures.grid import grid_bits, written_as
 from diag.progress import Progress, silent
+from diag.results.thresholds_checkpoints import QUANTISED_ROUNDING
 
 
 def compare_checkpoints(here: Checkpoint, there: Checkpoint, progress: Progress = silent) -> CheckpointComparison:
@@ -123,6 +125,8 @@ def _numbers(
     close = relative <= rule.norm and math.isfinite(seen.largest) if rule.norm is not None else not seen.outside
     pair = Pair(here, there, mine, theirs, rule, sums)
     found = _verdict(pair, seen.equal == seen.rows, close, index)
+    if found.verdict == "trained":
+        found = _on_a_grid(pair, relative) or found
     return replace(
         _base(mine.name, found.verdict, mine, theirs, found.detail),
         max_abs_diff=seen.largest,
@@ -133,7 +137,22 @@ def _numbers(
         order=found.order,
         source=found.source,
         approximate=found.approximate,
+        bits=found.bits,
+        block_type=found.block_type,
     )
+
+
+def _on_a_grid(pair: Pair, relative: float) -> Unlike | None:
+    """Whether the values here are those there, quantised and written as floats again: what looks like a little training
+    is rounding then."""
+    bits = grid_bits(pair.a, pair.mine.dtype)
+    if bits is None or relative > (loses := QUANTISED_ROUNDING.value * 2.0**-bits):
+        return None
+    written = written_as(pair.a, pair.b, bits, lambda x, y: not pair.rounding.outside(x, y).any())
+    if written:
+        return Unlike("close", f"here {written} was written and read back", bits=bits, block_type=written)
+    said = f"the values here stand on a grid of {bits} bits, which loses up to {loses:.1%} of a tensor's norm"
+    return Unlike("close", said, bits=bits)
 
 
 def _verdict(pair: Pair, equal: bool, close: bool, index: RowIndex) -> Unlike:

@@ -45,6 +45,8 @@ class Unlike:
     order: BufferOrder | None = None
     source: str | None = None
     approximate: bool = False
+    bits: int | None = None
+    block_type: str | None = None
 
 
 def unlike(pair: Pair, index: RowIndex) -> Unlike:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from diag.checkpoints.dtypes import EIGHT_BIT_FLOATS
 from diag.checkpoints.ggml import rounded
+from diag.checkpoints.signatures.grid import on_grid
 from diag.model.edits.base import Edit, Now, TensorSource, named
 
 if TYPE_CHECKING:
@@ -16,11 +17,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RoundTo(Edit):
-    """Each named tensor becomes what the stored type `dtype` leaves of it. A type that nothing here can write leaves it
-    as it is."""
+    """Each named tensor becomes what the stored type `dtype` leaves of it, or what an even grid leaves that loses
+    this share of its norm. A type that nothing here can write leaves it as it is."""
 
     names: tuple[str, ...]
-    dtype: str
+    dtype: str | float
     order = 2
 
     @property
@@ -29,23 +30,27 @@ class RoundTo(Edit):
 
     @property
     def sentence(self) -> str:
-        return f"{named(self.names)} rounded to {self.dtype}."
+        grid = isinstance(self.dtype, float)
+        return f"{named(self.names)} rounded to {f'a grid that loses {self.dtype:.1%}' if grid else self.dtype}."
 
     def tensors(self, now: Now, reference: TensorSource | None) -> Iterator[tuple[str, Tensor]]:
-        import torch
-
-        plain = {"F16": torch.float16, "BF16": torch.bfloat16}
         for name in self.names:
-            value = now(name)
-            if self.dtype in plain:
-                yield name, value.to(plain[self.dtype]).to(value.dtype)
-                continue
-            if self.dtype in EIGHT_BIT_FLOATS:
-                yield name, _through_eight_bits(value, self.dtype)
-                continue
-            found = rounded(value.float().cpu().numpy(), self.dtype)
-            if found is not None:
-                yield name, torch.from_numpy(found)
+            left = _left(now(name), self.dtype)
+            if left is not None:
+                yield name, left
+
+
+def _left(value: Tensor, dtype: str | float) -> Tensor | None:
+    import torch
+
+    plain = {"F16": torch.float16, "BF16": torch.bfloat16}
+    if dtype in plain:
+        return value.to(plain[dtype]).to(value.dtype)
+    if dtype in EIGHT_BIT_FLOATS:
+        return _through_eight_bits(value, dtype)
+    values = value.float().cpu().numpy()
+    found = on_grid(values, dtype) if isinstance(dtype, float) else rounded(values, dtype)
+    return None if found is None else torch.from_numpy(found)
 
 
 def _through_eight_bits(value: Tensor, dtype: str) -> Tensor:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from enum import IntEnum
 from itertools import chain
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from diag.checkpoints import Checkpoint
+    from diag.checkpoints.dtypes import Array
 
 Now = Callable[[str], "Tensor"]
 
@@ -85,9 +87,9 @@ class Edit(ABC):
         """(name, what the tensor becomes), one at a time. `now` gives a tensor after the edits before this one."""
         return iter(())
 
-    def reread(self, file: Checkpoint) -> Iterator[tuple[str, Tensor]]:
-        """(name, what the tensor becomes), for an edit that reads the checkpoint's bytes in another way. It stands
-        before all others on these tensors (order −1)."""
+    def reread(self, file: Checkpoint) -> Iterator[tuple[str, Array]]:
+        """(name, what the tensor becomes, float32), for an edit that reads the checkpoint's bytes in another way. It
+        stands before all others on these tensors (order −1)."""
         return iter(())
 
     def configured(self, raw: dict[str, Any]) -> dict[str, Any]:
@@ -97,6 +99,25 @@ class Edit(ABC):
     def hooks(self, model: nn.Module) -> Sequence[Handle]:
         """Puts in force what is no tensor, and returns what ends it."""
         return ()
+
+
+@dataclass(frozen=True)
+class Reread(Edit):
+    """Reads the bytes of each named tensor in another way, before any other edit on it."""
+
+    names: tuple[str, ...]
+    order = -1
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        return self.names
+
+    def reread(self, file: Checkpoint) -> Iterator[tuple[str, Array]]:
+        return ((name, self.values(file, name)) for name in self.names)
+
+    @abstractmethod
+    def values(self, file: Checkpoint, name: str) -> Array:
+        """float32 of the tensor's shape."""
 
 
 def overrides(
@@ -120,7 +141,8 @@ def overrides(
 
     for edit in edits:
         again = edit.reread(file) if file is not None else ()
-        for name, given in chain(again, edit.tensors(now, reference)):
+        read = ((name, now(name).new_tensor(values)) for name, values in again)
+        for name, given in chain(read, edit.tensors(now, reference)):
             like = now(name)
             value = _with_common_rows(like, given) if edit.common_rows else given
             if value.shape != like.shape:

@@ -2,37 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from diag.model.edits.base import Edit, named
+from diag.model.edits.base import Reread, named
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from diag.checkpoints import Checkpoint
+    from diag.checkpoints.dtypes import Array
 
 
 @dataclass(frozen=True)
-class Retag(Edit):
+class Retag(Reread):
     """The stored bytes of each named tensor are read as `tag`, a row of `diag.checkpoints.dtypes.READ_AS` that is as
     wide as the tag in the file."""
 
-    names: tuple[str, ...]
     tag: str
-    order = -1
-
-    @property
-    def targets(self) -> tuple[str, ...]:
-        return self.names
 
     @property
     def sentence(self) -> str:
         return f"The bytes of {named(self.names)} are read as {self.tag}."
 
-    def reread(self, file: Checkpoint) -> Iterator[tuple[str, Tensor]]:
-        import torch
-
-        for name in self.names:
-            yield name, torch.from_numpy(file.float32(name, self.tag))
+    def values(self, file: Checkpoint, name: str) -> Array:
+        return file.float32(name, self.tag)

@@ -63,6 +63,11 @@ class Candidate:
     difference: Difference | None = None
 
     @property
+    def targets(self) -> tuple[tuple[str, ...], ...]:
+        """What each of its edits changes."""
+        return tuple(edit.targets for edit in self.repair.edits)
+
+    @property
     def cost(self) -> tuple[Provenance, int]:
         """Less is more specific: how far it reaches for bytes, then how many tensors it touches."""
         return self.repair.provenance, sum(len(edit.targets) for edit in self.repair.edits)
@@ -139,7 +144,8 @@ class Search:
     def best_of(self, base: Sequence[Candidate], options: Sequence[Candidate]) -> Candidate | None:
         """The material option with the lowest loss on top of `base`; one that a signature backs goes first, because
         behind a defect that is still there others lower the loss by accident. Of what cures the same loss within
-        noise the most specific is taken, and of equally specific ones the first that its hypothesis names."""
+        noise the most specific is taken, and of equally specific ones the first that its hypothesis names; of a sweep
+        over the same tensors the value with the lowest loss, which is its optimum."""
         self.ask([*base, c] for c in options)
         material = [c for c in options if self._acceptable(c, self.gain(base, [*base, c]))]
         if not material:
@@ -147,7 +153,9 @@ class Search:
         backed = [c for c in material if c.backed_by_signature]
         lowest = min(backed or material, key=lambda c: float(self.full([*base, c]).mean()))
         level = [c for c in material if self._level([*base, c], [*base, lowest])]
-        return min(level, key=lambda c: (*c.cost, self.pool.index(c)))
+        first = min(level, key=lambda c: (*c.cost, self.pool.index(c)))
+        swept = [c for c in level if c.repair.sweep and c.targets == first.targets and c.hypothesis == first.hypothesis]
+        return min(swept, key=lambda c: float(self.full([*base, c]).mean())) if first.repair.sweep else first
 
     def _acceptable(self, c: Candidate, over: Gain) -> bool:
         enough = c.backed_by_signature or over.delta is None or over.delta >= self.floor

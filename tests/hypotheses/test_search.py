@@ -15,7 +15,8 @@ from numbers_as_losses import HARD, Loss, N, Numbers, adding, candidate, copied,
 from diag.checkpoints.buffer_order import BufferOrder
 from diag.hypotheses.base import Repair
 from diag.hypotheses.search import Candidate, Search, combined, conflict
-from diag.model.edits import Copy, FromReference, Reorder, SetEps, Shift, SkipBlock
+from diag.model.edits import Copy, FromReference, Reorder, Scale, SetEps, Shift, SkipBlock
+from diag.model.edits.base import Edit
 from diag.results.thresholds import FULL_PER_ROUND, Threshold
 
 CHANCE = math.log(4096)  # 8.318
@@ -173,6 +174,21 @@ def test_of_equal_cures_the_most_specific_is_taken() -> None:
 def test_of_equally_specific_cures_the_first_that_is_named_is_taken_though_another_is_lower_within_noise() -> None:
     one = search(table({"": 9.0, "e": 3.0, "f": 3.001, "e+f": 3.0}), [candidate("f"), candidate("e")])
     assert names(one.grow()) == ["f"]
+
+
+def test_of_a_sweep_that_is_level_within_noise_the_optimum_is_taken() -> None:
+    """The values of one sweep, and one of another: biases over a number of ranks."""
+
+    class ByFactor(Numbers):
+        def losses(self, edits: Sequence[Edit] = (), subset: Sequence[int] | None = None) -> np.ndarray:
+            self.loss = lambda repaired: {0.5: 3.02, 0.25: 3.01, 0.125: 3.0, 0.1: 3.012}[edits[0].by] if edits else 9.0
+            return super().losses(edits, subset)
+
+    pool = [
+        Candidate("H1", Repair(f"÷ {1 / by:g}", (Scale(("x",), by),), "", sweep=True)) for by in (0.5, 0.25, 0.125, 0.1)
+    ]
+    one = Search(ByFactor(lambda repaired: 0.0), [candidate("a"), *pool], CHANCE, lambda text: None)
+    assert names([found for found in [one.best_of([], pool)] if found]) == ["÷ 8"]
 
 
 def test_a_cure_that_is_better_than_noise_wins_over_a_more_specific_one() -> None:

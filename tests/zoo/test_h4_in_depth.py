@@ -10,7 +10,7 @@ from test_zoo import diagnose
 
 from diag.case import Window
 from diag.zoo.defects import DEFECTS
-from diag.zoo.model import open_model, write_model
+from diag.zoo.model import Change, open_model, write_model
 
 MODELS = Path(__file__).parent / "models"
 WINDOW = Window(4, 4, 64)
@@ -31,6 +31,18 @@ def test_what_the_file_still_holds_is_undone_without_a_reference(name: str, shar
     found = diagnose(write_model(model.changed(change), tmp_path / "broken"), shard, None, WINDOW)
     assert found.conclusion.kind == "explained" and found.conclusion.hypotheses == (hypothesis,)
     assert found.joint is not None and found.joint.repairs[0].name.startswith(repair)
+
+
+def test_rows_of_q_k_and_v_one_after_the_other_are_put_back_head_by_head(shard: Path, tmp_path: Path) -> None:
+    """GPT-NeoX wants q, k and v of one head after the other; a converter wrote all of q, then k, then v."""
+    model = open_model(MODELS / "gpt_neox")
+    shape = (model.sizes.num_heads, 3, model.sizes.head_dim)
+    names = model.names(("qkv", "qkv_bias"))
+    rows = {name: model.tensors[name].reshape(*shape, *model.tensors[name].shape[1:]) for name in names}
+    change = Change({name: w.swapaxes(0, 1).reshape(model.tensors[name].shape) for name, w in rows.items()})
+    found = diagnose(write_model(model.changed(change), tmp_path / "broken"), shard, None, WINDOW)
+    assert found.conclusion.kind == "explained" and found.conclusion.hypotheses == ("H4B",), found.conclusion.text
+    assert found.joint is not None and [r.name for r in found.joint.repairs] == ["q, k and v head by head"]
 
 
 def test_a_fresh_head_of_an_untied_model_is_its_own_signature(shard: Path, tmp_path: Path) -> None:

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from diag.checkpoints import Checkpoint, Family, Tie, projections, tie_status
+from diag.checkpoints.audit import AuditFinding, audit_findings
+from diag.checkpoints.families import expected_shape
 from diag.checkpoints.passes.stats import TensorStats, tensor_stats
 from diag.checkpoints.signatures.layout import LayoutScore, layout_scores
 from diag.model.edits.base import Edit, Provenance
@@ -45,13 +47,15 @@ class Context:
     """What signatures may look at. Everything but the two checkpoints is computed when first asked for.
 
     layers are there once a forward pass has measured them; a signature must do without. equal: what equals the
-    reference, as edits name their targets; no repair touches it.
+    reference, as edits name their targets; no repair touches it. audited: what the static audit said,
+    where it has been made.
     """
 
     checkpoint: Checkpoint
     reference: Checkpoint | None = None
     layers: tuple[LayerProbe, ...] = ()
     equal: frozenset[str] = frozenset()
+    audited: tuple[AuditFinding, ...] | None = None
 
     @property
     def family(self) -> Family:
@@ -93,8 +97,15 @@ class Context:
     def _reference_fits(self, name: str) -> bool:
         theirs = self.reference.tensors if self.reference else {}
         found = theirs.get(name) or (theirs.get(self.embedding) if name == self.head else None)
-        ours = self.checkpoint.tensors.get(name) or self.checkpoint.tensors.get(self.embedding)
-        return found is not None and ours is not None and found.elements > 0 and found.shape == ours.shape
+        return found is not None and found.elements > 0 and found.shape == self._shape(name)
+
+    def _shape(self, name: str) -> tuple[int, ...] | None:
+        """The shape of a tensor: in the file, or as config.json asks for it; a head's is the embedding's."""
+        name = self.embedding if name == self.head and name not in self.checkpoint.tensors else name
+        if (ours := self.checkpoint.tensors.get(name)) is not None:
+            return ours.shape
+        role = self.family.role_of(name)
+        return expected_shape(self.family, self.checkpoint.config, role[0]) if role else None
 
     def _whole(self, name: str) -> bool:
         return self.checkpoint.tensors[name].elements > 0
@@ -113,6 +124,11 @@ class Context:
     def reference_stats(self) -> dict[str, TensorStats]:
         """The same of the reference; empty without one."""
         return {s.name: s for s in tensor_stats(self.reference)} if self.reference else {}
+
+    @cached_property
+    def findings(self) -> tuple[AuditFinding, ...]:
+        """What the static audit says. Makes it, where nobody has: one read of the file."""
+        return self.audited if self.audited is not None else audit_findings(self.checkpoint)
 
     @cached_property
     def layout(self) -> tuple[LayoutScore, ...]:

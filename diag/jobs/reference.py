@@ -12,9 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from diag.checkpoints import compare_checkpoints
-from diag.checkpoints.audit.checks import CHECKS
-from diag.checkpoints.audit.facts import gather_facts
-from diag.checkpoints.audit.rule import AuditFinding
+from diag.checkpoints.audit import audit_findings
 from diag.checkpoints.compare.differences import CheckpointComparison, TensorDifference
 from diag.checkpoints.compare.groups import Difference, differences
 from diag.checkpoints.compare.kinds import Relationship, relationship
@@ -40,12 +38,6 @@ class Judged:
     equal: frozenset[str] = frozenset()
     losses: np.ndarray | None = None
     rounded: np.ndarray | None = None
-
-
-def audit_findings(checkpoint: Checkpoint, progress: Progress) -> tuple[AuditFinding, ...]:
-    """What the static audit says, without taking the fingerprint. Costs one pass over the file."""
-    facts = gather_facts(checkpoint, progress)
-    return tuple(finding for check in CHECKS for finding in check.run(facts))
 
 
 def judge_reference(inputs: Inputs, baseline: BaselineResult, progress: Progress) -> Judged:

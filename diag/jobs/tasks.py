@@ -16,6 +16,7 @@ import transformers
 
 import diag
 from diag.checkpoints import Checkpoint, tie_status
+from diag.checkpoints.audit import audit_findings
 from diag.evidence.records import Record, make_record
 from diag.hypotheses import h0_data, suite
 from diag.hypotheses.base import Context
@@ -24,7 +25,7 @@ from diag.hypotheses.suspects import of_audit
 from diag.jobs.blocked import blocked
 from diag.jobs.hints import hints
 from diag.jobs.inputs import Inputs, tokenizer_of
-from diag.jobs.reference import audit_findings, judge_reference
+from diag.jobs.reference import judge_reference
 from diag.model.build import CheckpointTensors, LoadedModel, build
 from diag.model.evaluate import Evaluator
 from diag.model.trace import measure, peak_memory
@@ -97,8 +98,8 @@ def test(inputs: Inputs, ids: tuple[str, ...], progress: Progress) -> Diagnosis:
     progress(0.25, "Comparing the checkpoint with the reference" if inputs.reference else "Auditing the checkpoint")
     reference = judge_reference(inputs, loaded.baseline, lambda fraction, text: progress(None, text))
     vouches = reference.losses is not None
-    context = Context(inputs.checkpoint, inputs.reference if vouches else None, measured.layers, equal=reference.equal)
     found = audit_findings(inputs.checkpoint, lambda fraction, text: progress(None, ""))
+    context = Context(inputs.checkpoint, inputs.reference if vouches else None, measured.layers, reference.equal, found)
     if vouches:
         found = tuple(f for f in found if f.severity == "error")
     model = loaded.model

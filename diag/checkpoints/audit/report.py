@@ -86,6 +86,13 @@ def audit_checkpoint(checkpoint: Checkpoint, progress: Progress = silent) -> Che
     )
 
 
+def audit_findings(checkpoint: Checkpoint, progress: Progress = silent) -> tuple[AuditFinding, ...]:
+    """What the rules say, every finding, without the fingerprint. Cost: as `audit_checkpoint`, less one read of each
+    byte; next to nothing where the open checkpoint has been scanned before."""
+    facts = gather_facts(checkpoint, progress)
+    return tuple(finding for check in CHECKS for finding in check.run(facts))
+
+
 def _bounded(found: Iterable[AuditFinding]) -> tuple[AuditFinding, ...]:
     """Worst first, at most FINDINGS_PER_CODE of each code, and one line that counts the rest."""
     most = int(FINDINGS_PER_CODE.value)

@@ -18,13 +18,14 @@ from diag.checkpoints.buffer_order import BufferOrder
 from diag.checkpoints.compare.config import SETTINGS
 from diag.checkpoints.compare.differences import CheckpointComparison, TensorDifference
 from diag.checkpoints.compare.kinds import Relationship
+from diag.checkpoints.compare.layers import of_whole_layers, said_of_layers, with_own_source
 from diag.checkpoints.config import KEYS
 from diag.checkpoints.families import is_tied
 from diag.checkpoints.fold import split_layer
 from diag.checkpoints.reader import Checkpoint
 from diag.results.thresholds_checkpoints import OUTLIER
 
-Of = Literal["tensors", "config", "tokenizer"]
+Of = Literal["tensors", "names", "config", "tokenizer"]
 _IDENTICAL = ("equal",)
 # Patterns that have another name here than the verdict on one tensor.
 _PATTERNS = {"only_there": "missing", "only_here": "extra", "trained": "partly_trained"}
@@ -37,10 +38,10 @@ _NUMBERED = ("shifted",)
 class Difference:
     """One thing that differs. names: tensors by name, keys of the configuration, or the tokenizer's file. role:
     what the tensors do, by the family's table. pattern: a verdict of the comparison, or "config", "missing",
-    "extra", "tokenizer". detail: one sentence. order, number: how the pattern is undone with the checkpoint's own
+    "extra", "renamed", "tokenizer". detail: one sentence. order, number: how the pattern is undone with the own
     bytes. approximate: the pattern holds up to training. setting: what of the configuration is changed as a whole.
     trained: it looks like training. standout: how far it stands out of the model's own distribution of differences,
-    infinite for what is no training.
+    infinite for what is no training. whole: it is about every matrix of its layers.
     """
 
     of: Of
@@ -56,12 +57,17 @@ class Difference:
     setting: str | None = None
     trained: bool = False
     standout: float = math.inf
+    whole: bool = False
 
     @property
     def part(self) -> str:
         """What it is about, in a word or two: a role, a setting, a file."""
         if self.of == "config":
             return f"config: {self.setting}"
+        if self.of == "names":
+            return "names"
+        if self.whole:
+            return "everything"
         return (self.role or split_layer(self.names[0])[0]).replace("_", " ")
 
 
@@ -73,6 +79,9 @@ def differences(
     found = [*_of_tensors(comparison.tensors, relation, here, there), *_of_config(comparison, here, there)]
     if lost := _lost_head(here, there):
         found.append(lost)
+    if here.naming and here.naming != there.naming:  # put right on reading, so that no tensor shows it
+        renamed = tuple(info.name for info in here.tensors.values() if info.stored)
+        found.append(Difference("names", renamed, None, (), "renamed", " ".join(here.naming).rstrip(".")))
     if other := _tokenizer(here, there):
         found.append(other)
     return tuple(sorted(found, key=lambda one: -one.standout))
@@ -82,34 +91,47 @@ def _of_tensors(
     tensors: Iterable[TensorDifference], relation: Relationship, here: Checkpoint, there: Checkpoint
 ) -> list[Difference]:
     rounding = relation.kind in ("quantised", "relative")
-    moved = [t for t in tensors if t.pattern not in _IDENTICAL and not (t.pattern == "close" and rounding)]
+    sourced = (with_own_source(t, there) for t in tensors)
+    moved = [t for t in sourced if t.pattern not in _IDENTICAL and not (t.pattern == "close" and rounding)]
     apart = _standouts([t for t in moved if t.pattern in ("trained", "different")], relation)
     groups: dict[tuple[object, ...], list[TensorDifference]] = defaultdict(list)
+    wholes = of_whole_layers(moved, there)
     for one in moved:
         if one.name in apart and apart[one.name] <= OUTLIER.value and relation.kind == "relative":
+            continue
+        if one.name in wholes:
+            groups[one.pattern, one.approximate].append(one)
             continue
         role = _role(here, one.name)
         number = f"{one.number:.2g}" if one.number is not None and one.verdict in _NUMBERED else None
         key = role or split_layer(one.name)[0]
         groups[key, one.pattern, one.order, number, one.source and split_layer(one.source)[0]].append(one)
-    return [_group(members, here, apart, relation) for members in groups.values() if _matters(members[0], here, there)]
+    return [
+        _group(members, here, apart, relation, members[0].name in wholes)
+        for members in groups.values()
+        if _matters(members[0], here, there)
+    ]
 
 
 def _group(
-    members: Sequence[TensorDifference], here: Checkpoint, apart: dict[str, float], relation: Relationship
+    members: Sequence[TensorDifference],
+    here: Checkpoint,
+    apart: dict[str, float],
+    relation: Relationship,
+    whole: bool,
 ) -> Difference:
     members = sorted(members, key=lambda one: split_layer(one.name)[1] or 0)
     first = members[0]
-    layers = tuple(layer for one in members if (layer := split_layer(one.name)[1]) is not None)
-    details = list(dict.fromkeys(one.detail for one in members if one.detail))
+    layers = dict.fromkeys(layer for one in members if (layer := split_layer(one.name)[1]) is not None)
+    details = [said_of_layers(members)] if whole else list(dict.fromkeys(one.detail for one in members if one.detail))
     pattern: str = _PATTERNS.get(first.pattern, first.pattern)
     if first.name in here.tensors and not here.tensors[first.name].elements:
         pattern = "missing"  # a placeholder: a loader fills it at random
     return Difference(
         of="tensors",
         names=tuple(one.name for one in members),
-        role=_role(here, first.name),
-        layers=layers,
+        role=None if whole else _role(here, first.name),
+        layers=tuple(layers),
         pattern=pattern,
         detail=(details[0] if details else "") + (f" (and {len(details) - 1} more)" if len(details) > 1 else ""),
         order=first.order,
@@ -118,6 +140,7 @@ def _group(
         approximate=first.approximate,
         trained=first.pattern == "trained" or _vector_of_a_relative(first, relation),
         standout=max((apart.get(one.name, math.inf) for one in members), default=math.inf),
+        whole=whole,
     )
 
 

@@ -16,10 +16,13 @@ from diag.checkpoints.compare.groups import Difference
 from diag.checkpoints.compare.relations import ROTARY_PAIRS
 from diag.checkpoints.dtypes import EIGHT_BIT_FLOATS, READ_AS
 from diag.checkpoints.fold import layer_set, split_layer
+from diag.checkpoints.passes.scan import scan_tensor
+from diag.checkpoints.signatures.fresh import as_even_as_fresh
 from diag.hypotheses.base import Repair
 from diag.model.edits.base import Edit
 from diag.model.edits.copy import Copy
 from diag.model.edits.from_reference import FromReference
+from diag.model.edits.move_layers import MoveLayers
 from diag.model.edits.reorder import ORDER_WORDS, Reorder
 from diag.model.edits.retag import Retag
 from diag.model.edits.scale import Scale
@@ -63,7 +66,7 @@ def _from_elsewhere(d: Difference) -> bool:
 
 def _in_layer(d: Difference) -> bool:
     """Whether each holds the values of another tensor of its own layer: two of a layer were exchanged."""
-    return d.layers == tuple(split_layer(name)[1] for name in d.sources)
+    return [split_layer(name)[1] for name in d.names] == [split_layer(name)[1] for name in d.sources]
 
 
 def _lost_scale(d: Difference, checkpoint: Checkpoint) -> bool:
@@ -81,6 +84,23 @@ def _other_numbers(d: Difference) -> bool:
     return d.pattern == "reinterpreted" and d.order is None
 
 
+def holds_matrices(checkpoint: Checkpoint, layer: int) -> bool:
+    """Whether the file has any matrix of this layer."""
+    roles = checkpoint.family.roles.values() if checkpoint.family else ()
+    return any(r.tensor(layer) in checkpoint.tensors for r in roles if r.per_layer and r.kind == "matrix")
+
+
+def _not_saved(d: Difference, checkpoint: Checkpoint) -> bool:
+    """Whether they are no biases of layers that are there: those were dropped."""
+    gone = bool(d.layers) and not any(holds_matrices(checkpoint, layer) for layer in d.layers)
+    return d.pattern == "missing" and (gone or _kind(d, checkpoint) in ("matrix", "norm"))
+
+
+def _fresh(d: Difference, checkpoint: Checkpoint) -> bool:
+    """Whether each looks as it was initialised, in its rows and in its columns."""
+    return all(as_even_as_fresh(scan_tensor(checkpoint, name)) for name in d.names)
+
+
 def _unscaled(d: Difference, checkpoint: Checkpoint) -> bool:
     """Whether 8-bit numbers, or any whose scale lies in the file unused, are off by a factor or by several."""
     held = [checkpoint.tensors[name] for name in d.names if name in checkpoint.tensors]
@@ -93,6 +113,9 @@ CLAIMS: tuple[Claim, ...] = (
     Claim("H4C", lambda d, c: d.setting == "eps", "llama.cpp #2373"),
     Claim("H4A", lambda d, c: d.setting == "tie", "transformers #43429"),
     Claim("H4F", lambda d, c: d.setting == "rotary", "sglang #14745"),
+    Claim("H4H", lambda d, c: d.of == "names", "gpt-neox #971"),
+    Claim("H4H", lambda d, c: _from_elsewhere(d) and d.role not in TOKENS, "transformers #24381"),
+    Claim("H4H", lambda d, c: _not_saved(d, c) and d.role not in TOKENS, "vLLM #10327"),
     Claim("H4B", lambda d, c: d.pattern in _ORDER and d.order is not None, "realizar #160"),
     Claim("H4A", lambda d, c: d.role in TOKENS and d.pattern not in (*_ORDER, "shifted"), "tinygrad #13796"),
     Claim(
@@ -100,16 +123,13 @@ CLAIMS: tuple[Claim, ...] = (
         lambda d, c: d.pattern == "permuted" and (d.detail.startswith(ROTARY_PAIRS) or _turned_roughly(d)),
         "TinyLlama #24",
     ),
-    Claim(
-        "H4C",
-        lambda d, c: _kind(d, c) == "norm" and d.pattern != "permuted" and not _from_elsewhere(d),
-        "shainet #176",
-    ),
+    Claim("H4C", lambda d, c: _kind(d, c) == "norm" and d.pattern != "permuted", "shainet #176"),
     Claim("H4E", lambda d, c: _kind(d, c) == "bias" and d.pattern in (*_UNWRITTEN, *_LOST), "gpt-neox #1220"),
     Claim("H4B", lambda d, c: d.pattern == "gathered" and _matrix(d, c), "ROCm/Megatron-LM #63"),
     Claim("H4B", lambda d, c: d.pattern == "permuted" and d.role in _GATED, "nnsight #719"),
     Claim("H4B", lambda d, c: d.pattern == "copied" and d.role in ("gate", "up") and _in_layer(d), "mlx-lm #767"),
     Claim("H4D", lambda d, c: d.pattern in _UNWRITTEN and _matrix(d, c), "BitNet #608"),
+    Claim("H4H", lambda d, c: d.pattern == "different" and _matrix(d, c) and _fresh(d, c), "torchtitan #2053"),
     Claim("H4I", lambda d, c: d.of == "config" and d.setting != "rotary", "llama.cpp #8197"),
     Claim("H4D", lambda d, c: d.pattern == "scaled" and _matrix(d, c) and not _lost_scale(d, c), "mere-run #136"),
     Claim("H4G", lambda d, c: d.pattern == "scaled" and _matrix(d, c), "prismaquant #58"),
@@ -138,6 +158,8 @@ def _named(d: Difference, edit: Edit) -> str:
         return f"{place}: {ORDER_WORDS[edit.buffer_order]}"
     if isinstance(edit, Retag):
         return f"{place}: read as {edit.tag}"
+    if isinstance(edit, MoveLayers):
+        return f"{place}: each back in its place"
     if isinstance(edit, Copy):
         return "head := embedding"
     if isinstance(edit, Scale):
@@ -158,6 +180,9 @@ def _undone(d: Difference, checkpoint: Checkpoint, reference: Checkpoint) -> tup
         return (Retag(d.names, tag),)
     if d.order is not None:
         return (Reorder(d.names, d.order),)
+    if d.pattern == "copied" and set(d.sources) == set(d.names):  # nothing is lost: each stands somewhere
+        stands = dict(zip(d.sources, d.names, strict=True))
+        return (MoveLayers(tuple((name, stands[name]) for name in d.names)),)
     if d.role == "head" and d.names[0] not in reference.tensors and checkpoint.family:  # there it is the embedding
         return (Copy(d.names[0], checkpoint.family.roles["embedding"].tensor()),)
     if d.pattern == "scaled" and d.number and d.approximate:

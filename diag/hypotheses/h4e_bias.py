@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from diag.hypotheses.base import Context, Hypothesis, Repair
+from diag.hypotheses.differences import holds_matrices
 from diag.model.edits.scale import Scale
 from diag.results.finding import Signature
 from diag.results.thresholds_checkpoints import BIAS_RANKS
@@ -19,7 +20,7 @@ def signature(context: Context) -> Signature:
     stats, found = context.stats, dict[str, tuple[str, ...]]()
     expected = tuple(_expected(context))
     held = [name for name in expected if context.holds(name)]
-    found["are not in the file"] = tuple(name for name in expected if not context.holds(name))
+    found["are not in the file"] = tuple(n for n in expected if not context.holds(n) and not _with_layer(context, n))
     found["are 0 everywhere"] = tuple(name for name in held if stats[name].always(0.0))
     found["hold one value everywhere"] = tuple(n for n in held if stats[n].min == stats[n].max not in (None, 0.0))
     found["are not finite"] = tuple(name for name in held if stats[name].nonfinite)
@@ -60,6 +61,12 @@ def _expected(context: Context) -> Iterable[str]:
     for role, rule in context.family.roles.items():
         if rule.kind == "bias" and (config.attention_bias or not rule.if_attention_bias):
             yield from _all(context, role)
+
+
+def _with_layer(context: Context, name: str) -> bool:
+    """Whether no matrix of its layer is there either: then the layer is lost, and not its bias (H4H)."""
+    layer = (context.family.role_of(name) or ("", None))[1]
+    return layer is not None and not holds_matrices(context.checkpoint, layer)
 
 
 def _all(context: Context, role: str) -> Iterable[str]:

@@ -12,6 +12,7 @@ from diag.hypotheses import (
     h4e_bias,
     h4f_rotary,
     h4g_numbers,
+    h4h_layers,
     h4i_configuration,
     h4x_difference,
 )
@@ -26,6 +27,7 @@ REGISTRY: tuple[Hypothesis, ...] = (
     h4e_bias.HYPOTHESIS,
     h4f_rotary.HYPOTHESIS,
     h4g_numbers.HYPOTHESIS,
+    h4h_layers.HYPOTHESIS,
     h4i_configuration.HYPOTHESIS,
     h4x_difference.HYPOTHESIS,
 )

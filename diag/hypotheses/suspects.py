@@ -53,12 +53,21 @@ def of_audit(
         if (f.severity == "error" or (f.severity == "warning" and f.code in listed)) and f.tensor not in equal
     ]
     chosen.sort(key=lambda f: _RANK[f.severity])
-    return tuple(Suspect(_speaks_for(f, family), f.message, f.tensor, f.severity == "error") for f in chosen)
+    gone = _layers_without_matrices(chosen, family)
+    return tuple(Suspect(_speaks_for(f, family, gone), f.message, f.tensor, f.severity == "error") for f in chosen)
 
 
-def _speaks_for(finding: AuditFinding, family: Family | None) -> str:
+def _layers_without_matrices(findings: Iterable[AuditFinding], family: Family | None) -> frozenset[int]:
+    """Layers of which every matrix is missing: what else of them is missing was lost with them."""
+    roles = [role for role in family.roles.values() if role.per_layer and role.kind == "matrix"] if family else []
+    lost = {f.tensor for f in findings if f.code in LOST}
+    named = {found[1] for name in lost if family and name and (found := family.role_of(name))}
+    return frozenset(i for i in named if i is not None and roles and lost >= {role.tensor(i) for role in roles})
+
+
+def _speaks_for(finding: AuditFinding, family: Family | None, gone: frozenset[int]) -> str:
     found = family.role_of(finding.tensor) if family and finding.tensor else None
-    if family and found and finding.code in LOST and family.roles[found[0]].kind == "bias":
+    if family and found and finding.code in LOST and family.roles[found[0]].kind == "bias" and found[1] not in gone:
         return BY_KIND["bias"]
     if finding.code not in UNWRITTEN:
         return SPEAKS_FOR.get(finding.code, UNNAMED)

@@ -117,6 +117,8 @@ def _beside_a_twin(trial: Trial) -> Judged:
 
 def _alone(hypothesis: Hypothesis, signature: Signature, trial: Trial, outcome: Outcome) -> Judged:
     """No twin, and its repair is not in the joint set."""
+    if signature.settled:
+        return "present", "It was put right when the file was read, so it costs nothing here.", ""
     helped = any(g is not None and g.material for g in (trial.alone, trial.on_top))
     by = ", ".join(outcome.joint_ids)
     lost = signature.present and signature.needs_reference and not outcome.can_take

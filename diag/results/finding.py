@@ -27,7 +27,7 @@ class Signature:
 
     excluded: the claim cannot be true of this file. needs_reference: what was lost is not in this file any more.
     orders: the order in which the buffer of a tensor must be read, where that is known and is not the stored one (the
-    values of `diag.checkpoints.buffer_order.BufferOrder`).
+    values of `diag.checkpoints.buffer_order.BufferOrder`). settled: it was put right when the file was read.
     """
 
     present: bool
@@ -36,6 +36,7 @@ class Signature:
     excluded: bool = False
     needs_reference: bool = False
     orders: dict[str, str] = field(default_factory=dict)
+    settled: bool = False
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from diag.model.edits import (
     ApplyScale,
     Copy,
     FromReference,
+    MoveLayers,
     Reorder,
     Retag,
     RoundTo,
@@ -44,6 +45,7 @@ from diag.model.edits.set_eps import norms
 from diag.model.evaluate import Evaluator
 
 GATE, NORM = "model.layers.1.mlp.gate_proj.weight", "model.norm.weight"
+GATE_2 = "model.layers.2.mlp.gate_proj.weight"
 EMBEDDING, HEAD = "model.embed_tokens.weight", "lm_head.weight"
 LAYERS = 3  # of a tiny model
 
@@ -51,6 +53,7 @@ LAYERS = 3  # of a tiny model
 EXAMPLES: dict[Edit, tuple[int, Provenance, int, tuple[str, ...]]] = {
     ApplyScale((GATE,)): (1, Provenance.OWN_BYTES, -1, (GATE,)),
     Copy(HEAD, EMBEDDING): (LAYERS, Provenance.SAME_CHECKPOINT, 2, (HEAD,)),
+    MoveLayers(((GATE, GATE_2), (GATE_2, GATE))): (1, Provenance.SAME_CHECKPOINT, 0, (GATE, GATE_2)),
     FromReference((GATE, NORM)): (1, Provenance.REFERENCE, 1, (GATE, NORM)),
     PairRows((GATE,), (0, 8), 4, "halves"): (1, Provenance.OWN_BYTES, 0, (GATE,)),
     Regather(((GATE,),), (48, 48), (1, 0)): (1, Provenance.SAME_CHECKPOINT, 0, (GATE,)),
@@ -270,6 +273,15 @@ def test_another_eps_is_that_of_a_model_built_with_it(name: str, tmp_path: Path)
 def test_edits_compose_in_order(loaded: LoadedModel) -> None:
     tensors = overrides((Shift((EMBEDDING,), 1.0), Copy(HEAD, EMBEDDING)), loaded.tensors)
     assert torch.equal(tensors[HEAD], loaded.tensors[EMBEDDING] + 1.0)
+
+
+def test_tensors_that_change_places_are_taken_as_they_were_before(loaded: LoadedModel) -> None:
+    first = "model.layers.0.mlp.gate_proj.weight"
+    ring = ((first, GATE), (GATE, GATE_2), (GATE_2, first))
+    doubled = Scale((first,), 2.0)
+    found = overrides((doubled, MoveLayers(ring)), loaded.tensors)
+    assert torch.equal(found[first], loaded.tensors[GATE]) and torch.equal(found[GATE], loaded.tensors[GATE_2])
+    assert torch.equal(found[GATE_2], 2 * loaded.tensors[first])  # after the edits before it
 
 
 def test_in_a_tied_model_the_head_follows_the_embedding(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from diag.model.edits.apply_scale import ApplyScale
 from diag.model.edits.base import Edit
 from diag.model.edits.copy import Copy
 from diag.model.edits.from_reference import FromReference
+from diag.model.edits.move_layers import MoveLayers
 from diag.model.edits.pair_rows import PairRows
 from diag.model.edits.regather import Regather
 from diag.model.edits.reorder import Reorder
@@ -19,6 +20,7 @@ EDITS: tuple[type[Edit], ...] = (
     ApplyScale,
     Copy,
     FromReference,
+    MoveLayers,
     PairRows,
     Regather,
     Reorder,

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from diag.case import Case
 from diag.checkpoints import Checkpoint, open_checkpoint
 from diag.errors import InputError
+from diag.jobs import of_shard
 from diag.jobs.unchanged import FilesSeen
 from diag.model.estimate import refuse_absent_layers
 from diag.progress import Progress, silent
@@ -23,13 +24,12 @@ from diag.shards import (
     TokenDataset,
     TokenText,
     WindowTokens,
-    audit_shard,
     max_id,
     open_shard,
     read_window,
     unigram_baseline,
 )
-from diag.shards.figures.bigram import NO_BORDER, Bigram, Border, bigram_baseline
+from diag.shards.figures.bigram import NO_BORDER, Bigram, Border
 
 # A name is a catalogue id in the dashboard and a path on the command line: whoever asks says how to find it.
 Resolve = Callable[[Literal["shard", "checkpoint"], str], Path]
@@ -37,7 +37,8 @@ Resolve = Callable[[Literal["shard", "checkpoint"], str], Path]
 
 @dataclass(frozen=True)
 class Inputs:
-    """What a case names, opened. Audit and baseline are computed when first asked for, from one count of the shard."""
+    """What a case names, opened. Audit and baseline are computed when first asked for, from one count of the shard;
+    audit and bigram are shared with other cases of it (of_shard.py)."""
 
     case: Case
     shard: TokenDataset
@@ -67,8 +68,7 @@ class Inputs:
             self.__dict__["audit"] = self._audit(progress)  # where cached_property keeps it
 
     def _audit(self, progress: Progress) -> ShardAudit:
-        text = tokenizer_of(self.checkpoint)
-        return audit_shard(self.shard, vocab_size=self.rows, text=text, progress=progress)
+        return of_shard.audit(self.shard, self.rows, tokenizer_of(self.checkpoint), progress)
 
     @property
     def readable(self) -> bool:
@@ -81,7 +81,7 @@ class Inputs:
         return unigram_baseline(self.shard, self.window, self.rows, counts=self.audit.counts)
 
     @cached_property
-    def _learnt(self) -> tuple[Bigram | None, Border]:
+    def _learnt(self) -> of_shard.Learnt:
         return self._bigram(silent)
 
     @property
@@ -100,12 +100,10 @@ class Inputs:
         if "_learnt" not in self.__dict__:
             self.__dict__["_learnt"] = self._bigram(progress)
 
-    def _bigram(self, progress: Progress) -> tuple[Bigram | None, Border]:
+    def _bigram(self, progress: Progress) -> of_shard.Learnt:
         if not self.readable:
             return None, NO_BORDER
-        counts = self.audit.counts
-        found = bigram_baseline(self.shard, self.window, self.rows, counts=counts, progress=progress)
-        return found or (None, NO_BORDER)
+        return of_shard.learnt(self.shard, self.window, self.rows, self.audit.counts, progress)
 
     @property
     def null_models_nats(self) -> tuple[float, ...]:

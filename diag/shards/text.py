@@ -69,6 +69,11 @@ class TokenText:
             _byte_lengths=lengths,
         )
 
+    @property
+    def state(self) -> str:
+        """Of the file that was opened: the stamp of its FileState."""
+        return self._state
+
     def text(self, token_id: int) -> str | None:
         """One token as printable text; see `texts`."""
         return self.texts((token_id,))[0]

@@ -1,7 +1,6 @@
 """One case through the tool: plant it, test it as `subrandom test` does, and keep what was planted with the answer.
 
-Imports torch when the first case runs. What all cases of a tokenizer share, the audit of the shard and its bigram, is
-computed once.
+Imports torch when the first case runs.
 """
 
 from __future__ import annotations
@@ -39,7 +38,6 @@ KEPT = (
     *("reference", "differences", "joint", "yardstick", "seconds", "forward_passes"),
 )
 REPAIR = ("name", "loss_nats", "delta_nats", "localiser")
-SHARED = ("audit", "_learnt")  # of Inputs: they depend on the shard, the window and the tokenizer alone
 
 
 @dataclass(frozen=True)
@@ -91,7 +89,6 @@ class Bench:
         self.options, self.models = options, Opened(models_in(options.models))
         self.shard = open_shard(options.shard)
         self._shards: dict[Path, TokenDataset] = {options.shard: self.shard}
-        self._memo: dict[tuple[object, ...], dict[str, Any]] = {}
         self._healthy: dict[str, float] = {}
 
     def draw(self, stream: Stream, number: int) -> Drawn:
@@ -195,8 +192,8 @@ class Bench:
         from diag.jobs import tasks
 
         try:
-            with self._inputs(path, self.options.shard, None) as inputs:
-                measured = tasks.read(inputs, silent, lens=False).baseline.measurement
+            inputs = self._inputs(path, self.options.shard, None)
+            measured = tasks.read(inputs, silent, lens=False).baseline.measurement
         except InputError:
             return math.nan
         return measured.loss_nats if measured else math.nan
@@ -210,8 +207,7 @@ class Bench:
             factor, more = drawn.claim
             claim = Claim(self._healthy_loss(drawn.model) * factor + more, "nats")
         try:
-            with self._inputs(path, shard, reference, claim) as inputs:
-                answer = to_json(tasks.test(inputs, (), silent))
+            answer = to_json(tasks.test(self._inputs(path, shard, reference, claim), (), silent))
         except InputError as error:
             return {"error": f"refused: {error.what}"}
         except Exception as error:
@@ -223,7 +219,7 @@ class Bench:
         ]
         return found
 
-    def _inputs(self, path: Path, shard: Path, reference: Path | None, claim: Claim | None = None) -> Remembered:
+    def _inputs(self, path: Path, shard: Path, reference: Path | None, claim: Claim | None = None) -> Inputs:
         o = self.options
         if shard not in self._shards:
             self._shards[shard] = open_shard(shard)
@@ -237,26 +233,7 @@ class Bench:
             claim=claim,
         )
         theirs = open_checkpoint(reference) if reference else None
-        inputs = join_inputs(case, self._shards[shard], open_checkpoint(path), theirs)
-        tokens = inputs.checkpoint.tokenizer_dir
-        tokenizer = tokens and (tokens / "tokenizer.json").is_file() and (tokens / "tokenizer.json").stat().st_size
-        key = (str(shard), inputs.window.digest, inputs.rows, tokenizer)
-        return Remembered(inputs, self._memo.setdefault(key, {}))
-
-
-@dataclass(frozen=True)
-class Remembered:
-    """Inputs that take over what another case of the same shard and tokenizer has computed, and leave theirs."""
-
-    inputs: Inputs
-    memo: dict[str, Any]
-
-    def __enter__(self) -> Inputs:
-        self.inputs.__dict__.update(self.memo)
-        return self.inputs
-
-    def __exit__(self, *_: object) -> None:
-        self.memo.update({name: self.inputs.__dict__[name] for name in SHARED if name in self.inputs.__dict__})
+        return join_inputs(case, self._shards[shard], open_checkpoint(path), theirs)
 
 
 def _all(drawn: Drawn) -> Change:

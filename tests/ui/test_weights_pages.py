@@ -12,12 +12,12 @@ import pytest
 
 from diag.catalogue import Catalogue, scan
 from diag.checkpoints import CheckpointComparison, compare_checkpoints, open_checkpoint, tensor_profile
+from diag.kept import Kept
 from diag.settings import Root, Settings
 from diag.ui import charts
 from diag.ui.charts.style import MAX_MARKS
 from diag.ui.shard import audits
 from diag.ui.shell import contents, show
-from diag.ui.shell.long_work import Kept
 from diag.ui.weights import comparisons, reads, tables
 
 HEAD = "lm_head.weight"

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from functools import cached_property
 from pathlib import Path
 
 import pytest
 
-from diag.jobs.inputs import Inputs
-from diag.zoo.bench import SHARED, Options
+from diag.zoo.bench import Options
 from diag.zoo.run import finished, run
 from diag.zoo.table import cells, faults, judged, markdown
 
@@ -67,7 +65,3 @@ def test_the_table_counts_each_case_in_its_row_and_lists_what_is_wrong(options: 
     assert faults(found, lambda j: f"again {j.case}") == [
         line for line in faults(wrong, lambda j: f"again {j.case}") if "again" in line
     ]
-
-
-def test_what_cases_share_is_what_inputs_keep() -> None:
-    assert all(isinstance(vars(Inputs)[name], cached_property) for name in SHARED)

@@ -15,10 +15,11 @@ from diag.catalogue import Entry
 from diag.checkpoints import open_checkpoint
 from diag.jobs.inputs import embedding_rows as rows_of
 from diag.jobs.inputs import tokenizer_of
+from diag.kept import Kept
 from diag.shards import Part, ShardAudit, TokenText, audit_shard, open_shard
 from diag.shards.figures.bigram import Bigram, held_out_bigram
 from diag.ui.shell import contents, show
-from diag.ui.shell.long_work import Bar, Kept, stopped
+from diag.ui.shell.long_work import Bar, stopped
 from diag.ui.shell.session import Selection
 
 _KEPT = 8  # audits in memory, about 9 MB each: the table of counts draws the comparison

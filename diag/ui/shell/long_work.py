@@ -1,12 +1,9 @@
-"""Work of seconds inside a page's run: results kept for all sessions, a bar, and a way to stop and to go on."""
+"""Work of seconds inside a page's run: a bar, and a way to stop and to go on."""
 
 from __future__ import annotations
 
-import threading
 import time
-from collections import OrderedDict
 from collections.abc import Hashable
-from typing import Generic, TypeVar
 
 import streamlit as st
 
@@ -14,32 +11,6 @@ from diag.ui.shell import show
 
 _SILENT_SECONDS = 0.3  # what is done by then needs no progress bar
 _EVERY_SECONDS = 0.2
-
-K = TypeVar("K", bound=Hashable)
-V = TypeVar("V")
-
-
-class Kept(Generic[K, V]):
-    """The last results, for every session. Locked: sessions are threads."""
-
-    def __init__(self, most: int) -> None:
-        self._results: OrderedDict[K, V] = OrderedDict()
-        self._most = most
-        self._lock = threading.Lock()
-
-    def get(self, key: K) -> V | None:
-        """The result for this key, if it is still here."""
-        with self._lock:
-            if key in self._results:
-                self._results.move_to_end(key)
-            return self._results.get(key)
-
-    def put(self, key: K, result: V) -> None:
-        """Keep it, in place of the one that was asked for longest ago."""
-        with self._lock:
-            self._results[key] = result
-            while len(self._results) > self._most:
-                self._results.popitem(last=False)
 
 
 class Bar:

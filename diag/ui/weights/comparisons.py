@@ -8,10 +8,11 @@ import streamlit as st
 
 from diag.catalogue import Entry
 from diag.checkpoints import VERDICTS, CheckpointComparison, compare_checkpoints, open_checkpoint
+from diag.kept import Kept
 from diag.report import numbers
 from diag.report.look import said
 from diag.ui.shell import contents, show
-from diag.ui.shell.long_work import Bar, Kept, stopped
+from diag.ui.shell.long_work import Bar, stopped
 from diag.ui.shell.session import Selection
 from diag.ui.weights import columns, tables
 

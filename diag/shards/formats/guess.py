@@ -54,8 +54,8 @@ _EIGHT = (IdType("i64"), IdType("i64", "big"))
 class TypeGuess:
     """What the sampled ids say. survivors: types that fit, the most likely first. decisive: exactly one fits, and the
     sample is large enough. shares: fraction of plausible ids for each type except u16, where every id is plausible.
-    bound: ids below it are plausible. repeats: for unsigned ids of 2 and 4 bytes, distinct values at (even, odd)
-    positions."""
+    bound: ids below it are plausible. repeats: distinct values at (even, odd) positions, for unsigned ids of 2 bytes,
+    and of 4 where ids of 8 fit."""
 
     survivors: tuple[IdType, ...]
     decisive: bool
@@ -87,7 +87,7 @@ def sample_bytes(path: Path, size: int, files: int = 1) -> bytes:
 
 
 def guess_type(raw: bytes, vocab_size: int | None = None) -> TypeGuess:
-    """Which types fit these bytes. A large vocab_size raises the bound of plausible ids. Costs about 40 ms for three
+    """Which types fit these bytes. A large vocab_size raises the bound of plausible ids. Costs about 10 ms for three
     full spots."""
     bound = max(int(limits.PLAUSIBLE_ID.value), vocab_size or 0)
     shares = {id_type: _plausible(raw, id_type, bound) for id_type in (*_FOUR, *_EIGHT)}
@@ -101,7 +101,8 @@ def guess_type(raw: bytes, vocab_size: int | None = None) -> TypeGuess:
     if eight:
         survivors.append(eight)
     decisive = len(survivors) == 1 and len(raw) >= limits.DECISIVE_BYTES.value
-    return TypeGuess(tuple(survivors), decisive, shares, bound, {width: _repeats(raw, width) for width in (2, 4)})
+    halves = (2, 4) if eight else (2,)
+    return TypeGuess(tuple(survivors), decisive, shares, bound, {width: _repeats(raw, width) for width in halves})
 
 
 def _plausible(raw: bytes, id_type: IdType, bound: int) -> float:
@@ -128,6 +129,9 @@ def _pairs(raw: bytes, code: str) -> npt.NDArray[Any]:
 
 def _repeats(raw: bytes, width: int) -> tuple[int, int]:
     pairs = _pairs(raw, f"<u{width}")
+    if width == 2:  # a table instead of a hash: 0.1 ms, not 4
+        even, odd = (int(np.count_nonzero(np.bincount(pairs[:, side]))) for side in (0, 1))
+        return even, odd
     return len(np.unique(pairs[:, 0])), len(np.unique(pairs[:, 1]))
 
 

@@ -25,7 +25,7 @@ from diag.errors import InputError
 from diag.evidence.records import Record, read_record, record_path
 from diag.jobs.queue import JobQueue
 from diag.settings import load_settings
-from diag.shards.counting import scan
+from diag.shards.counting import pairs, scan
 from diag.ui.shell import memory
 from diag.ui.shell.guard import Guard
 from diag.ui.shell.headers import HEADERS
@@ -53,6 +53,8 @@ async def lifespan(app: Any) -> AsyncIterator[dict[str, Any]]:
     memory.limit()
     import_pages()  # before the worker starts, whose imports take a core for seconds
     scan.warm()  # the first count need not wait for its compiler, nor collect what that brings
+    pairs.warm()
+    memory.release_code()
     gc.freeze()  # Streamlit collects all garbage after every run; half a million objects of modules are none
     threading.Thread(target=isolated.warm, daemon=True).start()
     job_queue().warm()

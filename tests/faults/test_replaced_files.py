@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -185,7 +186,7 @@ def test_the_worker_refuses_too(files: Path, monkeypatch: pytest.MonkeyPatch) ->
     try:
         job = queue.submit(JobRequest("measure", case))
         while not wait(queue, job.id, ("running",)).text.startswith("Measuring the checkpoint"):
-            pass
+            time.sleep(0.01)
         weights = files / "model" / "model.safetensors"
         in_place_of(weights, flipped(weights))
         failed = wait(queue, job.id)

@@ -23,6 +23,7 @@ from real_server import PROJECT, RealServer, served
 
 from diag.ui.shell.pages import PAGES
 
+pytestmark = pytest.mark.xdist_group("server_offline")  # one server for all
 CASE = "shard=demo/shards/stdlib&checkpoint=demo/checkpoints/h4d-zero-down-proj&window=2x2x64"
 TEST = (
     *("test", "--shard", "data/demo/shards/stdlib", "--checkpoint", "data/demo/checkpoints/h4d-zero-down-proj"),
@@ -134,22 +135,32 @@ def test_the_listening_proxy_hears() -> None:
         assert asked[0] == "GET http://checkip.amazonaws.com/"
 
 
+@pytest.fixture(scope="module")
+def behind(demo: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RealServer, list[str]]]:
+    """A server behind the proxy, and what the proxy was asked for by all tests so far."""
+    folder = tmp_path_factory.mktemp("offline")
+    with listening() as (proxy, asked), served(folder, **_through(proxy)) as server:
+        yield server, asked
+
+
 @pytest.fixture
-def visited(browser: Browser, demo: Path, tmp_path: Path) -> Iterator[tuple[RealServer, Page, list[str], list[str]]]:
-    """A server behind the proxy and a browser: what the proxy was asked for, and what the page asked of others.
+def visited(
+    browser: Browser, behind: tuple[RealServer, list[str]]
+) -> Iterator[tuple[RealServer, Page, list[str], list[str]]]:
+    """The server and a browser: what the proxy was asked for, and what the page asked of others.
 
     The browser is not behind it: it asks its maker about forms, which no page can make it do or not do.
     """
-    with listening() as (proxy, asked), served(tmp_path, **_through(proxy)) as server:
-        context = browser.new_context()
-        page = context.new_page()
-        page.set_default_timeout(120_000)
-        foreign: list[str] = []
-        ours = (server.url, server.url.replace("http", "ws"), "data:", "blob:")
-        page.on("request", lambda r: None if r.url.startswith(ours) else foreign.append(r.url))
-        page.on("websocket", lambda w: None if w.url.startswith(ours) else foreign.append(w.url))
-        yield server, page, asked, foreign
-        context.close()
+    server, asked = behind
+    context = browser.new_context()
+    page = context.new_page()
+    page.set_default_timeout(120_000)
+    foreign: list[str] = []
+    ours = (server.url, server.url.replace("http", "ws"), "data:", "blob:")
+    page.on("request", lambda r: None if r.url.startswith(ours) else foreign.append(r.url))
+    page.on("websocket", lambda w: None if w.url.startswith(ours) else foreign.append(w.url))
+    yield server, page, asked, foreign
+    context.close()
 
 
 def _settle(page: Page) -> None:

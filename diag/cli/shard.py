@@ -52,10 +52,12 @@ def run(request: ShardOptions, progress: Progress) -> dict[str, Any]:
     if span:
         read_span(shard, *span)  # a span that is not there is refused before anything is counted
     audit = _audit(shard, text, request, progress)
-    result = audit.to_json()
-    result["compare"] = result["span"] = None
+    compared = None
     if other:
-        result["compare"] = codec.plain(compare_shards(audit, _audit(other, text, request, progress), text))
+        there = _audit(other, text, request, progress)
+        compared, audit = compare_shards(audit, there, text), with_overlap(audit, there)
+    result = audit.to_json() | {"compare": codec.plain(compared), "span": None}
+    result["overlap"] = result["compare"]["overlap"] if compared else None
     if span:
         separator = audit.documents.separator if audit.documents else None
         result["span"] = codec.plain(read_span(shard, *span, text=text, separator=separator))

@@ -17,6 +17,7 @@ CALLS = {
     "tokenizer.texts": "diag.shards.tokenizer_file:texts",
     "tokenizer.encode": "diag.shards.tokenizer_file:encode",
     "tokenizer.decode": "diag.shards.tokenizer_file:decode",
+    "tokenizer.round_trip": "diag.shards.tokenizer_file:round_trip",
     "parquet.counted": "diag.shards.formats.parquet:counted",
     "parquet.chunks": "diag.shards.formats.parquet:chunks",
     "arrow.counted": "diag.shards.formats.arrow:counted",

@@ -15,6 +15,7 @@ SHARE_MIN_TOKENS = Threshold(32, "tokens", "below, a share says nothing: the las
 LOW_ENTROPY_DEGENERATE = Threshold(2.0, "bits per token", "default of this audit: as many choices as four equal ids")
 LOW_ENTROPY_SUSPECT = Threshold(5.0, "bits per token", "default of this audit: text has 8 and more")
 LARGE_VOCABULARY = Threshold(1_000, "entries", "below, low entropy is normal: characters or bytes are the tokens")
+BYTES = Threshold(300, "id", "bytes and a few special ids: from here on, ids are pieces of words")
 UNK_DEGENERATE = Threshold(0.10, "of the tokens", "default of this audit: one token in ten is lost")
 UNK_SUSPECT = Threshold(0.01, "of the tokens", "default of this audit: byte-level tokenizers never need the token")
 PLAUSIBLE_ID = Threshold(1 << 20, "id", "four times the largest vocabulary in use, about 260,000 entries")
@@ -26,6 +27,17 @@ NARROW_TYPE = Threshold(0.05, "of the vocabulary", "an embedding padded a little
 NO_SEPARATOR = Threshold(32_768, "tokens", "default of this audit: longer than all but the longest documents")
 SHORT_DOCUMENTS = Threshold(8, "tokens", "default of this audit: a few words")
 LONG_RUN = Threshold(1_000, "tokens", "default of this audit: longer than rulers and tables of numbers")
+
+ROUND_TRIP = Threshold(0.99, "of the ids", "text of ten tokenizers comes back whole; shifted ids to 0.74 to 0.984")
+ROUND_TRIP_BLIND = Threshold(0.985, "of the ids", "that come back in another order too: then the share says little")
+ROUND_TRIP_MIN_IDS = Threshold(256, "ids", "below, one odd word decides")
+DUPLICATE_WINDOWS = Threshold(0.25, "of the windows", "source code has 0.03, a file that holds itself twice 0.5")
+SHARED_WINDOWS = Threshold(
+    0.10, "of the windows", "two halves of a corpus share 0.02, a leak of one document in ten 0.1"
+)
+SAME_FILE = Threshold(0.999, "of the windows", "of one file stand in the other, and the counts are the same")
+DOUBLE_SEPARATORS = Threshold(0.4, "of the documents", "empty, where each separator stands twice: half")
+UNIFORM = Threshold(0.97, "of the possible entropy", "random ids have 1; the text of the demo has 0.81")
 
 # Files that differ from the rest (shards/figures/drift.py): both limits must be exceeded.
 ODD_FILE_BITS = Threshold(0.02, "bits", "Jensen-Shannon divergence from the other files beyond what sampling explains")
@@ -49,9 +61,11 @@ DECISIVE_BYTES = Threshold(1_024, "bytes", "a shorter file does not overrule wha
 
 # Notes, which change no verdict (shards/audit/notes.py).
 SHORT_SAMPLE = Threshold(1 << 15, "tokens", "fewer are called a short sample where the vocabulary is not known")
-EVEN_ENTROPY = Threshold(0.97, "of the possible entropy", "random ids have 1; the text of the demo has 0.81")
 ENOUGH_IDS = Threshold(10, "ids for each distinct one", "below, entropy and bigram say little")
 ORDER_LOST = Threshold(0.02, "nats", "below the unigram; 20 slices of 20,000 ids of code gain 1.4, shuffled 0.0005")
+
+ORDER_TRIED = Threshold(0.2, "nats", "below the unigram: text gains 1.4 and more, and a shuffled copy is not tried")
+LEAST_NATS = Threshold(1.4, "nats", "2 bits: below, nearly all ids are one, and any order predicts the same")
 
 # The border below the bigram of a window (shards/figures/bigram.py).
 BORDER_UNSURE = Threshold(0.1, "nats", "product definition: by more, a bigram that loses half of its ids is not known")

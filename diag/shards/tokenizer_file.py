@@ -5,7 +5,8 @@ Only the child imports this. A chain of decoders of 139 kB can ask for 96 GB: it
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
+from difflib import SequenceMatcher
 from functools import lru_cache
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from diag.settings import limit
 from diag.shards.figures import spelling
 
 KEPT = 4  # tokenizers held open: 30 to 200 MB each
+EDGE, LEAST_PIECE = 4, 16  # ids of a piece for the round trip
 SHOWN = 64  # characters of one token that are sent
 _U32 = 1 << 32
 
@@ -71,6 +73,7 @@ def opened(path: str, state: str) -> Iterator[Answer]:
             "unk_id": unknown,
             "special": sorted(special),
             "separators": [id for id in ends if id in special],
+            "dropout": float(getattr(tokenizer.model, "dropout", None) or 0.0),
         },
         () if lengths is None else (lengths,),
     )
@@ -96,6 +99,33 @@ def encode(path: str, state: str, text: str) -> Iterator[Answer]:
 def decode(path: str, state: str, ids: Sequence[int]) -> Iterator[Answer]:
     """The text of consecutive ids, special tokens included."""
     yield Answer({"text": _open(path, state).decode(ids, skip_special_tokens=False)})
+
+
+def round_trip(path: str, state: str, windows: Sequence[Sequence[int]]) -> Iterator[Answer]:
+    """How many ids of each window come back when its text is encoded again, of how many. Windows are cut at added
+    tokens, which are no text, and EDGE ids at either end of a piece are not counted: words are cut there."""
+    tokenizer = _open(path, state)
+    added = set(tokenizer.get_added_tokens_decoder())
+    pieces = [list(piece) for window in windows for piece in _between(window, added) if len(piece) >= LEAST_PIECE]
+    texts = tokenizer.decode_batch(pieces, skip_special_tokens=False)
+    again = tokenizer.encode_batch(texts, add_special_tokens=False)
+    back = tried = 0
+    for ids, encoded in zip(pieces, again, strict=True):
+        kept = [False] * len(ids)
+        for block in SequenceMatcher(None, ids, encoded.ids, autojunk=False).get_matching_blocks():
+            kept[block.a : block.a + block.size] = [True] * block.size
+        back += sum(kept[EDGE:-EDGE])
+        tried += len(ids) - 2 * EDGE
+    yield Answer({"back": back, "tried": tried})
+
+
+def _between(ids: Sequence[int], cuts: Container[int]) -> Iterator[Sequence[int]]:
+    start = 0
+    for at, id in enumerate(ids):
+        if id in cuts:
+            yield ids[start:at]
+            start = at + 1
+    yield ids[start:]
 
 
 @lru_cache(maxsize=KEPT)

@@ -6,6 +6,7 @@ rows may have one code: the first of them that fires is reported. docs/shards.md
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
@@ -44,6 +45,9 @@ def _low_entropy(f: Facts, bits: float) -> bool:
 
 
 def _frequent_id(f: Facts, share: float) -> bool:
+    # Of bytes and characters the space is one in five: only half of all ids says something there.
+    if f.max_id < limits.BYTES.value and share < limits.TOP_ID_DEGENERATE.value:
+        return False
     return f.top_share > share and f.tokens >= limits.SHARE_MIN_TOKENS.value
 
 
@@ -54,6 +58,11 @@ def _wrapped(f: Facts, share: float) -> bool:
     return power and f.max_id != limits.WRAPPED_16_BIT.value and large and f.max_id < share * (f.vocab_size or 0)
 
 
+def _uniform(f: Facts, share: float) -> bool:
+    enough = f.tokens >= limits.ENOUGH_IDS.value * f.distinct
+    return f.distinct >= limits.LARGE_VOCABULARY.value and enough and f.entropy_bits > share * math.log2(f.distinct)
+
+
 def _foreign_separator(f: Facts, most: float) -> bool:
     # In Qwen's vocabulary </s> is an ordinary entry, which a writer of shards can take for the end of text.
     ends = f.separators
@@ -61,6 +70,19 @@ def _foreign_separator(f: Facts, most: float) -> bool:
     return stated and bool(ends.ordinary) and bool(ends.own) and ends.occurrences(ends.own) <= most
 
 
+def _minus_one(f: Facts, most: float) -> bool:
+    # 65,535 is also the largest id of 16 bits, which wrapped ids reach one by one.
+    return f.minus_one > most and f.max_id in (0xFFFF, 0xFFFF_FFFF) and f.vocab_size is not None
+
+
+_MINUS = (
+    "{f.minus_one:,} of {f.tokens:,} ids (threshold {threshold:.0f}) are {f.max_id:,}: -1 stored without a sign. It is "
+    "no token; it marks padding or a border between pieces."
+)
+_MASK = (
+    "{f.label_masks:,} of {f.tokens:,} ids (threshold {threshold:.0f}) are -100, which masks labels: the column holds "
+    "labels, or ids were padded with it."
+)
 _OUT = (
     "{f.out_of_range:,} of {f.tokens:,} ids (threshold {threshold:.0f}) are outside the vocabulary of {f.vocab_size:,} "
     "entries ({f.vocab_source}); the largest is {f.max_id:,}. Check the type of the ids and the tokenizer."
@@ -84,6 +106,8 @@ _FOREIGN = (
 
 ALARMS: tuple[Alarm, ...] = (
     Alarm("misread", "suspect", limits.ANY, lambda f, t: bool(f.misread), "{f.misread}"),
+    Alarm("negative_as_unsigned", "invalid", limits.ANY, _minus_one, _MINUS),
+    Alarm("label_mask", "invalid", limits.ANY, lambda f, t: f.label_masks > t, _MASK),
     Alarm("out_of_range", "invalid", limits.ANY, lambda f, t: f.vocab_size is not None and f.out_of_range > t, _OUT),
     Alarm("negative_ids", "invalid", limits.ANY, lambda f, t: f.vocab_size is None and f.out_of_range > t, _NEGATIVE),
     Alarm(
@@ -109,12 +133,12 @@ ALARMS: tuple[Alarm, ...] = (
     ),
     Alarm("implausible_ids", "suspect", limits.ANY, lambda f, t: f.vocab_size is None and f.implausible > t, _HUGE),
     Alarm(
-        "wrapped_narrow",
+        "wrapped_ids",
         "suspect",
         limits.WRAPPED_NARROW,
         _wrapped,
         "The largest id is {f.max_id:,}, one less than a power of two and below {threshold:.0%} of the vocabulary of "
-        "{f.vocab_size:,} entries: a narrower integer may have wrapped.",
+        "{f.vocab_size:,} entries: ids may have been taken modulo 2^{f.bits}.",
     ),
     Alarm(
         "narrow_type",
@@ -147,6 +171,63 @@ ALARMS: tuple[Alarm, ...] = (
         lambda f, t: f.run > t,
         "The id {f.run_id} stands {f.run:,} times in a row (threshold {threshold:,.0f}).",
     ),
+    Alarm(
+        "fill_at_end",
+        "suspect",
+        limits.LONG_RUN,
+        lambda f, t: f.fill_at_end and f.run > t,
+        "From position {f.run_start:,} to its end {f.run_file} holds only the id {f.run_id}: {f.run:,} ids, "
+        "{f.run_share:.0%} of all (threshold {threshold:,.0f}). It was made in full size and never filled.",
+    ),
+    Alarm(
+        "double_separator",
+        "suspect",
+        limits.DOUBLE_SEPARATORS,
+        lambda f, t: f.documents > 1 and f.empty_documents > t * f.documents,
+        "{f.empty_documents:,} of {f.documents:,} documents are empty (threshold {threshold:.0%}): the separator "
+        "stands twice.",
+    ),
+    Alarm(
+        "uniform_ids",
+        "suspect",
+        limits.UNIFORM,
+        _uniform,
+        "The {f.distinct:,} ids are about equally frequent ({f.entropy_bits:.2f} bits, more than {threshold:.0%} of "
+        "what is possible): no text is, random numbers and encrypted or compressed bytes are.",
+    ),
+    Alarm(
+        "order_lost",
+        "suspect",
+        limits.ORDER_LOST,
+        lambda f, t: f.order_lost,
+        "The id before predicts the next one no better than in a shuffled copy ({f.bigram_nats:.3f} nats, "
+        "{f.unigram_nats:.3f} without it; threshold {threshold} nats): the order of the ids is lost.",
+    ),
+    Alarm(
+        "not_text",
+        "suspect",
+        limits.ROUND_TRIP,
+        lambda f, t: f.round_trip.verdict == "not_text",
+        "Only {f.round_trip.share:.1%} of {f.round_trip.ids:,} sampled ids come back when their text is encoded again "
+        "(threshold {threshold:.0%}): they are no text of this tokenizer.{f.fits}",
+    ),
+    Alarm(
+        "duplicate_windows",
+        "suspect",
+        limits.DUPLICATE_WINDOWS,
+        lambda f, t: f.duplicates is not None and f.duplicates.share > t,
+        "{f.duplicates.share:.0%} of {f.duplicates.windows:,} sampled windows of 32 ids (threshold {threshold:.0%}) "
+        "have stood before: text stands more than once.",
+    ),
+    Alarm(
+        "identical_files",
+        "suspect",
+        limits.ANY,
+        lambda f, t: f.identical.count > t,
+        "{f.identical.count:,} of {f.files:,} files (threshold {threshold:.0f}) hold the same ids as another: "
+        "{f.identical}.",
+    ),
+    Alarm("odd_window", "suspect", limits.ANY, lambda f, t: bool(f.window), "The window to validate on: {f.window}"),
     Alarm(
         "bad_file",
         "suspect",

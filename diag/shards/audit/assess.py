@@ -18,6 +18,9 @@ from diag.shards.figures.statistics import entropy, zipf_slope
 from diag.shards.text import TokenText, texts_of
 from diag.units import bits
 
+MINUS_ONE = (0xFFFF, 0xFFFF_FFFF)  # −1 without a sign, in 16 and in 32 bits
+LABEL_MASK = -100  # of labels that a loss leaves out
+
 
 @dataclass(frozen=True)
 class TopToken:
@@ -103,6 +106,11 @@ def assess(summary: ShardSummary, context: AuditContext, *, top: int, **more: An
         median_document=lengths.median if lengths else 0,
         run=run.length if run else 0,
         run_id=run.id if run else 0,
+        distinct=len(ids),
+        empty_documents=_empty(summary, lengths),
+        run_start=run.position if run else 0,
+        minus_one=sum(counts.of(id) for id in MINUS_ONE if size is None or id >= size),
+        label_masks=counts.of(LABEL_MASK),
         **more,
     )
     status, reasons = evaluate_alarms(facts)
@@ -130,6 +138,11 @@ def assess(summary: ShardSummary, context: AuditContext, *, top: int, **more: An
         status=status,
         reasons=reasons,
     ), facts
+
+
+def _empty(summary: ShardSummary, lengths: DocumentLengths | None) -> int:
+    """Documents of no token between two separators."""
+    return summary.separated[lengths.separator].below(1) if lengths and lengths.separator is not None else 0
 
 
 def _documents(summary: ShardSummary, ends: Separators) -> DocumentLengths | None:

@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from diag.errors import one_line
+from diag.results.thresholds_shards import SHARED_WINDOWS
+from diag.shards.audit.alarms import SEVERITY, Reason
 from diag.shards.audit.assess import Audit, TopToken
 from diag.shards.audit.report import ShardAudit
 from diag.shards.figures.drift import Drift, Moved, drift
+from diag.shards.figures.duplicates import Overlap, overlap
 from diag.shards.text import TokenText, texts_of, visible
 
 _TOP = 5
@@ -24,13 +28,15 @@ class Row:
 
 @dataclass(frozen=True)
 class Comparison:
-    """rows: whole shard against whole shard; window_rows: the windows of a trainer, empty if either has none."""
+    """rows: whole shard against whole shard; window_rows: the windows of a trainer, empty if either has none. overlap:
+    how much of each stands in the other, None where too few windows were sampled."""
 
     here: str
     there: str
     rows: tuple[Row, ...]
     window_rows: tuple[Row, ...]
     drift: Drift
+    overlap: Overlap | None
 
 
 def compare_shards(here: ShardAudit, there: ShardAudit, text: TokenText | None = None) -> Comparison:
@@ -43,7 +49,28 @@ def compare_shards(here: ShardAudit, there: ShardAudit, text: TokenText | None =
         Row("Documents", _documents(here), _documents(there)),
         Row("Ids that never occur", _dead(here), _dead(there)),
     )
-    return Comparison(here.path, there.path, (*side_by_side(here, there), *more), windows, with_text)
+    return Comparison(
+        here.path, there.path, (*side_by_side(here, there), *more), windows, with_text, overlap_of(here, there)
+    )
+
+
+def overlap_of(here: ShardAudit, there: ShardAudit) -> Overlap | None:
+    """How much of each shard stands in the other."""
+    return overlap(here.anchors, there.anchors, here.names, there.names)
+
+
+def with_overlap(here: ShardAudit, there: ShardAudit) -> ShardAudit:
+    """The audit with the alarm `overlap`, where the other shard holds much of this one: a train set its validation."""
+    found = overlap_of(here, there)
+    if found is None or max(found.of_this_in_other, found.of_other_in_this) <= SHARED_WINDOWS.value:
+        return here
+    reason = Reason(
+        "overlap",
+        f"{found.of_this_in_other:.0%} of this shard's sampled windows of 32 ids stand in {one_line(there.path, 200)}, "
+        f"and {found.of_other_in_this:.0%} of that one's here (threshold {SHARED_WINDOWS.value:.0%}).",
+    )
+    status = max(here.status, "suspect", key=SEVERITY.index)
+    return replace(here, status=status, reasons=(*here.reasons, reason))
 
 
 def side_by_side(here: Audit, there: Audit) -> tuple[Row, ...]:

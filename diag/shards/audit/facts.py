@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 
 from diag.errors import one_line
+from diag.shards.figures.duplicates import Duplicates
+from diag.shards.figures.round_trip import NO_TOKENIZER, RoundTrip
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,35 @@ class Facts:
     odd_parts: Names = Names()
     unusable: Names = Names()
     id_limit: int | None = None
+    distinct: int = 0
+    empty_documents: int = 0
+    fill_at_end: bool = False
+    run_file: str = ""
+    run_start: int = 0
+    minus_one: int = 0
+    label_masks: int = 0
+    order_lost: bool = False
+    bigram_nats: float = 0.0
+    unigram_nats: float = 0.0
+    round_trip: RoundTrip = NO_TOKENIZER
+    duplicates: Duplicates | None = None
+    identical: Names = Names()
+    window: str = ""
+
+    @property
+    def bits(self) -> int:
+        """Of the largest id."""
+        return self.max_id.bit_length()
+
+    @property
+    def run_share(self) -> float:
+        """Of all ids, those of the longest run."""
+        return self.run / max(1, self.tokens)
+
+    @property
+    def fits(self) -> str:
+        """What makes text of the ids, as a sentence with a space before it; "" if nothing does."""
+        return f" What gives text is {self.round_trip.fits}." if self.round_trip.fits else ""
 
     @property
     def unreachable(self) -> float:

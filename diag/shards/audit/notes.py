@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
-
 from diag.results import thresholds_shards as limits
-from diag.shards.audit.assess import Audit
 from diag.shards.audit.facts import Facts, Names
 from diag.shards.counting.counts import IdCounts
-from diag.shards.figures.bigram import Bigram
 from diag.shards.reader import TokenDataset
 
 
@@ -43,19 +38,3 @@ def notes_on(dataset: TokenDataset, facts: Facts, counts: IdCounts) -> list[str]
             "distinct and entropy leave them out."
         )
     return notes
-
-
-def unlike_text(audit: Audit, bigram: Bigram | None) -> Iterator[str]:
-    """What no text does. These are notes, not alarms: a dataset need not be text."""
-    n, distinct, bits = audit.tokens, audit.distinct, audit.entropy_bits
-    enough, even = limits.ENOUGH_IDS.value * distinct, limits.EVEN_ENTROPY.value * math.log2(distinct)
-    if distinct >= limits.LARGE_VOCABULARY.value and n >= enough and bits > even:
-        yield (
-            f"The {distinct:,} ids are about equally frequent ({bits:.2f} of at most {math.log2(distinct):.2f} bits): "
-            "no text is, random numbers and encrypted or compressed bytes are."
-        )
-    if bigram and bigram.scored >= enough and bigram.unigram_nats - bigram.nats <= limits.ORDER_LOST.value:
-        yield (
-            f"The bigram predicts the next id no better than the unigram ({bigram.nats:.3f} and "
-            f"{bigram.unigram_nats:.3f} nats, n = {bigram.scored:,}): if this is text, its order is lost."
-        )

@@ -23,7 +23,8 @@ from diag.units import bits
 @dataclass(frozen=True)
 class Part:
     """One file of a folder. js_bits: Jensen-Shannon divergence from the other files beyond what sampling explains,
-    None if it is too small to tell; differs: whether that makes it an odd one. cached: nothing had to be read."""
+    None if it is too small to tell; differs: whether that makes it an odd one. same_as: an earlier file with the same
+    ids. cached: nothing had to be read."""
 
     name: str
     tokens: int
@@ -37,6 +38,7 @@ class Part:
     cached: bool
     js_bits: float | None = None
     differs: bool = False
+    same_as: str | None = None
 
 
 StatusOf = Callable[[ShardSummary], tuple[ShardStatus, tuple[str, ...]]]
@@ -73,6 +75,7 @@ def count_parts(
         total = summarise_file(dataset, 0, plan, first=first, progress=progress)
         return Parts(total, (_row(dataset, 0, total, status_of, cached=False),), ())
     total, rows, bad, keys = ShardSummary.empty(plan), [], [], []
+    seen: dict[str, str] = {}
     done = 0
     with _store(cache) as store:
         for index, file in enumerate(dataset.shards):
@@ -96,7 +99,9 @@ def count_parts(
             report_ids(progress, done, end)
             total += summary
             keys.append(key)
-            rows.append(_row(dataset, index, summary, status_of, cached=known))
+            row = _row(dataset, index, summary, status_of, cached=known)
+            rows.append(replace(row, same_as=seen.get(content := summary.content)))
+            seen.setdefault(content, row.name)
             if on_part:
                 on_part(rows[-1])
         if not rows:
@@ -122,9 +127,10 @@ def _store(cache: Path | None) -> Iterator[Store]:
 
 def _here(summary: ShardSummary | None, index: int) -> ShardSummary | None:
     """A kept summary does not know which number its file has now."""
-    if summary is None or summary.run is None:
-        return summary
-    return replace(summary, run=replace(summary.run, file=index))
+    if summary is None:
+        return None
+    run = replace(summary.run, file=index) if summary.run else None
+    return replace(summary, run=run, anchors=summary.anchors.of_file(index))
 
 
 def _compared(rows: list[Part], keys: list[str], store: Store, total: ShardSummary, plan: Plan) -> list[Part]:

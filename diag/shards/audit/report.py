@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from diag.case import Window
-from diag.errors import InputError
+from diag.errors import InputError, one_line
 from diag.progress import Progress, silent
 from diag.results import codec
 from diag.results.ruler import GateResult, judge_gate
@@ -21,12 +21,15 @@ from diag.shards.audit.alarms import ShardStatus
 from diag.shards.audit.assess import Audit, assess, chosen_documents
 from diag.shards.audit.context import AuditContext
 from diag.shards.audit.facts import Names
-from diag.shards.audit.notes import notes_on, unlike_text
+from diag.shards.audit.notes import notes_on
 from diag.shards.audit.parts import Part, count_parts
+from diag.shards.counting.anchors import Anchors
 from diag.shards.counting.counts import IdCounts
 from diag.shards.counting.documents import Documents
 from diag.shards.counting.summary import Plan, ShardSummary, summarise_ids
 from diag.shards.figures.bigram import Bigram, held_out_bigram
+from diag.shards.figures.duplicates import Duplicates, duplicates
+from diag.shards.figures.round_trip import RoundTrip, round_trip
 from diag.shards.figures.statistics import Dead, binned, coverage, dead
 from diag.shards.reader import MAX_VOCAB, BadFile, Sniff, TokenDataset
 from diag.shards.text import TokenText
@@ -49,8 +52,8 @@ class ShardAudit(Audit):
     `tokens` is what was audited, `shard_tokens` what the shard holds. vocabularies: every size that is known;
     vocab_size is the one that decides. dead: ids below vocab_size that never occur. bigram: held-out, None if not asked
     for or too short. window: the audit of the ids that a trainer validates on, None if not asked for or not one
-    sequence long. parts: one per file of a folder. notes: not alarms, one sentence each. counts, lengths: for drawing,
-    not part of the JSON.
+    sequence long. parts: one per file of a folder. notes: not alarms, one sentence each. counts, lengths, anchors,
+    names: for drawing and comparing, not part of the JSON.
     """
 
     path: str
@@ -69,6 +72,8 @@ class ShardAudit(Audit):
     unk_id: int | None
     dead: Dead | None
     bigram: Bigram | None
+    round_trip: RoundTrip
+    duplicates: Duplicates | None
     window: Audit | None
     gate: GateResult | None
     parts: tuple[Part, ...]
@@ -76,11 +81,15 @@ class ShardAudit(Audit):
     seconds: float
     counts: IdCounts = field(repr=False, compare=False)
     lengths: Documents | None = field(repr=False, compare=False)
+    anchors: Anchors = field(repr=False, compare=False)
+    names: tuple[str, ...] = field(repr=False, compare=False)
 
     def to_json(self) -> dict[str, Any]:
         """The object of `shard --json`."""
-        hidden = ("counts", "lengths")
+        hidden = ("counts", "lengths", "anchors", "names")
         shown: dict[str, Any] = codec.plain({name: value for name, value in vars(self).items() if name not in hidden})
+        if shown["bigram"]:
+            shown["bigram"]["held_out_nats"] = shown["bigram"]["nats"]
         return shown
 
     @property
@@ -121,14 +130,15 @@ def audit_shard(
     cache: Path | None = None,
     progress: Progress = silent,
     on_part: Callable[[Part], Any] | None = None,
+    others: Sequence[TokenText] = (),
 ) -> ShardAudit:
     """Count every id of the dataset (or its first `first`) and judge it.
 
     The vocabulary is `vocab_size`, else the tokenizer's with added tokens, else the manifest's. gate_below is in
     nats. window and bigram ask for these two. cache is a folder that keeps the summaries of single files (store.py).
-    on_part is called with each file of a folder when it is done. InputError for an option that makes no sense, and for
-    a dataset of which nothing can be read. Costs one pass, about 1 G ids a second from the page cache on two cores; the
-    bigram about 1 s.
+    on_part is called with each file of a folder when it is done. others: tokenizers to try where `text` gives no text.
+    InputError for an option that makes no sense, and for a dataset of which nothing can be read. Costs one pass, about
+    1 G ids a second from the page cache on two cores; the bigram about 1 s, the round trip about 0.1 s.
     """
     started = time.perf_counter()
     _check(vocab_size=vocab_size, unk_id=unk_id, first=first, gate_below=gate_below)
@@ -143,10 +153,27 @@ def audit_shard(
     counted = count_parts(dataset, plan, status_of, first=first, cache=cache, progress=progress, on_part=on_part)
     several = len(counted.rows) > 1
     bad_files = (*dataset.bad_files, *counted.bad_files)
+    counts = counted.total.counts
+    window_audit, window_notes = _window(dataset, window, context)
+    entries = size or max(1, min(counts.max_id + 1, MAX_VOCAB))
+    pairs = held_out_bigram(dataset, entries, first=first) if bigram else None
+    trip = round_trip(dataset, text, first=first, others=others)
+    names = [one_line(file.path.name, 200) for file in dataset.shards]
+    twice = duplicates(counted.total.anchors, names)
+    run = counted.total.run
     audit, facts = assess(
         counted.total,
         context,
         top=top,
+        order_lost=bool(pairs and pairs.order_lost),
+        bigram_nats=pairs.nats if pairs else 0.0,
+        unigram_nats=pairs.unigram_nats if pairs else 0.0,
+        round_trip=trip,
+        duplicates=twice,
+        identical=Names(tuple(f"{p.name} = {p.same_as}" for p in counted.rows if p.same_as)),
+        fill_at_end=run is not None and run.position + run.length == dataset.shards[run.file].tokens,
+        run_file=names[run.file] if run else "",
+        window=" ".join(reason.message for reason in window_audit.reasons) if window_audit else "",
         files=len(dataset.shards) + len(dataset.bad_files),
         bad_parts=Names(tuple(p.name for p in counted.rows if several and p.status in ("degenerate", "invalid"))),
         odd_parts=Names(tuple(p.name for p in counted.rows if p.differs)),
@@ -154,10 +181,6 @@ def audit_shard(
         misread=dataset.sniff.against,
         id_limit=int(np.iinfo(dataset.numpy_dtype).max),
     )
-    counts = counted.total.counts
-    window_audit, window_notes = _window(dataset, window, context)
-    entries = size or max(1, min(counts.max_id + 1, MAX_VOCAB))
-    pairs = held_out_bigram(dataset, entries, first=first) if bigram else None
     return ShardAudit(
         **vars(audit),
         path=str(dataset.path),
@@ -176,13 +199,17 @@ def audit_shard(
         unk_id=context.unk_id,
         dead=dead(counts.counts[:size]) if size is not None else None,
         bigram=pairs,
+        round_trip=trip,
+        duplicates=twice,
         window=window_audit,
         gate=gate_of(gate_below, audit.entropy_nats, facts.top_share, size or audit.distinct),
         parts=counted.rows if several else (),
-        notes=(*dataset.notes, *window_notes, *notes_on(dataset, facts, counts), *unlike_text(audit, pairs)),
+        notes=(*dataset.notes, *window_notes, *notes_on(dataset, facts, counts)),
         seconds=time.perf_counter() - started,
         counts=counts,
         lengths=chosen_documents(counted.total, audit.documents),
+        anchors=counted.total.anchors,
+        names=tuple(names),
     )
 
 

@@ -19,13 +19,14 @@ import numpy.typing as npt
 
 from diag.file_state import state_of
 from diag.listing import companion_names
+from diag.shards.counting.anchors import Anchors
 from diag.shards.counting.counts import IdCounts, Int64
 from diag.shards.counting.documents import BUCKETS, Documents
 from diag.shards.counting.summary import LongestRun, Plan, ShardSummary
 from diag.shards.formats.registry import FORMATS
 from diag.shards.reader import TokenDataset
 
-VERSION = 2  # of the layout below and of what the numbers mean: a change of either makes old files unknown
+VERSION = 3  # of the layout below and of what the numbers mean: a change of either makes old files unknown
 MAX_BYTES = 2 << 30  # about 3,000 files of a 150,000-entry vocabulary; the least recently used go first
 _SUFFIX = ".summary.npz"
 # What lies beside one file and says where documents end.
@@ -102,6 +103,9 @@ def _packed(summary: ShardSummary) -> dict[str, npt.NDArray[Any]]:
         packed["run"] = np.array([getattr(summary.run, name) for name in _RUN], dtype=np.int64)
     if summary.stated:
         packed["stated"] = _flat(summary.stated)
+    sample = summary.anchors
+    packed |= {"level": np.array([sample.level]), "pairs": sample.pairs, "digests": sample.digests}
+    packed["positions"] = sample.positions
     return packed | {f"separator_{id}": _flat(documents) for id, documents in summary.separated.items()}
 
 
@@ -112,7 +116,10 @@ def _unpacked(kept: np.lib.npyio.NpzFile, plan: Plan) -> ShardSummary:
     counts = IdCounts(dense, kept["stray_ids"], kept["stray_counts"], untracked, negative, max_id)
     run = LongestRun(*(int(value) for value in kept["run"])) if "run" in kept else None
     stated = _documents(kept["stated"]) if "stated" in kept else None
-    return ShardSummary(counts, run, stated, {id: _documents(kept[f"separator_{id}"]) for id in plan.separators})
+    cut = {id: _documents(kept[f"separator_{id}"]) for id in plan.separators}
+    positions = kept["positions"]
+    anchors = Anchors(int(kept["level"][0]), kept["pairs"], kept["digests"], np.zeros_like(positions), positions)
+    return ShardSummary(counts, run, stated, cut, anchors)
 
 
 def _flat(documents: Documents) -> Int64:

@@ -6,6 +6,7 @@ The sum is associative and commutative, bit for bit, because it holds whole numb
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
@@ -14,6 +15,7 @@ from functools import partial
 import numpy as np
 
 from diag.progress import Progress, silent
+from diag.shards.counting.anchors import Anchors, anchors_of, joined, level_for
 from diag.shards.counting.counts import IdCounts
 from diag.shards.counting.documents import NO_DOCUMENTS, Documents
 from diag.shards.counting.scan import Tables, each
@@ -54,13 +56,15 @@ class ShardSummary:
     """Any number of files, in about 8 bytes per table entry.
 
     stated: documents as the format itself tells them, None where it does not. separated: for each separator of the
-    plan, documents as that id cuts them; documents do not span files.
+    plan, documents as that id cuts them; documents do not span files. anchors: a sample of windows, to find text that
+    stands twice.
     """
 
     counts: IdCounts
     run: LongestRun | None = None
     stated: Documents | None = None
     separated: dict[int, Documents] = field(default_factory=dict)
+    anchors: Anchors = field(default_factory=Anchors.empty)
 
     @classmethod
     def empty(cls, plan: Plan) -> ShardSummary:
@@ -75,7 +79,17 @@ class ShardSummary:
             min(runs, key=LongestRun.rank, default=None),
             sum(stated[1:], stated[0]) if stated else None,
             {key: documents + other.separated[key] for key, documents in self.separated.items()},
+            self.anchors + other.anchors,
         )
+
+    @property
+    def content(self) -> str:
+        """Hexadecimal digits that are equal for two files of the same ids, and hardly ever for others: of the counts,
+        and of what stands where in the sample."""
+        digest = hashlib.sha256(self.counts.counts[: self.counts.used].tobytes())
+        for part in (self.anchors.digests, self.anchors.positions, self.counts.stray_ids, self.counts.stray_counts):
+            digest.update(part.tobytes())
+        return digest.hexdigest()
 
 
 def summarise_file(
@@ -101,7 +115,8 @@ def summarise_file(
     if lengths is not None:
         stated = sum((Documents.of(part) for part in _within(lengths, stop)), NO_DOCUMENTS)
     whole = stop if total is None else total
-    summary = _summarise(file.source.pieces(stop), plan, index, lambda done: report_ids(progress, before + done, whole))
+    told = partial(_told, progress, before, whole)
+    summary = _summarise(file.source.pieces(stop), plan, index, level_for(stop), told)
     return replace(summary, stated=stated)
 
 
@@ -109,7 +124,7 @@ def summarise_ids(ids: Ids, plan: Plan) -> ShardSummary:
     """Ids in memory, any shape, as if they were one file."""
     flat = ids.reshape(-1)
     pieces = (partial(flat.__getitem__, slice(at, at + PIECE_IDS)) for at in range(0, len(flat), PIECE_IDS))
-    return _summarise(pieces, plan, 0, lambda done: None)
+    return _summarise(pieces, plan, 0, level_for(len(flat)), lambda done: None)
 
 
 def summarise(
@@ -130,21 +145,30 @@ def report_ids(progress: Progress, done: int, total: int) -> None:
     progress(done / max(1, total), f"{done:,} of {total:,} ids")
 
 
-def _summarise(pieces: Iterable[Piece], plan: Plan, file: int, counted: Callable[[int], None]) -> ShardSummary:
+def _told(progress: Progress, before: int, whole: int, done: int) -> None:
+    report_ids(progress, before + done, whole)
+
+
+def _summarise(
+    pieces: Iterable[Piece], plan: Plan, file: int, level: int, counted: Callable[[int], None]
+) -> ShardSummary:
     local = threading.local()
     tables: list[Tables] = []
 
-    def count(piece: Piece) -> tuple[Runs, tuple[Cuts, ...]]:
+    def count(piece: Piece) -> tuple[Runs, tuple[Cuts, ...], Anchors]:
         if not hasattr(local, "table"):
             local.table = Tables(plan.size)
             tables.append(local.table)
         table: Tables = local.table
-        return table.add(piece(), plan.separators)
+        ids = piece()
+        return *table.add(ids, plan.separators), anchors_of(ids, level)
 
     runs: Runs | None = None
     cuts: tuple[Cuts, ...] = ()
+    samples: list[Anchors] = []
     done = 0
-    for more, more_cuts in each(pieces, count):
+    for more, more_cuts, sample in each(pieces, count):
+        samples.append(sample.moved(done))
         runs = runs.then(more) if runs else more
         cuts = tuple(a.then(b) for a, b in zip(cuts, more_cuts, strict=True)) if cuts else more_cuts
         done += more.tokens
@@ -153,7 +177,8 @@ def _summarise(pieces: Iterable[Piece], plan: Plan, file: int, counted: Callable
     counts = sum(done_tables[1:], done_tables[0]) if tables else IdCounts.empty(plan.size)
     documents = [cut.closed() for cut in cuts] or [NO_DOCUMENTS] * len(plan.separators)
     longest = LongestRun(runs.longest, runs.longest_id, file, runs.start) if runs else None
-    return ShardSummary(counts, longest, None, dict(zip(plan.separators, documents, strict=True)))
+    cut = dict(zip(plan.separators, documents, strict=True))
+    return ShardSummary(counts, longest, None, cut, joined(samples, level).of_file(file))
 
 
 def _within(lengths: Iterable[Ids], stop: int) -> Iterator[Ids]:

@@ -20,7 +20,14 @@ import numpy as np
 
 from diag.errors import InputError
 from diag.progress import Progress, silent
-from diag.results.thresholds_shards import BORDER_KNOWN_PAIRS, BORDER_UNSURE
+from diag.results.thresholds_shards import (
+    BORDER_KNOWN_PAIRS,
+    BORDER_UNSURE,
+    ENOUGH_IDS,
+    LEAST_NATS,
+    ORDER_LOST,
+    ORDER_TRIED,
+)
 from diag.shards.counting.bigram_model import cross_entropy
 from diag.shards.counting.counts import IdCounts, count_ids
 from diag.shards.counting.pairs import UInt32
@@ -43,7 +50,8 @@ class Bigram:
     """Cross-entropy of a bigram model on ids it was not trained on, in nats per token.
 
     trained_on: ids it learnt from. scored: predictions, the n of `nats`. unigram_nats: the same predictions from the
-    unigram alone; never below `nats`. note: what limits it, or "".
+    unigram alone; never below `nats`. note: what limits it, or "". order_lost: whether the same ids shuffled are
+    predicted as well; None where that was not tried, or the ids are too few to tell.
     """
 
     nats: float
@@ -51,6 +59,7 @@ class Bigram:
     scored: int
     unigram_nats: float
     note: str = ""
+    order_lost: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -93,7 +102,29 @@ def held_out_bigram(
     if min(found.learnt, found.scored) < MIN_PAIRS:
         return None
     notes = (_sampled(used, total, len(stretches)), *reader.notes())
-    return Bigram(found.nats, found.ids, found.scored, found.unigram_nats, " ".join(note for note in notes if note))
+    return Bigram(
+        found.nats,
+        found.ids,
+        found.scored,
+        found.unigram_nats,
+        " ".join(note for note in notes if note),
+        _order_lost(train, score, size, found.unigram_nats - found.nats),
+    )
+
+
+def _order_lost(train: UInt32, score: UInt32, size: int, gain: float) -> bool | None:
+    """Whether ids in a random order are predicted as well, by ORDER_LOST. Text gains so much from its order that it is
+    seldom tried. None where few of the ids come again, or nearly all are one: then any order predicts the same."""
+    if gain > ORDER_TRIED.value:
+        return False
+    counts = np.bincount(score[score < size], minlength=1)
+    present = counts[counts > 0]
+    shares = present / max(1, present.sum())
+    if present.sum() < ENOUGH_IDS.value * len(present) or float(-(shares * np.log(shares)).sum()) < LEAST_NATS.value:
+        return None
+    rng = np.random.default_rng(0)
+    shuffled = cross_entropy(rng.permutation(train), rng.permutation(score), size)
+    return gain - (shuffled.unigram_nats - shuffled.nats) <= ORDER_LOST.value
 
 
 def bigram_baseline(

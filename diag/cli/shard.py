@@ -20,6 +20,7 @@ from diag.report.terminal import table
 from diag.results import codec
 from diag.settings import load_settings
 from diag.shards import ShardAudit, TokenDataset, TokenText, audit_shard, compare_shards, open_shard, read_span
+from diag.shards.audit.compare import with_overlap
 from diag.shards.span import DEFAULT_SPAN
 
 

@@ -86,14 +86,20 @@ def test_the_gate_is_judged_in_nats_by_the_unigram(write_shard):
     assert audit_shard(shard, vocab_size=5000).gate is None
 
 
-def test_healthy_data_has_no_reasons(write_shard):
+def test_random_ids_are_no_text(write_shard):
     audit = audit_shard(open_shard(write_shard([_uniform(5000, 60_000)])), vocab_size=5000)
-    (even,) = audit.notes  # these ids are random, which is no alarm but is said
-    assert (audit.status, audit.reasons) == ("ok", ()) and even.startswith("The 5,000 ids are about equally frequent")
+    (even,) = audit.reasons
+    assert (audit.status, even.code) == ("suspect", "uniform_ids") and audit.notes == ()
+    assert even.message.startswith("The 5,000 ids are about equally frequent (12.2")
+
+
+def test_healthy_data_has_no_reasons(shard: Path):
+    audit = audit_shard(open_shard(shard), vocab_size=4096, bigram=True)
+    assert (audit.status, audit.reasons, audit.notes) == ("ok", (), ())
 
 
 def test_an_unknown_vocabulary_is_said_and_is_no_alarm(write_shard):
-    audit = audit_shard(open_shard(write_shard([_uniform(5000, 60_000)])))
+    audit = audit_shard(open_shard(write_shard([_uniform(5000, 40_000)])))
     assert (audit.status, audit.vocab_size, audit.out_of_range) == ("ok", None, 0)
     assert audit.notes[0].startswith("The vocabulary size is not known")
 
@@ -210,8 +216,8 @@ def test_options_that_make_no_sense_are_input_errors(write_shard, options):
 
 
 def test_every_alarm_states_its_threshold():
-    # What speaks against a type comes with its own figure.
-    assert all("threshold" in alarm.says for alarm in ALARMS if alarm.code != "misread")
+    # What speaks against a type, and what is said of the window, come with their own figures.
+    assert all("threshold" in alarm.says for alarm in ALARMS if alarm.code not in ("misread", "odd_window"))
 
 
 def test_every_alarm_takes_its_threshold_from_the_table_of_all():
@@ -279,10 +285,11 @@ def test_shuffled_text_and_files_without_tokens_are_said(write_shard, shard: Pat
     text = np.fromfile(shard / "shard-00000.bin", "<u4")
     shuffled = np.random.default_rng(0).permutation(text)
     audits = [audit_shard(open_shard(write_shard([ids, []])), vocab_size=4096, bigram=True) for ids in (text, shuffled)]
-    said = [[note.partition(" (")[0] for note in audit.notes] for audit in audits]
-    empty = "1 of 2 files hold no tokens: shard-00001.bin."
-    assert said == [[empty], [empty, "The bigram predicts the next id no better than the unigram"]]
-    assert [audit.status for audit in audits] == ["ok", "ok"]
+    assert {audit.notes for audit in audits} == {("1 of 2 files hold no tokens: shard-00001.bin.",)}
+    assert [(audit.status, [r.code for r in audit.reasons]) for audit in audits] == [
+        ("ok", []),
+        ("suspect", ["order_lost"]),
+    ]
 
 
 def test_what_speaks_against_a_type_is_what_most_files_are(write_shard):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from diag.errors import InputError, one_line
 from diag.progress import Progress, silent
 from diag.results import codec
 from diag.results.ruler import GateResult, judge_gate
-from diag.shards.audit.alarms import ShardStatus
+from diag.shards.audit.alarms import ShardStatus, evaluate_alarms
 from diag.shards.audit.assess import Audit, assess, chosen_documents
 from diag.shards.audit.context import AuditContext
 from diag.shards.audit.facts import Names
@@ -173,7 +173,6 @@ def audit_shard(
         identical=Names(tuple(f"{p.name} = {p.same_as}" for p in counted.rows if p.same_as)),
         fill_at_end=run is not None and run.position + run.length == dataset.shards[run.file].tokens,
         run_file=names[run.file] if run else "",
-        window=" ".join(reason.message for reason in window_audit.reasons) if window_audit else "",
         files=len(dataset.shards) + len(dataset.bad_files),
         bad_parts=Names(tuple(p.name for p in counted.rows if several and p.status in ("degenerate", "invalid"))),
         odd_parts=Names(tuple(p.name for p in counted.rows if p.differs)),
@@ -181,6 +180,9 @@ def audit_shard(
         misread=dataset.sniff.against,
         id_limit=int(np.iinfo(dataset.numpy_dtype).max),
     )
+    if window_audit and (own := [r for r in window_audit.reasons if r.code not in {r.code for r in audit.reasons}]):
+        status, reasons = evaluate_alarms(replace(facts, window=" ".join(reason.message for reason in own)))
+        audit = replace(audit, status=status, reasons=reasons)
     return ShardAudit(
         **vars(audit),
         path=str(dataset.path),

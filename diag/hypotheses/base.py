@@ -42,6 +42,15 @@ class Repair:
         return max((edit.provenance for edit in self.edits), default=Provenance.OWN_BYTES)
 
 
+@dataclass(frozen=True)
+class Localiser:
+    """A part of block `index`, in words and as its submodule; its update is damped to see where something is wrong."""
+
+    index: int
+    words: str
+    module: str
+
+
 @dataclass
 class Context:
     """What signatures may look at. Everything but the two checkpoints is computed when first asked for.
@@ -150,7 +159,8 @@ class Hypothesis:
 
     refuted_by says what would refute the claim; without_reference what a reference would add, or "" when none is
     needed. `signature` costs at most one read of the file; `repairs` costs nothing: it returns data.
-    not_applicable: what is said where `applies` is false. decides_data: it is about the shard, has no repairs, and is
+    localisers: parts of the model to damp where nothing explains the loss (localise.py). not_applicable: what is said
+    where `applies` is false. decides_data: it is about the shard, has no repairs, and is
     decided before any other, without a forward pass. by_position: a loss that grows with the position speaks for it.
     """
 
@@ -162,6 +172,7 @@ class Hypothesis:
     repairs: Callable[[Context, Signature], Sequence[Repair]] = _no_repairs
     applies: Callable[[Context], bool] = lambda context: True
     without_reference: str = ""
+    localisers: Callable[[Context], Sequence[Localiser]] | None = None
     decides_data: bool = False
     by_position: bool = False
     not_applicable: str = "This architecture has no such part."

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from statistics import median, median_high, median_low
 
-from diag.hypotheses.base import Context, Hypothesis, Repair
+from diag.hypotheses.base import Context, Hypothesis, Localiser, Repair
 from diag.model.edits.from_reference import FromReference
 from diag.model.edits.skip_block import SkipBlock
 from diag.results import thresholds_checkpoints as limits
@@ -101,6 +101,13 @@ def _odd_updates(layers: tuple[LayerProbe, ...]) -> list[str]:
     return sentences
 
 
+def parts_of(context: Context) -> tuple[Localiser, ...]:
+    """Attention and MLP of every block, as what each adds to the residual stream."""
+    parts = tuple(zip(("attention", "MLP"), context.family.updates, strict=True))
+    layers = range(context.checkpoint.config.num_layers)
+    return tuple(Localiser(index, words, module) for index in layers for words, module in parts)
+
+
 HYPOTHESIS = Hypothesis(
     id="H4D",
     title="Residual stream",
@@ -108,5 +115,6 @@ HYPOTHESIS = Hypothesis(
     refuted_by="Every block's matrices are finite, not zero and in scale, and every block's update is in scale.",
     signature=signature,
     repairs=repairs,
+    localisers=parts_of,
     without_reference="The lost numbers exist only in a reference: give --reference with a sound copy of this model.",
 )

@@ -18,6 +18,7 @@ from diag.hypotheses.differences import said
 from diag.hypotheses.facts import Suspect
 from diag.hypotheses.joint import joint_set
 from diag.hypotheses.judged import alone, finding
+from diag.hypotheses.localise import Place, localise, told
 from diag.hypotheses.search import Candidate
 from diag.hypotheses.setup import Setup
 from diag.hypotheses.state import State, stderr
@@ -51,7 +52,9 @@ def run(
         findings.append(finding(state, h, tried[h.id], joint, outcome))
     findings += state.set_aside
     findings.sort(key=lambda found: found.id)
-    return _placed(_diagnosis(state, findings, joint, outcome, started), hypotheses)
+    place = localise(state, findings, joint)
+    diagnosis = _diagnosis(state, told(findings, place), joint, outcome, place=place, started=started)
+    return _placed(diagnosis, hypotheses)
 
 
 def _placed(diagnosis: Diagnosis, hypotheses: Sequence[Hypothesis]) -> Diagnosis:
@@ -70,7 +73,13 @@ def _placed(diagnosis: Diagnosis, hypotheses: Sequence[Hypothesis]) -> Diagnosis
 
 
 def _diagnosis(
-    state: State, findings: list[Finding], joint: Sequence[Candidate], outcome: Outcome, started: float
+    state: State,
+    findings: list[Finding],
+    joint: Sequence[Candidate],
+    outcome: Outcome,
+    *,
+    place: Place | None,
+    started: float,
 ) -> Diagnosis:
     setup, losses = state.setup, state.search.full(joint)
     over = state.gain([], joint) if joint else None
@@ -92,6 +101,8 @@ def _diagnosis(
         facts = replace(facts, broken=seen.broken or None, yardstick=seen.sentence)
     if setup.hints and not joint and not facts.trusted and not facts.suspects:
         facts = replace(facts, suspects=setup.hints())
+    if place and place.certain and not facts.suspects:  # last: it says where, and not what
+        facts = replace(facts, suspects=(Suspect(place.hypothesis, place.sentence),))
     return Diagnosis(
         baseline=setup.baseline,
         findings=tuple(findings),

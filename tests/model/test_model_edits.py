@@ -31,6 +31,7 @@ from diag.model.edits import (
     Retag,
     RoundTo,
     Scale,
+    ScaleUpdate,
     SetConfig,
     SetEps,
     Shift,
@@ -66,6 +67,7 @@ EXAMPLES: dict[Edit, tuple[int, Provenance, int, tuple[str, ...]]] = {
     SetConfig("rotary", '{"rope_theta": 500.0}'): (0, Provenance.REFERENCE, 3, ("config: rotary",)),
     SuggestConfig("rotary", '{"rope_theta": 500.0}'): (0, Provenance.OWN_BYTES, 3, ("config: rotary",)),
     Shift((NORM,), 1.0): (LAYERS, Provenance.OWN_BYTES, 0, (NORM,)),
+    ScaleUpdate(1, "mlp", 0.5): (1, Provenance.OWN_BYTES, 3, ("block 1, mlp",)),
     SkipBlock(1): (1, Provenance.OWN_BYTES, 3, ("block 1",)),
 }
 

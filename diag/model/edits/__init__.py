@@ -11,6 +11,7 @@ from diag.model.edits.reorder import Reorder
 from diag.model.edits.retag import Retag
 from diag.model.edits.round_to import RoundTo
 from diag.model.edits.scale import Scale
+from diag.model.edits.scale_update import ScaleUpdate
 from diag.model.edits.set_config import SetConfig, SuggestConfig
 from diag.model.edits.set_eps import SetEps
 from diag.model.edits.shift import Shift
@@ -27,6 +28,7 @@ EDITS: tuple[type[Edit], ...] = (
     Retag,
     RoundTo,
     Scale,
+    ScaleUpdate,
     SetConfig,
     SetEps,
     Shift,

@@ -134,6 +134,8 @@ def _result(state: State, c: Candidate, others: Sequence[Candidate], outcome: Ou
         on_top_delta_nats=top.delta if top else None,
         on_top_stderr_nats=top.stderr if top else None,
         description=c.repair.description,
+        sweep=c.repair.sweep,
+        edge=c.repair.edge,
     )
 
 

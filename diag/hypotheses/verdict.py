@@ -24,9 +24,9 @@ class Trial:
     alone, on_top: over the loaded checkpoint, and over the accepted repairs of the others. removal: what is lost
     when its members are taken out of the joint set; None when it has no member there. backed: a signature carries
     what its members change. swept: the repair is one of many values that were tried. edge: the best of a sweep lies
-    at its end, so its optimum was not seen. mended: the joint set of the others repairs all that the signature is seen
-    from, and what remains is below the border. localised: the gain of its best localiser on top of the joint set, with
-    its name. differs: sentences on what differs from a twin, where there is one.
+    at its end, so its optimum was not seen, and nothing confirms it. mended: the joint set of the others repairs all
+    that the signature is seen from, and what remains is below the border. localised: the gain of its best localiser on
+    top of the joint set, with its name. differs: sentences on what differs from a twin, where there is one.
     """
 
     alone: Gain | None = None
@@ -48,11 +48,11 @@ class Trial:
     @property
     def beyond_accident(self) -> bool:
         """Whether a signature backs the gain, or it is larger than what the same search finds by accident."""
-        if self.backed:
-            return True
+        if self.edge or self.backed:
+            return not self.edge
         found = self.removal.delta if self.removal else None
         least = ACCIDENT_SWEEP.value if self.swept else ACCIDENT_NATS.value
-        return not self.edge and found is not None and found >= least
+        return found is not None and found >= least
 
 
 @dataclass(frozen=True)
@@ -100,11 +100,13 @@ def _member(signature: Signature, trial: Trial, outcome: Outcome) -> Judged:
     """Its repair belongs to the joint set."""
     assert trial.removal is not None
     unsigned = "" if signature.present or trial.differs else " No signature was seen; the loss alone says so."
-    by_reference = outcome.exceeds and outcome.recovers_half
+    by_reference = outcome.exceeds and outcome.recovers_half and not trial.edge
     by_itself = outcome.below_border and trial.beyond_accident
     if trial.removal.material and (by_reference or (by_itself and not outcome.twin)):
         return "confirmed", f"Its repair belongs to the smallest set that cures the loss.{unsigned}", ""
     rest = "less than half of the excess is recovered" if outcome.exceeds else "what remains is not below the bigram"
+    if trial.edge:
+        rest = "the best value lies at the end of its sweep, so the optimum was not seen"
     return "contributing", f"Its repair helps, and {rest}.{unsigned}", ""
 
 

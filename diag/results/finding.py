@@ -45,6 +45,7 @@ class RepairResult:
 
     delta_nats = L0 − L(repaired), positive when it helps; stderr_nats its standard error, paired per sequence.
     on_top_*: the same measured on top of the accepted repairs of the other hypotheses; null when none is accepted.
+    sweep: one of many values that were tried; edge: an end of them. Neither an edge nor a localiser ever confirms.
     """
 
     name: str
@@ -56,6 +57,8 @@ class RepairResult:
     on_top_delta_nats: float | None = None
     on_top_stderr_nats: float | None = None
     description: str = ""
+    sweep: bool = False
+    edge: bool = False
 
 
 @dataclass(frozen=True)

@@ -76,6 +76,9 @@ LOST = Signature(True, "zero", needs_reference=True)
         (UNSEEN, Trial(removal=MATERIAL), Outcome(), "confirmed"),
         (UNSEEN, Trial(removal=SMALL), Outcome(), "contributing"),  # eps 0.001 gained 0.03 nats on a sound model
         (UNSEEN, Trial(removal=MATERIAL, edge=True), Outcome(), "contributing"),
+        # the end of a sweep never confirms, whatever stands behind it
+        (SEEN, Trial(removal=MATERIAL, edge=True, backed=True), Outcome(), "contributing"),
+        (SEEN, Trial(removal=MATERIAL, edge=True), replace(TWIN, joint_share=1.0), "contributing"),
         (SEEN, Trial(removal=MATERIAL, backed=True), MASKED, "contributing"),
         (SEEN, Trial(alone=MATERIAL, on_top=NOTHING), Outcome(joint_ids=("H4A",)), "present"),
         (UNSEEN, Trial(alone=MATERIAL, on_top=NOTHING), Outcome(joint_ids=("H4A",)), "refuted"),

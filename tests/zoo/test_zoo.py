@@ -17,9 +17,16 @@ SHORT = Window(4, 4, 64)  # as many sequences, a quarter of the tokens: enough f
 
 
 def diagnose(checkpoint: Path, shard: Path, reference: Path | None, window: Window = WINDOW) -> Diagnosis:
-    """A full test through the same function that the worker and the command line call."""
+    """A full test through the same function that the worker and the command line call. Whatever is tested: nothing is
+    confirmed by a localiser or by the end of a sweep."""
     case = Case(str(shard), str(checkpoint), str(reference) if reference else None, window)
-    return tasks.test(open_inputs(case, lambda kind, name: Path(name)), (), lambda fraction, text: None)
+    found = tasks.test(open_inputs(case, lambda kind, name: Path(name)), (), lambda fraction, text: None)
+    joint = {(repair.id, repair.name) for repair in found.joint.repairs} if found.joint else set()
+    tried = {(finding.id, repair.name): repair for finding in found.findings for repair in finding.repairs}
+    assert joint <= set(tried)  # each accepted repair is listed with what it is
+    assert not [name for name in joint if tried[name].localiser or tried[name].edge]
+    assert {f.id for f in found.findings if f.status == "confirmed"} <= {id for id, _ in joint} | {"H0"}
+    return found
 
 
 def check(diagnosis: Diagnosis, expected: dict[str, str], kinds: tuple[str, ...]) -> None:

@@ -50,6 +50,7 @@ SHARDS: dict[str, list[Callable[[Path], Path]]] = {
     "arrow": [written("arrow stream"), written("arrow file"), arrow_folder],
     "megatron": [written("megatron")],
     "llm.c": [lambda folder: written("llm.c")(folder).parent],
+    "litpkds": [lambda folder: written("litpkds")(folder).parent],
     "datatrove": [lambda folder: written("datatrove")(folder).parent],
     "dolma": [lambda folder: written("dolma")(folder).parent],
     "pretokenize-bin-v1": [written("headerless"), corpus],

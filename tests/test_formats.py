@@ -61,6 +61,14 @@ def test_what_is_recognised_and_not_read_is_refused_by_its_name_and_not_listed(t
         with pytest.raises(InputError, match=f"A {name} data set is not read yet"):
             open_shard(folder)
         unread.remove(name)
+    (cache := tmp_path / "cache").mkdir()
+    named(cache, "zarr.json")
+    with pytest.raises(InputError, match="A zarr data set is not read"):
+        open_shard(cache)
+    named(cache, "shard_ledger.json")
+    with pytest.raises(InputError, match=r"A token cache of levanter \(zarr\) is not read\. Load its input_ids/data"):
+        open_shard(cache)
+    unread.remove("zarr")
     assert not unread and listed(tmp_path, "shard") == []
     with pytest.raises(InputError, match="A litdata shard is not read yet"):
         open_shard(tmp_path / "litdata" / "chunk-0-0.bin", dtype="u32")

@@ -40,7 +40,7 @@ ExpectedLoss = Annotated[
 ]
 EvidenceDir = Annotated[Path | None, typer.Option("--evidence", help="Folder for the record [default: settings].")]
 GateFlag = Annotated[bool, typer.Option("--gate", help="Exit with 1 when the case fails.")]
-FileFormat = Literal["u16", "u32", "i32", "i64"]
+FileFormat = Literal["u8", "u16", "u32", "i32", "i64"]
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from diag.jobs.inputs import Inputs, embedding_rows, tokenizer_of
 from diag.results.baseline import BaselineResult
 from diag.results.diagnosis import Conclusion, DataFound, Diagnosis
 from diag.results.finding import Finding, Signature
+from diag.shards.audit.alarms import REMARKS
 
 HEAD = "H4A"  # the hypothesis about embedding and head
 OUT_OF_RANGE = "out_of_range"
@@ -16,7 +17,7 @@ def cut_rows(inputs: Inputs) -> str | None:
     """The sentence that says that the embedding was cut, where the ids beyond it have rows in the tokenizer beside the
     checkpoint, or in the reference; None where nothing says so, or where the data has another alarm of its own."""
     audit = inputs.audit
-    grave = [reason.code for reason in audit.reasons if reason.code != OUT_OF_RANGE]
+    grave = [reason.code for reason in audit.reasons if reason.code not in (OUT_OF_RANGE, *REMARKS)]
     if not audit.out_of_range or audit.max_id is None or grave:
         return None
     text = tokenizer_of(inputs.checkpoint)

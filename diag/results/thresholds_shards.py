@@ -37,6 +37,7 @@ SHARED_WINDOWS = Threshold(
 )
 SAME_FILE = Threshold(0.999, "of the windows", "of one file stand in the other, and the counts are the same")
 DOUBLE_SEPARATORS = Threshold(0.4, "of the documents", "empty, where each separator stands twice: half")
+RAW_JSON = Threshold(0.5, "of the pieces", "that hold escaped line ends and no real ones; source code has 0.00")
 UNIFORM = Threshold(0.97, "of the possible entropy", "random ids have 1; the text of the demo has 0.81")
 
 # Files that differ from the rest (shards/figures/drift.py): both limits must be exceeded.

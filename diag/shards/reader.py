@@ -18,9 +18,9 @@ from diag.listing import Lister
 from diag.reading import fill, opened, scratch, shorter
 
 # The integer types that `--dtype` names for a file that does not say; NumPy codes without a byte order.
-DTYPES: dict[str, str] = {"u16": "u2", "u32": "u4", "i32": "i4", "i64": "i8"}
+DTYPES: dict[str, str] = {"u8": "u1", "u16": "u2", "u32": "u4", "i32": "i4", "i64": "i8"}
 # Those, and the ones that only formats with a header use.
-STORED_DTYPES: dict[str, str] = {**DTYPES, "u8": "u1", "i8": "i1", "i16": "i2", "u64": "u8"}
+STORED_DTYPES: dict[str, str] = {**DTYPES, "i8": "i1", "i16": "i2", "u64": "u8"}
 
 # No tokenizer comes near 4 Mi entries; a larger claim must not size a table of counts (32 MiB at this bound).
 MAX_VOCAB = 1 << 22
@@ -97,11 +97,13 @@ class Plain:
 @dataclass(frozen=True)
 class ShardFile:
     """One file of a dataset. `tokens` is its number of ids, checked against the size of the file wherever that is
-    possible without reading it. `path` is the file that holds the ids, not an index beside it."""
+    possible without reading it. `path` is the file that holds the ids, not an index beside it. `padding`: ids that fill
+    up rows, by the attention mask beside them, and are none of the tokens."""
 
     path: Path
     tokens: int
     source: Source = field(repr=False, compare=False)
+    padding: int = 0
 
 
 @dataclass(frozen=True)
@@ -134,8 +136,10 @@ class TokenDataset:
     format states the ends of documents, "" if it does not. manifest: the object found beside the files, as it stands
     and *untrusted*, or None. vocab_size: the manifest's claim, if it is a plausible number. notes: what a reader of the
     numbers should know, one sentence each (a manifest that counts otherwise, files left out). left_out_noted: whether
-    the notes already say that token files of the folder were left out. bad_files: what could not be used. files_read:
-    the files and what lies beside them, each with its state before it was read.
+    the notes already say that token files of the folder were left out. bad_files: what could not be used. missing:
+    names of files that should be there by the numbers in the names of the others, or by the manifest. unknown_headers:
+    what is known of a header by its shape alone. files_read: the files and what lies beside them, each with its state
+    before it was read.
     """
 
     path: Path
@@ -153,6 +157,8 @@ class TokenDataset:
     notes: tuple[str, ...] = ()
     left_out_noted: bool = False
     bad_files: tuple[BadFile, ...] = ()
+    missing: tuple[str, ...] = ()
+    unknown_headers: tuple[str, ...] = ()
     files_read: States = field(default_factory=dict, repr=False, compare=False)
 
     @property
@@ -169,6 +175,11 @@ class TokenDataset:
         shard = self.shards[index]
         stop = shard.tokens if stop is None else min(stop, shard.tokens)
         return shard.source.read(min(start, stop), stop)
+
+    @property
+    def padding(self) -> int:
+        """Ids of all files that fill up rows and were left out."""
+        return sum(shard.padding for shard in self.shards)
 
     @cached_property
     def fingerprint(self) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,14 @@ from diag.file_state import state_of
 
 MAX_BYTES = 128 << 20  # the largest published tokenizer.json is about 33 MB
 _MAX_SHOWN = 48  # characters of one token
+
+
+class Back(NamedTuple):
+    """share: of the `tried` ids, those that came back. raw_json: share of the pieces of text that are lines of JSON."""
+
+    share: float
+    tried: int
+    raw_json: float
 
 
 @dataclass(frozen=True)
@@ -100,11 +108,11 @@ class TokenText:
         known = [int(i) for i in ids if 0 <= i < self.vocab_size_with_added]
         return str(self._ask("decode", ids=known)["text"])
 
-    def round_trip(self, windows: Sequence[Sequence[int]]) -> tuple[float, int]:
-        """The share of ids that come back when the text of the windows is encoded again, and of how many; see
-        figures/round_trip.py. Costs about 5 ms for 6,000 ids, and what sending them takes."""
+    def round_trip(self, windows: Sequence[Sequence[int]]) -> Back:
+        """What comes back when the text of the windows is encoded again; see figures/round_trip.py. Costs about 5 ms
+        for 6,000 ids, and what sending them takes."""
         found = self._ask("round_trip", windows=windows)
-        return found["back"] / max(1, found["tried"]), found["tried"]
+        return Back(found["back"] / max(1, found["tried"]), found["tried"], found["raw_json"])
 
     def special_ids(self) -> frozenset[int]:
         """Ids of added tokens that the tokenizer flags as special: control tokens, not text."""

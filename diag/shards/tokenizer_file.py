@@ -5,6 +5,7 @@ Only the child imports this. A chain of decoders of 139 kB can ask for 96 GB: it
 
 from __future__ import annotations
 
+import re
 from collections.abc import Container, Iterator, Sequence
 from difflib import SequenceMatcher
 from functools import lru_cache
@@ -23,6 +24,7 @@ KEPT = 4  # tokenizers held open: 30 to 200 MB each
 EDGE, LEAST_PIECE = 4, 16  # ids of a piece for the round trip
 SHOWN = 64  # characters of one token that are sent
 _U32 = 1 << 32
+_OBJECT = re.compile(r'\s*\{\s*"\w+"\s*:')  # the beginning of a JSON object
 
 # What tokenizers call an unknown piece of text, and what they write at the end of a text; the most specific first.
 # Ends of a turn come last: a corpus of chats may have no other. A mark for the beginning is not an end.
@@ -116,7 +118,14 @@ def round_trip(path: str, state: str, windows: Sequence[Sequence[int]]) -> Itera
             kept[block.a : block.a + block.size] = [True] * block.size
         back += sum(kept[EDGE:-EDGE])
         tried += len(ids) - 2 * EDGE
-    yield Answer({"back": back, "tried": tried})
+    yield Answer({"back": back, "tried": tried, "raw_json": sum(map(_is_raw_json, texts)) / max(1, len(texts))})
+
+
+def _is_raw_json(text: str) -> bool:
+    """Whether a piece of text is of a line of JSON: its line ends are escaped, or it is an object from its start."""
+    if "\n" in text.strip():
+        return False
+    return text.count("\\n") >= 2 or bool(_OBJECT.match(text))
 
 
 def _between(ids: Sequence[int], cuts: Container[int]) -> Iterator[Sequence[int]]:

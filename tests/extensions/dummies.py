@@ -123,7 +123,7 @@ st.title("Dummy")
 
 ROWS = {
     "diag/shards/formats/registry.py": (
-        ("from diag.shards.formats import arrow,", "from diag.shards.formats import dummy_tokens, arrow,"),
+        ("formats import (\n    arrow,", "formats import (\n    arrow,\n    dummy_tokens,"),
         (
             "FORMATS: tuple[Format, ...] = (\n",
             "FORMATS: tuple[Format, ...] = (\n    Format(dummy_tokens.NAME, dummy_tokens.claims, "

@@ -41,6 +41,13 @@ def write_llmc(folder: Path, documents: Documents, dtype: str, name: str = "fine
     return folder / name
 
 
+def write_litpkds(folder: Path, documents: Documents, dtype: str, name: str = "train_0000000000.bin") -> Path:
+    """lit-gpt and TinyLlama."""
+    header = b"LITPKDS" + struct.pack("<QBQ", 1, MEGATRON_CODES[dtype], len(flat(documents)))
+    (folder / name).write_bytes(header + raw(documents, dtype))
+    return folder / name
+
+
 def megatron_index(lengths: Sequence[int], firsts: Sequence[int], dtype: str, code: int | None = None) -> bytes:
     """The bytes of an .idx: lengths of sequences, and the first sequence of each document."""
     width = int(STORED_DTYPES[dtype][1:])
@@ -134,6 +141,7 @@ _INTEGERS = ("u8", "i8", "u16", "i16", "u32", "i32", "i64", "u64")
 WRITERS = {
     "headerless": Writer(write_bare, ("u16", "u32", "i32", "i64"), False, asked=True),
     "llm.c": Writer(write_llmc, tuple(LLMC_MAGICS), False),
+    "litpkds": Writer(write_litpkds, tuple(MEGATRON_CODES), False),
     "megatron": Writer(write_megatron, tuple(MEGATRON_CODES), True),
     "npy": Writer(write_npy, _INTEGERS, False),
     "dolma": Writer(write_dolma, ("u16", "u32"), True, asked=True),

@@ -15,6 +15,7 @@ from diag.results import thresholds_shards as limits
 from diag.results.threshold import Threshold
 from diag.shards.audit.facts import Facts
 
+# An alarm with the status "ok" is a remark: it has a code that programs can look for, and condemns nothing.
 ShardStatus = Literal["ok", "suspect", "degenerate", "invalid"]
 SEVERITY: tuple[ShardStatus, ...] = ("ok", "suspect", "degenerate", "invalid")
 
@@ -245,6 +246,38 @@ ALARMS: tuple[Alarm, ...] = (
         "{f.odd_parts}.",
     ),
     Alarm(
+        "missing_shard",
+        "suspect",
+        limits.ANY,
+        lambda f, t: f.missing.count > t,
+        "{f.missing.count:,} files (threshold {threshold:.0f}) are missing by the numbers of the others or by the "
+        "manifest: {f.missing}.",
+    ),
+    Alarm(
+        "raw_json",
+        "suspect",
+        limits.RAW_JSON,
+        lambda f, t: f.round_trip.raw_json > t,
+        "{f.round_trip.raw_json:.0%} of the sampled pieces of text (threshold {threshold:.0%}) are JSON objects with "
+        "escaped text inside: the lines of a file were tokenized, not the text in them.",
+    ),
+    Alarm(
+        "unknown_header",
+        "ok",
+        limits.ANY,
+        lambda f, t: f.unknown_headers.count > t,
+        "{f.unknown_headers.count} kind of header (threshold {threshold:.0f}) is of no known writer, and is read by "
+        "the size of the file: {f.unknown_headers}.",
+    ),
+    Alarm(
+        "padding",
+        "ok",
+        limits.ANY,
+        lambda f, t: f.padding > t,
+        "{f.padding:,} ids (threshold {threshold:.0f}) are padding by the attention_mask beside them, {f.padded:.0%} "
+        "of what is stored. They are in no figure.",
+    ),
+    Alarm(
         "unusable_file",
         "suspect",
         limits.ANY,
@@ -253,6 +286,9 @@ ALARMS: tuple[Alarm, ...] = (
         "{f.unusable}.",
     ),
 )
+
+
+REMARKS = frozenset(alarm.code for alarm in ALARMS if alarm.status == "ok")
 
 
 def evaluate_alarms(facts: Facts) -> tuple[ShardStatus, tuple[Reason, ...]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 from diag.errors import InputError
 from diag.results import thresholds_shards as limits
@@ -51,7 +52,9 @@ def separators_of(dataset: TokenDataset, text: TokenText | None) -> Separators:
     own = tuple(id for id in named if id in special) or named  # an ordinary entry only where nothing else ends a text
     stated = dataset.separator
     both = dict.fromkeys((*((stated,) if stated is not None else ()), *own))
-    policy = (dataset.manifest or {}).get("eos_policy")
+    manifest = dataset.manifest or {}
+    # Without a separator nothing tells where the documents end that the manifest counts; one document needs none.
+    unended = manifest.get("eos_policy") == "none" and _documents(manifest) < 2
     ordinary = ""
     if text and stated is not None and own and stated not in own and stated not in special:
         ordinary = repr(text.text(stated))
@@ -59,9 +62,14 @@ def separators_of(dataset: TokenDataset, text: TokenText | None) -> Separators:
         stated=stated,
         own=own,
         counts=tuple((id, 0) for id in list(both)[:MAX_SEPARATORS]),
-        needed=bool(both) and not dataset.boundaries and policy != "none",
+        needed=bool(both) and not dataset.boundaries and not unended,
         ordinary=ordinary,
     )
+
+
+def _documents(manifest: dict[str, Any]) -> int:
+    count = manifest.get("total_documents")
+    return count if isinstance(count, int) else 0
 
 
 def _vocabulary(dataset: TokenDataset, vocab_size: int | None, text: TokenText | None) -> tuple[int | None, str | None]:

@@ -95,6 +95,14 @@ class Facts:
     duplicates: Duplicates | None = None
     identical: Names = Names()
     window: str = ""
+    missing: Names = Names()
+    unknown_headers: Names = Names()
+    padding: int = 0
+
+    @property
+    def padded(self) -> float:
+        """Share of padding in what is stored."""
+        return self.padding / max(1, self.tokens + self.padding)
 
     @property
     def bits(self) -> int:

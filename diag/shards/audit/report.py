@@ -45,15 +45,24 @@ class Vocabulary:
     out_of_range: int
 
 
+@dataclass(frozen=True)
+class Padding:
+    """Ids that fill up rows, by the attention mask beside them, and their share of all that are stored."""
+
+    ids: int
+    share: float
+
+
 @dataclass(frozen=True, kw_only=True)
 class ShardAudit(Audit):
     """What the `shard` command prints; docs/shards.md explains the figures.
 
     `tokens` is what was audited, `shard_tokens` what the shard holds. vocabularies: every size that is known;
     vocab_size is the one that decides. dead: ids below vocab_size that never occur. bigram: held-out, None if not asked
-    for or too short. window: the audit of the ids that a trainer validates on, None if not asked for or not one
-    sequence long. parts: one per file of a folder. notes: not alarms, one sentence each. counts, lengths, anchors,
-    names: for drawing and comparing, not part of the JSON.
+    for or too short. padding: of the whole shard, left out of all figures; None if there is none. window: the audit of
+    the ids that a trainer validates on, None if not asked for or not one sequence long. parts: one per file of a
+    folder. notes: not alarms, one sentence each. counts, lengths, anchors, names: for drawing and comparing, not part
+    of the JSON.
     """
 
     path: str
@@ -74,6 +83,7 @@ class ShardAudit(Audit):
     bigram: Bigram | None
     round_trip: RoundTrip
     duplicates: Duplicates | None
+    padding: Padding | None
     window: Audit | None
     gate: GateResult | None
     parts: tuple[Part, ...]
@@ -178,6 +188,9 @@ def audit_shard(
         odd_parts=Names(tuple(p.name for p in counted.rows if p.differs)),
         unusable=Names(tuple(bad.path.name for bad in bad_files)),
         misread=dataset.sniff.against,
+        missing=Names(dataset.missing),
+        unknown_headers=Names(dataset.unknown_headers),
+        padding=dataset.padding if first is None else 0,
         id_limit=int(np.iinfo(dataset.numpy_dtype).max),
     )
     if window_audit and (own := [r for r in window_audit.reasons if r.code not in {r.code for r in audit.reasons}]):
@@ -203,6 +216,7 @@ def audit_shard(
         bigram=pairs,
         round_trip=trip,
         duplicates=twice,
+        padding=_padding(dataset),
         window=window_audit,
         gate=gate_of(gate_below, audit.entropy_nats, facts.top_share, size or audit.distinct),
         parts=counted.rows if several else (),
@@ -240,6 +254,10 @@ def _vocabularies(
         for name, entries in sizes.items()
         if entries is not None
     )
+
+
+def _padding(dataset: TokenDataset) -> Padding | None:
+    return Padding(dataset.padding, dataset.padding / (dataset.padding + dataset.tokens)) if dataset.padding else None
 
 
 def _window(

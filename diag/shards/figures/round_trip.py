@@ -29,7 +29,7 @@ SHIFTS = (1, -1, 2, -2, 3, -3)
 class RoundTrip:
     """share: of `ids` sampled ids that come back; None where nothing was judged. other_order: the larger share of the
     same ids shuffled, and under other names. fits: what gives text, in words: a shift, the reverse, another tokenizer.
-    why: of `not_judged`, one sentence."""
+    why: of `not_judged`, one sentence. raw_json: share of the sampled pieces of text that are lines of JSON."""
 
     share: float | None
     ids: int
@@ -37,6 +37,7 @@ class RoundTrip:
     fits: str | None = None
     other_order: float | None = None
     why: str = ""
+    raw_json: float = 0.0
 
 
 NO_TOKENIZER = RoundTrip(None, 0, "not_judged", why="There is no tokenizer to decode with.")
@@ -53,18 +54,18 @@ def round_trip(
         why = f"The tokenizer drops merges at random (dropout {text.dropout:g}), so text does not come back."
         return RoundTrip(None, 0, "not_judged", why=why)
     windows = sampled(dataset, first)
-    share, tested = text.round_trip(_known(windows, text))
+    share, tested, raw_json = text.round_trip(_known(windows, text))
     if tested < ROUND_TRIP_MIN_IDS.value:
         why = f"Only {tested:,} ids could be tried; {ROUND_TRIP_MIN_IDS.value:,.0f} are needed."
         return RoundTrip(None, tested, "not_judged", why=why)
     rng = np.random.default_rng(0)
-    other = max(text.round_trip(_known(w, text))[0] for w in (_shuffled(windows, rng), _renamed(windows, text, rng)))
+    other = max(text.round_trip(_known(w, text)).share for w in (_shuffled(windows, rng), _renamed(windows, text, rng)))
     if share < ROUND_TRIP.value:
         return RoundTrip(share, tested, "not_text", _fitting(windows, text, others), other)
     if other >= ROUND_TRIP_BLIND.value:
         why = f"With this tokenizer {other:.1%} of the ids come back in any order too."
-        return RoundTrip(share, tested, "not_judged", None, other, why)
-    return RoundTrip(share, tested, "text", None, other)
+        return RoundTrip(share, tested, "not_judged", None, other, why, raw_json)
+    return RoundTrip(share, tested, "text", None, other, raw_json=raw_json)
 
 
 def sampled(dataset: TokenDataset, first: int | None = None) -> list[Int64]:
@@ -88,10 +89,10 @@ def _fitting(windows: list[Int64], text: TokenText, others: Sequence[TokenText])
     ]
     ways.append(("the reverse order", lambda ids: ids[::-1]))
     for words, way in ways:
-        if text.round_trip(_known([way(ids) for ids in windows], text))[0] >= ROUND_TRIP.value:
+        if text.round_trip(_known([way(ids) for ids in windows], text)).share >= ROUND_TRIP.value:
             return words
     for other in others:
-        if not other.dropout and other.round_trip(_known(windows, other))[0] >= ROUND_TRIP.value:
+        if not other.dropout and other.round_trip(_known(windows, other)).share >= ROUND_TRIP.value:
             return f"the tokenizer {other.path}"
     return None
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -93,18 +94,18 @@ def counted(path: str) -> Iterator[Answer]:
     with decoding(where):
         column, bound = _column(where), Bound.of(where)
         yield column.answer()
-        for _, array in _arrays(where, column, 0):
-            ids, _ = unpack(array, column, where)
-            bound.take(ids.nbytes)
-            yield Answer({"ids": len(ids)})
+        for _, array, mask in _arrays(where, column, 0):
+            ids, _, padding = unpack(array, mask, column, where)
+            bound.take(ids.nbytes + padding * column.width)
+            yield Answer({"ids": len(ids), "padding": padding})
 
 
 def chunks(path: str, column: Mapping[str, Any], first: int, ids: bool) -> Iterator[Answer]:
     """In the child: the ids of record batch `first` and all after it."""
     where, wanted = Path(path), Column(**column)
     with decoding(where):
-        for number, array in _arrays(where, wanted, first):
-            found, lengths = unpack(array, wanted, where)
+        for number, array, mask in _arrays(where, wanted, first):
+            found, lengths, _ = unpack(array, mask, wanted, where)
             yield Answer({"chunk": number}, (found if ids else found[:0], lengths))
 
 
@@ -116,16 +117,21 @@ def _column(path: Path) -> Column:
         return choose(arrow.ipc.open_stream(mapped).schema, path)
 
 
-def _arrays(path: Path, column: Column, first: int) -> Iterator[tuple[int, Any]]:
-    """(number, the column in that record batch) from batch `first` on; the batches before are skipped unread."""
+def _arrays(path: Path, column: Column, first: int) -> Iterator[tuple[int, Any, Any | None]]:
+    """(number, the column in that record batch, its mask) from batch `first` on; the batches before are skipped
+    unread."""
     arrow = pyarrow()
-    options = arrow.ipc.IpcReadOptions(included_fields=[column.position], use_threads=False)
+    names = [column.position] + ([] if column.mask is None else [column.mask])
+    options = arrow.ipc.IpcReadOptions(included_fields=names, use_threads=False)
+    # Fields come in the order of the file, not of the options.
+    at, beside = (
+        (0, None) if column.mask is None else (int(column.mask < column.position), column.position < column.mask)
+    )
     with arrow.memory_map(str(path)) as mapped:
         if read_head(path).startswith(MAGIC):
             file = arrow.ipc.open_file(mapped, options=options)
-            for number in range(first, file.num_record_batches):
-                yield number, file.get_batch(number).column(0)
-            return
-        for number, batch in enumerate(arrow.ipc.open_stream(mapped, options=options)):
-            if number >= first:
-                yield number, batch.column(0)
+            batches: Iterator[Any] = (file.get_batch(number) for number in range(first, file.num_record_batches))
+        else:
+            batches = islice(arrow.ipc.open_stream(mapped, options=options), first, None)
+        for number, batch in enumerate(batches, first):
+            yield number, batch.column(at), None if beside is None else batch.column(int(beside))

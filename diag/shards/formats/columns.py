@@ -24,6 +24,7 @@ from diag.shards.formats.gather import GatheredFile
 from diag.shards.reader import PIECE_IDS, STORED_DTYPES, Ids, Lengths, Piece, ShardFile
 
 NAMES = ("input_ids", "tokens", "token_ids", "ids")  # in order of preference
+MASK = "attention_mask"  # 0 where a row was filled up
 # Lists of whole numbers that go with token ids and are none.
 COMPANIONS = frozenset(
     ["attention_mask", "labels", "loss_mask", "position_ids", "special_tokens_mask", "token_type_ids", "word_ids"]
@@ -111,14 +112,16 @@ class Columnar:
 
 @dataclass(frozen=True)
 class Column:
-    """The column that holds the ids. position: in the schema. lists: a list a row, which is a document; else an id a
-    row. reason: why this one."""
+    """The column that holds the ids. position: in the schema. lists: a list a row, which is a document, or lists of
+    lists, of which the innermost are; else an id a row. reason: why this one. mask: the position of the attention mask
+    beside it, a list a row whose zeros are padding; None where there is none."""
 
     name: str
     position: int
     dtype: str
     lists: bool
     reason: str
+    mask: int | None = None
 
     @property
     def width(self) -> int:
@@ -166,7 +169,9 @@ def columnar(path: Path, format: str) -> GatheredFile:
 
     stored = np.dtype("<" + STORED_DTYPES[column.dtype])
     source = Columnar(path, stored, starts, chunks, column.lists)
-    return GatheredFile(ShardFile(path, int(starts[-1]), source), column.dtype, offset=None, reasons=(column.reason,))
+    padding = sum(group.values.get("padding", 0) for group in groups)
+    file = ShardFile(path, int(starts[-1]), source, padding)
+    return GatheredFile(file, column.dtype, offset=None, reasons=(column.reason,))
 
 
 def choose(schema: Any, path: Path) -> Column:
@@ -177,7 +182,7 @@ def choose(schema: Any, path: Path) -> Column:
     """
     fields = list(enumerate(schema))
     lists = {f.name: (at, inner) for at, f in reversed(fields) if (inner := _list_of(f.type))}
-    plain = {f.name: (at, str(f.type)) for at, f in reversed(fields) if str(f.type) in _DTYPES}
+    plain = {f.name: (at, inner) for at, f in reversed(fields) if (inner := _integer(f.type))}
     plain = {name: found for name, found in plain.items() if name in NAMES or len(fields) == 1}
     named = next((name for name in NAMES if name in lists or name in plain), None)
     others = [name for name in schema.names if name in lists and name not in COMPANIONS]
@@ -196,20 +201,44 @@ def choose(schema: Any, path: Path) -> Column:
     if schema.names.count(named) > 1:
         raise InputError(f"Several columns are called {named}.", where=str(path), fix="Write the data with one.")
     position, stored = lists.get(named) or plain[named]
-    return Column(named, position, _DTYPES[stored], named in lists, f"{reason} Its type is {stored}.")
+    mask = next((at for at, f in reversed(fields) if f.name == MASK and named in lists and _is_list(f.type)), None)
+    return Column(named, position, _DTYPES[stored], named in lists, f"{reason} Its type is {stored}.", mask)
 
 
-def unpack(array: Any, column: Column, path: Path) -> tuple[Ids, Lengths]:
-    """(ids, lengths of rows) of a pyarrow array, without a copy. InputError for nulls (there is no id that stands for
-    nothing), pyarrow's own errors for offsets that lead astray."""
-    array.validate(full=True)
-    lengths = _row_lengths(array, column)
-    flat = array.flatten() if column.lists else array
-    if array.null_count or flat.null_count:
+def unpack(array: Any, mask: Any | None, column: Column, path: Path) -> tuple[Ids, Lengths, int]:
+    """(ids, lengths of rows, ids left out) of a pyarrow array and its attention mask; without a mask or a dictionary,
+    no copy. InputError for nulls (there is no id that stands for nothing) and for a mask of another length than its
+    row, pyarrow's own errors for offsets that lead astray."""
+    ids, lengths = _flat(array, column.lists, f"The column {column.name}", path)
+    if mask is None:
+        return ids, lengths, 0
+    real, others = _flat(mask, True, f"The column {MASK}", path)
+    if not np.array_equal(lengths, others):
         raise InputError(
-            f"The column {column.name} holds nulls among its ids.", where=str(path), fix="Write the data without them."
+            f"The rows of {MASK} have other lengths than those of {column.name}.",
+            where=str(path),
+            fix="Write both from the same rows, or leave the mask out.",
         )
-    return flat.to_numpy(zero_copy_only=True), lengths
+    kept = real != 0
+    sums = np.concatenate([[0], np.cumsum(kept, dtype=np.int64)])
+    ends = np.cumsum(lengths)
+    return ids[kept], sums[ends] - sums[ends - lengths], len(ids) - int(sums[-1])
+
+
+def _flat(array: Any, lists: bool, name: str, path: Path) -> tuple[npt.NDArray[Any], Lengths]:
+    array.validate(full=True)
+    nulls = array.null_count
+    lengths: Lengths = np.ones(len(array), dtype=np.int64)
+    while _is_list(array.type):
+        lengths, array = _lengths_of(array), array.flatten()
+        nulls += array.null_count
+    if nulls:
+        raise InputError(f"{name} holds nulls among its ids.", where=str(path), fix="Write the data without them.")
+    if pyarrow().types.is_dictionary(array.type):
+        array = array.dictionary_decode()
+        if array.null_count:
+            raise InputError(f"{name} holds nulls in its dictionary.", where=str(path), fix="Write the data without.")
+    return array.to_numpy(zero_copy_only=not pyarrow().types.is_boolean(array.type)), lengths
 
 
 def needs_pyarrow() -> None:
@@ -238,18 +267,27 @@ def decoding(path: Path) -> Iterator[None]:
         ) from None
 
 
-def _list_of(kind: Any) -> str | None:
-    """The integer type of a list type's elements."""
+def _is_list(kind: Any) -> bool:
     types = pyarrow().types
-    if not (types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind)):
+    return bool(types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind))
+
+
+def _integer(kind: Any) -> str | None:
+    """The integer type that it is, or that its dictionary holds."""
+    stored = str(kind.value_type if pyarrow().types.is_dictionary(kind) else kind)
+    return stored if stored in _DTYPES else None
+
+
+def _list_of(kind: Any) -> str | None:
+    """The integer type of the elements of a list type, or of lists of lists."""
+    if not _is_list(kind):
         return None
-    inner = str(kind.value_type)
-    return inner if inner in _DTYPES else None
+    while _is_list(kind):
+        kind = kind.value_type
+    return _integer(kind)
 
 
-def _row_lengths(array: Any, column: Column) -> Lengths:
-    if not column.lists:
-        return np.ones(len(array), dtype=np.int64)
+def _lengths_of(array: Any) -> Lengths:
     if pyarrow().types.is_fixed_size_list(array.type):
         return np.full(len(array), array.type.list_size, dtype=np.int64)
     lengths: Lengths = np.diff(array.offsets.to_numpy(zero_copy_only=True)).astype(np.int64)
@@ -259,6 +297,13 @@ def _row_lengths(array: Any, column: Column) -> Lengths:
 def _no_ids(schema: Any, path: Path) -> InputError:
     shown = [f"{one_line(f.name, 40)}: {one_line(str(f.type), 60)}" for f in list(schema)[:_SHOWN_COLUMNS]]
     more = f" and {len(schema) - len(shown)} more" if len(schema) > len(shown) else ""
+    views = [one_line(f.name, 40) for f in schema if "list_view" in str(f.type)]
+    if views:
+        return InputError(
+            f"The column {views[0]} holds list views, which are not read.",
+            where=str(path),
+            fix="Cast it to a list before it is written: table.column(name).cast(pyarrow.list_(pyarrow.int32())).",
+        )
     return InputError(
         f"No column holds lists of integers; there are {', '.join(shown) or 'no columns'}{more}.",
         where=str(path),

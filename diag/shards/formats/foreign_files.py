@@ -23,6 +23,10 @@ class Refusal:
 NOT_YET = Refusal("is not read yet", "Convert it to headerless u32 ids in a .bin file.")
 _CHECKPOINT = Refusal("is a checkpoint, not a token shard")
 _ARCHIVE = Refusal("is an archive, not a token file", "Unpack it first.")
+_TAR = Refusal(
+    "is an archive, not a token file",
+    "Unpack it. The samples of a WebDataset become a shard as a Parquet column input_ids, or as u32 ids in a .bin.",
+)
 _OTHER_FORMAT = Refusal("has another format than the files around it", "Open it by itself.")
 _UNSAFE = Refusal("is never unpickled, because that can run any code", "Save the ids as .npy.")
 _NO_TOKENS = Refusal("holds no training tokens")
@@ -37,7 +41,6 @@ _ZIP = b"PK\x03\x04"
 # u32, larger than any vocabulary, so that no headerless shard is refused by accident.
 _MAGICS: tuple[tuple[bytes, str, Refusal], ...] = (
     ((20240522).to_bytes(4, "little"), "An llm.c evaluation file (magic 20240522)", _NO_TOKENS),
-    (b"TNTIDX\0\0", "An index of the first Megatron layout (TNTIDX)", NOT_YET),
     (b"GGUF", "A GGUF file", _CHECKPOINT),
     (b"APR\0", "An .apr file", _CHECKPOINT),
     (b"\x80\x02\x8a\x0a", "A PyTorch file", _CHECKPOINT),
@@ -61,7 +64,7 @@ _SUFFIXES: dict[str, tuple[str, Refusal]] = {
     ".pkl": ("A pickle", _UNSAFE),
     ".pickle": ("A pickle", _UNSAFE),
     ".npz": ("A NumPy archive (.npz)", _ARCHIVE),
-    ".tar": ("A tar file", _ARCHIVE),
+    ".tar": ("A tar file", _TAR),
     ".tgz": ("A gzip file", _ARCHIVE),
     ".gz": ("A gzip file", _ARCHIVE),
     ".zip": ("A zip file", _ARCHIVE),
@@ -87,6 +90,8 @@ def read_head(path: Path) -> bytes:
 
 def refuse(path: Path, head: bytes, dtype: str | None = None) -> None:
     """InputError when `path`, which starts with `head`, is known to be something other than headerless ids."""
+    if dtype == "u8":
+        return  # any bytes can be meant
     suffix = path.suffix.lower()
     foreign.refuse(path, as_ids=True)
     for magic, name in TOKEN_MAGICS.items():
@@ -101,12 +106,14 @@ def refuse(path: Path, head: bytes, dtype: str | None = None) -> None:
     if _SAFETENSORS.match(head):
         raise refusal(path, "A safetensors file", _CHECKPOINT)
     if head[257:262] == b"ustar":
-        raise refusal(path, "A tar file", _ARCHIVE)
+        raise refusal(path, "A tar file", _TAR)
     if suffix in _SUFFIXES:
         raise refusal(path, *_SUFFIXES[suffix])
     if suffix in _TEXT_SUFFIXES or _is_text(head, dtype):
         raise InputError(
-            "This is text, not token ids.", where=str(path), fix="Tokenize it first, or name its tokenized shard."
+            "This is text, not token ids.",
+            where=str(path),
+            fix="Tokenize it first, or name its tokenized shard. If each byte is an id, --dtype u8 reads it.",
         )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from diag.errors import InputError
 from diag.reading import readable
+from diag.shards.formats.naming import missing_of, one_split
 from diag.shards.reader import BadFile, ShardFile, Sniff, TokenDataset
 
 MAX_NOTES = 8  # of a folder in which every file has something to be said about
@@ -16,7 +17,8 @@ MAX_NOTES = 8  # of a folder in which every file has something to be said about
 
 @dataclass(frozen=True)
 class GatheredFile:
-    """One file as its reader found it. dtype: None for an empty file, which fits any. The rest: see TokenDataset."""
+    """One file as its reader found it. dtype: None for an empty file, which fits any. unknown: a header that is
+    known by its shape alone, "" for most. The rest: see TokenDataset."""
 
     shard: ShardFile
     dtype: str | None
@@ -24,6 +26,7 @@ class GatheredFile:
     offset: int | None = 0
     notes: tuple[str, ...] = ()
     reasons: tuple[str, ...] = ()
+    unknown: str = ""
 
 
 def names_in(folder: Path) -> list[str]:
@@ -51,11 +54,13 @@ def assemble(
 ) -> TokenDataset:
     """The shard at `path`, which consists of `paths`: `path` itself, or files of the folder `path`.
 
-    What `opener` refuses in a folder is listed in bad_files, and so is a file whose ids have another type than most
+    Of a folder with files for training and others for validation, one_split says which are taken. What `opener`
+    refuses in a folder is listed in bad_files, and so is a file whose ids have another type than most
     of the others (the first of equals). InputError when `path` is a file and refused, when nothing of a folder is
     left or all of it is empty, and when `dtype` contradicts the files. Costs what `opener` costs for each file.
     """
     several = path.is_dir()
+    paths, left_out = one_split(path, paths) if several else (paths, "")
     opened: list[GatheredFile] = []
     bad: list[BadFile] = []
     for each in paths:
@@ -90,8 +95,11 @@ def assemble(
         tokens=tokens,
         offset=first.offset,
         sniff=Sniff("certain", first.reasons),
-        notes=tuple(_notes(kept, several)),
+        notes=(*filter(None, [left_out]), *_notes(kept, several)),
+        left_out_noted=bool(left_out),
         bad_files=tuple(sorted(bad, key=lambda each: each.path.name)),
+        missing=missing_of([each.name for each in paths]) if several else (),
+        unknown_headers=tuple(dict.fromkeys(one.unknown for one in kept if one.unknown)),
     )
 
 

@@ -14,6 +14,7 @@ from diag.shards.formats.gather import GatheredFile, assemble, size_of
 from diag.shards.formats.guess import IdType, TypeGuess, guess_type, sample_bytes
 from diag.shards.reader import Lengths, Plain, ShardFile, Sniff, TokenDataset
 
+_MARKS = (b"\xff\xfe", b"\xfe\xff", b"\xef\xbb\xbf")
 Boundaries = tuple[Callable[[], Iterator[Lengths]] | None, tuple[str, ...]]
 """What tells the lengths of a file's documents, if anything does, and notes."""
 Lengthy = Callable[[Path, int], Boundaries]
@@ -70,9 +71,28 @@ def _look(path: Path, files: int, dtype: str | None, vocab_size: int | None) -> 
     try:
         refuse(path, read_head(path), dtype)
         size = size_of(path)
-        return _Look(size, guess_type(sample_bytes(path, size, files), vocab_size) if size else None)
+        raw = sample_bytes(path, size, files) if size else b""
+        guess = guess_type(raw, vocab_size) if size else None
+        if guess and dtype is None and all(size % each.numpy.itemsize for each in guess.survivors):
+            _refuse_shifted(path, size, raw)
+        return _Look(size, guess)
     except InputError as error:
         return error
+
+
+def _refuse_shifted(path: Path, size: int, raw: bytes) -> None:
+    """InputError where the bytes are ids that begin a few bytes later: a mark or a cut has shifted them."""
+    for shift in (1, 2, 3):
+        guess = guess_type(raw[shift:])
+        width = guess.survivors[0].numpy.itemsize if guess.decisive else 0
+        if width > 2 and guess.survivors[0].byte_order == "little" and (size - shift) % width == 0:
+            mark = ", a byte-order mark" if raw.startswith(_MARKS) else ""
+            raise InputError(
+                f"The ids are shifted by {shift} bytes: after those they are {_spoken(guess.survivors[0])}, and there "
+                f"stands {raw[:shift].hex(' ')}{mark}.",
+                where=str(path),
+                fix=f"Remove what stands before them (`tail -c +{shift + 1}`), or copy the file again in binary mode.",
+            )
 
 
 def _opened(path: Path, look: _Look, id_type: IdType, lengths: Lengthy | None, *, obey: bool) -> GatheredFile:
@@ -137,7 +157,7 @@ def _chosen(seen: Sequence[_Look], favourite: str, trusted: str) -> _Choice:
 def _asked(dtype: str, seen: Sequence[_Look]) -> _Choice:
     sniff = Sniff("certain", ("The type was given.",))
     guess = _elected(seen) or next((look.guess for look in seen if look.guess), None)
-    if guess is None:
+    if guess is None or dtype == "u8":
         return _Choice(IdType(dtype), sniff)
     id_type = guess.order_of(dtype)
     found = guess.survivors[0] if guess.decisive else id_type

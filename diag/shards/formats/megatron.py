@@ -22,6 +22,8 @@ from diag.shards.reader import STORED_DTYPES, Lengths, Plain, ShardFile, TokenDa
 
 NAME = "megatron"
 MAGIC = b"MMIDIDX\0\0"
+OLD_MAGIC = b"TNTIDX\0\0"  # of fairseq's IndexedDataset, which Megatron and GPT-NeoX wrote at first
+MAGICS = (MAGIC, OLD_MAGIC)
 
 _HEADER = struct.Struct("<9sQBQQ")  # magic, version, type, sequences, documents + 1; packed: 34 bytes
 _DTYPES = {1: "u8", 2: "i8", 3: "i16", 4: "i32", 5: "i64", 8: "u16"}
@@ -33,7 +35,7 @@ def claims(path: Path, head: bytes) -> bool:
     """An `.idx` by its magic, a `.bin` by that of the `.idx` beside it, a folder by that of any `.idx` in it."""
     if path.is_dir():
         return any(_is_index(each) for each in with_suffix(path, ".idx"))
-    return head.startswith(MAGIC) or (path.suffix.lower() == ".bin" and _is_index(path.with_suffix(".idx")))
+    return head.startswith(MAGICS) or (path.suffix.lower() == ".bin" and _is_index(path.with_suffix(".idx")))
 
 
 def open_files(path: Path, dtype: str | None) -> TokenDataset:
@@ -131,6 +133,13 @@ def _opened(path: Path) -> GatheredFile:
 def _read_index(path: Path) -> tuple[_Index, str]:
     with readable(path):
         head = read_head(path)
+    if head.startswith(OLD_MAGIC):
+        raise InputError(
+            "This index has the first layout of Megatron (TNTIDX), which is not read.",
+            where=str(path),
+            fix="Index the data again with a current Megatron, which writes MMIDIDX; with --dtype the .bin is read "
+            "without its documents.",
+        )
     if not head.startswith(MAGIC) or len(head) < _HEADER.size:
         raise InputError("This is no complete Megatron index.", where=str(path), fix="Copy it again.")
     _, version, code, sequences, documents = _HEADER.unpack_from(head)
@@ -153,7 +162,7 @@ def _read_index(path: Path) -> tuple[_Index, str]:
 
 
 def _is_index(path: Path) -> bool:
-    return path.is_file() and read_head(path).startswith(MAGIC)
+    return path.is_file() and read_head(path).startswith(MAGICS)
 
 
 def _states_a_type(path: Path) -> bool:

@@ -15,10 +15,10 @@ from typing import Any
 from diag.errors import InputError
 from diag.file_state import FileState, state_of
 from diag.isolated.wire import Answer
-from diag.shards.formats.columns import Bound, Chunk, Column, choose, columnar, decoding, needs_pyarrow, pyarrow, unpack
+from diag.shards.formats.columns import MASK, Bound, Column, choose, columnar, decoding, needs_pyarrow, pyarrow, unpack
 from diag.shards.formats.foreign_files import read_head
 from diag.shards.formats.gather import GatheredFile, assemble, size_of, with_suffix
-from diag.shards.reader import PIECE_IDS, TokenDataset
+from diag.shards.reader import PIECE_IDS, Ids, Lengths, TokenDataset
 
 NAME = "parquet"
 MAGIC = b"PAR1"
@@ -73,14 +73,15 @@ def counted(path: str) -> Iterator[Answer]:
         for group in range(metadata.num_row_groups):
             chunk = metadata.row_group(group).column(leaf)
             stated = chunk.statistics.num_values if known and chunk.is_stats_set and chunk.statistics else None
-            if stated is None or not 0 <= stated <= chunk.num_values:
+            padding = 0
+            if column.mask is not None or stated is None or not 0 <= stated <= chunk.num_values:
                 stated = 0
-                for _, ids, _ in _decoded(file, column, group, where):
-                    stated += len(ids)
-                    bound.take(ids.nbytes)
+                for ids, _, left_out in _decoded(file, column, group, where):
+                    stated, padding = stated + len(ids), padding + left_out
+                    bound.take(ids.nbytes + left_out * column.width)
             else:
                 bound.take(stated * column.width)
-            yield Answer({"ids": stated})
+            yield Answer({"ids": stated, "padding": padding})
 
 
 def chunks(path: str, column: Mapping[str, Any], first: int, ids: bool) -> Iterator[Answer]:
@@ -88,20 +89,20 @@ def chunks(path: str, column: Mapping[str, Any], first: int, ids: bool) -> Itera
     where, wanted = Path(path), Column(**column)
     with decoding(where), _file(where) as file:
         for group in range(first, file.metadata.num_row_groups):
-            for number, found, lengths in _decoded(file, wanted, group, where):
-                yield Answer({"chunk": number}, (found if ids else found[:0], lengths))
+            for found, lengths, _ in _decoded(file, wanted, group, where):
+                yield Answer({"chunk": group}, (found if ids else found[:0], lengths))
 
 
-def _decoded(file: Any, column: Column, group: int, path: Path) -> Iterator[Chunk]:
-    """A row group, in batches of about PIECE_IDS ids; a row is decoded whole, however long it is."""
+def _decoded(file: Any, column: Column, group: int, path: Path) -> Iterator[tuple[Ids, Lengths, int]]:
+    """A row group, as `unpack` gives it, in batches of about PIECE_IDS ids; a row is decoded whole, however long."""
     stated = file.metadata.row_group(group)
     values = max(1, stated.column(_leaf(file, column)).num_values)
     rows = max(1, min(_MAX_ROWS, PIECE_IDS * stated.num_rows // values))
     try:
-        batches = file.iter_batches(batch_size=rows, row_groups=[group], columns=[column.name], use_threads=False)
-        for batch in batches:
-            ids, lengths = unpack(batch.column(0), column, path)
-            yield group, ids, lengths
+        names = [column.name] + ([] if column.mask is None else [MASK])
+        for batch in file.iter_batches(batch_size=rows, row_groups=[group], columns=names, use_threads=False):
+            mask = None if column.mask is None else batch.column(MASK)
+            yield unpack(batch.column(column.name), mask, column, path)
     finally:
         pyarrow().default_memory_pool().release_unused()
 

@@ -16,6 +16,7 @@ from diag.shards.formats.foreign_files import refuse_folder
 from diag.shards.formats.gather import names_in, with_suffix
 from diag.shards.formats.guess import IdType
 from diag.shards.formats.manifest import SCHEMA, Manifest, disagreements, read_manifest
+from diag.shards.formats.naming import MOST_MISSING, numberings
 from diag.shards.reader import Sniff, TokenDataset
 
 NAME = "pretokenize-bin-v1"
@@ -32,8 +33,9 @@ def open_files(path: Path, dtype: str | None) -> TokenDataset:
     """Open one `.bin`, or those of a folder in lexical order: `shard-*.bin` if there are any, else all of them.
 
     u32 has the benefit of the doubt under a name `shard-*.bin` or with a manifest, and wherever several types fit but
-    the name is one of nanoGPT's. InputError for a folder that is not what its manifest counts; a given dtype reads what
-    is there. See headerless.open_all for the cost and other errors.
+    the name is one of nanoGPT's. InputError for a folder that holds other tokens than its manifest counts, unless files
+    are missing, which are named; a given dtype reads what is there. See headerless.open_all for the cost and more
+    errors.
     """
     whole_folder = path.is_dir()
     paths, left_out = _listed(path) if whole_folder else ([path], 0)
@@ -50,8 +52,10 @@ def open_files(path: Path, dtype: str | None) -> TokenDataset:
     )
     if dataset.dtype != "u32" or dataset.byte_order != "little":
         dataset = replace(dataset, format=f"headerless-{dataset.dtype}")
-    off = disagreements(manifest, dataset.tokens, len(dataset.shards) + len(dataset.bad_files)) if whole_folder else ()
-    if off and dtype is None and not left_out and _incomplete(manifest, dataset):
+    compared = whole_folder and not dataset.left_out_noted
+    off = disagreements(manifest, dataset.tokens, len(dataset.shards) + len(dataset.bad_files)) if compared else ()
+    missing = _missing(manifest, dataset) if whole_folder and not left_out else dataset.missing
+    if off and dtype is None and not left_out and not missing and _incomplete(manifest, dataset):
         raise InputError(
             " ".join(off),
             where=str(path),
@@ -65,8 +69,24 @@ def open_files(path: Path, dtype: str | None) -> TokenDataset:
         manifest=manifest.content,
         vocab_size=manifest.vocab_size,
         notes=(*(_of_names(paths, left_out) if whole_folder else ()), *dataset.notes, *off, *manifest.notes),
-        left_out_noted=left_out > 0,
+        left_out_noted=left_out > 0 or dataset.left_out_noted,
+        missing=missing,
     )
+
+
+def _missing(manifest: Manifest, dataset: TokenDataset) -> tuple[str, ...]:
+    """The files that are not there by their numbers, and the next ones up to as many as the manifest counts. None where
+    it counts the tokens that are there."""
+    if manifest.total_tokens == dataset.tokens:
+        return ()
+    names = [shard.path.name for shard in dataset.shards] + [bad.path.name for bad in dataset.bad_files]
+    counted = manifest.shard_count if (manifest.content or {}).get("schema", SCHEMA) == SCHEMA else 0
+    more = (counted or 0) - len(names) - len(dataset.missing)
+    groups = numberings(names)
+    if not 0 < more <= MOST_MISSING or len(groups) != 1:
+        return dataset.missing
+    last = groups[0].found[-1]
+    return (*dataset.missing, *(groups[0].name(last + each) for each in range(1, more + 1)))
 
 
 def _incomplete(manifest: Manifest, dataset: TokenDataset) -> bool:

@@ -12,7 +12,19 @@ from pathlib import Path
 from diag.errors import InputError, one_line
 from diag.file_state import states_around, states_at, states_of_read
 from diag.listing import companion_names, corpora, nothing
-from diag.shards.formats import arrow, datatrove, dolma, listing, llmc, megatron, npy, parquet, pretokenize, unread
+from diag.shards.formats import (
+    arrow,
+    datatrove,
+    dolma,
+    listing,
+    litpkds,
+    llmc,
+    megatron,
+    npy,
+    parquet,
+    pretokenize,
+    unread,
+)
 from diag.shards.formats.foreign_files import TOKEN_MAGICS, read_head, refuse
 from diag.shards.formats.gather import names_in
 from diag.shards.formats.guess import IdType
@@ -23,6 +35,7 @@ DECIDING_IDS = 1 << 16  # looked at to choose between types
 # What has a magic or an index comes first. Headerless files have nothing to be recognised by, so they come last.
 FORMATS: tuple[Format, ...] = (
     Format(unread.MDS_NAME, unread.claims_mds, unread.refuse_as(unread.MDS_NAME), nothing, is_read=False),
+    Format(unread.ZARR_NAME, unread.claims_zarr, unread.refuse_zarr, nothing, is_read=False),
     Format(unread.LITDATA_NAME, unread.claims_litdata, unread.refuse_as(unread.LITDATA_NAME), nothing, is_read=False),
     Format(
         npy.NAME,
@@ -55,7 +68,7 @@ FORMATS: tuple[Format, ...] = (
         megatron.open_files,
         listing.megatron_pairs,
         suffixes=(".idx", ".bin"),
-        magics=((megatron.MAGIC, "A Megatron index"),),
+        magics=((megatron.MAGIC, "A Megatron index"), (megatron.OLD_MAGIC, "An old Megatron index (TNTIDX)")),
         companions=("{stem}.idx",),
     ),
     Format(
@@ -68,6 +81,14 @@ FORMATS: tuple[Format, ...] = (
             (magic.to_bytes(4, "little"), f"An llm.c token file (magic {magic}, {dtype[1:]}-bit ids)")
             for magic, dtype in llmc.DTYPES.items()
         ),
+    ),
+    Format(
+        litpkds.NAME,
+        litpkds.claims,
+        litpkds.open_files,
+        listing.bins,
+        suffixes=(".bin",),
+        magics=((litpkds.MAGIC, "A chunk of lit-gpt's packed data (LITPKDS)"),),
     ),
     Format(
         datatrove.NAME,
@@ -101,7 +122,7 @@ TOKEN_MAGICS.update(magic for row in FORMATS for magic in row.magics)
 def open_shard(path: str | Path, *, dtype: str | None = None, vocab_size: int | None = None) -> TokenDataset:
     """Open a token file or a folder of them.
 
-    dtype (u16, u32, i32, i64) overrides the type of ids where the format does not state one. vocab_size decides where
+    dtype (one of DTYPES) overrides the type of ids where the format does not state one. vocab_size decides where
     several types would fit and one of them alone gives ids below it. InputError, in one sentence, for anything else: a
     missing path, a format that is not read, a size that is no whole number of ids, no ids at all. Costs one short read
     per file; what else a format costs stands with its reader.

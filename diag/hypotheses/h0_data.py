@@ -1,4 +1,5 @@
-"""H0: it is the data. While the shard is invalid or degenerate, no loss says anything about the checkpoint."""
+"""H0: it is the data. While the shard is invalid, degenerate, or no text of this tokenizer in its order, no loss says
+anything about the checkpoint."""
 
 from __future__ import annotations
 
@@ -7,20 +8,28 @@ from diag.results.finding import Finding, Signature, Status
 from diag.shards import ShardAudit
 
 _STATUS: dict[str, Status] = {"ok": "refuted", "suspect": "present", "degenerate": "confirmed", "invalid": "confirmed"}
+# Alarms of a shard that is only suspect by itself, and on which no model can predict: what the ids say is lost.
+NOTHING_TO_PREDICT = {
+    "not_text": "no text of this tokenizer",
+    "order_lost": "in no order",
+    "uniform_ids": "random",
+}
 
 HYPOTHESIS = Hypothesis(
     id="H0",
     title="Data",
-    claim="The shard is invalid or degenerate, so the loss measures the data and not the model.",
-    refuted_by="Every id has an embedding row, and the ids are as varied as text is.",
+    claim="The shard is invalid, degenerate, or no text of this tokenizer: the loss measures the data, not the model.",
+    refuted_by="Every id has an embedding row, the ids are as varied as text is, and come back when encoded again.",
     decides_data=True,
 )
 
 
 def finding(audit: ShardAudit) -> Finding:
     """The audit's status as a finding. `confirmed` means that everything else has to wait."""
-    status = _STATUS[audit.status]
-    reasons = " ".join(reason.message for reason in audit.reasons)
+    lost = [words for code, words in NOTHING_TO_PREDICT.items() if code in {r.code for r in audit.reasons}]
+    status: Status = "confirmed" if lost else _STATUS[audit.status]
+    decisive_first = sorted(audit.reasons, key=lambda reason: reason.code not in NOTHING_TO_PREDICT)
+    reasons = " ".join(reason.message for reason in decisive_first)
     detail = reasons or (
         f"{audit.tokens:,} ids, {audit.distinct:,} distinct, {audit.entropy_bits:.2f} bits a token: nothing alarming."
     )
@@ -29,6 +38,6 @@ def finding(audit: ShardAudit) -> Finding:
         status=status,
         signature=Signature(status != "refuted", detail),
         seconds=audit.seconds,
-        reason=f"The shard is {audit.status}.",
+        reason=f"The shard is {lost[0] if lost else audit.status}.",
         would_decide="Repair the shard, then test again." if status == "confirmed" else "",
     )

@@ -23,10 +23,11 @@ _LEARNT: Kept[Hashable, Learnt] = Kept(64)  # some numbers
 
 
 def audit(shard: TokenDataset, rows: int, text: TokenText | None, progress: Progress) -> ShardAudit:
-    """The whole shard against so many embedding rows: `audit_shard`, once for each content of shard and tokenizer."""
+    """The whole shard against so many embedding rows: `audit_shard`, once for each content of shard and tokenizer.
+    Without a tokenizer nothing says whether the ids are text, so their order is judged, which costs a second."""
 
     def made() -> ShardAudit:
-        return audit_shard(shard, vocab_size=rows, text=text, progress=progress)
+        return audit_shard(shard, vocab_size=rows, text=text, bigram=text is None, progress=progress)
 
     states, tokenizer = _states(shard), _content(text)
     if states is None or tokenizer is None:

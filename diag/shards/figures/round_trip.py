@@ -58,8 +58,7 @@ def round_trip(
     if tested < ROUND_TRIP_MIN_IDS.value:
         why = f"Only {tested:,} ids could be tried; {ROUND_TRIP_MIN_IDS.value:,.0f} are needed."
         return RoundTrip(None, tested, "not_judged", why=why)
-    rng = np.random.default_rng(0)
-    other = max(text.round_trip(_known(w, text)).share for w in (_shuffled(windows, rng), _renamed(windows, text, rng)))
+    other = _in_another_order(windows, text)
     if share < ROUND_TRIP.value:
         return RoundTrip(share, tested, "not_text", _fitting(windows, text, others), other)
     if other >= ROUND_TRIP_BLIND.value:
@@ -89,12 +88,23 @@ def _fitting(windows: list[Int64], text: TokenText, others: Sequence[TokenText])
     ]
     ways.append(("the reverse order", lambda ids: ids[::-1]))
     for words, way in ways:
-        if text.round_trip(_known([way(ids) for ids in windows], text)).share >= ROUND_TRIP.value:
+        if _is_text([way(ids) for ids in windows], text):
             return words
-    for other in others:
-        if not other.dropout and other.round_trip(_known(windows, other)).share >= ROUND_TRIP.value:
-            return f"the tokenizer {other.path}"
-    return None
+    return next((f"the tokenizer {o.path}" for o in others if not o.dropout and _is_text(windows, o)), None)
+
+
+def _is_text(windows: list[Int64], text: TokenText) -> bool:
+    """Whether the ids come back, and would not in another order."""
+    found = text.round_trip(_known(windows, text))
+    if found.share < ROUND_TRIP.value or found.tried < ROUND_TRIP_MIN_IDS.value:
+        return False
+    return _in_another_order(windows, text) < ROUND_TRIP_BLIND.value
+
+
+def _in_another_order(windows: list[Int64], text: TokenText) -> float:
+    """What comes back of the ids shuffled, or renamed: the larger share."""
+    rng = np.random.default_rng(0)
+    return max(text.round_trip(_known(w, text)).share for w in (_shuffled(windows, rng), _renamed(windows, text, rng)))
 
 
 def _known(windows: Sequence[Int64], text: TokenText) -> list[list[int]]:

@@ -60,11 +60,13 @@ def ours_counts(path: Path, n: int) -> int:
 
 
 def ours_audit(path: Path, n: int) -> str:
-    """The full audit with documents by separator and the window of a trainer, without the bigram."""
+    """The full audit with documents, the window of a trainer, round trip and duplicates, without the bigram. The
+    tokenizer is the demo's, so of these ids it has few, and decodes and encodes as many as it would of its own."""
     from diag.case import Window
-    from diag.shards import audit_shard, open_shard
+    from diag.shards import TokenText, audit_shard, open_shard
 
-    return audit_shard(open_shard(path, dtype="u32"), vocab_size=VOCAB, first=n, window=Window()).status
+    text = TokenText.open(ROOT / "data" / "demo" / "checkpoints" / "healthy")
+    return audit_shard(open_shard(path, dtype="u32"), vocab_size=VOCAB, text=text, first=n, window=Window()).status
 
 
 def ours_bigram(path: Path, n: int) -> float:

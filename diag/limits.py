@@ -49,4 +49,13 @@ PARSER_MEMORY_MB = Limit("parser_memory_mb", 1024, "MiB that the reader of a tab
 PARSER_SECONDS = Limit("parser_seconds", 60, "seconds that it may take for one answer")
 MAX_ENTRIES = Limit("max_tokenizer_entries", 1 << 20, "entries of a tokenizer")
 MAX_EXPANSION = Limit("max_expansion", 1000, "bytes of ids that a byte of a compressed file may decode to")
-LIMITS = (MAX_TENSORS, MAX_HEADER_BYTES, PARSER_MEMORY_MB, PARSER_SECONDS, MAX_ENTRIES, MAX_EXPANSION)
+MAX_UNPACKED_MB = Limit("max_unpacked_mb", 1 << 18, "MiB that one packed file may unpack to")
+LIMITS = (
+    MAX_TENSORS,
+    MAX_HEADER_BYTES,
+    PARSER_MEMORY_MB,
+    PARSER_SECONDS,
+    MAX_ENTRIES,
+    MAX_EXPANSION,
+    MAX_UNPACKED_MB,
+)

@@ -45,6 +45,9 @@ def corpus(folder: Path) -> Path:
 
 # Row of the table → writers of what it opens; each returns the path that the catalogue should offer.
 SHARDS: dict[str, list[Callable[[Path], Path]]] = {
+    "MosaicML MDS": [lambda folder: written("mds")(folder).parent],
+    "litdata": [lambda folder: written("litdata")(folder).parent],
+    "packed": [lambda folder: written("packed")(folder).parent],
     "npy": [written("npy")],
     "parquet": [written("parquet")],
     "arrow": [written("arrow stream"), written("arrow file"), arrow_folder],

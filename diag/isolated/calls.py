@@ -22,9 +22,18 @@ CALLS = {
     "parquet.chunks": "diag.shards.formats.parquet:chunks",
     "arrow.counted": "diag.shards.formats.arrow:counted",
     "arrow.chunks": "diag.shards.formats.arrow:chunks",
+    "packed.counted": "diag.shards.formats.packed:counted",
+    "packed.chunks": "diag.shards.formats.packed:chunks",
+    "framed.counted": "diag.shards.formats.framed:counted",
+    "framed.chunks": "diag.shards.formats.framed:chunks",
 }
 # What else is imported before memory is limited: libraries that a call loads when it first needs them.
-NEEDS = {"parquet": ("pyarrow.parquet", "pyarrow.compute"), "arrow": ("pyarrow.ipc", "pyarrow.compute")}
+NEEDS = {
+    "parquet": ("pyarrow.parquet", "pyarrow.compute"),
+    "arrow": ("pyarrow.ipc", "pyarrow.compute"),
+    "packed": ("pyarrow",),
+    "framed": ("pyarrow",),
+}
 Call = Callable[..., Iterator[Answer]]
 
 

@@ -110,7 +110,7 @@ def _of(row: str, writers: list[Callable[[Path], Path]], use: Callable[[Path], N
         yield Reader(row if len(writers) == 1 else f"{row} {number}", write, use, tries // len(writers))
 
 
-IN_A_CHILD = ("parquet", "arrow")  # read by a third-party parser
+IN_A_CHILD = ("parquet", "arrow", "packed", "MosaicML MDS", "litdata")  # read by a third-party parser
 READERS = {
     reader.name: reader
     for reader in (

@@ -252,7 +252,7 @@ def test_printable_16_bit_ids_are_not_taken_for_text(write_shard):
     [
         ([], "holds no token file that is known"),
         (["state.json", "dataset_info.json", "data-00000.arrow"], "data-00000.arrow: The file cannot be decoded"),
-        (["index.json"], "MosaicML MDS data set is not read yet"),
+        (["index.json"], "index.json: The index does not state what it should"),
         (["README.md", "train.parquet"], "train.parquet: This is no Parquet file"),
     ],
 )

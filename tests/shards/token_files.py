@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -127,6 +128,60 @@ def write_arrow_file(folder: Path, documents: Documents, dtype: str, name: str =
     return folder / name
 
 
+def framed(samples: Sequence[bytes], config: bytes = b"") -> bytes:
+    """The frame of MDS and litdata: u32 n, u32 offsets[n + 1], what MDS says of its columns, the samples."""
+    starts = np.cumsum([4 * (len(samples) + 2) + len(config), *map(len, samples)]).astype("<u4")
+    return struct.pack("<I", len(samples)) + starts.tobytes() + config + b"".join(samples)
+
+
+def write_mds(folder: Path, documents: Documents, dtype: str, codec: str | None = None) -> Path:
+    """MosaicML MDS: a text and an array whose type the encoding states."""
+    names = {"u": "uint", "i": "int"}[dtype[0]] + dtype[1:]
+    width = int(STORED_DTYPES[dtype][1:])
+    samples = []
+    for document in documents:
+        array = struct.pack("<BI", 1 << 2 | 2, len(document)) + raw([document], dtype)
+        samples.append(struct.pack("<II", 1, 5 + width * len(document)) + b"x" + array)
+    columns = {"column_names": ["text", "tokens"], "column_encodings": ["str", f"ndarray:{names}"]}
+    shard = columns | {"column_sizes": [None, None], "compression": codec, "format": "mds", "version": 2}
+    shard |= {"raw_data": {"basename": "shard.00000.mds"}, "zip_data": None, "samples": len(samples)}
+    content = framed(samples, json.dumps(columns).encode())
+    if codec:
+        import pyarrow as pa
+
+        shard["zip_data"] = {"basename": f"shard.00000.mds.{codec}"}
+        content = pa.Codec({"gz": "gzip", "br": "brotli"}.get(codec, codec)).compress(content, asbytes=True)
+    path = folder / (shard["zip_data"] or shard["raw_data"])["basename"]
+    path.write_bytes(content)
+    (folder / "index.json").write_text(json.dumps({"shards": [shard], "version": 2}))
+    return path
+
+
+TORCH_CODES = {"u8": 11, "i8": 12, "i16": 14, "i32": 16, "i64": 18, "u16": 20}
+
+
+def write_litdata(folder: Path, documents: Documents, dtype: str, loader: str = "PyTreeLoader") -> Path:
+    """litdata: a tensor without a header a sample, its size before it unless TokensLoader wrote it."""
+    sized = loader == "PyTreeLoader"
+    values = [raw([document], dtype) for document in documents]
+    content = framed([(struct.pack("<I", len(value)) if sized else b"") + value for value in values])
+    config = {"compression": None, "data_format": [f"no_header_tensor:{TORCH_CODES[dtype]}"], "item_loader": loader}
+    chunk = {"chunk_bytes": len(content), "chunk_size": len(values), "dim": None, "filename": "chunk-0-0.bin"}
+    (folder / "chunk-0-0.bin").write_bytes(content)
+    (folder / "index.json").write_text(json.dumps({"chunks": [chunk], "config": config}))
+    return folder / "chunk-0-0.bin"
+
+
+def write_packed(folder: Path, documents: Documents, dtype: str, name: str = "shard-00000.bin.zst") -> Path:
+    """Headerless ids that zstd, gzip or lz4 packed."""
+    import pyarrow as pa
+
+    codec = {".gz": "gzip", ".zst": "zstd", ".lz4": "lz4"}[Path(name).suffix]
+    with pa.CompressedOutputStream(pa.OSFile(str(folder / name), "wb"), codec) as stream:
+        stream.write(raw(documents, dtype))
+    return folder / name
+
+
 @dataclass(frozen=True)
 class Writer:
     """A format: how to write it, the types of ids it can hold, whether it states documents, and --dtype to open it."""
@@ -146,6 +201,9 @@ WRITERS = {
     "npy": Writer(write_npy, _INTEGERS, False),
     "dolma": Writer(write_dolma, ("u16", "u32"), True, asked=True),
     "datatrove": Writer(write_datatrove, ("u16", "u32"), True),
+    "mds": Writer(write_mds, _INTEGERS, True),
+    "litdata": Writer(write_litdata, tuple(TORCH_CODES), True),
+    "packed": Writer(write_packed, ("u16", "u32", "i32", "i64"), False, asked=True),
     "parquet": Writer(write_parquet, _INTEGERS, True),
     "arrow stream": Writer(write_arrow_stream, _INTEGERS, True),
     "arrow file": Writer(write_arrow_file, _INTEGERS, True),

@@ -44,7 +44,6 @@ _MAGICS: tuple[tuple[bytes, str, Refusal], ...] = (
     (b"GGUF", "A GGUF file", _CHECKPOINT),
     (b"APR\0", "An .apr file", _CHECKPOINT),
     (b"\x80\x02\x8a\x0a", "A PyTorch file", _CHECKPOINT),
-    (b"\x28\xb5\x2f\xfd", "A zstd file", _ARCHIVE),
     (b"\xfd7zXZ", "An xz file", _ARCHIVE),
     (b"7z\xbc\xaf", "A 7z file", _ARCHIVE),
 )
@@ -94,9 +93,18 @@ def refuse(path: Path, head: bytes, dtype: str | None = None) -> None:
         return  # any bytes can be meant
     suffix = path.suffix.lower()
     foreign.refuse(path, as_ids=True)
-    for magic, name in TOKEN_MAGICS.items():
-        if head.startswith(magic):
-            raise refusal(path, name, _OTHER_FORMAT)
+    refuse_content(path, head)
+    if suffix in _SUFFIXES:
+        raise refusal(path, *_SUFFIXES[suffix])
+    if suffix in _TEXT_SUFFIXES:
+        raise text_refusal(path)
+    refuse_text(path, head, dtype)
+
+
+def refuse_content(path: Path, head: bytes) -> None:
+    """InputError when bytes that start with `head`, the file's own or those packed in it, are of another format."""
+    if name := token_format(head):
+        raise refusal(path, name, _OTHER_FORMAT)
     for magic, name, why in _MAGICS:
         if head.startswith(magic):
             raise refusal(path, name, why)
@@ -107,14 +115,26 @@ def refuse(path: Path, head: bytes, dtype: str | None = None) -> None:
         raise refusal(path, "A safetensors file", _CHECKPOINT)
     if head[257:262] == b"ustar":
         raise refusal(path, "A tar file", _TAR)
-    if suffix in _SUFFIXES:
-        raise refusal(path, *_SUFFIXES[suffix])
-    if suffix in _TEXT_SUFFIXES or _is_text(head, dtype):
-        raise InputError(
-            "This is text, not token ids.",
-            where=str(path),
-            fix="Tokenize it first, or name its tokenized shard. If each byte is an id, --dtype u8 reads it.",
-        )
+
+
+def token_format(head: bytes) -> str | None:
+    """What a token file that starts so is called; None for any other."""
+    return next((name for magic, name in TOKEN_MAGICS.items() if head.startswith(magic)), None)
+
+
+def refuse_text(path: Path, head: bytes, dtype: str | None) -> None:
+    """InputError when bytes that start with `head` are text."""
+    if _is_text(head, dtype):
+        raise text_refusal(path)
+
+
+def text_refusal(path: Path) -> InputError:
+    """The sentence about text."""
+    return InputError(
+        "This is text, not token ids.",
+        where=str(path),
+        fix="Tokenize it first, or name its tokenized shard. If each byte is an id, --dtype u8 reads it.",
+    )
 
 
 def refuse_folder(path: Path, names: list[str]) -> None:
@@ -132,7 +152,7 @@ def refusal(path: Path, name: str, why: Refusal) -> InputError:
 
 def _is_text(head: bytes, dtype: str | None) -> bool:
     # Printable pairs of bytes are ordinary 16-bit ids (8224 to 32382); four or more printable bytes are no id at all.
-    if len(head) < _TEXT_LEAST_BYTES or dtype == "u16":
+    if len(head) < _TEXT_LEAST_BYTES or dtype in ("u16", "u8"):
         return False
     return all(byte >= 0x20 or byte in b"\t\n\r\f" for byte in head) and _is_utf8(head)
 

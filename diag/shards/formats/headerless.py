@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from diag.errors import InputError
 from diag.results import thresholds_shards as limits
 from diag.shards.formats.foreign_files import read_head, refuse
 from diag.shards.formats.gather import GatheredFile, assemble, size_of
 from diag.shards.formats.guess import IdType, TypeGuess, guess_type, sample_bytes
-from diag.shards.reader import Lengths, Plain, ShardFile, Sniff, TokenDataset
+from diag.shards.reader import Lengths, Plain, ShardFile, Sniff, Source, TokenDataset
 
 _MARKS = (b"\xff\xfe", b"\xfe\xff", b"\xef\xbb\xbf")
 Boundaries = tuple[Callable[[], Iterator[Lengths]] | None, tuple[str, ...]]
@@ -22,11 +26,34 @@ Lengthy = Callable[[Path, int], Boundaries]
 
 
 @dataclass(frozen=True)
+class Contents:
+    """The bytes of ids of one file: how many, a sample from multiples of 8 on, and, once their type is known, their
+    source, given (type, tokens, what tells the lengths of documents)."""
+
+    size: int
+    sample: bytes
+    source: Callable[[np.dtype[Any], int, Callable[[], Iterator[Lengths]] | None], Source]
+
+
+def plain(path: Path, files: int, dtype: str | None) -> Contents:
+    """The bytes as they lie in a file. InputError for a file that is something else."""
+    refuse(path, read_head(path), dtype)
+    size = size_of(path)
+    sample = sample_bytes(path, size, files) if size else b""
+    return Contents(size, sample, lambda stored, tokens, lengths: Plain(path, stored, tokens, lengths=lengths))
+
+
+@dataclass(frozen=True)
 class _Look:
     """A file before its type is known; guess: None if it is empty."""
 
-    size: int
+    contents: Contents
     guess: TypeGuess | None
+
+    @property
+    def size(self) -> int:
+        """Bytes of ids."""
+        return self.contents.size
 
 
 @dataclass(frozen=True)
@@ -46,14 +73,16 @@ def open_all(
     trusted: str = "",
     vocab_size: int | None = None,
     lengths: Lengthy | None = None,
+    contents: Callable[[Path, int, str | None], Contents] = plain,
 ) -> TokenDataset:
     """The shard at `path` made of the headerless files `paths`.
 
     dtype is obeyed. Without it the ids decide; `favourite` does where several types fit: as one of them, or alone if
-    `trusted` says in a sentence why it may be. Costs the reading of a few spots of each file, at most 768 KiB of one
-    file. InputError as in `assemble`, and for sizes that are no whole number of ids.
+    `trusted` says in a sentence why it may be. contents(file, files, dtype): how the bytes of a file are come by. Costs
+    the reading of a few spots of each file, at most 768 KiB of one file. InputError as in `assemble`, and for sizes
+    that are no whole number of ids.
     """
-    looks = {each: _look(each, len(paths), dtype, vocab_size) for each in paths}
+    looks = {each: _look(each, partial(contents, each, len(paths), dtype), dtype, vocab_size) for each in paths}
     seen = [look for look in looks.values() if isinstance(look, _Look) and look.guess]
     choice = _asked(dtype, seen) if dtype else _chosen(seen, favourite, trusted)
 
@@ -67,15 +96,16 @@ def open_all(
     return replace(dataset, sniff=choice.sniff, notes=(*choice.notes, *dataset.notes))
 
 
-def _look(path: Path, files: int, dtype: str | None, vocab_size: int | None) -> _Look | InputError:
+def _look(
+    path: Path, contents: Callable[[], Contents], dtype: str | None, vocab_size: int | None
+) -> _Look | InputError:
     try:
-        refuse(path, read_head(path), dtype)
-        size = size_of(path)
-        raw = sample_bytes(path, size, files) if size else b""
-        guess = guess_type(raw, vocab_size) if size else None
+        found = contents()
+        size = found.size
+        guess = guess_type(found.sample, vocab_size) if size else None
         if guess and dtype is None and all(size % each.numpy.itemsize for each in guess.survivors):
-            _refuse_shifted(path, size, raw)
-        return _Look(size, guess)
+            _refuse_shifted(path, size, found.sample)
+        return _Look(found, guess)
     except InputError as error:
         return error
 
@@ -98,7 +128,7 @@ def _refuse_shifted(path: Path, size: int, raw: bytes) -> None:
 def _opened(path: Path, look: _Look, id_type: IdType, lengths: Lengthy | None, *, obey: bool) -> GatheredFile:
     width = id_type.numpy.itemsize
     if look.guess is None:
-        return GatheredFile(ShardFile(path, 0, Plain(path, id_type.numpy, 0)), None)
+        return GatheredFile(ShardFile(path, 0, look.contents.source(id_type.numpy, 0, None)), None)
     found = look.guess.survivors[0] if look.guess.decisive and not obey else id_type
     if found != id_type:
         raise InputError(f"Its ids are {_spoken(found)}, and those of the other files {_spoken(id_type)}.")
@@ -113,7 +143,7 @@ def _opened(path: Path, look: _Look, id_type: IdType, lengths: Lengthy | None, *
         )
     tokens = look.size // width
     documents, notes = lengths(path, tokens) if lengths else (None, ())
-    source = Plain(path, id_type.numpy, tokens, lengths=documents)
+    source = look.contents.source(id_type.numpy, tokens, documents)
     return GatheredFile(ShardFile(path, tokens, source), id_type.dtype, id_type.byte_order, notes=notes)
 
 

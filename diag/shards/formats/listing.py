@@ -26,6 +26,26 @@ def bins(folder: FolderNames) -> Iterable[Listed]:
     return numbered_or_each(folder, [file for file in tokens if _index_of(file).name not in folder.names])
 
 
+def mds(folder: FolderNames) -> Iterator[Listed]:
+    """The folder of `.mds` files with their index, packed or not."""
+    files = [file for file in folder.files if ".mds" in file.suffixes]
+    if files and "index.json" in folder.names:
+        yield Listed(folder.path, tuple(files))
+
+
+def litdata(folder: FolderNames) -> Iterator[Listed]:
+    """The folder of chunks with their index."""
+    files = [file for file in folder.with_suffix(".bin") if file.name.startswith("chunk-")]
+    if files and "index.json" in folder.names:
+        yield Listed(folder.path, tuple(files))
+
+
+def packed(folder: FolderNames) -> Iterable[Listed]:
+    """What packed a `.bin`, by its two suffixes. A folder with `.bin` files is read as those."""
+    files = [file for file in folder.with_suffix(".gz", ".zst", ".zstd", ".lz4") if file.stem.lower().endswith(".bin")]
+    return () if folder.with_suffix(".bin") else numbered_or_each(folder, sorted(files))
+
+
 def megatron_pairs(folder: FolderNames) -> Iterator[Listed]:
     """Every `.bin` with an index beside it."""
     for file in folder.with_suffix(".bin"):

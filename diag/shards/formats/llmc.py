@@ -30,13 +30,13 @@ _SEPARATORS = {"u16": 50256, "u32": 128000}
 def claims(path: Path, head: bytes) -> bool:
     """By the magic or the shape of the header; a folder by those of its first `.bin` that is not empty."""
     if not path.is_dir():
-        return _type_by(head, path) is not None
+        return type_by(head, size_of(path)) is not None
     heads = ((each, read_head(each)) for each in with_suffix(path, ".bin") if each.is_file())
     first = next(((each, head) for each, head in heads if head), None)
-    return first is not None and _type_by(first[1], first[0]) is not None
+    return first is not None and type_by(first[1], size_of(first[0])) is not None
 
 
-def _type_by(head: bytes, path: Path) -> str | None:
+def type_by(head: bytes, size: int) -> str | None:
     """The type of the ids by the magic, else by what the size of the file says; None where this is no such header."""
     known = DTYPES.get(_magic(head))
     if known or len(head) < HEADER_BYTES or _magic(head) == EVALUATION:
@@ -46,7 +46,7 @@ def _type_by(head: bytes, path: Path) -> str | None:
     if not (magic >= PLAUSIBLE_ID.value or rest.count(0) > len(rest) // 2) or tokens < 1 or version < 0:
         return None
     widths = {HEADER_BYTES + tokens * np.dtype(STORED_DTYPES[dtype]).itemsize: dtype for dtype in ("u16", "u32")}
-    return widths.get(size_of(path))
+    return widths.get(size)
 
 
 def open_files(path: Path, dtype: str | None) -> TokenDataset:
@@ -70,7 +70,7 @@ def _opened(path: Path) -> GatheredFile:
     head, size = read_head(path), size_of(path)
     if not head:
         return GatheredFile(ShardFile(path, 0, Plain(path, np.dtype("<u2"), 0)), None)
-    dtype = _type_by(head, path)
+    dtype = type_by(head, size)
     if dtype is None:
         refuse(path, head)
         raise InputError("This does not start with the header of an llm.c token file.", where=str(path))

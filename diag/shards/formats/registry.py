@@ -19,8 +19,10 @@ from diag.shards.formats import (
     listing,
     litpkds,
     llmc,
+    mds_litdata,
     megatron,
     npy,
+    packed,
     parquet,
     pretokenize,
     unread,
@@ -34,9 +36,23 @@ DECIDING_IDS = 1 << 16  # looked at to choose between types
 
 # What has a magic or an index comes first. Headerless files have nothing to be recognised by, so they come last.
 FORMATS: tuple[Format, ...] = (
-    Format(unread.MDS_NAME, unread.claims_mds, unread.refuse_as(unread.MDS_NAME), nothing, is_read=False),
+    Format(
+        mds_litdata.MDS_NAME,
+        mds_litdata.claims_mds,
+        mds_litdata.open_mds,
+        listing.mds,
+        suffixes=(".mds",),
+        companions=(mds_litdata.INDEX,),
+    ),
     Format(unread.ZARR_NAME, unread.claims_zarr, unread.refuse_zarr, nothing, is_read=False),
-    Format(unread.LITDATA_NAME, unread.claims_litdata, unread.refuse_as(unread.LITDATA_NAME), nothing, is_read=False),
+    Format(
+        mds_litdata.LITDATA_NAME,
+        mds_litdata.claims_litdata,
+        mds_litdata.open_litdata,
+        listing.litdata,
+        suffixes=(".bin",),
+        companions=(mds_litdata.INDEX,),
+    ),
     Format(
         npy.NAME,
         npy.claims,
@@ -89,6 +105,13 @@ FORMATS: tuple[Format, ...] = (
         listing.bins,
         suffixes=(".bin",),
         magics=((litpkds.MAGIC, "A chunk of lit-gpt's packed data (LITPKDS)"),),
+    ),
+    Format(
+        packed.NAME,
+        packed.claims,
+        packed.open_files,
+        listing.packed,
+        magics=((packed.ZSTD, "A zstd file"), (packed.LZ4, "An lz4 file")),
     ),
     Format(
         datatrove.NAME,

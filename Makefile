@@ -11,7 +11,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?= python3
 PORT ?= 8501
-WORKERS ?= 2
+# One more than two cores: a test of the browser, or of a deadline, waits more than it computes.
+WORKERS ?= 3
 ROOTS ?= $(SUBRANDOM_ROOTS)
 PYTHONS ?= $(PYTHON)
 LLAMA_PYTHON ?= $(BIN)/python

@@ -95,7 +95,18 @@ def _span(read: str | None) -> tuple[int, int] | None:
 
 
 _HIDDEN = ("status", "path", "reasons", "top", "notes", "gate", "sniff", "bad_files", "vocabularies", "documents")
-_ELSEWHERE = ("dead", "bigram", "window", "parts", "compare", "span", "longest_run")
+_ELSEWHERE = (
+    "dead",
+    "bigram",
+    "window",
+    "parts",
+    "compare",
+    "span",
+    "longest_run",
+    "round_trip",
+    "duplicates",
+    "overlap",
+)
 
 
 def draw(console: Console, value: dict[str, Any]) -> None:
@@ -132,6 +143,12 @@ def _summed(value: dict[str, Any]) -> dict[str, Any]:
         lines["ids that never occur"] = f"{dead['ids']:,}; longest ranges {ranges}" if ranges else "none"
     if bigram:
         lines["held-out bigram"] = f"{numbers.in_all_units(bigram['nats'])}, n = {bigram['scored']:,}"
+    lines["round trip"] = _round_trip(value["round_trip"])
+    if twice := value["duplicates"]:
+        lines["text that stands twice"] = (
+            f"{numbers.percent(twice['share'], 1)} ± {numbers.percent(twice['error'], 1)} of {twice['windows']:,} "
+            "sampled windows of 32 ids"
+        )
     if documents:
         lines["documents"] = (
             f"{documents['documents']:,} by {documents['by']}; tokens: median {documents['median']:,}, "
@@ -145,6 +162,13 @@ def _summed(value: dict[str, Any]) -> dict[str, Any]:
             f"{window['entropy_bits']:.3f} bits"
         )
     return lines
+
+
+def _round_trip(found: dict[str, Any]) -> str:
+    if found["share"] is None:
+        return f"not judged: {found['why']}"
+    share = f"{numbers.percent(found['share'], 1)} of {found['ids']:,} sampled ids come back when encoded again"
+    return f"{share}; not judged: {found['why']}" if found["why"] else share
 
 
 def _files(console: Console, value: dict[str, Any]) -> None:
@@ -177,6 +201,18 @@ def _comparison(console: Console, value: dict[str, Any]) -> None:
         if rows:
             console.print(Text(title, style="bold"))
             console.print(table(names, [(r["metric"], r["here"], r["there"]) for r in rows]))
+    if shared := value["overlap"]:
+        console.print(
+            Text(
+                f"Text in both: {numbers.percent(shared['of_this_in_other'], 1)} of {names[1]} stands in {names[2]}, "
+                f"and {numbers.percent(shared['of_other_in_this'], 1)} of that one in this (sampled windows of 32 ids)"
+            )
+        )
+        places = [
+            (p["file"], f"{p['position']:,}", p["other_file"], f"{p['other_position']:,}") for p in shared["places"]
+        ]
+        if places:
+            console.print(table(("file", "at", "the same text in", "at"), places, numeric=(1, 3)))
     drift = value["drift"]
     console.print(
         Text(

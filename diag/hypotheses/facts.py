@@ -122,15 +122,34 @@ class Facts:
         return self.below_border(self.nats, self.noise) and not self.exceeds
 
 
-def claim_facts(claim: Claim | None, loss: Loss) -> tuple[str | None, str | None]:
+@dataclass(frozen=True)
+class OneLater:
+    """The loss of predicting the id after the next one, with its standard error (NaN for one sequence), nats."""
+
+    nats: float
+    stderr: float
+    sequences: int
+
+
+def claim_facts(claim: Claim | None, loss: Loss, one_later: OneLater | None = None) -> tuple[str | None, str | None]:
     """(the sentence about a claim that the recomputed loss does not bear out, that about its unit); None for each where
-    there is nothing to say."""
+    there is nothing to say. `one_later` tells whether the claim is the loss with its labels shifted twice."""
     if claim is None or loss.nats is None or not math.isfinite(loss.nats):
         return None, None
-    stderr = loss.stderr_nats
-    tolerance = max(CLAIM_TOLERANCE.value, 3 * stderr if stderr and math.isfinite(stderr) else 0.0)
     unit = claim_in_other_unit(claim, loss.nats)
-    if abs(claim.nats - loss.nats) <= tolerance:
+    if _agrees(claim, loss.nats, loss.stderr_nats):
         return None, unit
     said = f"The claim is {claim.nats:.4g} nats ({bits(claim.nats):.4g} bits)"
-    return f"{said}, and the same window recomputed here gives {loss.nats:.4g} nats.", unit
+    said = f"{said}, and the same window recomputed here gives {loss.nats:.4g} nats."
+    if one_later and _agrees(claim, one_later.nats, one_later.stderr):
+        noise = f" ± {one_later.stderr:.2g}" if math.isfinite(one_later.stderr) else ""
+        said += (
+            f" Where the id after the next one is predicted, this checkpoint gives {one_later.nats:.4g}{noise} nats "
+            f"(n = {one_later.sequences} sequences), which is the claim: its labels were shifted twice."
+        )
+    return said, unit
+
+
+def _agrees(claim: Claim, nats: float, stderr: float | None) -> bool:
+    noise = MATERIAL_SE.value * stderr if stderr and math.isfinite(stderr) else 0.0
+    return abs(claim.nats - nats) <= max(CLAIM_TOLERANCE.value, noise)

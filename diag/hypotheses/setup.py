@@ -9,7 +9,7 @@ import numpy as np
 
 from diag.checkpoints.compare.groups import Difference
 from diag.hypotheses.base import Context
-from diag.hypotheses.facts import Suspect
+from diag.hypotheses.facts import OneLater, Suspect
 from diag.hypotheses.search import Losses
 from diag.results.baseline import BaselineResult
 from diag.results.diagnosis import DataFound, ReferenceFound
@@ -26,6 +26,7 @@ class Setup:
     measurement. reference: what it is, None without one. reference_losses: per-sequence losses of a reference that
     vouches, nats [n]; rounded_losses: those of a quantised twin after the same rounding. differences: what differs from
     it; () without. suspects: what the files say that no repair can decide. expected: the loss that was promised, nats.
+    one_later: what a program gets that shifts its labels twice, where a claim is not met.
     data: the shard's audit. untested: ids that were not asked for. yardstick, hints: asked only for a loss from the
     border up; hints name suspects by what only a bad loss makes suspicious.
     """
@@ -40,6 +41,7 @@ class Setup:
     suspects: tuple[Suspect, ...] = ()
     expected: float | None = None
     claim: Claim | None = None
+    one_later: OneLater | None = None
     data: DataFound | None = None
     untested: tuple[str, ...] = ()
     hints: Callable[[], tuple[Suspect, ...]] | None = None

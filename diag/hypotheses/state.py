@@ -131,7 +131,7 @@ class State:
     def facts(self) -> Facts:
         """What the conclusion needs that does not depend on the repairs."""
         setup, found = self.setup, self.setup.reference
-        doubt, unit = claim_facts(setup.claim, setup.baseline.loss)
+        doubt, unit = claim_facts(setup.claim, setup.baseline.loss, setup.one_later)
         data = setup.data or DataFound("ok", ())
         return Facts(
             loss=setup.baseline.loss,

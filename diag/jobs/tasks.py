@@ -20,8 +20,10 @@ from diag.checkpoints.audit import audit_findings
 from diag.evidence.records import Record, make_record
 from diag.hypotheses import h0_data, suite
 from diag.hypotheses.base import Context
+from diag.hypotheses.facts import Suspect
 from diag.hypotheses.registry import ABOUT_CHECKPOINT, DATA, select
 from diag.hypotheses.suspects import of_audit
+from diag.jobs.beginning import beginning, comes_first, one_later, told
 from diag.jobs.blocked import blocked
 from diag.jobs.hints import hints
 from diag.jobs.inputs import Inputs, tokenizer_of
@@ -89,15 +91,28 @@ def test(inputs: Inputs, ids: tuple[str, ...], progress: Progress) -> Diagnosis:
     started, hypotheses = time.perf_counter(), select(ids)
     loaded = read(inputs, part(progress, 0.0, 0.25), lens=False)
     about_data = h0_data.finding(inputs.audit)
-    before = (about_data,) if not ids or DATA in ids else ()
+    asked = not ids or DATA in ids
     if about_data.status == "confirmed" or loaded.model is None:
-        waits = blocked(inputs, loaded.baseline, about_data, bool(before), tuple(h.id for h in hypotheses))
+        waits = blocked(inputs, loaded.baseline, about_data, asked, tuple(h.id for h in hypotheses))
         return replace(waits, seconds=time.perf_counter() - started)
     measured = loaded.baseline.measurement
     assert measured is not None
     progress(0.25, "Comparing the checkpoint with the reference" if inputs.reference else "Auditing the checkpoint")
     reference = judge_reference(inputs, loaded.baseline, lambda fraction, text: progress(None, text))
-    vouches = reference.losses is not None
+    vouches, passes = reference.losses is not None, loaded.baseline.forward_passes
+    progress(None, "Looking at how the sequences begin")
+    first = beginning(inputs, loaded.model, measured)
+    later = one_later(inputs, loaded.model, loaded.baseline)
+    passes += sum(loaded.baseline.sequences for each in (first, later) if each)
+    before = (told(about_data, first),) if asked else ()
+    data = DataFound(inputs.audit.status, tuple(reason.message for reason in inputs.audit.reasons))
+    doubts: tuple[Suspect, ...] = ()
+    if first and not vouches and first.matters(measured, loaded.baseline.ruler, inputs.case.expected_loss):
+        data, doubts = DataFound("suspect", (first.sentence, *data.reasons)), (Suspect(DATA, first.sentence),)
+        if first.explains(measured, loaded.baseline.ruler, inputs.case.expected_loss):
+            waits = comes_first(loaded.baseline, first, before, data, tuple(h.id for h in hypotheses))
+            took = time.perf_counter() - started
+            return replace(waits, reference=reference.found, seconds=took, forward_passes=passes)
     found = audit_findings(inputs.checkpoint, lambda fraction, text: progress(None, ""))
     context = Context(inputs.checkpoint, inputs.reference if vouches else None, measured.layers, reference.equal, found)
     if vouches:
@@ -119,19 +134,20 @@ def test(inputs: Inputs, ids: tuple[str, ...], progress: Progress) -> Diagnosis:
         reference_losses=reference.losses,
         rounded_losses=reference.rounded,
         differences=reference.differences,
-        suspects=of_audit(found, inputs.checkpoint.family, reference.equal),
+        suspects=(*doubts, *of_audit(found, inputs.checkpoint.family, reference.equal)),
         expected=inputs.case.expected_loss,
         claim=inputs.case.claim,
+        one_later=later,
         hints=lambda: hints(inputs, model),
         yardstick=lambda: _yardstick(inputs, model, progress),
-        data=DataFound(inputs.audit.status, tuple(reason.message for reason in inputs.audit.reasons)),
+        data=data,
         untested=tuple(h.id for h in ABOUT_CHECKPOINT if h not in hypotheses and h.applies(context)),
     )
     diagnosis = suite.run(setup, hypotheses, part(progress, 0.25, 1.0), before)
     return replace(
         diagnosis,
         seconds=time.perf_counter() - started,
-        forward_passes=diagnosis.forward_passes + loaded.baseline.forward_passes,
+        forward_passes=diagnosis.forward_passes + passes,
     )
 
 

@@ -40,6 +40,9 @@ YARDSTICK_SOUND = Threshold(1.5, "bits per byte", "three published models of 135
 YARDSTICK_BROKEN = Threshold(2.5, "bits per byte", "the same with planted defects have 2.6 to 8.9; pairing 1.8, 2.4")
 CONTEXT_GAIN = Threshold(0.4, "nats", "over one id; nine sound models gain 0.8 and more on text that they never saw")
 CONTEXT_POSITIONS = Threshold(128, "positions", "in 64 a sound model gained 0.70 ± 0.14 on DNA: too near to 0.4")
+BEGINNING_NATS = Threshold(
+    0.3, "nats", "Gemma 3 270M gains 2.8 on 64 positions from a BOS in front; docs/hypotheses/h0-data.md"
+)
 CLAIM_TOLERANCE = Threshold(0.02, "nats", "product definition: a claim agrees with a recomputed loss within this")
 
 

@@ -36,6 +36,7 @@ class TokenText:
     vocab_size: entries without added tokens. vocab_size_with_added: the largest id + 1, which is the first id that
     means nothing (ids may have holes). unk_id: the id of the *string* `<unk>` (or another of UNKNOWN), because Qwen
     tokenizers declare no unk_token although the entry is there; None if there is no such entry.
+    begins_with: the id that it puts in front of every text; None where it puts none.
     dropout: the share of merges that the tokenizer leaves out at random; 0 for most.
     """
 
@@ -43,6 +44,7 @@ class TokenText:
     vocab_size: int
     vocab_size_with_added: int
     unk_id: int | None
+    begins_with: int | None
     dropout: float
     _state: str = field(repr=False)
     _special: frozenset[int] = field(repr=False, compare=False)
@@ -73,6 +75,7 @@ class TokenText:
             vocab_size=said["vocab_size"],
             vocab_size_with_added=said["vocab_size_with_added"],
             unk_id=said["unk_id"],
+            begins_with=said["begins_with"],
             dropout=said["dropout"],
             _state=state.stamp,
             _special=frozenset(said["special"]),

@@ -73,12 +73,22 @@ def opened(path: str, state: str) -> Iterator[Answer]:
             "vocab_size": tokenizer.get_vocab_size(with_added_tokens=False),
             "vocab_size_with_added": size,
             "unk_id": unknown,
+            "begins_with": _begins_with(tokenizer),
             "special": sorted(special),
             "separators": [id for id in ends if id in special],
             "dropout": float(getattr(tokenizer.model, "dropout", None) or 0.0),
         },
         () if lengths is None else (lengths,),
     )
+
+
+def _begins_with(tokenizer: Tokenizer) -> int | None:
+    """The id that its template puts in front of a text."""
+    try:
+        plain, marked = (tokenizer.encode("a", add_special_tokens=marks).ids for marks in (False, True))
+    except Exception:  # a list of words without this one, and without anything for the unknown
+        return None
+    return int(marked[0]) if plain and marked[: len(plain)] != plain else None
 
 
 def texts(path: str, state: str, ids: Sequence[int]) -> Iterator[Answer]:

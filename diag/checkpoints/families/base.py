@@ -53,7 +53,8 @@ class Family:
     can be fewer than heads. renamed: keys of config.json that transformers' class spells otherwise; unread: those that
     it passes over. settings: keys beyond the sizes that change its forward pass (`reads`). attention: which of
     transformers' kernels computes it faithfully. published_theta: rotary bases of its published models (their
-    config.json on the Hugging Face hub); () where they were not collected.
+    config.json on the Hugging Face hub); () where they were not collected. begins: whether its published models were
+    trained on texts that all begin with the config's bos_token_id, and predict badly without.
     """
 
     name: str
@@ -72,6 +73,7 @@ class Family:
     settings: tuple[str, ...] = ()
     attention: Literal["sdpa", "eager"] = "sdpa"
     published_theta: tuple[float, ...] = ()
+    begins: bool = False
 
     @cached_property
     def reads(self) -> frozenset[str]:

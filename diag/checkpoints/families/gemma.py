@@ -44,6 +44,7 @@ GEMMA2 = Family(
     settings=_SETTINGS,
     attention="eager",  # transformers' sdpa has no place for the cap on attention logits
     published_theta=(1e4,),
+    begins=True,
 )
 GEMMA3 = Family(
     "gemma3",
@@ -65,4 +66,5 @@ GEMMA3 = Family(
     unread=("hidden_act",),
     settings=(*_SETTINGS, "rope_local_base_freq", "sliding_window_pattern", "use_bidirectional_attention"),
     published_theta=(1e6,),
+    begins=True,
 )

@@ -241,3 +241,11 @@ def test_documents_that_a_manifest_counts_must_end(prose, write_shard):
     for documents, found in ((1, False), (80, True)):
         audit = audit_shard(open_shard(write_shard([ids], manifest=manifest % documents)), text=text)
         assert ("no_separator" in [reason.code for reason in audit.reasons]) == found
+
+
+def test_ids_that_fit_no_type_are_suspect(tmp_path):
+    quads = np.stack([IDS % 7 + (1 << 24), IDS * 65_537 + (1 << 23)], axis=1).astype("<u4")
+    quads.tofile(tmp_path / "shard-00000.bin")
+    status, found = codes(open_shard(tmp_path))
+    assert status == "invalid" and found[0] == "misread"
+    assert "fit no type" in open_shard(tmp_path).sniff.against

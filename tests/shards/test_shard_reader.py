@@ -78,6 +78,9 @@ def test_files_that_the_manifest_counts_and_that_are_not_there_are_named(write_s
     shard = open_shard(write_shard([[1, 2], [3]], manifest=counting(1_241_692_519, 125)))
     assert (shard.tokens, shard.notes) == (3, MISSING)
     assert shard.missing == tuple(f"shard-{number:05}.bin" for number in range(2, 125))
+    folder = write_shard([[1, 2], [3], [4]], manifest=counting(4, 4))
+    (folder / "shard-00000.bin").unlink()
+    assert open_shard(folder).missing == ("shard-00000.bin", "shard-00003.bin")
 
 
 def test_the_type_that_gives_what_the_manifest_counts_is_named(write_shard):

@@ -130,11 +130,9 @@ def refuse_text(path: Path, head: bytes, dtype: str | None) -> None:
 
 def text_refusal(path: Path) -> InputError:
     """The sentence about text."""
-    return InputError(
-        "This is text, not token ids.",
-        where=str(path),
-        fix="Tokenize it first, or name its tokenized shard. If each byte is an id, --dtype u8 reads it.",
-    )
+    of_bytes = " If each byte is an id, --dtype u8 reads it." if path.suffix.lower() == ".bin" else ""
+    fix = f"Tokenize it first, or name its tokenized shard.{of_bytes}"
+    return InputError("This is text, not token ids.", where=str(path), fix=fix)
 
 
 def refuse_folder(path: Path, names: list[str]) -> None:

@@ -60,7 +60,6 @@ class _Look:
 class _Choice:
     id_type: IdType
     sniff: Sniff
-    notes: tuple[str, ...] = ()
 
 
 def open_all(
@@ -93,7 +92,7 @@ def open_all(
         return _opened(each, look, choice.id_type, lengths, obey=dtype is not None)
 
     dataset = assemble(path, name, paths, opened)
-    return replace(dataset, sniff=choice.sniff, notes=(*choice.notes, *dataset.notes))
+    return replace(dataset, sniff=choice.sniff)
 
 
 def _look(
@@ -177,11 +176,11 @@ def _chosen(seen: Sequence[_Look], favourite: str, trusted: str) -> _Choice:
     if survivors or not most.guess:
         return choice
     shares = most.guess.shares
-    note = (
+    against = (
         f"The ids fit no type: as u32 {shares[IdType('u32')]:.1%} are below {most.guess.bound:,}, and as u16 even "
         "and odd positions hold different things. This may be no token file."
     )
-    return replace(choice, notes=(note,))
+    return replace(choice, sniff=replace(choice.sniff, against=against))
 
 
 def _asked(dtype: str, seen: Sequence[_Look]) -> _Choice:

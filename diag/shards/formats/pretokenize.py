@@ -85,8 +85,9 @@ def _missing(manifest: Manifest, dataset: TokenDataset) -> tuple[str, ...]:
     groups = numberings(names)
     if not 0 < more <= MOST_MISSING or len(groups) != 1:
         return dataset.missing
-    last = groups[0].found[-1]
-    return (*dataset.missing, *(groups[0].name(last + each) for each in range(1, more + 1)))
+    first, last = groups[0].found[0], groups[0].found[-1]
+    numbers = [*range(first), *range(last + 1, last + 1 + more)][:more]  # the first file is 0
+    return (*dataset.missing, *map(groups[0].name, numbers))
 
 
 def _incomplete(manifest: Manifest, dataset: TokenDataset) -> bool:

@@ -216,9 +216,17 @@ ALARMS: tuple[Alarm, ...] = (
         "duplicate_windows",
         "suspect",
         limits.DUPLICATE_WINDOWS,
-        lambda f, t: f.duplicates is not None and f.duplicates.share > t,
+        lambda f, t: f.duplicates is not None and f.duplicates.share > t and f.max_id >= limits.BYTES.value,
         "{f.duplicates.share:.0%} of {f.duplicates.windows:,} sampled windows of 32 ids (threshold {threshold:.0%}) "
         "have stood before: text stands more than once.",
+    ),
+    Alarm(
+        "duplicate_windows",
+        "suspect",
+        limits.DUPLICATE_BYTES,
+        lambda f, t: f.duplicates is not None and f.duplicates.share > t,
+        "{f.duplicates.share:.0%} of {f.duplicates.windows:,} sampled windows of 32 ids (threshold {threshold:.0%} for "
+        "bytes) have stood before: text stands more than once.",
     ),
     Alarm(
         "identical_files",

@@ -31,8 +31,7 @@ LONG_RUN = Threshold(1_000, "tokens", "default of this audit: longer than rulers
 ROUND_TRIP = Threshold(0.99, "of the ids", "text of ten tokenizers comes back whole; shifted ids to 0.74 to 0.984")
 ROUND_TRIP_BLIND = Threshold(0.985, "of the ids", "that come back in another order too: then the share says little")
 ROUND_TRIP_MIN_IDS = Threshold(256, "ids", "below, one odd word decides")
-DUPLICATE_WINDOWS = Threshold(0.30, "of the windows", "sound text has 0.02 to 0.2, a file that holds itself twice 0.5")
-DUPLICATE_BYTES = Threshold(0.75, "of the windows", "32 bytes are a phrase: C headers had up to 0.59 in 200 slices")
+DUPLICATE_PASSAGES = Threshold(0.30, "of the passages", "of 256 ids; a file that holds itself twice has 0.5")
 SHARED_WINDOWS = Threshold(
     0.10, "of the windows", "two halves of a corpus share 0.02, a leak of one document in ten 0.1"
 )

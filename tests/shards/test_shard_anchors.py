@@ -79,6 +79,14 @@ def test_copies_are_counted(text: np.ndarray, copies: int, share: tuple[float, f
         assert 200_007 in {place.other_position - place.position for place in found.places}
 
 
+def test_phrases_that_come_again_are_no_copies(text: np.ndarray) -> None:
+    """A licence of 100 ids at the head of every 160: most windows have stood before, and no passage has."""
+    licence, rest = text[1_000:1_100], text[10_000 : 10_000 + 60 * 1_000].reshape(-1, 60)
+    ids = np.concatenate([np.tile(licence, (len(rest), 1)), rest], axis=1).reshape(-1)
+    found = duplicates(anchors_of(ids, 3), ["a"])
+    assert found is not None and found.share > 0.3 and found.copied is not None and found.copied < 0.05
+
+
 def test_a_fill_is_no_text_that_stands_twice() -> None:
     assert len(anchors_of(np.zeros(100_000, np.uint32), 3)) == 0
 

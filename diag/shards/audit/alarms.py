@@ -215,18 +215,10 @@ ALARMS: tuple[Alarm, ...] = (
     Alarm(
         "duplicate_windows",
         "suspect",
-        limits.DUPLICATE_WINDOWS,
-        lambda f, t: f.duplicates is not None and f.duplicates.share > t and f.max_id >= limits.BYTES.value,
-        "{f.duplicates.share:.0%} of {f.duplicates.windows:,} sampled windows of 32 ids (threshold {threshold:.0%}) "
-        "have stood before: text stands more than once.",
-    ),
-    Alarm(
-        "duplicate_windows",
-        "suspect",
-        limits.DUPLICATE_BYTES,
-        lambda f, t: f.duplicates is not None and f.duplicates.share > t,
-        "{f.duplicates.share:.0%} of {f.duplicates.windows:,} sampled windows of 32 ids (threshold {threshold:.0%} for "
-        "bytes) have stood before: text stands more than once.",
+        limits.DUPLICATE_PASSAGES,
+        lambda f, t: f.duplicates is not None and (f.duplicates.copied or 0.0) > t,
+        "{f.duplicates.copied:.0%} of the sampled passages of 256 ids (threshold {threshold:.0%}) have stood before, "
+        "and {f.duplicates.share:.0%} of {f.duplicates.windows:,} windows of 32: text stands more than once.",
     ),
     Alarm(
         "identical_files",

@@ -9,7 +9,7 @@ of two shards are compared on the higher of their levels.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -20,7 +20,8 @@ from diag import jit
 from diag.shards.reader import Ids
 
 WINDOW = 32  # ids
-MOST = 1 << 15  # windows kept of a file, and of a shard: 20 bytes each
+LONG = 256  # ids: a passage and not a phrase
+MOST = 1 << 15  # windows kept of a file, and of a shard: 36 bytes each
 LEAST_LEVEL = 3  # one pair in eight
 WANTED = 1 << 13  # windows that a file should have
 
@@ -34,19 +35,21 @@ _MIX = np.uint64(0xFF51AFD7ED558CCD)
 @dataclass(frozen=True, eq=False)
 class Anchors:
     """Sampled windows in no order. level: pairs are taken whose hash is below 2³²⁻ᴸ. pairs: their hashes, uint32;
-    digests: of their windows, uint64; files, positions: where the window starts, int64; all [windows]."""
+    digests: of their windows, uint64; passages: of the LONG ids from there, 0 where the ids end before; files,
+    positions: where the window starts, int64; all [windows]."""
 
     level: int
     pairs: UInt32
     digests: UInt64
+    passages: UInt64
     files: Int64
     positions: Int64
 
     @classmethod
     def empty(cls, level: int = LEAST_LEVEL) -> Anchors:
         """No windows: the neutral element of the sum."""
-        places = np.empty(0, np.int64)
-        return cls(level, np.empty(0, np.uint32), np.empty(0, np.uint64), places, places)
+        places, digests = np.empty(0, np.int64), np.empty(0, np.uint64)
+        return cls(level, np.empty(0, np.uint32), digests, digests, places, places)
 
     def __len__(self) -> int:
         return len(self.digests)
@@ -77,14 +80,14 @@ class Anchors:
 
     def of_file(self, index: int) -> Anchors:
         """The same windows, said to lie in file `index`."""
-        return Anchors(self.level, self.pairs, self.digests, np.full(len(self), index, np.int64), self.positions)
+        return replace(self, files=np.full(len(self), index, np.int64))
 
     def moved(self, start: int) -> Anchors:
         """The same windows, `start` ids further on."""
-        return Anchors(self.level, self.pairs, self.digests, self.files, self.positions + start)
+        return replace(self, positions=self.positions + start)
 
 
-_ARRAYS = ("pairs", "digests", "files", "positions")
+_ARRAYS = ("pairs", "digests", "passages", "files", "positions")
 
 
 def level_for(tokens: int) -> int:
@@ -96,9 +99,12 @@ def anchors_of(ids: Ids, level: int) -> Anchors:
     """The windows of ids in memory, as of file 0. Costs about 1 ns an id where numba is installed, 10 ns where not."""
     if len(ids) < WINDOW:
         return Anchors.empty(level)
-    pairs, at = _finder()(_whole(ids), _limit(level))
-    digests = _digests(_whole(ids), at)
-    return Anchors(level, pairs, digests, np.zeros(len(at), np.int64), at)
+    whole = _whole(ids)
+    pairs, at = _finder()(whole, _limit(level))
+    passages = np.zeros(len(at), np.uint64)
+    complete = at + LONG <= len(whole)
+    passages[complete] = _digests(whole, at[complete], LONG)
+    return Anchors(level, pairs, _digests(whole, at, WINDOW), passages, np.zeros(len(at), np.int64), at)
 
 
 def joined(samples: Sequence[Anchors], level: int) -> Anchors:
@@ -121,9 +127,9 @@ def _whole(ids: Ids) -> npt.NDArray[Any]:
     return same
 
 
-def _digests(ids: npt.NDArray[Any], at: Int64) -> UInt64:
+def _digests(ids: npt.NDArray[Any], at: Int64, length: int) -> UInt64:
     found = np.zeros(len(at), np.uint64)
-    for step in range(WINDOW):
+    for step in range(length):
         found = (found ^ ids[at + step].astype(np.uint64)) * _MIX
         found ^= found >> np.uint64(29)
     return found

@@ -26,7 +26,7 @@ from diag.shards.counting.summary import LongestRun, Plan, ShardSummary
 from diag.shards.formats.registry import FORMATS
 from diag.shards.reader import TokenDataset
 
-VERSION = 3  # of the layout below and of what the numbers mean: a change of either makes old files unknown
+VERSION = 4  # of the layout below and of what the numbers mean: a change of either makes old files unknown
 MAX_BYTES = 2 << 30  # about 3,000 files of a 150,000-entry vocabulary; the least recently used go first
 _SUFFIX = ".summary.npz"
 # What lies beside one file and says where documents end.
@@ -105,7 +105,7 @@ def _packed(summary: ShardSummary) -> dict[str, npt.NDArray[Any]]:
         packed["stated"] = _flat(summary.stated)
     sample = summary.anchors
     packed |= {"level": np.array([sample.level]), "pairs": sample.pairs, "digests": sample.digests}
-    packed["positions"] = sample.positions
+    packed |= {"passages": sample.passages, "positions": sample.positions}
     return packed | {f"separator_{id}": _flat(documents) for id, documents in summary.separated.items()}
 
 
@@ -118,7 +118,8 @@ def _unpacked(kept: np.lib.npyio.NpzFile, plan: Plan) -> ShardSummary:
     stated = _documents(kept["stated"]) if "stated" in kept else None
     cut = {id: _documents(kept[f"separator_{id}"]) for id in plan.separators}
     positions = kept["positions"]
-    anchors = Anchors(int(kept["level"][0]), kept["pairs"], kept["digests"], np.zeros_like(positions), positions)
+    sample = (kept["pairs"], kept["digests"], kept["passages"])
+    anchors = Anchors(int(kept["level"][0]), *sample, np.zeros_like(positions), positions)
     return ShardSummary(counts, run, stated, cut, anchors)
 
 

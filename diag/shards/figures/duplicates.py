@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from diag.shards.counting.anchors import Anchors, Int64
+from diag.shards.counting.anchors import Anchors, Int64, UInt64
 
 MIN_WINDOWS = 32  # fewer give no share to speak of
 MOST_PAIRS, MOST_PLACES = 20, 5
@@ -38,11 +38,14 @@ class Place:
 @dataclass(frozen=True)
 class Duplicates:
     """share: of the sampled windows, those whose text has stood before; error: its standard error. windows: how many
-    were sampled, each of 32 ids. between_files: the pairs of files that share most. places: some of them."""
+    were sampled, each of 32 ids. copied: the same share of the passages of 256 ids that start there, which boilerplate
+    seldom fills; None where too few were sampled. between_files: the pairs of files that share most. places: some of
+    them."""
 
     share: float
     error: float
     windows: int
+    copied: float | None = None
     between_files: tuple[Between, ...] = ()
     places: tuple[Place, ...] = ()
 
@@ -70,9 +73,15 @@ def duplicates(anchors: Anchors, names: Sequence[str]) -> Duplicates | None:
         share=share,
         error=math.sqrt(share * (1 - share) / n),
         windows=n,
+        copied=_again(anchors.passages[anchors.passages != 0]),
         between_files=_between(digests, files, names),
         places=_places(names, names, (files[again - 1], positions[again - 1]), (files[again], positions[again])),
     )
+
+
+def _again(digests: UInt64) -> float | None:
+    """The share of digests that have occurred before."""
+    return 1 - len(np.unique(digests)) / len(digests) if len(digests) >= MIN_WINDOWS else None
 
 
 def overlap(here: Anchors, there: Anchors, names: Sequence[str], other_names: Sequence[str]) -> Overlap | None:

@@ -1,8 +1,12 @@
-"""Is the data real? The audit of the picked shard: verdict first, then its curves, its files and its text."""
+"""Is the data real? The audit of the picked shard: verdict and figures, the ids drawn and read; details folded."""
+
+from pathlib import Path
 
 import streamlit as st
 
-from diag.ui.shard import audits, compared, reading_pane, view
+from diag.shards import open_shard
+from diag.shards.audit.compare import overlap_of, with_overlap
+from diag.ui.shard import audits, compared, folded, places, reading_pane, view
 from diag.ui.shell import contents, frozen, session, show
 from diag.ui.shell.session import Selection
 
@@ -21,20 +25,33 @@ def page(chosen: Selection) -> None:
             return
         text = audits.text(chosen)
         gate = audit.gate_at(chosen.case.gate_below if chosen.case else None)
-        view.verdict(audit, gate)
-        here = (view.label(shard, list(chosen.catalogue.of("shard"))), audit)
-        there = compared.pick(chosen, shard)
+        dataset = open_shard(Path(contents.located(chosen.catalogue, shard)[0]), vocab_size=audit.vocab_size)
+        here = compared.Side(shard, view.label(shard, list(chosen.catalogue.of("shard"))), audit, dataset)
+        top = st.empty()
+        view.verdict(top, audit, gate)
+        there = compared.pick(chosen, here)
+        found = overlap_of(audit, there.audit) if there else None
+        if there:
+            view.verdict(top, with_overlap(audit, there.audit), gate)
+            places.overlap(found, here.name, there.name)
+        left, right = st.columns((5, 6))
+        with left:
+            view.entropy(audit, audits.measured_loss(chosen))
+            view.ranks([side.named for side in (here, there) if side], audit.table_size)
+        with right:
+            reading_pane.pane(dataset, audit, text)
+            places.twice(audit, dataset)
+            if there:
+                compared.shared_places(found, here, there)
         if there:
             compared.comparison(here, there, text)
-        view.curves([here, *([there] if there else [])])
-        view.window_beside(audit, here[0])
-        path, stamp = contents.located(chosen.catalogue, shard)
-        view.predictors(audit, audits.held_out(path, stamp, audit.table_size))
-        view.files(audit)
-        reading_pane.pane(path, audit, text)
-        view.most_frequent(audit, chosen.checkpoint is not None)
-        view.vocabularies(audit, text, audits.embedding_rows(chosen))
-        view.everything(audit, shard, gate)
+        places.all_tables(audit, found)
+        folded.window(audit, here.name)
+        folded.files(audit, text)
+        folded.most_frequent(audit, chosen.checkpoint is not None)
+        folded.curves([side.named for side in (here, there) if side])
+        folded.vocabularies(audit, text, audits.embedding_rows(chosen))
+        folded.everything(audit, shard, gate)
 
 
 page(session.selection())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from diag.case import Window
+from diag.catalogue import other_tokenizers, scan
 from diag.cli import render
 from diag.errors import InputError
 from diag.progress import Progress
@@ -18,7 +20,7 @@ from diag.report.look import look
 from diag.report.parts import Word
 from diag.report.terminal import table
 from diag.results import codec
-from diag.settings import load_settings
+from diag.settings import Settings, load_settings
 from diag.shards import ShardAudit, TokenDataset, TokenText, audit_shard, compare_shards, open_shard, read_span
 from diag.shards.audit.compare import with_overlap
 from diag.shards.span import DEFAULT_SPAN
@@ -66,6 +68,7 @@ def run(request: ShardOptions, progress: Progress) -> dict[str, Any]:
 
 
 def _audit(shard: TokenDataset, text: TokenText | None, request: ShardOptions, progress: Progress) -> ShardAudit:
+    settings = load_settings()
     return audit_shard(
         shard,
         vocab_size=request.vocab_size,
@@ -75,9 +78,15 @@ def _audit(shard: TokenDataset, text: TokenText | None, request: ShardOptions, p
         gate_below=request.gate_below,
         window=request.window,
         bigram=request.bigram,
-        cache=load_settings().cache_dir / "shards" if request.cache else None,
+        cache=settings.cache_dir / "shards" if request.cache else None,
         progress=lambda fraction, text: progress(fraction, f"{shard.path.name}: {text}"),
+        others=_others(settings, text),
     )
+
+
+def _others(settings: Settings, text: TokenText | None) -> Iterator[TokenText]:
+    """The roots are looked through when the first is asked for."""
+    yield from other_tokenizers(scan(settings), text)
 
 
 def _span(read: str | None) -> tuple[int, int] | None:

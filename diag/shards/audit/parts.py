@@ -14,6 +14,7 @@ from diag.progress import Progress, silent
 from diag.shards.audit.alarms import ShardStatus
 from diag.shards.counting.store import Store, key_of
 from diag.shards.counting.summary import Plan, ShardSummary, report_ids, summarise_file
+from diag.shards.figures.by_file import IdsByFile, ShareTally
 from diag.shards.figures.drift import from_the_rest, odd_ones
 from diag.shards.figures.statistics import entropy
 from diag.shards.reader import BadFile, TokenDataset
@@ -47,11 +48,13 @@ StatusOf = Callable[[ShardSummary], tuple[ShardStatus, tuple[str, ...]]]
 
 @dataclass(frozen=True, eq=False)
 class Parts:
-    """A shard counted: the summary of all files, one row a file in order, and the files that turned out bad."""
+    """A shard counted: the summary of all files, one row a file in order, the files that turned out bad, and the ids
+    that vary most between files (None for a single file)."""
 
     total: ShardSummary
     rows: tuple[Part, ...]
     bad_files: tuple[BadFile, ...]
+    by_file: IdsByFile | None = None
 
 
 def count_parts(
@@ -110,8 +113,8 @@ def count_parts(
                 where=str(dataset.path),
                 fix="Copy the shard again.",
             )
-        rows = _compared(rows, keys, store, total, plan)
-    return Parts(total, tuple(rows), tuple(bad))
+        rows, by_file = _compared(rows, keys, store, total, plan)
+    return Parts(total, tuple(rows), tuple(bad), by_file)
 
 
 @contextmanager
@@ -133,12 +136,20 @@ def _here(summary: ShardSummary | None, index: int) -> ShardSummary | None:
     return replace(summary, run=run, anchors=summary.anchors.of_file(index))
 
 
-def _compared(rows: list[Part], keys: list[str], store: Store, total: ShardSummary, plan: Plan) -> list[Part]:
+def _compared(
+    rows: list[Part], keys: list[str], store: Store, total: ShardSummary, plan: Plan
+) -> tuple[list[Part], IdsByFile | None]:
     if len(rows) < 2:
-        return rows
-    summaries = (store.get(key, plan) for key in keys)  # one at a time: a thousand of them fill a memory
-    far = [from_the_rest(summary.counts, total.counts) if summary else None for summary in summaries]
-    return [replace(row, js_bits=value, differs=odd) for row, value, odd in zip(rows, far, odd_ones(far), strict=True)]
+        return rows, None
+    far: list[float | None] = []
+    tally = ShareTally(total.counts)
+    for row, key in zip(rows, keys, strict=True):  # one at a time: a thousand of them fill a memory
+        summary = store.get(key, plan)
+        far.append(from_the_rest(summary.counts, total.counts) if summary else None)
+        if summary:
+            tally.add(row.name, summary.counts)
+    rows = [replace(row, js_bits=value, differs=odd) for row, value, odd in zip(rows, far, odd_ones(far), strict=True)]
+    return rows, tally.found(frozenset(row.name for row in rows if row.differs or row.status != "ok"))
 
 
 def _row(dataset: TokenDataset, index: int, summary: ShardSummary, status_of: StatusOf, *, cached: bool) -> Part:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from diag.shards.counting.counts import IdCounts
 from diag.shards.counting.documents import Documents
 from diag.shards.counting.summary import Plan, ShardSummary, summarise_ids
 from diag.shards.figures.bigram import Bigram, held_out_bigram
+from diag.shards.figures.by_file import IdsByFile
 from diag.shards.figures.duplicates import Duplicates, duplicates
 from diag.shards.figures.round_trip import RoundTrip, round_trip
 from diag.shards.figures.statistics import Dead, binned, coverage, dead
@@ -61,8 +62,8 @@ class ShardAudit(Audit):
     vocab_size is the one that decides. dead: ids below vocab_size that never occur. bigram: held-out, None if not asked
     for or too short. padding: of the whole shard, left out of all figures; None if there is none. window: the audit of
     the ids that a trainer validates on, None if not asked for or not one sequence long. parts: one per file of a
-    folder. notes: not alarms, one sentence each. counts, lengths, anchors, names: for drawing and comparing, not part
-    of the JSON.
+    folder. notes: not alarms, one sentence each. counts, lengths, anchors, names, by_file: for drawing and comparing,
+    not part of the JSON.
     """
 
     path: str
@@ -93,10 +94,11 @@ class ShardAudit(Audit):
     lengths: Documents | None = field(repr=False, compare=False)
     anchors: Anchors = field(repr=False, compare=False)
     names: tuple[str, ...] = field(repr=False, compare=False)
+    by_file: IdsByFile | None = field(repr=False, compare=False)
 
     def to_json(self) -> dict[str, Any]:
         """The object of `shard --json`."""
-        hidden = ("counts", "lengths", "anchors", "names")
+        hidden = ("counts", "lengths", "anchors", "names", "by_file")
         shown: dict[str, Any] = codec.plain({name: value for name, value in vars(self).items() if name not in hidden})
         if shown["bigram"]:
             shown["bigram"]["held_out_nats"] = shown["bigram"]["nats"]
@@ -140,13 +142,14 @@ def audit_shard(
     cache: Path | None = None,
     progress: Progress = silent,
     on_part: Callable[[Part], Any] | None = None,
-    others: Sequence[TokenText] = (),
+    others: Iterable[TokenText] = (),
 ) -> ShardAudit:
     """Count every id of the dataset (or its first `first`) and judge it.
 
     The vocabulary is `vocab_size`, else the tokenizer's with added tokens, else the manifest's. gate_below is in
     nats. window and bigram ask for these two. cache is a folder that keeps the summaries of single files (store.py).
-    on_part is called with each file of a folder when it is done. others: tokenizers to try where `text` gives no text.
+    on_part is called with each file of a folder when it is done. others: tokenizers to try where `text` gives
+    no text; not touched otherwise.
     InputError for an option that makes no sense, and for a dataset of which nothing can be read. Costs one pass, about
     1 G ids a second from the page cache on two cores; the bigram about 1 s, the round trip about 0.1 s.
     """
@@ -226,6 +229,7 @@ def audit_shard(
         lengths=chosen_documents(counted.total, audit.documents),
         anchors=counted.total.anchors,
         names=tuple(names),
+        by_file=counted.by_file,
     )
 
 

@@ -9,12 +9,13 @@ merges at random (BPE dropout) does not come back either, and is not judged.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
+from diag.errors import one_line
 from diag.results.thresholds_shards import ROUND_TRIP, ROUND_TRIP_BLIND, ROUND_TRIP_MIN_IDS
 from diag.shards.counting.counts import Int64
 from diag.shards.reader import TokenDataset
@@ -44,7 +45,7 @@ NO_TOKENIZER = RoundTrip(None, 0, "not_judged", why="There is no tokenizer to de
 
 
 def round_trip(
-    dataset: TokenDataset, text: TokenText | None, *, first: int | None = None, others: Sequence[TokenText] = ()
+    dataset: TokenDataset, text: TokenText | None, *, first: int | None = None, others: Iterable[TokenText] = ()
 ) -> RoundTrip:
     """Judge a sample of WINDOWS × WINDOW_IDS ids, evenly from all files. others: tokenizers to try where it is no text.
     Costs about 50 ms, and as much for each thing that is tried then."""
@@ -80,7 +81,7 @@ def sampled(dataset: TokenDataset, first: int | None = None) -> list[Int64]:
     return found
 
 
-def _fitting(windows: list[Int64], text: TokenText, others: Sequence[TokenText]) -> str | None:
+def _fitting(windows: list[Int64], text: TokenText, others: Iterable[TokenText]) -> str | None:
     """In words, what makes text of the ids: the first thing that does."""
     ways: list[tuple[str, Callable[[Int64], Int64]]] = [
         (f"every id {-by:+d}: they were shifted by {by:+d}", lambda ids, by=by: ids - by)  # type: ignore[misc]
@@ -90,7 +91,10 @@ def _fitting(windows: list[Int64], text: TokenText, others: Sequence[TokenText])
     for words, way in ways:
         if _is_text([way(ids) for ids in windows], text):
             return words
-    return next((f"the tokenizer {o.path}" for o in others if not o.dropout and _is_text(windows, o)), None)
+    for other in others:
+        if not other.dropout and _is_text(windows, other):
+            return f"the tokenizer {one_line(str(other.path), 200)}"
+    return None
 
 
 def _is_text(windows: list[Int64], text: TokenText) -> bool:

@@ -4,6 +4,8 @@ They stand on dark and light pages alike (transparent, mid tones, the theme's ow
 and dashes what they say with colour.
 """
 
+from diag.ui.charts.by_file import ids_by_file
+from diag.ui.charts.entropy import entropy_bar, entropy_marks
 from diag.ui.charts.layers import layers, logit_lens, shares
 from diag.ui.charts.positions import positions
 from diag.ui.charts.repairs import repairs
@@ -14,6 +16,9 @@ from diag.ui.charts.weights import profile, row_cosines, row_norms, values
 __all__ = [
     "coverage",
     "document_lengths",
+    "entropy_bar",
+    "entropy_marks",
+    "ids_by_file",
     "layers",
     "logit_lens",
     "positions",

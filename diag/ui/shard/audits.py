@@ -11,15 +11,16 @@ from pathlib import Path
 import streamlit as st
 
 from diag.case import Window
-from diag.catalogue import Entry
+from diag.catalogue import Entry, other_tokenizers
 from diag.checkpoints import open_checkpoint
 from diag.jobs.inputs import embedding_rows as rows_of
 from diag.jobs.inputs import tokenizer_of
 from diag.kept import Kept
+from diag.results.ruler import Loss
 from diag.shards import Part, ShardAudit, TokenText, audit_shard, open_shard
-from diag.shards.figures.bigram import Bigram, held_out_bigram
-from diag.ui.shell import contents, show
+from diag.ui.shell import contents, knowledge, show
 from diag.ui.shell.long_work import Bar, stopped
+from diag.ui.shell.results import results
 from diag.ui.shell.session import Selection
 
 _KEPT = 8  # audits in memory, about 9 MB each: the table of counts draws the comparison
@@ -72,10 +73,16 @@ def head(path: str, stamp: str) -> Head:
     return Head(rows_of(checkpoint) if checkpoint.model else None, usable)
 
 
-@st.cache_data(max_entries=64, show_spinner="Learning the bigram on half of the shard, scoring the other half …")
-def held_out(path: str, stamp: str, size: int) -> Bigram | None:
-    """The held-out bigram over `size` entries: about a second."""
-    return held_out_bigram(open_shard(Path(path)), size)
+def measured_loss(chosen: Selection) -> Loss | None:
+    """What the newest record says the picked checkpoint loses on the picked window; None where none names the two, so
+    that no file is read to find that out."""
+    case = chosen.case
+    if chosen.record is None:
+        named = {(row.shard, row.checkpoint) for row in knowledge.record_rows(chosen.settings)}
+        if case is None or (case.shard, case.checkpoint) not in named:
+            return None
+    loaded = results(chosen).loaded
+    return loaded.baseline.loss if loaded else None
 
 
 def audited(chosen: Selection, entry: Entry) -> ShardAudit | None:
@@ -95,15 +102,17 @@ def audited(chosen: Selection, entry: Entry) -> ShardAudit | None:
         return None
     bar = Bar(f"Counting every id of {entry.label}", key, entry.id, "Stop counting")
     dataset = open_shard(Path(path), vocab_size=rows)
-    count = _Count(bar, dataset.tokens)
+    count, tokenizer = _Count(bar, dataset.tokens), text(chosen)
     audit = audit_shard(
         dataset,
         vocab_size=rows,
-        text=text(chosen),
+        text=tokenizer,
         window=window,
+        bigram=True,
         cache=chosen.settings.cache_dir / "shards",
         progress=count.progress,
         on_part=count.part,
+        others=other_tokenizers(chosen.catalogue, tokenizer),
     )
     bar.done()
     _kept().put(key, audit)

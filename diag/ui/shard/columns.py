@@ -40,6 +40,17 @@ PARTS: Columns = {
     ),
     "why": text("What stands out", width="large"),
 }
+PLACES: Columns = {
+    "file": text("File", pinned=True),
+    "position": count("Position", "Of the window's first id, from the start of the file."),
+    "other_file": text("Same text in"),
+    "other_position": count("Position there", "From the start of that file."),
+}
+BETWEEN: Columns = {
+    "file": text("File", pinned=True),
+    "other_file": text("Shares text with"),
+    "share_percent": percent("Share of its windows", "Of the file's sampled windows of 32 ids.", digits=2),
+}
 SPAN: Columns = {
     "position": count("Position", "In the whole shard, from 0."),
     "id": name("Id"),

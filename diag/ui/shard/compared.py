@@ -2,19 +2,39 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from pathlib import Path
+
 import streamlit as st
 
 from diag.catalogue import Entry
 from diag.errors import InputError, one_line
-from diag.shards import TokenText, compare_shards
-from diag.ui.shard import audits, columns, tables
+from diag.shards import ShardAudit, TokenDataset, TokenText, compare_shards, open_shard
+from diag.shards.figures.duplicates import Overlap
+from diag.ui.shard import audits, columns, places, tables
 from diag.ui.shard.view import Named, label
-from diag.ui.shell import show
+from diag.ui.shell import contents, show
 from diag.ui.shell.session import Selection
 
 
-def pick(chosen: Selection, shard: Entry) -> Named | None:
+@dataclass(frozen=True)
+class Side:
+    """One of two shards: what it is called on charts, what was counted, and the ids themselves."""
+
+    entry: Entry
+    name: str
+    audit: ShardAudit
+    dataset: TokenDataset
+
+    @property
+    def named(self) -> Named:
+        """For a chart."""
+        return self.name, self.audit
+
+
+def pick(chosen: Selection, here: Side) -> Side | None:
     """The picker of a second shard, and its audit; the choice is part of the link."""
+    shard = here.entry
     others = [entry for entry in chosen.catalogue.of("shard") if entry.id != shard.id]
     asked = st.query_params.get("compare", "")
     if asked and all(entry.id != asked for entry in others):
@@ -26,21 +46,44 @@ def pick(chosen: Selection, shard: Entry) -> Named | None:
         key="compare",
         bind="query-params",
         placeholder="no other shard",
-        help="Puts another shard beside this one: a broken corpus beside the repaired one, for instance.",
+        help="How much of one stands in the other (train in validation), and which ids moved.",
     )
     if not picked:
         return None
     other = chosen.catalogue.get("shard", picked)
     with show.guard(f"The other shard, {show.plain(other.label)}, cannot be judged"):
         found = audits.audited(chosen, other)
-        return (label(other, [shard, *others]), found) if found else None
+        if found is None:
+            return None
+        dataset = open_shard(Path(contents.located(chosen.catalogue, other)[0]), vocab_size=found.vocab_size)
+        return Side(other, label(other, [shard, *others]), found, dataset)
     return None
 
 
-def comparison(here: Named, there: Named, text: TokenText | None) -> None:
+def shared_places(found: Overlap | None, here: Side, there: Side) -> None:
+    """Where text of one stands in the other."""
+    if found and found.places:
+        turned = places.open_there(here.entry, there.entry)
+        places.shared(
+            found,
+            places.Reader(here.dataset, "", places.open_here),
+            places.Reader(there.dataset, there.name, turned),
+        )
+
+
+def comparison(here: Side, there: Side, text: TokenText | None) -> None:
     """Two shards in one table, then the ids that moved."""
-    found = compare_shards(here[1], there[1], text)
-    names = (here[0], there[0])
+    with st.expander(
+        f"{show.plain(here.name)} beside {show.plain(there.name)}: every metric, and which ids moved",
+        expanded=True,
+        icon=":material/compare_arrows:",
+    ):
+        _compared(here, there, text)
+
+
+def _compared(here: Side, there: Side, text: TokenText | None) -> None:
+    found = compare_shards(here.audit, there.audit, text)
+    names = (here.name, there.name)
     st.markdown("**Whole shard against whole shard**")
     show.table(tables.side_by_side(found.rows, *names), "comparison", column_config=columns.BESIDE, height="content")
     if found.window_rows:

@@ -11,7 +11,10 @@ from diag.errors import one_line
 from diag.results.ruler import GateResult
 from diag.shards import Audit, BadFile, Part, ShardAudit, Span
 from diag.shards.audit.compare import Row
+from diag.shards.figures.by_file import IdsByFile
 from diag.shards.figures.drift import Moved
+from diag.shards.figures.duplicates import Between, Place
+from diag.shards.figures.round_trip import RoundTrip
 from diag.shards.text import visible
 from diag.ui.shell.tables import facts
 
@@ -24,6 +27,7 @@ def shard_numbers(audit: ShardAudit, gate: GateResult | None) -> pd.DataFrame:
         audit.vocab_source or "", audit.vocab_source
     )
     run, dead, lengths = audit.longest_run, audit.dead, audit.documents
+    trip, twice, pairs = audit.round_trip, audit.duplicates, audit.bigram
     where = f"id {run.id}, file {run.file + 1}, from position {run.position:,} of it" if run else ""
     ended = f"ended by {lengths.by}" if lengths else "not known: no id that ends documents occurs"
     stored = f"format {audit.format}, ids stored as {audit.dtype}, {audit.byte_order}-endian"
@@ -48,12 +52,26 @@ def shard_numbers(audit: ShardAudit, gate: GateResult | None) -> pd.DataFrame:
         ("longest run of one id", run.length if run else None, "tokens", where),
         ("documents", lengths.documents if lengths else None, "documents", ended),
         ("median document", lengths.median if lengths else None, "tokens", "separators left out"),
+        ("round trip", trip.share, "of the sampled ids", f"n = {trip.ids:,} ids; {_judged(trip)}"),
+        ("windows that stood before", twice.share if twice else None, "of the sampled windows",
+         f"± {twice.error:.4f}, n = {twice.windows:,} windows of 32 ids" if twice else "too few windows"),
+        ("held-out bigram", pairs.nats if pairs else None, "nats per token",
+         f"learnt from {pairs.trained_on:,} ids, n = {pairs.scored:,}" if pairs else "too few ids"),
+        ("order lost", pairs.order_lost if pairs else None, "", "whether a shuffled copy is predicted as well"),
         ("text per token", audit.bytes_per_token, "bytes (UTF-8)", "special tokens count as none"),
         ("gate", gate.word if gate else None, f"loss below {gate.below:g} nats" if gate else "",
          "VOID when the unigram alone passes it" if gate else "no gate was given"),
         ("time", audit.seconds, "seconds", "for counting and judging"),
     ]  # fmt: skip
     return facts(*rows)
+
+
+def _judged(trip: RoundTrip) -> str:
+    """The verdict in words, with what makes it."""
+    word = {"text": "text of this tokenizer", "not_text": "no text of this tokenizer", "not_judged": "not judged"}
+    fits = f"; what gives text is {trip.fits}" if trip.fits else ""
+    other = f"; in another order {trip.other_order:.1%}" if trip.other_order is not None else ""
+    return " ".join(f"{word[trip.verdict]}{fits}{other}. {trip.why}".split())
 
 
 def _dead_ranges(audit: ShardAudit) -> str:
@@ -107,6 +125,33 @@ def parts(rows: Sequence[Part], bad: Sequence[BadFile] = ()) -> pd.DataFrame:
     ]  # fmt: skip
     found += [(one_line(b.path.name, 200), "unusable", 0, 0, None, None, None, None, None, b.error) for b in bad]
     return pd.DataFrame(found, columns=columns)
+
+
+def places(found: Sequence[Place]) -> pd.DataFrame:
+    """Where one text stands twice; positions count from the start of each file."""
+    return pd.DataFrame(
+        [(p.file, p.position, p.other_file, p.other_position) for p in found],
+        columns=["file", "position", "other_file", "other_position"],
+    )
+
+
+def between(found: Sequence[Between]) -> pd.DataFrame:
+    """Pairs of files and the share of the first one's sampled windows that stand in the second."""
+    return pd.DataFrame([(b.a, b.b, 100 * b.share) for b in found], columns=["file", "other_file", "share_percent"])
+
+
+def by_file(found: IdsByFile, texts: Sequence[str | None]) -> pd.DataFrame:
+    """One row an id: its text, its share of all tokens, and of each file's, in percent."""
+    rows = [
+        (id, visible(text), 100 * whole, *(100 * shares).tolist())
+        for id, text, whole, shares in zip(found.ids, texts, found.whole.tolist(), found.shares, strict=True)
+    ]
+    return pd.DataFrame(rows, columns=["id", "text", "all files, %", *distinct(found.files)])
+
+
+def distinct(names: Sequence[str]) -> list[str]:
+    """Names that several columns have, told apart by number."""
+    return [name if names.count(name) == 1 else f"{name} ({i})" for i, name in enumerate(names, start=1)]
 
 
 def side_by_side(rows: Sequence[Row], here: str, there: str) -> pd.DataFrame:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import random
 import re
+import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,9 +14,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from diag.catalogue import Catalogue, Kind, scan, walk
+from diag.catalogue import Catalogue, Kind, other_tokenizers, scan, walk
 from diag.errors import InputError
 from diag.settings import Settings, load_settings
+from diag.shards import TokenText, audit_shard, open_shard
 
 
 def _write(path: Path, data: bytes = b"1234") -> Path:
@@ -265,3 +270,54 @@ def test_every_name_a_disk_allows_gets_its_own_id(tmp_path_factory: pytest.TempP
     ids = _ids(found, "shard")
     assert len(set(ids)) == len(names) and all(re.fullmatch(r"[A-Za-z0-9._/-]+", id) for id in ids)
     assert {found.resolve("shard", id).name for id in ids} == set(names)
+
+
+def _renamed(demo: Path, path: Path, seed: int) -> Path:
+    """The demo's tokenizer with its ordinary entries under other ids, beside what a scan takes for a checkpoint."""
+    said = json.loads((demo / "checkpoints" / "healthy" / "tokenizer.json").read_text())
+    vocab = said["model"]["vocab"]
+    fixed = {token["content"] for token in said["added_tokens"]}
+    names = [name for name in vocab if name not in fixed]
+    order = random.Random(seed).sample([vocab[name] for name in names], len(names))
+    vocab.update(zip(names, order, strict=True))
+    path.mkdir(parents=True)
+    (path / "tokenizer.json").write_text(json.dumps(said))
+    (path / "config.json").write_text("{}")
+    _write(path / "model.safetensors")
+    return path
+
+
+def test_other_tokenizers_come_once_each_bounded_and_without_the_own(demo: Path, tmp_path: Path) -> None:
+    own = TokenText.open(demo / "checkpoints" / "healthy")
+    root = tmp_path / "runs"
+    for number in range(12):
+        _renamed(demo, root / f"run-{number:02d}", seed=number // 2)
+    (root / "run-00" / "tokenizer.json").write_text("{}")  # cannot be used
+    shutil.copy(own.path, root / "run-03" / "tokenizer.json")
+    found = list(other_tokenizers(scan(_settings(root)), own))
+    assert [text.path.parent.name for text in found] == ["run-01", "run-02", "run-04", "run-06", "run-08", "run-10"]
+    assert next(other_tokenizers(scan(_settings(root)), None)).path.parent.name == "run-01"
+    for number in range(12, 20):
+        _renamed(demo, root / f"run-{number:02d}", seed=number)
+    assert len(list(other_tokenizers(scan(_settings(root)), own))) == 7  # eight were tried, one cannot be used
+
+
+def test_ids_of_another_tokenizer_are_said_to_be_its(demo: Path, tmp_path: Path) -> None:
+    wrong = TokenText.open(_renamed(demo, tmp_path / "runs" / "wrong", seed=1))
+    right = tmp_path / "other" / "right"
+    right.mkdir(parents=True)
+    shutil.copy(demo / "checkpoints" / "healthy" / "tokenizer.json", right)
+    _write(right / "model.safetensors")
+    others = other_tokenizers(scan(_settings(tmp_path / "other")), wrong)
+    audit = audit_shard(open_shard(demo / "shards" / "stdlib"), text=wrong, others=others)
+    assert audit.round_trip.verdict == "not_text"
+    assert audit.round_trip.fits == f"the tokenizer {right / 'tokenizer.json'}"
+
+
+def test_no_tokenizer_is_opened_where_the_ids_are_text(demo: Path) -> None:
+    def never() -> Iterator[TokenText]:
+        raise AssertionError("asked for another tokenizer")
+        yield
+
+    text = TokenText.open(demo / "checkpoints" / "healthy")
+    assert audit_shard(open_shard(demo / "shards" / "stdlib"), text=text, others=never()).round_trip.share == 1

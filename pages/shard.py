@@ -1,13 +1,10 @@
 """Is the data real? The audit of the picked shard: verdict and figures, the ids drawn and read; details folded."""
 
-from pathlib import Path
-
 import streamlit as st
 
-from diag.shards import open_shard
 from diag.shards.audit.compare import overlap_of, with_overlap
 from diag.ui.shard import audits, compared, folded, places, reading_pane, view
-from diag.ui.shell import contents, frozen, session, show
+from diag.ui.shell import frozen, session, show
 from diag.ui.shell.session import Selection
 
 
@@ -25,7 +22,7 @@ def page(chosen: Selection) -> None:
             return
         text = audits.text(chosen)
         gate = audit.gate_at(chosen.case.gate_below if chosen.case else None)
-        dataset = open_shard(Path(contents.located(chosen.catalogue, shard)[0]), vocab_size=audit.vocab_size)
+        dataset = audits.dataset(chosen, shard, audit)
         here = compared.Side(shard, view.label(shard, list(chosen.catalogue.of("shard"))), audit, dataset)
         top = st.empty()
         view.verdict(top, audit, gate)

@@ -67,7 +67,7 @@ def document_lengths(audits: Sequence[Curve]) -> go.Figure:
 
 
 def _curves(audits: Sequence[Curve], hover: str, shape: str = "linear") -> go.Figure:
-    figure = blank(380)
+    figure = blank(380, showlegend=len(audits) > 1)
     for number, (name, x, y) in enumerate(audits):
         colour, dash, symbol = LOOKS[number % len(LOOKS)]
         kept = sample(len(x), 500)
@@ -81,5 +81,4 @@ def _curves(audits: Sequence[Curve], hover: str, shape: str = "linear") -> go.Fi
             marker={"symbol": symbol, "size": 12 if few else 6, "color": colour},
             hovertemplate=hover,
         )
-    figure.update_layout(showlegend=len(audits) > 1)
     return figure

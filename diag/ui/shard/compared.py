@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import streamlit as st
 
 from diag.catalogue import Entry
 from diag.errors import InputError, one_line
-from diag.shards import ShardAudit, TokenDataset, TokenText, compare_shards, open_shard
+from diag.shards import ShardAudit, TokenDataset, TokenText, compare_shards
 from diag.shards.figures.duplicates import Overlap
 from diag.ui.shard import audits, columns, places, tables
 from diag.ui.shard.view import Named, label
-from diag.ui.shell import contents, show
+from diag.ui.shell import show
 from diag.ui.shell.session import Selection
 
 
@@ -55,7 +54,7 @@ def pick(chosen: Selection, here: Side) -> Side | None:
         found = audits.audited(chosen, other)
         if found is None:
             return None
-        dataset = open_shard(Path(contents.located(chosen.catalogue, other)[0]), vocab_size=found.vocab_size)
+        dataset = audits.dataset(chosen, other, found)
         return Side(other, label(other, [shard, *others]), found, dataset)
     return None
 

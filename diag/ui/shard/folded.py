@@ -46,7 +46,10 @@ def files(audit: ShardAudit, text: TokenText | None) -> None:
         return
     odd = sum(part.differs or part.status != "ok" for part in audit.parts) + len(audit.bad_files)
     title = f"File by file: {audit.files + len(audit.bad_files):,} files, {odd:,} of them conspicuous"
-    with st.expander(title, icon=":material/folder:"):
+    folded = st.expander(title, icon=":material/folder:", key="files", on_change="rerun")
+    if not folded.open:
+        return
+    with folded:
         st.caption(
             "Divergence: how far a file's ids are from those of all other files (Jensen-Shannon, in bits: 0 equal, 1 "
             "nothing in common), less what sampling explains. Over 0.02 bits and three times the median, it is "
@@ -87,7 +90,11 @@ def most_frequent(audit: ShardAudit, has_checkpoint: bool) -> None:
 
 def curves(audits: Sequence[Named]) -> None:
     """Coverage and document lengths; of several shards on the same axes."""
-    with st.expander("How few ids make up the text, and how long documents are", icon=":material/show_chart:"):
+    title = "How few ids make up the text, and how long documents are"
+    folded = st.expander(title, icon=":material/show_chart:", key="curves", on_change="rerun")
+    if not folded.open:  # two charts are a third of what the page costs
+        return
+    with folded:
         left, right = st.columns(2)
         with left:
             figure = charts.coverage([(name, *audit.coverage()) for name, audit in audits])

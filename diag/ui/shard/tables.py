@@ -55,6 +55,8 @@ def shard_numbers(audit: ShardAudit, gate: GateResult | None) -> pd.DataFrame:
         ("round trip", trip.share, "of the sampled ids", f"n = {trip.ids:,} ids; {_judged(trip)}"),
         ("windows that stood before", twice.share if twice else None, "of the sampled windows",
          f"± {twice.error:.4f}, n = {twice.windows:,} windows of 32 ids" if twice else "too few windows"),
+        ("passages that stood before", twice.copied if twice else None, "of the sampled passages",
+         "of 256 ids, which a phrase does not fill"),
         ("held-out bigram", pairs.nats if pairs else None, "nats per token",
          f"learnt from {pairs.trained_on:,} ids, n = {pairs.scored:,}" if pairs else "too few ids"),
         ("order lost", pairs.order_lost if pairs else None, "", "whether a shuffled copy is predicted as well"),

@@ -16,7 +16,7 @@ SHOTS = (  # name, path, colour scheme, height
     ("case-dark", "/case?" + CASE.format("h4a-h4b-two-defects") + "&gate_below=9.38", "dark", 1010),
     ("hypotheses-light", "/hypotheses?" + CASE.format("h4a-random-head"), "light", 1180),
     ("activations-light", "/activations?" + CASE.format("h4d-zero-down-proj"), "light", 760),
-    ("shard-dark", "/shard?shard=demo/shards/stdlib-unk&checkpoint=demo/checkpoints/healthy", "dark", 860),
+    ("shard-dark", "/shard?shard=demo/shards/stdlib-unk&checkpoint=demo/checkpoints/healthy", "dark", 1180),
     ("weights-light", "/weights?" + CASE.format("h4a-random-head") + "&tensor=lm_head.weight", "light", 1230),
     ("triage-light", "/triage", "light", 720),
 )

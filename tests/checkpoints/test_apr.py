@@ -172,7 +172,7 @@ GOOD = apr({"a": stored(np.ones((2, 2), np.float32)), "b": stored(np.ones(3, np.
     ("data", "says"),
     [
         (b"APRN" + b"\0" * 60, "version 1: a classic machine-learning object"),
-        (b"nothing", "does not start as one"),
+        (b"nothing", "this is text that begins"),
         (GOOD[:50], "50 bytes, less than its header"),
         (GOOD[:60] + b"\1" + GOOD[61:], "checksum is wrong"),
         (patched(GOOD, 4, b"\3"), "version 3"),

@@ -155,7 +155,7 @@ def test_a_lie_in_the_tensors(tmp_path: Path, infos: bytes, tensors: int, says: 
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        (b"", "first bytes"),
+        (b"", "this is an empty file"),
         (b"GGUF", "first bytes"),
         (b"GGML" + bytes(40), "no GGUF"),
         (raw_header(version=1), "version 1;"),

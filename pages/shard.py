@@ -29,7 +29,7 @@ def page(chosen: Selection) -> None:
         there = compared.pick(chosen, here)
         found = overlap_of(audit, there.audit) if there else None
         if there:
-            view.verdict(top, with_overlap(audit, there.audit), gate)
+            view.verdict(top, with_overlap(audit, there.audit, found), gate)
             places.overlap(found, here.name, there.name)
         left, right = st.columns((5, 6))
         with left:

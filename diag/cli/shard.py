@@ -58,7 +58,8 @@ def run(request: ShardOptions, progress: Progress) -> dict[str, Any]:
     compared = None
     if other:
         there = _audit(other, text, request, progress)
-        compared, audit = compare_shards(audit, there, text), with_overlap(audit, there)
+        compared = compare_shards(audit, there, text)
+        audit = with_overlap(audit, there, compared.overlap)
     result = audit.to_json() | {"compare": codec.plain(compared), "span": None}
     result["overlap"] = result["compare"]["overlap"] if compared else None
     if span:

@@ -117,15 +117,18 @@ def _stands_out(best: Gain, lead: Gain, next_one: Gain | None, raised: Gain) -> 
 
 
 def _sentence(part: Localiser, over: dict[tuple[Localiser, float], Gain], sequences: int) -> str:
-    gains = ", ".join(
-        f"{WORDS[factor]} times {over[part, factor].delta:+.3f} ± {over[part, factor].stderr:.3f}"
-        for factor in (*DAMPED, RAISED)
-    )
+    gains = ", ".join(f"{WORDS[factor]} times {_shown(over[part, factor])}" for factor in (*DAMPED, RAISED))
     where = f"the {part.words} of block {part.index}," + ("" if part.index else " or what enters it,")
     return (
         f"A localiser points at {where} and cures nothing: counted {gains} nats "
         f"lower (n = {sequences} sequences), and damping no other block gains half as much."
     )
+
+
+def _shown(over: Gain) -> str:
+    if over.delta is None or over.stderr is None:
+        return "(not finite)"
+    return f"{over.delta:+.3f} ± {over.stderr:.3f}"
 
 
 def _edit(part: Localiser, factor: float) -> ScaleUpdate:

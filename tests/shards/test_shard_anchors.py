@@ -105,8 +105,8 @@ def test_identical_files_and_leaks_are_named(write_shard, text: np.ndarray) -> N
     found = overlap_of(leaked, train)
     assert found is not None and 0.45 < found.of_this_in_other < 0.6
     assert all(abs(place.other_position - place.position - 50_000) < 1 for place in found.places[-2:])
-    assert [r.code for r in with_overlap(leaked, train).reasons][-1] == "overlap"
-    assert with_overlap(clean, train) is clean and clean.status == "ok"
+    assert [r.code for r in with_overlap(leaked, train, found).reasons][-1] == "overlap"
+    assert with_overlap(clean, train, overlap_of(clean, train)) is clean and clean.status == "ok"
 
 
 def test_a_kept_summary_has_its_sample(write_shard, text: np.ndarray, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]

@@ -84,8 +84,11 @@ def test_text_comes_back_whole(made, write_shard) -> None:  # type: ignore[no-un
 def test_a_shift_is_found_and_named(made, write_shard, by: int) -> None:  # type: ignore[no-untyped-def]
     kind, text, ids = made
     found = judged(write_shard, text, (ids + by) % 2048)
-    assert found.verdict == "not_text"  # what would give text is named where it could not be chance
-    assert found.fits == (f"every id {-by:+d}: they were shifted by {by:+d}" if kind != "unigram" else None)
+    assert found.verdict == "not_text"
+    named = f"every id {-by:+d}: they were shifted by {by:+d}"
+    # With the other kinds nearly every order comes back, so it may be chance: WordPiece, trained anew for each run, lies
+    # on either side of the threshold.
+    assert found.fits in {"bpe": {named}, "wordpiece": {named, None}, "unigram": {None}}[kind]
 
 
 def test_other_orders_and_names_are_no_text_of_a_bpe(made, write_shard) -> None:  # type: ignore[no-untyped-def]
@@ -115,7 +118,7 @@ def test_dropout_and_too_few_ids_are_not_judged(made, write_shard, tmp_path: Pat
     kind, text, ids = made
     assert judged(write_shard, text, ids[:100]).verdict == "not_judged"
     if kind != "bpe":
-        return
+        pytest.skip("only BPE drops merges")
     raw = json.loads(text.path.read_text())
     raw["model"]["dropout"] = 0.1
     (tmp_path / "tokenizer.json").write_text(json.dumps(raw))

@@ -73,7 +73,7 @@ def _foreign_separator(f: Facts, most: float) -> bool:
 
 def _minus_one(f: Facts, most: float) -> bool:
     # 65,535 is also the largest id of 16 bits, which wrapped ids reach one by one.
-    return f.minus_one > most and f.max_id in (0xFFFF, 0xFFFF_FFFF) and f.vocab_size is not None
+    return f.minus_one > most and f.max_id in (0xFFFF, 0xFFFF_FFFF)
 
 
 _MINUS = (

@@ -109,7 +109,7 @@ def assess(summary: ShardSummary, context: AuditContext, *, top: int, **more: An
         distinct=len(ids),
         empty_documents=_empty(summary, lengths),
         run_start=run.position if run else 0,
-        minus_one=sum(counts.of(id) for id in MINUS_ONE if size is None or id >= size),
+        minus_one=sum(counts.of(id) for id in MINUS_ONE if size is not None and id >= size),
         label_masks=counts.of(LABEL_MASK),
         **more,
     )

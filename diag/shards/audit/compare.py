@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from diag.errors import one_line
-from diag.results.thresholds_shards import SHARED_WINDOWS
+from diag.results.thresholds_shards import SHARED_PASSAGES
 from diag.shards.audit.alarms import SEVERITY, Reason
 from diag.shards.audit.assess import Audit, TopToken
 from diag.shards.audit.report import ShardAudit
@@ -59,15 +59,16 @@ def overlap_of(here: ShardAudit, there: ShardAudit) -> Overlap | None:
     return overlap(here.anchors, there.anchors, here.names, there.names)
 
 
-def with_overlap(here: ShardAudit, there: ShardAudit) -> ShardAudit:
-    """The audit with the alarm `overlap`, where the other shard holds much of this one: a train set its validation."""
-    found = overlap_of(here, there)
-    if found is None or max(found.of_this_in_other, found.of_other_in_this) <= SHARED_WINDOWS.value:
+def with_overlap(here: ShardAudit, there: ShardAudit, found: Overlap | None) -> ShardAudit:
+    """The audit with the alarm `overlap`, where one of the two shards holds much of the other: a train set its
+    validation. It goes by passages, since a window of 32 ids may be a phrase. found: what `overlap_of` says."""
+    if found is None or (found.copied or 0.0) <= SHARED_PASSAGES.value:
         return here
     reason = Reason(
         "overlap",
         f"{found.of_this_in_other:.0%} of this shard's sampled windows of 32 ids stand in {one_line(there.path, 200)}, "
-        f"and {found.of_other_in_this:.0%} of that one's here (threshold {SHARED_WINDOWS.value:.0%}).",
+        f"and {found.of_other_in_this:.0%} of that one's here; of passages of 256 ids {found.copied:.0%} (threshold "
+        f"{SHARED_PASSAGES.value:.0%}).",
     )
     status = max(here.status, "suspect", key=SEVERITY.index)
     return replace(here, status=status, reasons=(*here.reasons, reason))

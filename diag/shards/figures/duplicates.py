@@ -52,11 +52,13 @@ class Duplicates:
 
 @dataclass(frozen=True)
 class Overlap:
-    """Shares of the sampled windows of each shard that stand in the other; windows: of this one, of the other."""
+    """Shares of the sampled windows of each shard that stand in the other; windows: of this one, of the other. copied:
+    the larger of the two shares of passages of 256 ids, None where too few were sampled."""
 
     of_this_in_other: float
     of_other_in_this: float
     windows: tuple[int, int]
+    copied: float | None = None
     places: tuple[Place, ...] = ()
 
 
@@ -96,6 +98,7 @@ def overlap(here: Anchors, there: Anchors, names: Sequence[str], other_names: Se
         float(ours.mean()),
         float(theirs.mean()),
         (len(a), len(b)),
+        _copied(a.passages[a.passages != 0], b.passages[b.passages != 0]),
         _places(
             names,
             other_names,
@@ -103,6 +106,13 @@ def overlap(here: Anchors, there: Anchors, names: Sequence[str], other_names: Se
             (b.files[of_other], b.positions[of_other]),
         ),
     )
+
+
+def _copied(here: UInt64, there: UInt64) -> float | None:
+    """The larger share of the passages of one that stand in the other."""
+    if min(len(here), len(there)) < MIN_WINDOWS:
+        return None
+    return float(max(np.isin(here, there).mean(), np.isin(there, here).mean()))
 
 
 def _between(digests: np.ndarray, files: Int64, names: Sequence[str]) -> tuple[Between, ...]:

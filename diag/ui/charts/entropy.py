@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import plotly.graph_objects as go
 
 from diag.report import numbers
-from diag.ui.charts.flags import LANE_PX, Drawing, Label, Mark, place, stacked
+from diag.ui.charts.flags import LANE_PX, Drawing, Label, Mark, place, point, stacked
 from diag.ui.charts.style import BLUE, GREY, axis, blank
 from diag.units import bits
 
@@ -54,21 +54,7 @@ def entropy_bar(full_nats: float, entropy_nats: float, marks: Sequence[Mark]) ->
     for mark, flag in zip(marks, placed, strict=True):
         x, end = bits(mark.nats), _BAR_PX + _CLEAR_PX + LANE_PX * (flag.lane + 1)
         drawing.flag(flag, "<br>".join(_lines(mark)), x=x, y=end, foot=_BAR_PX / 2, colour=mark.colour)
-        figure.add_scatter(
-            x=[x],
-            y=[_BAR_PX / 2],
-            mode="markers",
-            marker={
-                "symbol": mark.symbol,
-                "size": mark.size,
-                "color": mark.colour,
-                "line": {"width": 2, "color": mark.colour},
-            },
-            hovertext=mark.hover,
-            hoverinfo="text",
-            cliponaxis=False,
-            name=mark.words,
-        )
+        point(figure, mark, x, _BAR_PX / 2)
     drawing.put_on(figure)
     return figure
 

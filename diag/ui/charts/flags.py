@@ -10,7 +10,7 @@ from typing import Any
 import plotly.graph_objects as go
 
 from diag.report import numbers
-from diag.ui.charts.style import FONT_PX, LINE_PX
+from diag.ui.charts.style import FONT_PX, LINE_PX, finite
 
 LANE_PX = 2 * LINE_PX + 4  # a lane holds a label of two lines
 _CHAR_PX = 6.6  # mean advance of the interface font at FONT_PX
@@ -39,6 +39,27 @@ class Mark:
         """The number in every unit, and what it is."""
         number = f"{self.words}: {numbers.in_all_units(self.nats)}"
         return f"{number}<br>{self.about}" if self.about else number
+
+
+def point(figure: go.Figure, mark: Mark, x: float, y: float, stderr_nats: float | None = None) -> None:
+    """A mark at its place, with its standard error where it has one."""
+    known = finite(stderr_nats)
+    figure.add_scatter(
+        x=[x],
+        y=[y],
+        mode="markers",
+        marker={
+            "symbol": mark.symbol,
+            "size": mark.size,
+            "color": mark.colour,
+            "line": {"width": 2, "color": mark.colour},
+        },
+        error_x={"type": "data", "array": [stderr_nats], "color": mark.colour} if known else None,
+        hovertext=mark.hover + (f" ± {numbers.nats(stderr_nats)}" if known else ""),
+        hoverinfo="text",
+        cliponaxis=False,
+        name=mark.words,
+    )
 
 
 @dataclass(frozen=True)

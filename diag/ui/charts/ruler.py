@@ -12,8 +12,8 @@ from diag.report import numbers
 from diag.report.look import look
 from diag.results.ruler import Ruler, Zone, zone
 from diag.results.thresholds import ABOUT_CHANCE, TOO_GOOD
-from diag.ui.charts.flags import LANE_PX, Drawing, Label, Mark, Placed, place, stacked
-from diag.ui.charts.style import BLUE, GREY, TEAL, VIOLET, axis, blank, finite
+from diag.ui.charts.flags import LANE_PX, Drawing, Label, Mark, Placed, place, point, stacked
+from diag.ui.charts.style import BLUE, GREY, TEAL, VIOLET, axis, blank
 from diag.units import Claim, bits
 
 BAND_PX = 46
@@ -81,7 +81,7 @@ def ruler(
         words_of = f"<b>{text}</b>" if mark.words == "loss" else text
         end = BAND_PX + LANE_PX * (top.lane + 1)
         drawing.flag(top, words_of, x=x, y=end, foot=BAND_PX / 2, colour=mark.colour)
-        _point(figure, mark, x, stderr_nats if mark.words == "loss" else None)
+        point(figure, mark, x, BAND_PX / 2, stderr_nats if mark.words == "loss" else None)
     if loss_nats is not None and loss is None:
         middle = {"x": right / 2, "y": BAND_PX / 2, "showarrow": False}
         drawing.texts.append({**middle, "text": "<b>the loss is not finite</b>"})
@@ -153,24 +153,3 @@ def _zones(ruler: Ruler, right: float) -> list[_Zone]:
         (("worse than", "chance"), high, right, "worse_than_chance"),
     ]
     return [one for one in bounds if one[2] - one[1] > 1e-9]
-
-
-def _point(figure: go.Figure, mark: Mark, x: float, stderr_nats: float | None) -> None:
-    error = {"type": "data", "array": [stderr_nats], "color": mark.colour} if finite(stderr_nats) else None
-    hover = mark.hover + (f" ± {numbers.nats(stderr_nats)}" if finite(stderr_nats) else "")
-    figure.add_scatter(
-        x=[x],
-        y=[BAND_PX / 2],
-        mode="markers",
-        marker={
-            "symbol": mark.symbol,
-            "size": mark.size,
-            "color": mark.colour,
-            "line": {"width": 2, "color": mark.colour},
-        },
-        error_x=error,
-        hovertext=hover,
-        hoverinfo="text",
-        cliponaxis=False,
-        name=mark.words,
-    )

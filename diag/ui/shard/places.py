@@ -9,7 +9,7 @@ import streamlit as st
 
 from diag.catalogue import Entry
 from diag.report import numbers
-from diag.results.thresholds_shards import SHARED_WINDOWS
+from diag.results.thresholds_shards import SHARED_PASSAGES
 from diag.shards import ShardAudit, TokenDataset
 from diag.shards.figures.duplicates import Overlap, Place
 from diag.ui.shard import columns, tables
@@ -83,7 +83,7 @@ def overlap(found: Overlap | None, here: str, there: str) -> None:
 
 def shared(found: Overlap, here: Reader, there: Reader) -> None:
     """Places of two shards that hold the same text."""
-    much = max(found.of_this_in_other, found.of_other_in_this) > SHARED_WINDOWS.value
+    much = (found.copied or 0.0) > SHARED_PASSAGES.value
     with st.expander("Text that stands in both shards: read both", expanded=much, icon=":material/content_copy:"):
         _buttons(found.places, here, there, "overlap")
 

@@ -86,8 +86,8 @@ def test_a_shift_is_found_and_named(made, write_shard, by: int) -> None:  # type
     found = judged(write_shard, text, (ids + by) % 2048)
     assert found.verdict == "not_text"
     named = f"every id {-by:+d}: they were shifted by {by:+d}"
-    # With the other kinds nearly every order comes back, so it may be chance: WordPiece, trained anew for each run, lies
-    # on either side of the threshold.
+    # With the other kinds nearly every order comes back, so it may be chance: WordPiece, trained anew for each run,
+    # lies on either side of the threshold.
     assert found.fits in {"bpe": {named}, "wordpiece": {named, None}, "unigram": {None}}[kind]
 
 

@@ -28,8 +28,7 @@ def finding(audit: ShardAudit) -> Finding:
     """The audit's status as a finding. `confirmed` means that everything else has to wait."""
     lost = [words for code, words in NOTHING_TO_PREDICT.items() if code in {r.code for r in audit.reasons}]
     status: Status = "confirmed" if lost else _STATUS[audit.status]
-    decisive_first = sorted(audit.reasons, key=lambda reason: reason.code not in NOTHING_TO_PREDICT)
-    reasons = " ".join(reason.message for reason in decisive_first)
+    reasons = " ".join(reason.message for reason in audit.reasons)
     detail = reasons or (
         f"{audit.tokens:,} ids, {audit.distinct:,} distinct, {audit.entropy_bits:.2f} bits a token: nothing alarming."
     )

@@ -150,6 +150,30 @@ ALARMS: tuple[Alarm, ...] = (
         "vocabulary of {f.vocab_size:,} entries cannot occur: larger ids, if there were any, were cut when written.",
     ),
     Alarm(
+        "not_text",
+        "suspect",
+        limits.ROUND_TRIP,
+        lambda f, t: f.round_trip.verdict == "not_text",
+        "Only {f.round_trip.share:.1%} of {f.round_trip.ids:,} sampled ids come back when their text is encoded again "
+        "(threshold {threshold:.0%}): they are no text of this tokenizer.{f.fits}",
+    ),
+    Alarm(
+        "order_lost",
+        "suspect",
+        limits.ORDER_LOST,
+        lambda f, t: f.order_lost,
+        "The id before predicts the next one no better than in a shuffled copy ({f.bigram_nats:.3f} nats, "
+        "{f.unigram_nats:.3f} without it; threshold {threshold} nats): the order of the ids is lost.",
+    ),
+    Alarm(
+        "uniform_ids",
+        "suspect",
+        limits.UNIFORM,
+        _uniform,
+        "The {f.distinct:,} ids are about equally frequent ({f.entropy_bits:.2f} bits, more than {threshold:.0%} of "
+        "what is possible): no text is, random numbers and encrypted or compressed bytes are.",
+    ),
+    Alarm(
         "no_separator",
         "suspect",
         limits.NO_SEPARATOR,
@@ -187,30 +211,6 @@ ALARMS: tuple[Alarm, ...] = (
         lambda f, t: f.documents > 1 and f.empty_documents > t * f.documents,
         "{f.empty_documents:,} of {f.documents:,} documents are empty (threshold {threshold:.0%}): the separator "
         "stands twice.",
-    ),
-    Alarm(
-        "uniform_ids",
-        "suspect",
-        limits.UNIFORM,
-        _uniform,
-        "The {f.distinct:,} ids are about equally frequent ({f.entropy_bits:.2f} bits, more than {threshold:.0%} of "
-        "what is possible): no text is, random numbers and encrypted or compressed bytes are.",
-    ),
-    Alarm(
-        "order_lost",
-        "suspect",
-        limits.ORDER_LOST,
-        lambda f, t: f.order_lost,
-        "The id before predicts the next one no better than in a shuffled copy ({f.bigram_nats:.3f} nats, "
-        "{f.unigram_nats:.3f} without it; threshold {threshold} nats): the order of the ids is lost.",
-    ),
-    Alarm(
-        "not_text",
-        "suspect",
-        limits.ROUND_TRIP,
-        lambda f, t: f.round_trip.verdict == "not_text",
-        "Only {f.round_trip.share:.1%} of {f.round_trip.ids:,} sampled ids come back when their text is encoded again "
-        "(threshold {threshold:.0%}): they are no text of this tokenizer.{f.fits}",
     ),
     Alarm(
         "duplicate_windows",

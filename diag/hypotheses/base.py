@@ -26,7 +26,7 @@ class Repair:
     """An intervention that undoes one hypothesised defect. A localiser says where, and never confirms. sweep: one of
     many values that were tried, so that one may fit by accident; edge: an end of a sweep: the optimum may lie beyond
     it. telling: what it gains tells where something is wrong, as a localiser does, even where it is too little to
-    confirm."""
+    confirm. parts: the same tensor by tensor, where nothing says that all of them or none are wrong (bisect.py)."""
 
     name: str
     edits: tuple[Edit, ...]
@@ -35,6 +35,7 @@ class Repair:
     sweep: bool = False
     edge: bool = False
     telling: bool = False
+    parts: tuple[Edit, ...] = ()
 
     @property
     def provenance(self) -> Provenance:

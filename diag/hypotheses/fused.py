@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from diag.hypotheses.base import Context, Repair
 from diag.model.edits.regather import Regather
@@ -16,7 +17,8 @@ def fused_orders(context: Context) -> Iterator[Repair]:
     config = context.checkpoint.config
     if gated := _groups(context, ("gate", "up")) or _groups(context, ("gate_up",)):
         half = config.intermediate_size
-        yield _repair("gate and up exchanged", gated, (half, half), (1, 0))
+        whole = _repair("gate and up exchanged", gated, (half, half), (1, 0))
+        yield replace(whole, parts=tuple(Regather((group,), (half, half), (1, 0)) for group in gated))
         yield from _by_rank("gate and up", gated, (half, half))
     if context.family.grouped and (fused := _groups(context, ("qkv",))):
         width = config.head_dim

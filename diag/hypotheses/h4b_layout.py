@@ -76,6 +76,7 @@ def rereads(context: Context, signature: Signature) -> list[Repair]:
             (Reorder(names, order),),
             f"{len(names)} buffer{'s' if len(names) > 1 else ''} of [out, in] taken in the other order; "
             "shape and bytes stay.",
+            parts=tuple(Reorder((name,), order) for name in names if name not in decided and order in offered(name)),
         )
         for (_, order), (words, names) in found.items()
         if any(order in offered(name) for name in names)

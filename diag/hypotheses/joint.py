@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from diag.hypotheses.bisect import bisected
 from diag.hypotheses.gain import gain
 from diag.hypotheses.minimal import PutBack
-from diag.hypotheses.search import Candidate, combined
+from diag.hypotheses.search import Candidate, combined, conflict
 from diag.hypotheses.state import State
 from diag.hypotheses.verdict import Trial
 from diag.results.thresholds import ACCIDENT_BESIDE, LEFT_SHARE
@@ -20,7 +21,18 @@ def joint_set(state: State) -> list[Candidate]:
         return _from_differences(state) if state.exceeds() else []
     start = _from_differences(state) if state.setup.vouches else []
     found = state.search.joint(lambda chosen: _good_enough(state, chosen), start)
-    return _credible(state, found)
+    return _credible(state, _with_part(state, found))
+
+
+def _with_part(state: State, joint: list[Candidate]) -> list[Candidate]:
+    """The set with a part of a kind: instead of the kind as a whole, or on top of what is accepted."""
+    pool = [c for c in state.search.pool if c in joint or not any(conflict(c, other) for other in joint)]
+    part = bisected(state.search, joint, [c for c in pool if c.repair.parts])
+    if part is None:
+        return joint
+    state.candidates.append(part)
+    state.search.pool = (*state.search.pool, part)
+    return state.search.prune([*(c for c in joint if not conflict(c, part)), part])
 
 
 def _from_differences(state: State) -> list[Candidate]:

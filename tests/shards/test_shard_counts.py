@@ -134,6 +134,19 @@ def test_every_stored_type_is_counted_alike(dtype):
     check(summarise_ids(array, PLAN), [int(i) for i in array])
 
 
+@pytest.mark.usefixtures("kernel")
+def test_a_table_that_is_full_goes_on_in_a_wider_one(monkeypatch):
+    monkeypatch.setattr(scan, "_MOST_COUNTED", 20)
+    monkeypatch.setattr("diag.shards.counting.summary.PIECE_IDS", 9)
+    ids = [3, 3, 3, 3, 9, 15, 100, 0, 3] * 30
+    check(summarise_ids(np.array(ids, dtype=np.int64), PLAN), ids)
+    table = scan.Tables(16)
+    table.counts[3], table.room = 2**32 - 9, 8
+    table.add(np.full(8, 3, np.uint32), ())
+    table.add(np.full(8, 3, np.uint32), ())
+    assert table.done().of(3) == 2**32 + 7
+
+
 def test_an_unsigned_id_beyond_int64_is_out_of_range_and_not_negative():
     found = summarise_ids(np.array([2**64 - 1, 2**63, 1], dtype=np.uint64), PLAN).counts
     assert (found.outside, found.negative, found.max_id) == (2, 0, 2**63 - 1)

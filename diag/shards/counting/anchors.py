@@ -30,6 +30,7 @@ Int64 = npt.NDArray[np.int64]
 UInt32 = npt.NDArray[np.uint32]
 _FIRST, _SECOND = np.uint32(0x9E3779B1), np.uint32(0x85EBCA6B)
 _MIX = np.uint64(0xFF51AFD7ED558CCD)
+_WEIGHTS = np.random.default_rng(0).integers(0, 1 << 63, LONG, dtype=np.uint64) * np.uint64(2) + np.uint64(1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,10 +130,8 @@ def _whole(ids: Ids) -> npt.NDArray[Any]:
 
 def _digests(ids: npt.NDArray[Any], at: Int64, length: int) -> UInt64:
     """Sums of odd random multiples of `length` ids, modulo 2⁶⁴, mixed: few calls, since a piece has few windows."""
-    weights = np.random.default_rng(0).integers(0, 1 << 63, LONG, dtype=np.uint64)[:length] * np.uint64(2) + np.uint64(
-        1
-    )
-    found: UInt64 = (ids[at[:, None] + np.arange(length)].astype(np.uint64) * weights).sum(axis=1, dtype=np.uint64)
+    windows = ids[at[:, None] + np.arange(length)].astype(np.uint64)
+    found: UInt64 = (windows * _WEIGHTS[:length]).sum(axis=1, dtype=np.uint64)
     found *= _MIX
     return found ^ (found >> np.uint64(29))
 

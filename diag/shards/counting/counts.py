@@ -7,6 +7,7 @@ one, up to a bound. Which of them are kept depends on the ids alone, so sums are
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -88,7 +89,11 @@ class IdCounts:
         return int(self.stray_counts[self.stray_ids == token_id].sum())
 
     def present(self) -> tuple[Int64, Int64]:
-        """(ids, counts), int64 [distinct]: most frequent first, the smaller id first among equals."""
+        """(ids, counts), int64 [distinct]: most frequent first, the smaller id first among equals. Sorted once."""
+        return self._present
+
+    @cached_property
+    def _present(self) -> tuple[Int64, Int64]:
         ids = np.flatnonzero(self.counts[: self.used])
         all_ids = np.concatenate([ids, self.stray_ids])
         counts = np.concatenate([self.counts[ids], self.stray_counts])

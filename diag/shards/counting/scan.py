@@ -13,6 +13,7 @@ from functools import cache
 from typing import TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from diag import jit
 from diag.shards.counting.counts import MAX_STRAYS, IdCounts, Int64, merge_strays
@@ -21,20 +22,26 @@ from diag.shards.counting.stretches import Cuts, Runs
 from diag.shards.reader import Ids
 
 THREADS = 2
+_AHEAD = 8  # pieces handed out before the oldest is done: a thread that waits is slow to wake, above all in a VM
+_MOST_COUNTED = (1 << 32) - 1
 _SUB_IDS = 1 << 19  # np.bincount is three times faster on chunks whose ids stay in the cache
 
 P = TypeVar("P")
 T = TypeVar("T")
+UInt32 = npt.NDArray[np.uint32]
 # strays, length of the first run, of the last, of the longest, start of the longest
 _Edges = tuple[int, int, int, int, int]
 
 
 class Tables:
     """One thread's running counts of pieces that come in order. A run is reported only if it is longer than every
-    run of the pieces before."""
+    run of the pieces before. Counts are uint32, because half the table stays in the cache of a core, and go into wider
+    ones before they could overflow."""
 
     def __init__(self, size: int) -> None:
-        self.counts = np.zeros(size, dtype=np.int64)
+        self.counts = np.zeros(size, dtype=np.uint32)
+        self.room = _MOST_COUNTED
+        self.wide: Int64 | None = None
         self.stray_ids = self.stray_counts = np.empty(0, dtype=np.int64)
         self.untracked = self.negative = 0
         self.largest_stray = -1
@@ -43,6 +50,9 @@ class Tables:
     def add(self, ids: Ids, separators: tuple[int, ...]) -> tuple[Runs, tuple[Cuts, ...]]:
         """Count a piece of at least one id, and describe its runs and separators."""
         ids = _widened(ids)
+        if len(ids) > self.room:
+            self._widen()
+        self.room -= len(ids)
         before = [self._seen(separator) for separator in separators]
         strays, first, last, longest, start = _kernel()(_unsigned(ids), self.counts, self.longest)
         self.longest = max(self.longest, longest)
@@ -56,6 +66,13 @@ class Tables:
 
     def _seen(self, separator: int) -> int:
         return int(self.counts[separator]) if 0 <= separator < len(self.counts) else 0
+
+    def _widen(self) -> Int64:
+        counted = self.counts.astype(np.int64)
+        self.wide = counted if self.wide is None else self.wide + counted
+        self.counts[:] = 0
+        self.room = _MOST_COUNTED
+        return self.wide
 
     def _add_strays(self, ids: Ids) -> None:
         # A u64 beyond int64 would come out negative: it counts as the largest int64, which is as far out of range.
@@ -76,10 +93,11 @@ class Tables:
 
     def done(self) -> IdCounts:
         """What was counted."""
-        present = (self.counts != 0)[::-1]
+        counts = self._widen()
+        present = (counts != 0)[::-1]
         last = len(present) - 1 - int(present.argmax()) if present.any() else -1
         largest = max(last, self.largest_stray)
-        return IdCounts(self.counts, self.stray_ids, self.stray_counts, self.untracked, self.negative, largest)
+        return IdCounts(counts, self.stray_ids, self.stray_counts, self.untracked, self.negative, largest)
 
 
 def each(pieces: Iterable[P], work: Callable[[P], T], threads: int = THREADS) -> Iterator[T]:
@@ -89,7 +107,7 @@ def each(pieces: Iterable[P], work: Callable[[P], T], threads: int = THREADS) ->
     try:
         for piece in pieces:
             pending.append(pool.submit(work, piece))
-            if len(pending) > threads:
+            if len(pending) > _AHEAD:
                 yield pending.popleft().result()
         while pending:
             yield pending.popleft().result()
@@ -117,18 +135,18 @@ def warm() -> None:
     for width in (2, 4, 8):
         ids = np.zeros(1, dtype=f"u{width}")
         ids.flags.writeable = False
-        _kernel()(ids, np.zeros(1, dtype=np.int64), 0)
+        _kernel()(ids, np.zeros(1, dtype=np.uint32), 0)
 
 
 @cache
-def _kernel() -> Callable[[Ids, Int64, int], _Edges]:
+def _kernel() -> Callable[[Ids, UInt32, int], _Edges]:
     if not jit.available():
         return _with_numpy
     count, find_runs = jit.compiled(_count), jit.compiled(_find_runs)
     return lambda ids, counts, floor: (count(ids, counts), *find_runs(ids, floor))
 
 
-def _count(ids: Ids, counts: Int64) -> int:
+def _count(ids: Ids, counts: UInt32) -> int:
     """Compiled: about 1.4 G ids a second and thread. Returns how many ids have no place in the table."""
     size = np.uint64(len(counts))
     strays = 0
@@ -172,7 +190,7 @@ def _find_runs(ids: Ids, floor: int) -> tuple[int, int, int, int]:
     return first, last, longest if longest > floor else 0, start
 
 
-def _with_numpy(ids: Ids, counts: Int64, floor: int) -> _Edges:
+def _with_numpy(ids: Ids, counts: UInt32, floor: int) -> _Edges:
     """About 0.2 G ids a second and thread."""
     size, strays = len(counts), 0
     for begin in range(0, len(ids), _SUB_IDS):
@@ -180,7 +198,7 @@ def _with_numpy(ids: Ids, counts: Int64, floor: int) -> _Edges:
         kept = sub if int(sub.max()) < size else sub[sub < size]
         strays += len(sub) - len(kept)
         found = np.bincount(kept.astype(np.int64))
-        counts[: len(found)] += found
+        counts[: len(found)] += found.astype(np.uint32)
     edges = np.concatenate([[0], np.flatnonzero(ids[1:] != ids[:-1]) + 1, [len(ids)]])
     lengths = np.diff(edges)
     at = int(lengths.argmax())

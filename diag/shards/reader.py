@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
@@ -47,6 +47,11 @@ class Source(Protocol):
         """The ids start to stop - 1, read-only, 0 ≤ start ≤ stop ≤ tokens; costs what lies between, not the file."""
         ...
 
+    def spans(self, wanted: Sequence[tuple[int, int]]) -> Iterator[Ids]:
+        """The ids of each (start, stop) in turn, start < stop, neither falling: in one sweep of what must be unpacked
+        from its start, which `read` would unpack anew for each."""
+        ...
+
     def pieces(self, stop: int) -> Iterator[Piece]:
         """The first `stop` ids in order, 1 to PIECE_IDS of them a piece; memory for a few of these."""
         ...
@@ -72,6 +77,10 @@ class Plain:
     def read(self, start: int, stop: int) -> Ids:
         """The ids start to stop - 1, read-only: one open, and memory for what is asked."""
         return self._fill(start, np.empty(stop - start, dtype=self.dtype))
+
+    def spans(self, wanted: Sequence[tuple[int, int]]) -> Iterator[Ids]:
+        """The ids of each (start, stop) in turn."""
+        return (self.read(start, stop) for start, stop in wanted)
 
     def pieces(self, stop: int) -> Iterator[Piece]:
         """The first `stop` ids in order, PIECE_IDS at a time, each thread into one buffer: three times faster than new
@@ -175,6 +184,11 @@ class TokenDataset:
         shard = self.shards[index]
         stop = shard.tokens if stop is None else min(stop, shard.tokens)
         return shard.source.read(min(start, stop), stop)
+
+    def spans(self, index: int, wanted: Sequence[tuple[int, int]]) -> Iterator[Ids]:
+        """The ids of each (start, stop) of shard `index` in turn, neither falling, in one sweep (see Source). The same
+        errors, after what could be read."""
+        return self.shards[index].source.spans(wanted)
 
     @property
     def padding(self) -> int:

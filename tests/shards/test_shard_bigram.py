@@ -265,7 +265,9 @@ def test_the_halves_do_not_overlap_and_at_most_so_many_ids_are_used(zipf, monkey
         return cross_entropy(train, score, size)
 
     monkeypatch.setattr(bigram, "cross_entropy", caught)
-    monkeypatch.setattr(TokenDataset, "ids", lambda self, file, start, stop: np.arange(start, stop) + 500_000 * file)
+    monkeypatch.setattr(
+        TokenDataset, "spans", lambda self, file, wanted: (np.arange(*each) + 500_000 * file for each in wanted)
+    )
     total = first or zipf.tokens
     found = held_out_bigram(zipf, 1 << 21, first=first, most=most)
     positions = [half[half < 1 << 21] for half in halves]

@@ -7,14 +7,18 @@ import io
 import json
 import struct
 import tarfile
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
-from token_files import framed, write_litdata, write_llmc, write_mds, write_packed
+from token_files import framed, write_litdata, write_llmc, write_mds, write_packed, write_parquet
 
 from diag.errors import InputError
 from diag.isolated import pool
 from diag.shards import open_shard
+from diag.shards.figures.bigram import held_out_bigram
+from diag.shards.figures.round_trip import WINDOW_IDS, WINDOWS, sampled
 
 IDS = np.random.default_rng(0).integers(1, 4000, 30_000)
 DOCUMENTS = [part.tolist() for part in np.split(IDS, [10, 4_000, 4_001, 20_000])]
@@ -154,3 +158,56 @@ def test_a_frame_that_lies_is_refused(tmp_path, write):
     path.unlink()
     with pytest.raises(InputError, match="The index lists this file, and it is not there"):
         open_shard(tmp_path)
+
+
+def counted_shard(shard):
+    """The shard, and a list of the bytes of ids that its files hand out."""
+    handed: list[int] = []
+
+    def counting(chunks):
+        def counted(first, ids):
+            for chunk, found, lengths in chunks(first, ids):
+                handed.append(found.nbytes)
+                yield chunk, found, lengths
+
+        return counted
+
+    files = [replace(f, source=replace(f.source, chunks=counting(f.source.chunks))) for f in shard.shards]
+    return replace(shard, shards=tuple(files)), handed
+
+
+@pytest.fixture(scope="module")
+def long_documents():
+    return np.split(np.tile(np.random.default_rng(5).integers(0, 300, 5_000), 500), 50)
+
+
+WRITERS = {
+    "gzip": partial(write_packed, name="shard-00000.bin.gz"),
+    "zstd": write_packed,
+    "lz4": partial(write_packed, name="shard-00000.bin.lz4"),
+    "MDS": partial(write_mds, codec="zstd"),
+    "litdata": partial(write_litdata, loader="TokensLoader"),
+}
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_the_windows_of_the_round_trip_and_the_bigram_are_one_pass_each(tmp_path, long_documents, name):
+    """One read for each of 24 windows unpacked 16 files here, and one for each stretch of the bigram 11."""
+    shard, handed = counted_shard(open_shard(WRITERS[name](tmp_path, long_documents, "i32")))
+    whole = np.concatenate(long_documents)
+    windows = sampled(shard)
+    starts = np.linspace(0, len(whole) - WINDOW_IDS, WINDOWS).astype(int)
+    assert [w.tolist() for w in windows] == [whole[s : s + WINDOW_IDS].tolist() for s in starts]
+    assert sum(handed) <= whole.nbytes
+    handed.clear()
+    found = held_out_bigram(shard, 300)
+    assert found is not None and found.trained_on == pytest.approx(len(whole) / 2, rel=0.1)
+    assert sum(handed) <= whole.nbytes
+
+
+def test_a_sweep_leaves_out_row_groups_without_any_and_may_overlap(tmp_path):
+    documents = [list(range(n, n + 10)) for n in range(0, 1_000, 10)]
+    shard, handed = counted_shard(open_shard(write_parquet(tmp_path, documents, "u32", rows=3)))
+    wanted = [(0, 5), (3, 5), (4, 45), (500, 503), (500, 504), (985, 1_000)]
+    assert [ids.tolist() for ids in shard.spans(0, wanted)] == [list(range(*each)) for each in wanted]
+    assert sum(handed) <= 4 * 200  # of 4,000 bytes

@@ -76,7 +76,8 @@ def sampled(dataset: TokenDataset, first: int | None = None) -> list[Int64]:
     for index, file in enumerate(dataset.shards):
         inside = [start - before for start in starts if before <= start < before + file.tokens]
         stop = min(file.tokens, total - before)
-        found += [dataset.ids(index, start, min(start + WINDOW_IDS, stop)).astype(np.int64) for start in inside]
+        spans = dataset.spans(index, [(start, min(start + WINDOW_IDS, stop)) for start in inside])
+        found += [ids.astype(np.int64) for ids in spans]
         before += file.tokens
     return found
 

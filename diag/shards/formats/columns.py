@@ -5,7 +5,7 @@ pyarrow reads them in the child of diag/isolated and nowhere else: the calls of 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -56,18 +56,40 @@ class Columnar:
 
     def read(self, start: int, stop: int) -> Ids:
         """The ids start to stop - 1, read-only."""
-        parts: list[Ids] = [np.empty(0, dtype=self.dtype)]
-        first = int(np.searchsorted(self.starts, start, side="right")) - 1
-        at = int(self.starts[first])
-        if start < stop:
-            for _, ids, _ in self._checked(first):
-                parts.append(ids[max(start - at, 0) : stop - at])
-                at += len(ids)
-                if at >= stop:
-                    break
-        found = parts[1] if len(parts) == 2 else np.concatenate(parts)
+        found = next(self.spans([(start, stop)])) if start < stop else np.empty(0, dtype=self.dtype)
         found.flags.writeable = False
         return found
+
+    def spans(self, wanted: Sequence[tuple[int, int]]) -> Iterator[Ids]:
+        """The ids of each (start, stop) in turn. What lies between is decoded where it is of the same chunk, or of the
+        next; chunks without any are left out."""
+        done = 0
+        while done < len(wanted):
+            for ids in self._sweep(wanted[done:]):
+                done += 1
+                yield ids
+
+    def _sweep(self, wanted: Sequence[tuple[int, int]]) -> Iterator[Ids]:
+        """The first of `wanted`, and those after it that lie close by: what is decoded once is kept only where it is
+        wanted."""
+        at = int(self.starts[self._chunk(wanted[0][0])])
+        parts: list[list[Ids]] = [[] for _ in wanted]
+        done = 0
+        for _, ids, _ in self._checked(self._chunk(at)):
+            for part, (start, stop) in zip(parts[done:], wanted[done:], strict=True):
+                if start >= at + len(ids):
+                    break
+                part.append(ids[max(start - at, 0) : stop - at])
+            at += len(ids)
+            while done < len(wanted) and wanted[done][1] <= at:
+                yield np.concatenate(parts[done])
+                parts[done] = []
+                done += 1
+            if done == len(wanted) or self._chunk(wanted[done][0]) > self._chunk(at) + 1:
+                return
+
+    def _chunk(self, at: int) -> int:
+        return int(np.searchsorted(self.starts, at, side="right")) - 1
 
     def pieces(self, stop: int) -> Iterator[Piece]:
         """The first `stop` ids in order, in arrays of at most PIECE_IDS; small arrays are joined."""

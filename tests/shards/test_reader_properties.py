@@ -29,10 +29,12 @@ def small_pieces() -> Iterator[None]:
         yield
 
 
-def _documents(dtype: str) -> st.SearchStrategy[list[list[int]]]:
-    """At least one id in all: an empty shard is refused."""
+def _documents(dtype: str, stated: bool) -> st.SearchStrategy[list[list[int]]]:
+    """At least one id in all: an empty shard is refused. Where nothing states the byte order only ids that a
+    vocabulary has: 2^40 is 1 in the other order."""
     limits = np.iinfo(STORED_DTYPES[dtype])
-    ids = st.one_of(st.integers(0, 9), st.integers(int(limits.min), int(limits.max)))
+    low, high = (int(limits.min), int(limits.max)) if stated else (0, min(int(limits.max), 200_000))
+    ids = st.one_of(st.integers(0, 9), st.integers(low, high))
     return st.lists(st.lists(ids, max_size=12), min_size=1, max_size=9).filter(flat)
 
 
@@ -41,7 +43,7 @@ def _documents(dtype: str) -> st.SearchStrategy[list[list[int]]]:
 @given(data=st.data())
 def test_a_reader_gives_what_was_written(tmp_path_factory, name, dtype, data):
     writer = WRITERS[name]
-    documents = data.draw(_documents(dtype))
+    documents = data.draw(_documents(dtype, not writer.asked))
     ids = flat(documents)
     path = writer.write(tmp_path_factory.mktemp("shard"), documents, dtype)
     shard = open_shard(path, dtype=dtype if writer.asked else None)

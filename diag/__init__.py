@@ -4,6 +4,7 @@
     open_checkpoint, audit_checkpoint    a weight file or folder: what does it really hold?
     measure                              the loss as loaded, on its ruler
     test                                 which defect explains it, with live forward passes
+    diverge                              the first component that departs from a sound copy
     Window, Claim                        what is looked at, and the loss that somebody else reported
     Record, write_record                 a result made permanent
     InputError                           the one error about input: what is wrong, where, what to do
@@ -18,7 +19,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from diag.api import measure, test, write_record
+    from diag.api import diverge, measure, test, write_record
     from diag.case import Window
     from diag.checkpoints import audit_checkpoint, open_checkpoint
     from diag.errors import InputError
@@ -36,6 +37,7 @@ __all__ = [
     "__version__",
     "audit_checkpoint",
     "audit_shard",
+    "diverge",
     "measure",
     "open_checkpoint",
     "open_shard",
@@ -50,6 +52,7 @@ _HOMES = {
     "Window": "diag.case",
     "audit_checkpoint": "diag.checkpoints",
     "audit_shard": "diag.shards",
+    "diverge": "diag.api",
     "measure": "diag.api",
     "open_checkpoint": "diag.checkpoints",
     "open_shard": "diag.shards",

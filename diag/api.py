@@ -1,13 +1,13 @@
-"""The two long tasks as functions of the library: what the commands `forward` and `test` do, for a program.
+"""The long tasks as functions of the library: what the commands `forward`, `test` and `diverge` do, for a program.
 
-Both run in the calling process and import torch when they are called.
+All run in the calling process and import torch when they are called.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from diag.case import Case, Device, DType, Window
 from diag.checkpoints import Checkpoint, open_checkpoint
@@ -17,6 +17,7 @@ from diag.places import Places
 from diag.progress import Progress, silent
 from diag.results.baseline import BaselineResult
 from diag.results.diagnosis import Diagnosis
+from diag.results.divergence import Divergence
 from diag.results.record import Record
 from diag.shards import TokenDataset, open_shard
 from diag.units import Claim
@@ -108,6 +109,38 @@ def test(
 
     diagnosis = tasks.test(inputs, wanted, progress)
     return Tested(diagnosis, tasks.record(inputs, diagnosis))
+
+
+def diverge(
+    checkpoint: Checkpoint | str | Path,
+    reference: Checkpoint | str | Path,
+    shard: TokenDataset | str | Path,
+    *,
+    window: Window | str = "1x4x512",
+    device: Device = "auto",
+    dtype: DType | Literal["fp64"] = "auto",
+    progress: Progress = silent,
+) -> Divergence:
+    """The first component in which a checkpoint departs from a sound copy of it, on the same ids, and all others.
+
+    Costs two loads and about eight passes over the window. InputError where the two are not of one architecture and
+    size. "fp64" tells noise from a defect where both are near.
+    """
+    double = dtype == "fp64"
+    kind: DType = "fp32" if dtype == "fp64" else dtype
+    inputs = _inputs(
+        checkpoint,
+        shard,
+        reference,
+        window=window,
+        device=device,
+        dtype=kind,
+        claim=None,
+        gate_below=None,
+    )
+    from diag.jobs import divergence
+
+    return divergence.compare(inputs, progress, double=double)
 
 
 def write_record(record: Record, folder: str | Path) -> Path:

@@ -133,7 +133,7 @@ def test_every_command_is_in_the_readme() -> None:
 
     readme = (ROOT / "README.md").read_text()
     names = set(get_command(app).commands)
-    assert names == {"app", "demo", "shard", "checkpoint", "forward", "test", "evidence", "report"}
+    assert names == {"app", "demo", "shard", "checkpoint", "forward", "test", "diverge", "evidence", "report"}
     assert all(f"\n    subrandom {name}" in readme for name in names)
 
 

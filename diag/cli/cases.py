@@ -1,4 +1,4 @@
-"""`forward` and `test`: a checkpoint on a shard, with live forward passes."""
+"""`forward`, `test` and `diverge`: a checkpoint on a shard, with live forward passes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Ids = Annotated[list[str] | None, typer.Argument(help="Hypotheses, such as H4A; 
 
 
 def add_to(app: typer.Typer) -> None:
-    """Both commands."""
+    """All three commands."""
     app.command(
         epilog=o.examples(
             "subrandom forward --checkpoint runs/step-100 --shard corpus/",
@@ -31,6 +31,13 @@ def add_to(app: typer.Typer) -> None:
             "subrandom test H4A H4B --checkpoint runs/step-100 --shard val.bin --claimed-loss 19.8 --gate",
         )
     )(o.spelled_out(test))
+
+    app.command(
+        epilog=o.examples(
+            "subrandom diverge --checkpoint runs/step-100 --reference base/ --shard corpus/",
+            "subrandom diverge --checkpoint model.gguf --reference base/ --shard val.bin --dtype fp64 --json",
+        )
+    )(diverge)
 
 
 def forward(case: o.CaseOptions, *, json: o.Json = False) -> None:
@@ -82,6 +89,36 @@ def test(
     render.answer(found, json)
     if gate and fails(found.value):
         raise typer.Exit(1)
+
+
+def diverge(
+    checkpoint: o.CheckpointPath,
+    reference: o.SoundPath,
+    shard: o.ShardPath,
+    *,
+    batches: o.Batches = 1,
+    batch_size: o.BatchSize = 4,
+    seq_len: o.SeqLen = 512,
+    device: o.DeviceOption = "auto",
+    dtype: o.PreciseDType = "auto",
+    json: o.Json = False,
+) -> None:
+    """Where does it first depart from the reference?
+
+    Both on the same ids, component by component, each on the reference's input.
+    """
+    from diag.cli import diverge as command
+    from diag.cli.costs import announce
+    from diag.places import Places
+
+    places, double = Places(), dtype == "fp64"
+    as_cased = o.CaseOptions(
+        checkpoint, shard, reference, batches, batch_size, seq_len, device, "fp32" if dtype == "fp64" else dtype
+    )
+    spelled = as_cased.to_case(places)
+    with render.progress("Comparing", quiet=json) as progress:
+        found = command.run(spelled, places, progress, announce("diverge", quiet=json), double=double)
+    render.answer(found, json)
 
 
 def fails(result: dict[str, Any]) -> bool:

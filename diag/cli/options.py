@@ -27,11 +27,18 @@ ShardPath = Annotated[Path, typer.Option("--shard", help="Token file, or a folde
 ReferencePath = Annotated[
     Path | None, typer.Option("--reference", help="A checkpoint of the same architecture that is known to be sound.")
 ]
+SoundPath = Annotated[
+    Path, typer.Option("--reference", help="A checkpoint of the same architecture and size that is known to be sound.")
+]
 Batches = Annotated[int, typer.Option("--batches", help="Batches in the window.")]
 BatchSize = Annotated[int, typer.Option("--batch-size", help="Sequences in a batch.")]
 SeqLen = Annotated[int, typer.Option("--seq-len", help="Targets in a sequence; it holds one id more.")]
 DeviceOption = Annotated[Device, typer.Option("--device", help="auto is CUDA where there is one.")]
 DTypeOption = Annotated[DType, typer.Option("--dtype", help="auto is bf16 on a GPU and fp32 on the CPU.")]
+PreciseDType = Annotated[
+    Literal["auto", "fp32", "bf16", "fp64"],
+    typer.Option("--dtype", help="auto is bf16 on a GPU and fp32 on the CPU; fp64 settles noise against bug."),
+]
 ClaimedLoss = Annotated[float | None, typer.Option("--claimed-loss", help="A loss that somebody else reported.")]
 ClaimedUnit = Annotated[LossUnit, typer.Option("--claimed-unit", help="The unit it was reported in.")]
 GateBelow = Annotated[float | None, typer.Option("--gate-below", help="The gate: loss below this many nats.")]

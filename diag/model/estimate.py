@@ -18,7 +18,7 @@ BYTES = {"fp32": 4, "bf16": 2}
 RUNTIME_BYTES = 500 << 20  # torch itself and its libraries, or a CUDA context
 LOGITS_BYTES = 3 * 4 << 25  # one chunk of logits (loss.py) in float32, and two of its size while it is reduced
 # Passes over the window, without the reference's. On the demo's cases 3.5 to 14; two defects at once took the most.
-PASSES: dict[str, tuple[int, int]] = {"measure": (1, 1), "test": (4, 16)}
+PASSES: dict[str, tuple[int, int]] = {"measure": (1, 1), "test": (4, 16), "diverge": (6, 9)}
 GIB = 1 << 30
 
 
@@ -47,7 +47,7 @@ class Estimate:
 def estimate(
     checkpoint: Checkpoint,
     window: Window,
-    kind: Literal["measure", "test"],
+    kind: Literal["measure", "test", "diverge"],
     *,
     reference: bool = False,
     device: Literal["cpu", "cuda"] = "cpu",

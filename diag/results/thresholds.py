@@ -43,6 +43,12 @@ CONTEXT_POSITIONS = Threshold(128, "positions", "in 64 a sound model gained 0.70
 BEGINNING_NATS = Threshold(
     0.3, "nats", "Gemma 3 270M gains 2.8 on 64 positions from a BOS in front; docs/hypotheses/h0-data.md"
 )
+DIVERGES_FLOOR = Threshold(10.0, "noise floors", "docs/divergence.md: another attention kernel reaches 2.1")
+DIVERGES_SIBLINGS = Threshold(10.0, "times the same role in other layers", "docs/divergence.md: fine-tunes reach 6.5")
+DIVERGES_KIND = Threshold(30.0, "times the median role of its kind", "docs/divergence.md: fine-tunes reach 5")
+DIVERGES_WHOLLY = Threshold(
+    0.5, "of the output", "docs/divergence.md: fine-tunes reach 0.1, misread matrices 1.2 to 1.4"
+)
 CLAIM_TOLERANCE = Threshold(0.02, "nats", "product definition: a claim agrees with a recomputed loss within this")
 
 

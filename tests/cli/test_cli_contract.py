@@ -301,3 +301,26 @@ def test_checkpoints_are_compared(demo: Path, healthy: Path) -> None:
     text = run("checkpoint", demo / "checkpoints" / "h4c-norm-plus-one", "--compare", healthy, env={"COLUMNS": "200"})
     assert "13 shifted, 61 equal" in text.stdout and "+1 on every element here" in text.stdout
     assert "no such file or folder" in refused("checkpoint", healthy, "--compare", "/nowhere")
+
+
+def test_diverge_names_the_first_component_and_none_in_a_copy(demo: Path) -> None:
+    checkpoints, shard = demo / "checkpoints", demo / "shards" / "stdlib"
+    small = ("--shard", shard, "--batch-size", 2, "--seq-len", 48)
+    broken = ("--checkpoint", checkpoints / "h4d-zero-down-proj", "--reference", checkpoints / "healthy")
+    value = answer("diverge", *broken, *small)
+    first, components = value["first"], value["components"]
+    assert (first["layer"], first["component"], first["position"]) == (0, "down", 0)
+    assert first["error_in"] == 0 and first["error_out"] == pytest.approx(1.0) and value["noise_floor"] < 1e-5
+    assert {"layer", "component", "relative_error", "error_in", "error_out", "ratio"} <= set(components[0])
+    assert components[0]["component"] == "embedding" and components[-1]["component"] == "head"
+    jumping = [(c["layer"], c["component"]) for c in components if c["relative_error"] > 10 * c["noise_floor"]]
+    assert jumping == [(0, "down")] and value["dtype"] == "fp32" and value["sequences"] == 2
+    code, shown, _ = here("diverge", *broken, *small)
+    assert code == 0 and "The first divergence is down, layer 0" in shown and "→ down" in shown
+
+    same = ("--checkpoint", checkpoints / "healthy", "--reference", checkpoints / "healthy", *small)
+    value = answer("diverge", *same, "--dtype", "fp64")
+    assert value["first"] is None and value["dtype"] == "fp64" and value["noise_floor"] < 1e-15
+    assert "No divergence above the noise floor" in value["sentence"]
+    other = ROOT / "tests" / "zoo" / "models" / "llama"
+    assert "another model" in refused("diverge", *same[:2], "--reference", other, *small)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
-from diag.catalogue import Catalogue, scan
+from diag.catalogue import Catalogue, other_tokenizers, scan
 from diag.errors import InputError
 from diag.settings import load_settings
+from diag.shards import TokenText
 
 
 class Places:
@@ -35,6 +37,11 @@ class Places:
             name = "/".join(parts[-length:])
         self._paths[kind, name] = real
         return name
+
+    def tokenizers(self, text: TokenText | None) -> Iterator[TokenText]:
+        """The other tokenizers under the configured roots, which are looked through when the first is asked for."""
+        self._catalogue = self._catalogue or scan(load_settings())
+        yield from other_tokenizers(self._catalogue, text)
 
     def resolve(self, kind: Literal["shard", "checkpoint"], name: str) -> Path:
         """The path that a name was given to."""

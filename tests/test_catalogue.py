@@ -8,14 +8,17 @@ import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from diag.case import Case, Window
 from diag.catalogue import Catalogue, Kind, other_tokenizers, scan, walk
 from diag.errors import InputError
+from diag.jobs.inputs import open_inputs
 from diag.settings import Settings, load_settings
 from diag.shards import TokenText, audit_shard, open_shard
 
@@ -311,7 +314,19 @@ def test_ids_of_another_tokenizer_are_said_to_be_its(demo: Path, tmp_path: Path)
     others = other_tokenizers(scan(_settings(tmp_path / "other")), wrong)
     audit = audit_shard(open_shard(demo / "shards" / "stdlib"), text=wrong, others=others)
     assert audit.round_trip.verdict == "not_text"
-    assert audit.round_trip.fits == f"the tokenizer {right / 'tokenizer.json'}"
+    assert audit.round_trip.fits == "the tokenizer other/right"
+
+
+def test_the_record_of_a_case_names_the_tokenizer_that_fits_and_no_path(demo: Path, tmp_path: Path) -> None:
+    for name in ("right", "wrong"):
+        shutil.copytree(demo / "checkpoints" / "healthy", tmp_path / "models" / name)
+    shutil.copy(_renamed(demo, tmp_path / "renamed", seed=1) / "tokenizer.json", tmp_path / "models" / "wrong")
+    found = scan(_settings(tmp_path / "models"))
+    names: dict[str, Path] = {"shard": demo / "shards" / "stdlib", "checkpoint": tmp_path / "models" / "wrong"}
+    case = Case("stdlib", "wrong", None, Window(2, 2, 32))
+    inputs = open_inputs(case, lambda kind, name: names[kind], partial(other_tokenizers, found))
+    assert inputs.data_check.status == "suspect"
+    assert "the tokenizer models/right" in inputs.data_check.text and str(tmp_path) not in inputs.data_check.text
 
 
 def test_no_tokenizer_is_opened_where_the_ids_are_text(demo: Path) -> None:

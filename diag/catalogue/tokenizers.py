@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from diag.catalogue.entries import Catalogue
@@ -31,7 +32,7 @@ def other_tokenizers(found: Catalogue, text: TokenText | None) -> Iterator[Token
                 continue
             seen.add(digest)
             opened += 1
-            yield TokenText.open(file)
+            yield replace(TokenText.open(file), name=entry.id)
             if opened == MOST:
                 return
 

@@ -21,7 +21,7 @@ from diag.units import bits, perplexity
 def run(case: Case, places: Places, progress: Progress, announce: Announce) -> Answer:
     """The loss as loaded; what it will take is announced before. Raises InputError when the window holds ids that the
     checkpoint has no row for."""
-    inputs = open_inputs(case, places.resolve)
+    inputs = open_inputs(case, places.resolve, places.tokenizers)
     _readable(inputs)
     announce(inputs)
     from diag.jobs import tasks  # torch: seconds, and only once the input is known to be usable

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,16 +10,16 @@ from rich.console import Console
 from rich.text import Text
 
 from diag.case import Window
-from diag.catalogue import other_tokenizers, scan
 from diag.cli import render
 from diag.errors import InputError
+from diag.places import Places
 from diag.progress import Progress
 from diag.report import numbers
 from diag.report.look import look
 from diag.report.parts import Word
 from diag.report.terminal import table
 from diag.results import codec
-from diag.settings import Settings, load_settings
+from diag.settings import load_settings
 from diag.shards import ShardAudit, TokenDataset, TokenText, audit_shard, compare_shards, open_shard, read_span
 from diag.shards.audit.compare import with_overlap
 from diag.shards.span import DEFAULT_SPAN
@@ -81,13 +80,8 @@ def _audit(shard: TokenDataset, text: TokenText | None, request: ShardOptions, p
         bigram=request.bigram,
         cache=settings.cache_dir / "shards" if request.cache else None,
         progress=lambda fraction, text: progress(fraction, f"{shard.path.name}: {text}"),
-        others=_others(settings, text),
+        others=Places().tokenizers(text),
     )
-
-
-def _others(settings: Settings, text: TokenText | None) -> Iterator[TokenText]:
-    """The roots are looked through when the first is asked for."""
-    yield from other_tokenizers(scan(settings), text)
 
 
 def _span(read: str | None) -> tuple[int, int] | None:

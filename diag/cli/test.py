@@ -24,7 +24,7 @@ def run(
     """The diagnosis; what it will take is announced before, the record is written before this returns. A record that
     the disk refuses by then is in the answer."""
     check_writable(evidence_dir)
-    inputs = open_inputs(case, places.resolve)
+    inputs = open_inputs(case, places.resolve, places.tokenizers)
     announce(inputs)
     from diag.jobs import tasks
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -33,6 +33,13 @@ from diag.shards.figures.bigram import NO_BORDER, Bigram, Border
 
 # A name is a catalogue id in the dashboard and a path on the command line: whoever asks says how to find it.
 Resolve = Callable[[Literal["shard", "checkpoint"], str], Path]
+# Other tokenizers to try where the ids are no text of this one; asked for then only, since opening them takes seconds.
+Others = Callable[[TokenText | None], Iterable[TokenText]]
+
+
+def no_others(text: TokenText | None) -> Iterable[TokenText]:
+    """Where nothing says which tokenizers there are."""
+    return ()
 
 
 @dataclass(frozen=True)
@@ -46,6 +53,7 @@ class Inputs:
     checkpoint: Checkpoint
     reference: Checkpoint | None
     files: FilesSeen
+    others: Others = no_others
 
     @property
     def rows(self) -> int:
@@ -68,7 +76,8 @@ class Inputs:
             self.__dict__["audit"] = self._audit(progress)  # where cached_property keeps it
 
     def _audit(self, progress: Progress) -> ShardAudit:
-        return of_shard.audit(self.shard, self.rows, tokenizer_of(self.checkpoint), progress)
+        text = tokenizer_of(self.checkpoint)
+        return of_shard.audit(self.shard, self.rows, text, self.others(text), progress)
 
     @property
     def readable(self) -> bool:
@@ -153,11 +162,11 @@ class Inputs:
         return found
 
 
-def open_inputs(case: Case, resolve: Resolve) -> Inputs:
+def open_inputs(case: Case, resolve: Resolve, others: Others = no_others) -> Inputs:
     """Open everything a case names. Raises InputError for the first thing that cannot be used; reads headers only."""
     checkpoint = open_checkpoint(resolve("checkpoint", case.checkpoint))
     reference = open_checkpoint(resolve("checkpoint", case.reference)) if case.reference else None
-    return join_inputs(case, open_shard(resolve("shard", case.shard)), checkpoint, reference)
+    return replace(join_inputs(case, open_shard(resolve("shard", case.shard)), checkpoint, reference), others=others)
 
 
 def join_inputs(case: Case, shard: TokenDataset, checkpoint: Checkpoint, reference: Checkpoint | None) -> Inputs:

@@ -7,7 +7,7 @@ keeps none.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 
 from diag.checkpoints.digest import content_digest
 from diag.file_state import keeps_states, state_of
@@ -22,12 +22,15 @@ _AUDITS: Kept[Hashable, ShardAudit] = Kept(4)  # each holds a table of counts
 _LEARNT: Kept[Hashable, Learnt] = Kept(64)  # some numbers
 
 
-def audit(shard: TokenDataset, rows: int, text: TokenText | None, progress: Progress) -> ShardAudit:
+def audit(
+    shard: TokenDataset, rows: int, text: TokenText | None, others: Iterable[TokenText], progress: Progress
+) -> ShardAudit:
     """The whole shard against so many embedding rows: `audit_shard`, once for each content of shard and tokenizer.
+    others: tokenizers to try where the ids are no text of `text`.
     Without a tokenizer nothing says whether the ids are text, so their order is judged, which costs a second."""
 
     def made() -> ShardAudit:
-        return audit_shard(shard, vocab_size=rows, text=text, bigram=text is None, progress=progress)
+        return audit_shard(shard, vocab_size=rows, text=text, bigram=text is None, progress=progress, others=others)
 
     states, tokenizer = _states(shard), _content(text)
     if states is None or tokenizer is None:

@@ -13,11 +13,12 @@ import queue
 import sys
 import threading
 import traceback
+from functools import partial
 from typing import TextIO
 
 from diag import errors
 from diag.case import Case
-from diag.catalogue import scan
+from diag.catalogue import other_tokenizers, scan
 from diag.errors import InputError, in_words
 from diag.evidence.records import NotWritten, check_writable, write_record
 from diag.jobs.protocol import (
@@ -104,7 +105,8 @@ class Worker:
 
         settings = load_settings()  # anew for each job, as every page reads them anew
         check_writable(settings.evidence_dir)
-        inputs = open_inputs(Case.from_query(request.case), scan(settings).resolve)
+        found = scan(settings)
+        inputs = open_inputs(Case.from_query(request.case), found.resolve, partial(other_tokenizers, found))
         measured = request.kind == "measure"
         result = tasks.read(inputs, progress).baseline if measured else tasks.test(inputs, request.ids, progress)
         record = tasks.record(inputs, result)

@@ -38,6 +38,7 @@ class TokenText:
     tokenizers declare no unk_token although the entry is there; None if there is no such entry.
     begins_with: the id that it puts in front of every text; None where it puts none.
     dropout: the share of merges that the tokenizer leaves out at random; 0 for most.
+    name: of the checkpoint that it lies beside, where the catalogue lists that; records carry no paths.
     """
 
     path: Path
@@ -50,6 +51,7 @@ class TokenText:
     _special: frozenset[int] = field(repr=False, compare=False)
     _separators: tuple[int, ...] = field(repr=False, compare=False)
     _byte_lengths: npt.NDArray[np.int32] | None = field(repr=False, compare=False)
+    name: str = ""
 
     @classmethod
     def open(cls, path: Path) -> TokenText:

@@ -94,7 +94,7 @@ def _fitting(windows: list[Int64], text: TokenText, others: Iterable[TokenText])
             return words
     for other in others:
         if not other.dropout and _is_text(windows, other):
-            return f"the tokenizer {one_line(str(other.path), 200)}"
+            return f"the tokenizer {one_line(other.name or str(other.path), 200)}"
     return None
 
 

@@ -24,6 +24,7 @@ _SPLIT = re.compile(r"(?:^|[^a-z])(" + "|".join(_SPLITS) + r")(?:[^a-z]|$)", re.
 _OF = re.compile(r"(\d+)(-of-0*)(\d+)")
 _LAST = re.compile(r"(\d+)(?=\D*$)")
 MOST_MISSING = 1000  # numbers that are looked for: a folder that lacks more is no folder with a gap
+_YEARS = range(1900, 2101)
 _SHOWN = 3
 
 
@@ -44,8 +45,10 @@ class Numbering:
 
     def missing(self) -> tuple[str, ...]:
         """The names between the first and the last that are not there; to the stated number, if one is. None if they
-        are as many as those that are there: then the numbers count something else than files."""
+        are as many as those that are there, or all are years: then the numbers count something else than files."""
         first, last = self.found[0], self.found[-1]
+        if not self.stated and self.width == 4 and first in _YEARS and last in _YEARS:
+            return ()
         if self.stated:
             first = min(first, 0 if 0 in self.found else 1)
             last = max(last, first + self.stated - 1)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import streamlit as st
 
-from diag.catalogue import Entry
+from diag.catalogue import Entry, other_tokenizers
 from diag.checkpoints import open_checkpoint, tie_status
 from diag.hypotheses.base import Context
 from diag.hypotheses.registry import by_id
@@ -52,7 +53,8 @@ def _stamp(entry: Entry) -> Stamp:
 def _preview(window: str, shard: Stamp, checkpoint: Stamp, _chosen: Selection) -> Preview:
     case = _chosen.case
     assert case
-    inputs = open_inputs(replace(case, reference=None), _chosen.catalogue.resolve)
+    found = _chosen.catalogue
+    inputs = open_inputs(replace(case, reference=None), found.resolve, partial(other_tokenizers, found))
     tie = tie_status(inputs.checkpoint)
     return Preview(
         ruler=inputs.ruler(None) if inputs.readable else None,

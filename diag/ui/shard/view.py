@@ -60,27 +60,26 @@ def _sound(audit: ShardAudit) -> str:
 def _figures(audit: ShardAudit) -> None:
     trip, twice, ends = audit.round_trip, audit.duplicates, audit.documents
     top = audit.top[0] if audit.top else None
-    # Two groups of three, which stand below one another where six have no room.
+    # Two rows of three: six in one have no room beside the sidebar of a small screen, and would leave one alone.
     with st.container(horizontal=True, gap="small"):
-        with st.container(horizontal=True, gap="small", width="stretch"):
-            _metric("Tokens", f"{audit.tokens:,}", f"{audit.distinct:,} distinct ids")
-            in_bits = f"{numbers.number(audit.entropy_bits)} bits"
-            _metric("Entropy per token", numbers.nats(audit.entropy_nats), in_bits)
-            if top:
-                text = f" {show.plain(visible(top.text) or '')}" if top.text else ""
-                _metric("Most frequent id", f"{top.id}{text}", f"{numbers.percent(top.share, 2)} of tokens")
-        with st.container(horizontal=True, gap="small", width="stretch"):
-            judged = trip.verdict != "not_judged"
-            share = numbers.percent(trip.share, 2) if judged else "not judged"
-            said = f"of {trip.ids:,} ids" if judged else "see below"
-            _metric("Round trip", share, said, _ROUND_TRIP)
-            if twice:
-                value = f"{100 * twice.share:.1f} ± {100 * twice.error:.1f} %"
-                _metric("Stands twice", value, f"of {twice.windows:,} windows", _TWICE)
-            else:
-                _metric("Stands twice", "not judged", "too few windows", _TWICE)
-            median = f"median {ends.median:,} tokens" if ends else "ends not known"
-            _metric("Documents", numbers.count(ends.documents if ends else None), median)
+        _metric("Tokens", f"{audit.tokens:,}", f"{audit.distinct:,} distinct ids")
+        in_bits = f"{numbers.number(audit.entropy_bits)} bits"
+        _metric("Entropy per token", numbers.nats(audit.entropy_nats), in_bits)
+        if top:
+            text = f" {show.plain(visible(top.text) or '')}" if top.text else ""
+            _metric("Most frequent id", f"{top.id}{text}", f"{numbers.percent(top.share, 2)} of tokens")
+    with st.container(horizontal=True, gap="small"):
+        judged = trip.verdict != "not_judged"
+        share = numbers.percent(trip.share, 2) if judged else "not judged"
+        said = f"of {trip.ids:,} ids" if judged else "see below"
+        _metric("Round trip", share, said, _ROUND_TRIP)
+        if twice:
+            value = f"{100 * twice.share:.1f} ± {100 * twice.error:.1f} %"
+            _metric("Stands twice", value, f"of {twice.windows:,} windows", _TWICE)
+        else:
+            _metric("Stands twice", "not judged", "too few windows", _TWICE)
+        median = f"median {ends.median:,} tokens" if ends else "ends not known"
+        _metric("Documents", numbers.count(ends.documents if ends else None), median)
     stored = f"{audit.files:,} file{'s' if audit.files != 1 else ''}, {audit.format}, ids stored as {audit.dtype}."
     why = f" Round trip not judged: {trip.why}" if trip.why else ""
     st.caption(show.plain(f"{stored}{why}"))

@@ -40,6 +40,7 @@ MOST_IDS = 32 << 20  # 400 MB and about a second; more ids lower the estimate sl
 STRETCH_IDS = 256 << 10  # long against documents, so that few are cut and have a part on each side
 LEAST_STRETCHES = 16  # so that both halves are of the same kind
 HALF_STRETCH_IDS = 256  # the halves that the border is estimated from hold the same documents
+_BLOCK_IDS = 1 << 16  # 256 KB
 MIN_PAIRS = 1_000  # with fewer pairs the mean is noise
 
 _Span = tuple[int, int, int]
@@ -123,11 +124,22 @@ def _order_lost(train: UInt32, score: UInt32, size: int, gain: float) -> bool | 
     shares = present / max(1, present.sum())
     if present.sum() < ENOUGH_IDS.value * len(present) or float(-(shares * np.log(shares)).sum()) < LEAST_NATS.value:
         return None
-    rng = np.random.default_rng(0)
-    for ids in (train, score):  # in place: copies were a fifth of the memory
-        rng.shuffle(ids)
+    for ids in (train, score):
+        _shuffle(ids)
     shuffled = cross_entropy(train, score, size)
     return gain - (shuffled.unigram_nats - shuffled.nats) <= ORDER_LOST.value
+
+
+def _shuffle(ids: UInt32) -> None:
+    """In place, an order that has nothing to do with theirs: every n-th id makes a block, and a block is mixed in the
+    cache of a core. A shuffle of all at once waits for memory, 70 ns an id."""
+    blocks = max(1, len(ids) // _BLOCK_IDS) | 1
+    order = np.random.default_rng(0).permutation(len(ids) // blocks)
+    mixed = ids.copy()
+    for number in range(blocks):
+        part = np.ascontiguousarray(ids[number::blocks][: len(order)])
+        mixed[number * len(order) : (number + 1) * len(order)] = part[order]
+    ids[:] = mixed
 
 
 def bigram_baseline(

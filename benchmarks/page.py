@@ -2,14 +2,17 @@
 
     python benchmarks/page.py --dir FOLDER [--rounds 5] [--tokens 10_000_000] [--file-tokens 2_000_000]
 
-Starts the real server and headless Chromium. Writes `--rounds` shards of --tokens Zipf-distributed u32 ids and a folder
-of 125 files of --file-tokens, picks them in the sidebar one after the other, and takes the time from the click to the
-status badge, as seen in the browser. Needs the demo (`make demo`) for its checkpoint and tokenizer.
+Starts the real server and headless Chromium. Writes `--rounds` shards of --tokens u32 ids of the demo's documents, as
+many of Zipf-distributed ids in no order (which cost more: their order is tried), and a folder of 125 files of
+--file-tokens, picks them in the sidebar one after the other, and takes the time from the click to the status badge, as
+seen in the browser, and what the server computes meanwhile, which other work on the machine changes little. Needs the
+demo (`make demo`) for its checkpoint and tokenizer.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import statistics
 import sys
@@ -25,6 +28,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "browser")]
 from browser_server import SETTLED, start_server, stop_server  # noqa: E402
 
 VOCAB = 4096
+END = 1  # what ends a document of the demo
 FILES = 125
 QUERY = "shard=demo/shards/stdlib&checkpoint=demo/checkpoints/healthy"
 
@@ -35,12 +39,26 @@ def zipf(n: int, seed: int) -> np.ndarray:
     return np.searchsorted(np.cumsum(p / p.sum()), np.random.default_rng(seed).random(n)).astype("<u4")
 
 
+def text(n: int, seed: int) -> np.ndarray:
+    """u32 [n]: the demo's documents in a random order, over and over."""
+    files = sorted((ROOT / "data" / "demo" / "shards" / "stdlib").glob("*.bin"))
+    ids = np.concatenate([np.fromfile(file, "<u4") for file in files])
+    documents = np.split(ids, np.flatnonzero(ids == END) + 1)
+    rng = np.random.default_rng(seed)
+    rounds = [documents[i] for _ in range(n // len(ids) + 1) for i in rng.permutation(len(documents))]
+    return np.concatenate(rounds)[:n]
+
+
+KINDS = {"text": text, "zipf": zipf}
+
+
 def build(folder: Path, options: argparse.Namespace) -> None:
     """The shards, written once."""
     for number in range(options.rounds):
-        path = folder / f"shard-round{number}.bin"
-        if not path.exists():
-            zipf(options.tokens + number, number).tofile(path)  # so that no figure of the one before is taken for it
+        for kind, made in KINDS.items():
+            path = folder / f"shard-{kind}{number}.bin"
+            if not path.exists():  # of other sizes, so that no figure of the one before is taken for it
+                made(options.tokens + number, number).tofile(path)
     many = folder / "many"
     many.mkdir(exist_ok=True)
     ids = zipf(options.file_tokens, 99)
@@ -52,12 +70,31 @@ def build(folder: Path, options: argparse.Namespace) -> None:
 
 def pick(page: Page, label: str) -> float:
     """Choose a shard in the sidebar; the clock starts at the click on its name."""
-    page.locator(".st-key-pick-shard").get_by_role("combobox").click()
+    page.locator(".st-key-pick-shard").get_by_role("combobox").fill(label)
     option = page.get_by_role("option", name=re.compile(rf"^{re.escape(label)} ")).first
     option.wait_for()
     started = time.perf_counter()
     option.click()
     return started
+
+
+def first_verdict(page: Page, pid: int, name: str, tokens: int) -> tuple[float, float]:
+    """Seconds from the pick until the number of its tokens is there, and with it the verdict above; and those that the
+    server computed until the page was whole."""
+    before = computed(pid)
+    started = pick(page, name)
+    page.get_by_text(re.compile(rf"shard corpus/{name}")).wait_for()
+    page.locator("[data-testid=stMetricValue]", has_text=f"{tokens:,}").first.wait_for()
+    seconds = time.perf_counter() - started
+    page.locator(SETTLED).wait_for(state="attached", timeout=60_000)
+    page.wait_for_timeout(500)
+    return seconds, computed(pid) - before
+
+
+def computed(pid: int) -> float:
+    """Seconds of processor time of a process so far (Linux)."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def main() -> None:
@@ -81,19 +118,16 @@ def main() -> None:
             page.goto(f"{server.url}/shard?{QUERY}")
             page.locator(SETTLED).wait_for(state="attached", timeout=60_000)
             page.wait_for_timeout(3000)
-            times = []
-            for number in range(options.rounds):
-                started = pick(page, f"shard-round{number}.bin")
-                page.get_by_text("1 file, ", exact=False).first.wait_for(state="visible")
-                page.get_by_text(re.compile(rf"shard corpus/shard-round{number}.bin")).wait_for()
-                page.locator("[data-testid=stMetricValue]", has_text=f"{options.tokens + number:,}").first.wait_for()
-                times.append(time.perf_counter() - started)
-                page.locator(SETTLED).wait_for(state="attached", timeout=60_000)
-                page.wait_for_timeout(500)
-            print(
-                f"first verdict of a {options.tokens:,}-token shard after the pick: median "
-                f"{statistics.median(times):.2f} s ({min(times):.2f} to {max(times):.2f}), n = {len(times)}"
-            )
+            for kind in KINDS:
+                found = [
+                    first_verdict(page, server.pid, f"shard-{kind}{n}.bin", options.tokens + n)
+                    for n in range(options.rounds)
+                ]
+                said = "; ".join(
+                    f"{what} {statistics.median(v):.2f} s ({min(v):.2f} to {max(v):.2f})"
+                    for what, v in zip(("median", "the server computes"), zip(*found, strict=True), strict=True)
+                )
+                print(f"first verdict of {options.tokens:,} tokens ({kind}) after the pick: {said}, n = {len(found)}")
             started, seen = pick(page, "many"), []
             total = FILES * options.file_tokens
             done = page.locator("[data-testid=stMetricValue]", has_text=f"{total:,}").first

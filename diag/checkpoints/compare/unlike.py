@@ -15,7 +15,7 @@ from diag.checkpoints.buffer_order import BufferOrder, other_orders, reread
 from diag.checkpoints.compare.differences import Verdict
 from diag.checkpoints.compare.relations import Pair
 from diag.checkpoints.compare.rows import RowIndex, words
-from diag.checkpoints.dtypes import Array
+from diag.checkpoints.dtypes import DTYPES, READ_AS, Array
 from diag.checkpoints.scales import BLOCK
 from diag.results.thresholds_checkpoints import (
     ALIEN_COSINE,
@@ -61,10 +61,35 @@ def unlike(pair: Pair, index: RowIndex) -> Unlike:
         return Unlike("different", "zero everywhere there")
     if a.size > 1 and a.min() == a.max() and b.min() != b.max():
         return Unlike("constant", f"{float(a.flat[0]):g} everywhere here")
+    if retagged := _retagged(pair):
+        return retagged
     if found := index.find(pair.mine.name, a, pair.mine.dtype):
         verdict: Verdict = "copied" if found.whole else "gathered"
         return Unlike(verdict, words(found), source=found.sources[0] if found.whole else None)
     return by_rows(a.reshape(len(a), -1), b.reshape(len(b), -1))
+
+
+def _retagged(pair: Pair) -> Unlike | None:
+    """The bytes of a tensor that was trained further, under another tag: as the type there, or in the other byte order,
+    they nearly are the tensor there, and as they stand they are farther from it than zeros are."""
+    mine, theirs = pair.mine.dtype, pair.theirs.dtype
+    tag = theirs if mine != theirs else f"big-endian {mine}"
+    plain = tag in READ_AS and DTYPES[mine].plain and DTYPES[mine].block_bytes == DTYPES[theirs].block_bytes
+    stands = _apart(pair.a, pair.b)
+    if not plain or stands < 1.0:
+        return None
+    read = np.atleast_1d(pair.here.float32(pair.mine.name, tag))
+    if _cosine(read, pair.b) < NEAR_COSINE.value or not _apart(read, pair.b) < NEAR_LEAD.value * stands:
+        return None
+    return Unlike("reinterpreted", f"tagged {mine} here; read as {tag}, its bytes fit those there", approximate=True)
+
+
+def _apart(x: Array, y: Array) -> float:
+    """‖x − y‖ / ‖y‖, infinite where x is not finite."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        wide = y.astype(np.float64)
+        apart = float(np.linalg.norm(x - wide) / np.linalg.norm(wide))
+    return apart if math.isfinite(apart) else math.inf
 
 
 def by_rows(a: Array, b: Array) -> Unlike:

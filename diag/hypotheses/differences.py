@@ -96,6 +96,15 @@ def _not_saved(d: Difference, checkpoint: Checkpoint) -> bool:
     return d.pattern == "missing" and (gone or _kind(d, checkpoint) in ("matrix", "norm"))
 
 
+def _of_unwritten(d: Difference, checkpoint: Checkpoint) -> bool:
+    """Whether they are biases of matrices that hold one value themselves: a block was never written, and they in it."""
+    matrices = [name.removesuffix("bias") + "weight" for name in d.names]
+    if not (_kind(d, checkpoint) == "bias" and all(name in checkpoint.tensors for name in matrices)):
+        return False
+    ranges = [scan_tensor(checkpoint, name).range for name in matrices]
+    return all(held is not None and held[0] == held[1] for held in ranges)
+
+
 def _fresh(d: Difference, checkpoint: Checkpoint) -> bool:
     """Whether each looks as it was initialised, in its rows and in its columns."""
     return all(as_even_as_fresh(scan_tensor(checkpoint, name)) for name in d.names)
@@ -124,6 +133,7 @@ CLAIMS: tuple[Claim, ...] = (
         "TinyLlama #24",
     ),
     Claim("H4C", lambda d, c: _kind(d, c) == "norm" and d.pattern != "permuted", "shainet #176"),
+    Claim("H4D", lambda d, c: d.pattern in _UNWRITTEN and _of_unwritten(d, c), "BitNet #608"),
     Claim("H4E", lambda d, c: _kind(d, c) == "bias" and d.pattern in (*_UNWRITTEN, *_LOST), "gpt-neox #1220"),
     Claim("H4B", lambda d, c: d.pattern == "gathered" and _matrix(d, c), "ROCm/Megatron-LM #63"),
     Claim("H4B", lambda d, c: d.pattern == "permuted" and d.role in _GATED, "nnsight #719"),

@@ -24,7 +24,7 @@ from diag.model.evaluate import Evaluator
 from diag.progress import Progress
 from diag.results.baseline import BaselineResult
 from diag.results.diagnosis import ReferenceFound
-from diag.results.thresholds import RELATIVE_SHARE, TWIN_NATS
+from diag.results.thresholds import ESTIMATED_ROUNDING, RELATIVE_SHARE, TWIN_NATS
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,9 @@ def judge_reference(inputs: Inputs, baseline: BaselineResult, progress: Progress
     rounded = None
     if not against and relation.kind == "quantised":
         rounded = _rounded_losses(inputs, there, comparison)
-    tolerance = None if against else _tolerance(baseline, relation, rounded)
+    differs = () if against else differences(comparison, relation, here, there)
+    estimated = not differs and any(isinstance(_rounds(one), float) for one in _close(comparison))
+    tolerance = None if against else _tolerance(baseline, relation, rounded, estimated)
     found = ReferenceFound(
         kind=relation.kind,
         grown=relation.grown,
@@ -67,7 +69,7 @@ def judge_reference(inputs: Inputs, baseline: BaselineResult, progress: Progress
         return Judged(found)
     return Judged(
         found,
-        differences(comparison, relation, here, there),
+        differs,
         _equal(comparison, here, there),
         np.array(baseline.reference.per_sequence_nats),
         rounded,
@@ -96,21 +98,22 @@ def _against(
     return ""
 
 
-def _tolerance(baseline: BaselineResult, relation: Relationship, rounded: np.ndarray | None) -> float:
-    """The excess that is none, nats."""
+def _tolerance(baseline: BaselineResult, relation: Relationship, rounded: np.ndarray | None, estimated: bool) -> float:
+    """The excess that is none, nats. estimated: nothing but a grid of unknown make differs, and its
+    cost is that of an even one which loses as much: within ESTIMATED_ROUNDING of it."""
     assert baseline.reference is not None
     theirs, unigram = baseline.reference.loss_nats, baseline.ruler.unigram_mark
     if relation.kind == "relative":
         return max(TWIN_NATS.value, RELATIVE_SHARE.value * (unigram - theirs))
-    return TWIN_NATS.value + (max(0.0, float(rounded.mean()) - theirs) if rounded is not None else 0.0)
+    costs = max(0.0, float(rounded.mean()) - theirs) if rounded is not None else 0.0
+    return TWIN_NATS.value + costs * (ESTIMATED_ROUNDING.value if estimated else 1.0)
 
 
 def _rounded_losses(inputs: Inputs, there: Checkpoint, comparison: CheckpointComparison) -> np.ndarray:
     """The reference's losses, nats [n], after rounding it in memory to the types of the checkpoint."""
     by_type: dict[str | float, list[str]] = defaultdict(list)
-    for one in comparison.tensors:
-        if one.verdict == "close" and one.dtype_here:
-            by_type[_rounds(one)].append(one.name)
+    for one in _close(comparison):
+        by_type[_rounds(one)].append(one.name)
     loaded = build(there, device=inputs.case.device, dtype=inputs.case.dtype)
     evaluator = Evaluator(loaded, inputs.window.ids, batch_size=inputs.case.window.batch_size)
     edits = tuple(
@@ -118,6 +121,11 @@ def _rounded_losses(inputs: Inputs, there: Checkpoint, comparison: CheckpointCom
         for dtype, names in sorted(by_type.items(), key=str)
     )
     return evaluator.losses([edit for edit in edits if edit.names])
+
+
+def _close(comparison: CheckpointComparison) -> list[TensorDifference]:
+    """Tensors that rounding explains."""
+    return [one for one in comparison.tensors if one.verdict == "close" and one.dtype_here]
 
 
 def _rounds(one: TensorDifference) -> str | float:

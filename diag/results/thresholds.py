@@ -10,6 +10,7 @@ MATERIAL_NATS = Threshold(0.02, "nats", "product definition: an eps mismatch of 
 CONFIRM_SHARE = Threshold(0.5, "of the excess", "product definition: an own repair recovers at least half")
 LEFT_SHARE = Threshold(0.02, "of the excess", "product definition: what an explained case may leave")
 TWIN_NATS = Threshold(0.02, "nats", "product definition: the tolerance of a twin")
+ESTIMATED_ROUNDING = Threshold(3.0, "times the estimate", "docs/verdicts.md: grids of unknown make cost 0.2 to 2.7")
 RELATIVE_SHARE = Threshold(0.05, "of (unigram - reference)", "product definition: the tolerance of a relative")
 EXPECTED_NATS = Threshold(0.05, "nats", "product definition: over an expected loss, or 3 standard errors")
 ACCIDENT_NATS = Threshold(0.3, "nats", "docs/zoo.md: above what the same search finds by accident, 99.5th percentile")
@@ -29,6 +30,10 @@ HOPELESS_NATS = Threshold(0.5, "nats", "a repair that costs this much on half th
 FULL_PER_ROUND = Threshold(4, "repairs", "most promising repairs that a round evaluates on the full window")
 FULL_ALONE = Threshold(3, "repairs", "most promising repairs of a hypothesis that are shown with full-window losses")
 COUNTED = Threshold(10.0, "occurrences", "of an id, from where its logarithm is known to about a third")
+HEAD_FITS = Threshold(
+    0.4, "correlation", "sound models on text they do not know 0.41 to 0.83; rows moved by 3: to 0.34"
+)
+HEAD_LOST = Threshold(0.25, "correlation", "the embedding of an untied model as its head: 0.04 to 0.14 (5 models)")
 MARGINAL_LEAD = Threshold(0.1, "correlation", "nine sound models fit best as stored; rows moved by 3 lead by 0.23")
 ROWS_ALIGNED = Threshold(4.0, "standard errors", "sound untied models 5.0 to 19, with rows moved 0.0 to 3.4")
 ROWS_FOUND = Threshold(5.5, "standard errors", "the highest of 150,000 places by chance is about 4.7")

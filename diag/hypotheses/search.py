@@ -221,30 +221,46 @@ class Search:
 
     def attribution(self, joint: Sequence[Candidate]) -> dict[str, float | None]:
         """Nats that each hypothesis of the set is worth: its Shapley value, so that they add up to the whole gain.
+        Null where a subset's loss is not finite, since a difference from it has no value. Costs what `shares` does."""
+        return {id: _finite(float(values.mean())) for id, values in self.shares(joint).items()}
 
-        Exact; costs 2^k full evaluations for k hypotheses, most of them known already. Null where a subset's loss is
-        not finite, since a difference from it has no value.
+    def attribution_stderr(self, joint: Sequence[Candidate]) -> dict[str, float | None]:
+        """The standard error of each over the sequences, which are paired; null for one sequence, or a null value."""
+        shares = self.shares(joint).items()
+        return {id: _finite(stderr(values)) if len(values) > 1 else None for id, values in shares}
+
+    def shares(self, joint: Sequence[Candidate]) -> dict[str, np.ndarray]:
+        """The Shapley value of each hypothesis of the set on every sequence, nats [n].
+
+        Exact; costs 2^k full evaluations for k hypotheses, most of them known already.
         """
         ids = list(dict.fromkeys(c.hypothesis for c in joint))
 
         def members(chosen: tuple[str, ...]) -> list[Candidate]:
             return [c for c in joint if c.hypothesis in chosen]
 
-        def value(chosen: tuple[str, ...]) -> float:
-            return -float(self.full(members(chosen)).mean())
-
         self.ask(members(chosen) for size in range(len(ids) + 1) for chosen in combinations(ids, size))
 
-        worth: dict[str, float | None] = {}
+        worth: dict[str, np.ndarray] = {}
         for one in ids:
             others = [i for i in ids if i != one]
-            total = 0.0
+            total = np.zeros(self.evaluator.sequences)
             for size in range(len(others) + 1):
                 weight = factorial(size) * factorial(len(ids) - size - 1) / factorial(len(ids))
                 for chosen in combinations(others, size):
-                    total += weight * (value((*chosen, one)) - value(chosen))
-            worth[one] = total if np.isfinite(total) else None
+                    with np.errstate(invalid="ignore"):  # ∞ − ∞: no value
+                        total += weight * (self.full(members(chosen)) - self.full(members((*chosen, one))))
+            worth[one] = total
         return worth
+
+
+def stderr(losses: np.ndarray) -> float:
+    """Standard error of a mean over sequences; 0 for one."""
+    return float(losses.std(ddof=1) / np.sqrt(len(losses))) if len(losses) > 1 else 0.0
+
+
+def _finite(value: float) -> float | None:
+    return value if np.isfinite(value) else None
 
 
 def _hopeless(before: np.ndarray, after: np.ndarray) -> bool:

@@ -14,7 +14,7 @@ from diag.hypotheses.base import Hypothesis, Repair
 from diag.hypotheses.differences import claimed_by, repair_of
 from diag.hypotheses.facts import Facts, claim_facts
 from diag.hypotheses.gain import Gain, gain, share
-from diag.hypotheses.search import Candidate, Search, combined
+from diag.hypotheses.search import Candidate, Search, combined, stderr
 from diag.hypotheses.setup import Setup
 from diag.hypotheses.verdict import MASKING, Outcome
 from diag.model.edits.base import Edit
@@ -27,7 +27,7 @@ from diag.results.thresholds import ACCIDENT_BESIDE, MATERIAL_SE
 
 class State:
     """What one run knows. worth: what undoing a difference gives, once the search for culprits has measured it.
-    located: hypotheses that a localiser speaks for."""
+    located: nats by the hypothesis that a localiser speaks for."""
 
     def __init__(self, setup: Setup, hypotheses: Sequence[Hypothesis], progress: Progress) -> None:
         self.setup, self.progress, self.fraction = setup, progress, 0.1
@@ -55,7 +55,7 @@ class State:
             self.search.floor = ACCIDENT_BESIDE.value
         self.base = setup.evaluator.losses()
         self.worth: dict[Difference, Gain] = {}
-        self.located: set[str] = set()
+        self.located: dict[str, float] = {}
 
     def _prepare(self, h: Hypothesis) -> None:
         """Look for the signature and list the repairs that can be made with the reference at hand, and may be."""
@@ -171,11 +171,6 @@ class State:
             joint_share=share(self.gain([], joint).delta, worth) if joint else None,
             sequences=setup.baseline.sequences,
         )
-
-
-def stderr(losses: np.ndarray) -> float:
-    """Standard error of a mean over sequences; 0 for one."""
-    return float(losses.std(ddof=1) / np.sqrt(len(losses))) if len(losses) > 1 else 0.0
 
 
 def _backed(signature: Signature, repair: Repair) -> bool:

@@ -19,9 +19,9 @@ from diag.hypotheses.facts import Suspect
 from diag.hypotheses.joint import joint_set
 from diag.hypotheses.judged import alone, finding
 from diag.hypotheses.localise import Place, localise, told
-from diag.hypotheses.search import Candidate
+from diag.hypotheses.search import Candidate, stderr
 from diag.hypotheses.setup import Setup
-from diag.hypotheses.state import State, stderr
+from diag.hypotheses.state import State
 from diag.hypotheses.verdict import Outcome
 from diag.progress import Progress
 from diag.results.diagnosis import Diagnosis, DifferenceFound, Joint, JointRepair, NotExcluded
@@ -111,6 +111,7 @@ def _diagnosis(
             loss_nats=float(losses.mean()),
             share=outcome.joint_share,
             attribution=state.search.attribution(joint),
+            attribution_stderr=state.search.attribution_stderr(joint),
             stderr_nats=over.stderr if over else None,
             by_position_nats=state.by_position(joint),
         )
@@ -140,7 +141,8 @@ def _suspects(
     open_ones = [f for f in findings if f.status == "inconclusive"]
     shown = sorted((f for f in open_ones if f.signature.present), key=lambda f: not f.signature.tensors)
     signed = [Suspect(f.id, f.signature.detail) for f in shown]  # what the file shows, then what only a pass shows
-    located = [Suspect(f.id, f.reason) for f in open_ones if f.id in state.located and not f.signature.present]
+    told = [f for f in open_ones if f.id in state.located and not f.signature.present]
+    located = [Suspect(f.id, f.reason) for f in sorted(told, key=lambda f: -state.located[f.id])]
     certain = tuple(s for s in seen if s.certain)
     return (*certain, *signed, *(s for s in seen if not s.certain), *located)
 

@@ -118,7 +118,8 @@ def _finding_row(finding: Finding) -> tuple[Cell, ...]:
 def _joint(joint: Joint) -> Section:
     text = f"Together they reach {numbers.plus_minus(joint.loss_nats, joint.stderr_nats)} nats"
     text += f", {numbers.percent(joint.share)} of the excess." if joint.share is not None else "."
-    rows = tuple((r.id, r.name, numbers.number(joint.attribution.get(r.id))) for r in joint.repairs[:MAX_ROWS])
+    worth = {id: numbers.plus_minus(nats, joint.attribution_stderr.get(id)) for id, nats in joint.attribution.items()}
+    rows = tuple((r.id, r.name, worth.get(r.id, numbers.NOTHING)) for r in joint.repairs[:MAX_ROWS])
     table = Table(("hypothesis", "repair", "worth (nats)"), rows, numeric=(2,))
     return Section("Joint set", (text, table) if rows else (text,))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from diag.results.baseline import BaselineResult
@@ -39,6 +39,7 @@ class JointRepair:
 @dataclass(frozen=True)
 class Joint:
     """The smallest set of repairs within noise of the best, and what each hypothesis in it is worth in nats.
+    attribution_stderr: the standard error of each, paired over the sequences; empty in records that have none.
     by_position_nats: with all of them, as a measurement has it."""
 
     repairs: tuple[JointRepair, ...]
@@ -47,6 +48,7 @@ class Joint:
     attribution: dict[str, float | None]
     stderr_nats: float | None = None
     by_position_nats: tuple[tuple[float, ...], ...] = ()
+    attribution_stderr: dict[str, float | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -301,6 +301,22 @@ def test_a_difference_from_a_loss_that_is_not_finite_has_no_value() -> None:
     assert search(table(losses), joint).attribution(joint) == {"H1": None, "H2": None}
 
 
+def test_a_worth_has_the_error_of_its_differences_and_not_of_the_losses() -> None:
+    """Sequences differ by nats; that H1 is worth 1 on each is certain, and that H2 is worth 2 ± what varies."""
+    joint = [candidate("a", "H1"), candidate("b", "H2")]
+    hard, by = np.array([3.0, 5.0, 7.0, 9.0]), np.array([1.0, 2.0, 2.0, 3.0])
+    rows = {"": hard, "a": hard - 1, "b": hard - by, "a+b": hard - 1 - by}
+    one = search(lambda repaired: rows["+".join(sorted(repaired))], joint, sequences=4)
+    assert one.attribution(joint) == pytest.approx({"H1": 1.0, "H2": 2.0})
+    assert one.attribution_stderr(joint) == pytest.approx({"H1": 0.0, "H2": by.std(ddof=1) / 2})
+
+
+def test_a_single_sequence_gives_no_error() -> None:
+    joint = [candidate("a", "H1")]
+    one = search(table({"": 3.0, "a": 1.0}), joint, sequences=1)
+    assert one.attribution(joint) == {"H1": 2.0} and one.attribution_stderr(joint) == {"H1": None}
+
+
 @given(st.lists(st.floats(-20, 20), min_size=8, max_size=8))
 def test_attribution_adds_up_to_the_whole_gain(values: list[float]) -> None:
     sets = ["+".join(chosen) for size in range(4) for chosen in combinations("abc", size)]

@@ -37,5 +37,6 @@ NOT_EXCLUDED: Columns = {
 JOINT: Columns = {
     "id": text("Hypothesis"),
     "repair": text("Repair that is part of the smallest set", width="large"),
-    "worth": nats("Worth (nats)", "What the loss gains by this repair."),
+    "worth": nats("Worth (nats)", "What the loss gains by its hypothesis: the Shapley value; all add up to the gain."),
+    "stderr": nats("± (nats)", "Its standard error, paired over the sequences."),
 }

@@ -14,8 +14,9 @@ def joint(diagnosis: Diagnosis) -> pd.DataFrame:
     """The joint set, one row per member."""
     found = diagnosis.joint
     members = found.repairs if found else ()
-    worth = found.attribution if found else {}
-    return pd.DataFrame([{"id": m.id, "repair": m.name, "worth": worth.get(m.id)} for m in members])
+    worth, stderr = (found.attribution, found.attribution_stderr) if found else ({}, {})
+    rows = [{"id": m.id, "repair": m.name, "worth": worth.get(m.id), "stderr": stderr.get(m.id)} for m in members]
+    return pd.DataFrame(rows)
 
 
 def differences(diagnosis: Diagnosis) -> pd.DataFrame:

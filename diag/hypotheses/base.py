@@ -7,6 +7,7 @@ show the claim and the signature at once while the worker runs the repairs.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -25,8 +26,9 @@ from diag.results.finding import Signature
 class Repair:
     """An intervention that undoes one hypothesised defect. A localiser says where, and never confirms. sweep: one of
     many values that were tried, so that one may fit by accident; edge: an end of a sweep: the optimum may lie beyond
-    it. telling: what it gains tells where something is wrong, as a localiser does, even where it is too little to
-    confirm. parts: the same tensor by tensor, where nothing says that all of them or none are wrong (bisect.py)."""
+    it. telling: nats from which what it gains tells where something is wrong, as a localiser does, even where it is
+    too little to confirm. parts: the same tensor by tensor, where nothing says that all of them or none are wrong
+    (bisect.py)."""
 
     name: str
     edits: tuple[Edit, ...]
@@ -34,7 +36,7 @@ class Repair:
     localiser: bool = False
     sweep: bool = False
     edge: bool = False
-    telling: bool = False
+    telling: float = math.inf
     parts: tuple[Edit, ...] = ()
 
     @property

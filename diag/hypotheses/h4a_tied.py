@@ -9,6 +9,7 @@ from diag.model.edits.copy import Copy
 from diag.model.edits.from_reference import FromReference
 from diag.model.edits.scale import Scale
 from diag.results.finding import Signature
+from diag.results.thresholds import LOCALISED_NATS
 
 # Tie states in which nothing can be wrong between the two matrices: there is one, or the two are the same numbers.
 NOTHING_TO_TIE = ("tied_absent", "tied_copy", "tied_rounded")
@@ -69,7 +70,11 @@ def repairs(context: Context, signature: Signature) -> list[Repair]:
         root = context.checkpoint.config.hidden_size**0.5
         for factor, how in ((1 / root, "÷ √width"), (root, "× √width")):
             text = f"Multiply the embedding with {factor:.4g}: its scale was applied twice, or not at all."
-            found.append(Repair(f"embedding {how}", (Scale((embedding,), factor),), text, sweep=True, telling=True))
+            found.append(
+                Repair(
+                    f"embedding {how}", (Scale((embedding,), factor),), text, sweep=True, telling=LOCALISED_NATS.value
+                )
+            )
     if context.reference and signature.present:
         for name, words in ((head, "head"), (embedding, "embedding")):
             found.append(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from statistics import median
 
 from diag.checkpoints.passes.stats import TensorStats
@@ -14,6 +15,7 @@ from diag.model.edits.set_eps import SetEps
 from diag.model.edits.shift import Shift
 from diag.results import thresholds_checkpoints as limits
 from diag.results.finding import Signature
+from diag.results.thresholds import ACCIDENT_NATS
 
 EPS_SWEEP = tuple(
     t.value for t in (limits.EPS_SWEEP_1E8, limits.EPS_SWEEP_1E6, limits.EPS_SWEEP_1E5, limits.EPS_SWEEP_1E3)
@@ -31,6 +33,8 @@ PAIRS = (
     ("attention_norm", "post_attention_norm"),
     ("mlp_norm", "post_mlp_norm"),
 )
+# A sound model gains nothing on text that it knows, and up to this on DNA, base64 or another language.
+TELLING = ACCIDENT_NATS.value
 ENDS = (min(SCALES), max(SCALES))
 PLAUSIBLE_EPS = (limits.PLAUSIBLE_EPS_LOW.value, limits.PLAUSIBLE_EPS_HIGH.value)
 
@@ -85,7 +89,9 @@ def repairs(context: Context, signature: Signature) -> list[Repair]:
     for words, norms in _groups(context).items():
         for by, sign in ((-1.0, "−"), (1.0, "+")):
             text = f"Add {by:+g} to {len(norms)} norm weight{'s' if len(norms) > 1 else ''}."
-            found.append(Repair(f"{words} {sign} 1", (Shift(norms, by),), text, sweep=lost or words not in WHOLE))
+            swept = words not in WHOLE
+            tells = TELLING if swept else math.inf
+            found.append(Repair(f"{words} {sign} 1", (Shift(norms, by),), text, sweep=lost or swept, telling=tells))
     offset = float(context.family.norm_offset)
     for words, norms in _groups(context).items():
         if words in SCORES:
@@ -95,7 +101,9 @@ def repairs(context: Context, signature: Signature) -> list[Repair]:
             if offset:  # the norm multiplies by 1 + w, and it is that which is scaled
                 edits = (*edits, Shift(norms, (factor - 1) * offset))
             text = f"Multiply what {len(norms)} norms multiply by with {factor:g}."
-            found.append(Repair(f"{words} × {factor:g}", edits, text, sweep=True, edge=factor in ENDS))
+            edge = factor in ENDS
+            tells = math.inf if edge or words in WHOLE else TELLING
+            found.append(Repair(f"{words} × {factor:g}", edits, text, sweep=True, edge=edge, telling=tells))
     found += [repair for pair in PAIRS if (repair := exchanged(context, pair))]
     if context.reference and signature.tensors:
         found.append(
@@ -120,16 +128,22 @@ def _groups(context: Context) -> dict[str, tuple[str, ...]]:
 
 
 def _out_of_scale(context: Context) -> tuple[tuple[str, ...], str] | None:
-    """Norm weights far larger than those of the same role in other layers, and a sentence that names them."""
+    """Norm weights far larger than those of the same role in other layers, or the one of its role far larger than any
+    other, and a sentence that names them."""
     found: dict[str, float] = {}
+    rms = {name: context.stats[name].rms or 0.0 for name in context.norms}
     for names in _groups(context).values():
-        scales = {n: context.stats[n].rms or 0.0 for n in names} if names != context.norms else {}
+        scales = {n: rms[n] for n in names} if names != context.norms else {}
         usual = median(scales.values()) if len(scales) > 2 else 0.0
+        if len(scales) == 1:
+            usual = max((1.0, *(rms[n] for n in context.norms if n not in names)))
         found |= {n: scale / usual for n, scale in scales.items() if usual and scale > ODD_NORM * usual}
     if not found:
         return None
     worst = max(found, key=lambda name: found[name])
-    return tuple(found), f"{worst} is {found[worst]:.3g} times as large as its siblings in other layers"
+    alone = sum(worst in names for names in _groups(context).values() if len(names) == 1)
+    others = "any other norm" if alone else "its siblings in other layers"
+    return tuple(found), f"{worst} is {found[worst]:.3g} times as large as {others}"
 
 
 def _constant(stats: TensorStats, theirs: TensorStats | None) -> bool:

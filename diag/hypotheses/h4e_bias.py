@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 from diag.hypotheses.base import Context, Hypothesis, Repair
 from diag.hypotheses.differences import holds_matrices
 from diag.model.edits.scale import Scale
 from diag.results.finding import Signature
+from diag.results.thresholds import LOCALISED_NATS
 from diag.results.thresholds_checkpoints import BIAS_RANKS
 
 RANKS = tuple(int(t.value) for t in BIAS_RANKS)
@@ -48,7 +50,7 @@ def repairs(context: Context, signature: Signature) -> list[Repair]:
             f"{len(names)} biases were added by {ranks} ranks; take one of them.",
             sweep=True,
             edge=ranks == max(RANKS),
-            telling=ranks < max(RANKS),
+            telling=LOCALISED_NATS.value if ranks < max(RANKS) else math.inf,
         )
         for names, words in tried.items()
         for ranks in RANKS

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import defaultdict
 from typing import Any
 
@@ -14,6 +15,7 @@ from diag.model.edits.base import Edit
 from diag.model.edits.pair_rows import PairRows
 from diag.model.edits.set_config import SuggestConfig
 from diag.results.finding import Signature
+from diag.results.thresholds import LOCALISED_NATS
 from diag.results.thresholds_checkpoints import PLAIN_THETA, ROTARY_FACTORS, ROTARY_SHARES, SHORT_CONTEXT, THETA_SWEEP
 
 Config = dict[str, Any]
@@ -134,7 +136,16 @@ def _bases(context: Context) -> list[Repair]:
             swept = theta not in published
             edge = swept and theta in ends
             edits = (_set(_with_base(context, theta)),)
-            found.append(Repair(f"theta {theta:g}", edits, text, sweep=swept, edge=edge, telling=not edge))
+            found.append(
+                Repair(
+                    f"theta {theta:g}",
+                    edits,
+                    text,
+                    sweep=swept,
+                    edge=edge,
+                    telling=math.inf if edge else LOCALISED_NATS.value,
+                )
+            )
     return found
 
 
@@ -159,7 +170,9 @@ def _scalings(context: Context) -> list[Repair]:
         edits = (_set(_stated(raw) | {key: scaled}),)
         edge = factor == max(FACTORS)
         name = f"linear scaling × {factor:g}"
-        found.append(Repair(name, edits, text, sweep=True, edge=edge, telling=not edge))
+        found.append(
+            Repair(name, edits, text, sweep=True, edge=edge, telling=math.inf if edge else LOCALISED_NATS.value)
+        )
     return found
 
 

@@ -66,8 +66,8 @@ def finding(
         localised=_localised(state, h, joint),
         differs=tuple(said([d]) for d, id in state.differs.items() if id == h.id),
     )
-    if trial.located:
-        state.located.add(h.id)
+    if trial.located and trial.localised:
+        state.located[h.id] = trial.localised[1].delta or 0.0
     status, reason, decider = judge(h, state.signatures[h.id], trial, outcome)
     best_name = members[0].repair.name if members else (best[1].repair.name if best else None)
     return Finding(
@@ -102,14 +102,16 @@ def _changed(joint: Sequence[Candidate]) -> set[str]:
 
 def _localised(state: State, h: Hypothesis, joint: Sequence[Candidate]) -> tuple[str, Gain] | None:
     """The best localiser of `h`, on the whole window; only where nothing was accepted, which could explain it."""
-    mine = [c for c in state.candidates if c.hypothesis == h.id and (c.repair.localiser or c.repair.telling)]
+    mine = [c for c in state.candidates if c.hypothesis == h.id and (c.repair.localiser or c.repair.telling < np.inf)]
     if not mine or joint:
         return None
     best = state.search.promising([], mine, FULL_ALONE)[:1]
     # While the rest stays hopeless, skipping any block may help: only what makes the model sound again locates.
     if not best or not state.below(state.search.full(best)):
         return None
-    return best[0].repair.name, state.gain([], best)
+    repair, over = best[0].repair, state.gain([], best)
+    tells = repair.localiser or (over.delta or 0.0) >= repair.telling
+    return (repair.name, over) if tells else None
 
 
 def _on_top(state: State, h: Hypothesis, others: Sequence[Candidate], shown: Sequence[Candidate]) -> list[Candidate]:

@@ -1,0 +1,134 @@
+"""What a run of the zoo on unseen seeds got wrong, each kind of it planted anew in other models."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from test_zoo import diagnose
+
+import diag
+from diag.case import Window
+from diag.checkpoints import open_checkpoint
+from diag.hypotheses import h4c_norm
+from diag.hypotheses.base import Context
+from diag.zoo.defects import DEFECTS
+from diag.zoo.model import Change, Model, open_model, write_model
+from diag.zoo.shards import text_shard
+
+MODELS = Path(__file__).parent / "models"
+WINDOW = Window(4, 4, 64)
+FAMILIES = sorted(folder.name for folder in MODELS.iterdir() if folder.is_dir())
+
+
+def planted(name: str, family: str, folder: Path) -> Path:
+    """The zoo's defect of this name in a model."""
+    model = open_model(MODELS / family)
+    change = next(d for d in DEFECTS if d.name == name).plant(np.random.default_rng(0), model)
+    assert change is not None
+    return write_model(model.changed(change), folder)
+
+
+def trained_on(model: Model, names: tuple[str, ...]) -> Change:
+    """These tensors as a little training leaves them: 3 % of each one's size, at random."""
+    rng = np.random.default_rng(0)
+    moved = {n: (w := model.tensors[n]) + np.float32(0.03 * w.std()) * rng.standard_normal(w.shape) for n in names}
+    return Change({name: w.astype(np.float32) for name, w in moved.items()})
+
+
+@pytest.mark.parametrize("family", ["mistral", "gpt2"])
+def test_a_wrong_tag_is_one_also_where_training_came_between(family: str, shard: Path, tmp_path: Path) -> None:
+    """A relative that was trained in one layer: there the bytes fit only nearly when they are read under its tag."""
+    model = open_model(MODELS / family)
+    reference = write_model(model.changed(trained_on(model, model.names(model.roles("matrix"), (0,)))), tmp_path / "r")
+    names = model.names(("up",))
+    bits = {n: (model.tensors[n].view("<u4") >> 16).astype("<u2").view("<f2").astype(np.float32) for n in names}
+    broken = write_model(model.changed(Change({**bits}, dtypes=dict.fromkeys(names, "F16"))), tmp_path / "broken")
+    found = diagnose(broken, shard, reference, WINDOW)
+    assert found.reference is not None and found.reference.kind == "relative"
+    assert found.conclusion.kind == "explained" and found.conclusion.hypotheses == ("H4G",)
+    assert found.differences is not None
+    assert {(d.hypothesis, d.names) for d in found.differences if d.pattern == "reinterpreted"} == {("H4G", names)}
+
+
+def test_a_scale_beside_another_type_is_no_wrong_tag(shard: Path, tmp_path: Path) -> None:
+    model = open_model(MODELS / "llama")
+    names = model.names(("up",), (1,))
+    change = {names[0]: model.tensors[names[0]] * np.float32(12)}
+    broken = write_model(model.changed(Change(change, dtypes=dict.fromkeys(names, "F16"))), tmp_path / "broken")
+    found = diagnose(broken, shard, MODELS / "llama", WINDOW)
+    assert found.conclusion.kind == "explained" and found.conclusion.hypotheses == ("H4D",)
+
+
+@pytest.mark.parametrize("family", ["qwen2_untied", "gpt_neox"])
+def test_the_biases_of_a_block_that_was_never_written_are_the_blocks(family: str, shard: Path, tmp_path: Path) -> None:
+    model = open_model(MODELS / family)
+    roles = [r for r in (*model.roles("matrix"), *model.roles("bias")) if "norm" not in r]
+    zeros = {name: np.zeros_like(model.tensors[name]) for name in model.names(roles, (1,))}
+    broken = write_model(model.changed(Change({**zeros})), tmp_path / "broken")
+    found = diagnose(broken, shard, MODELS / family, WINDOW)
+    assert found.conclusion.kind == "explained" and found.conclusion.hypotheses == ("H4D",)
+
+
+def clipped(w: np.ndarray, bits: int) -> np.ndarray:
+    """Runs of 32 on a grid whose largest value is its lowest step, with a float32 scale: no type of GGUF does so."""
+    runs, low = w.reshape(-1, 32), np.float32(-(2 ** (bits - 1)))
+    step = np.take_along_axis(runs, np.abs(runs).argmax(axis=1)[:, None], axis=1) / low
+    whole = np.rint(np.divide(runs, step, out=np.zeros_like(runs), where=step != 0)).clip(low, -low - 1)
+    return np.asarray((whole * step).reshape(w.shape), np.float32)
+
+
+@pytest.mark.parametrize("also", [False, True], ids=["nothing else", "norms times ten"])
+def test_a_grid_of_unknown_make_may_cost_more_than_its_estimate(also: bool, shard: Path, tmp_path: Path) -> None:
+    """And no more where anything else differs: a defect must not hide in the allowance."""
+    model = open_model(MODELS / "gpt2")
+    names = [n for n in model.names(model.roles("matrix")) if model.tensors[n].shape[-1] % 32 == 0]
+    change = {n: clipped(model.tensors[n], 3) for n in names}
+    change |= {n: model.tensors[n] * np.float32(10) for n in model.names(("mlp_norm",), (2,)) if also}
+    copy = write_model(model.changed(Change({**change}, dtypes=dict.fromkeys(names, "F32"))), tmp_path / "copy")
+    found = diagnose(copy, shard, MODELS / "gpt2", WINDOW)
+    assert found.reference is not None and found.reference.kind == "quantised"
+    if also:
+        assert found.conclusion.kind in ("explained", "partly_explained") and found.conclusion.hypotheses == ("H4C",)
+    else:
+        assert found.conclusion.kind in ("healthy", "no_defect_found")
+
+
+@pytest.mark.parametrize("family", ["llama", "gpt_neox"])
+def test_an_untied_model_run_tied_is_suspected_of_its_head(family: str, shard: Path, tmp_path: Path) -> None:
+    found = diagnose(planted("untied_flag_on", family, tmp_path / "broken"), shard, None, WINDOW)
+    assert found.conclusion.kind == "suspect" and found.conclusion.hypotheses == ("H4A",)
+    assert "was not trained as one" in found.conclusion.text
+
+
+@pytest.mark.parametrize("family", ["gpt2", "gemma2"])
+def test_a_sound_tied_model_on_dna_is_not(family: str, tmp_path: Path) -> None:
+    dna = text_shard("dna", MODELS / family, tmp_path / "dna", 0)
+    found = diag.test(MODELS / family, dna, window="4x4x64", device="cpu").diagnosis
+    assert found.conclusion.hypotheses == () and "rows of its head" not in found.conclusion.text
+
+
+def test_a_final_norm_out_of_all_scale_is_the_first_suspect(shard: Path, tmp_path: Path) -> None:
+    model = open_model(MODELS / "gpt_neox")
+    (name,) = (model.family.roles["final_norm"].tensor(),)
+    huge = (100 * np.random.default_rng(0).standard_normal(model.tensors[name].shape)).astype(np.float32)
+    broken = write_model(model.changed(Change({name: huge})), tmp_path / "broken")
+    found = diagnose(broken, shard, None, WINDOW)
+    assert found.conclusion.kind == "suspect" and found.conclusion.hypotheses[0] == "H4C"
+    assert "as large as any other norm" in found.conclusion.text
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_no_norm_of_a_sound_model_is_out_of_scale(family: str) -> None:
+    assert not h4c_norm.signature(Context(open_checkpoint(MODELS / family))).present
+
+
+def test_norms_of_keys_less_one_are_suspected_before_the_rotary_base(shard: Path, tmp_path: Path) -> None:
+    """Another norm of keys and another rotary base lower the loss, and the larger gain leads."""
+    model = open_model(MODELS / "qwen3")
+    change = {n: model.tensors[n] - np.float32(1) for n in model.names(("k_norm",))}
+    broken = write_model(model.changed(Change({**change})), tmp_path / "broken")
+    found = diagnose(broken, shard, None, Window(4, 4, 128))
+    assert found.conclusion.kind == "suspect" and found.conclusion.hypotheses[0] == "H4C"
+    assert "'k norm + 1'" in found.conclusion.text

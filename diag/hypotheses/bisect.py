@@ -3,11 +3,12 @@ tells which half.
 
 Each part alone on the screening subset gives an order; the best prefix of it is searched on the whole window by
 halving. What comes out is one value of many that were tried: it must gain what a value of a sweep must, unless the kind
-as a whole is accepted already.
+as a whole is accepted already. What gains less says where to look.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -17,25 +18,27 @@ from diag.results.thresholds import ACCIDENT_NATS, ACCIDENT_SWEEP, SCREEN_NATS
 
 
 def bisected(search: Search, joint: Sequence[Candidate], pool: Sequence[Candidate]) -> Candidate | None:
-    """The best part of a repair of `pool` on top of `joint`; None where no part gains what a value of a sweep must. A
-    part of a repair in `joint` takes its place: the kind is accepted by then, and the part must gain on the whole
-    what any repair must.
+    """The best part of a repair of `pool` on top of `joint`; None where no part gains what any repair must. A part of a
+    repair in `joint` takes its place: the kind is accepted by then. Any other that gains less than a value of a sweep
+    must is telling.
 
     Cost for n parts: n passes over the screening subset (an eighth of the window, at least 4 sequences), then, only
     where a part helps there, at most 2·log2(n) + 1 over the window.
     """
-    found = []
+    found: list[tuple[bool, float, Candidate]] = []
     for whole in pool:
         base = [c for c in joint if c is not whole]
         part = _best_part(search, base, whole) if len(whole.repair.parts) > 1 else None
         if part is None:
             continue
         over = search.gain(joint, [*base, part])
-        least = ACCIDENT_SWEEP.value if whole not in joint else ACCIDENT_NATS.value
-        if over.material and (over.delta is None or over.delta >= least):
-            swept = replace(part.repair, sweep=whole not in joint)
-            found.append((float(search.full([*base, part]).mean()), replace(part, repair=swept)))
-    return min(found, key=lambda pair: pair[0], default=(0.0, None))[1]
+        worth = math.inf if over.delta is None else over.delta
+        if over.material and worth >= ACCIDENT_NATS.value:
+            little = whole not in joint and worth < ACCIDENT_SWEEP.value
+            tells = ACCIDENT_NATS.value if little else math.inf
+            repair = replace(part.repair, sweep=whole not in joint, telling=tells)
+            found.append((little, float(search.full([*base, part]).mean()), replace(part, repair=repair)))
+    return min(found, key=lambda one: one[:2])[2] if found else None
 
 
 def _best_part(search: Search, joint: Sequence[Candidate], whole: Candidate) -> Candidate | None:

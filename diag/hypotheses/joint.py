@@ -25,12 +25,15 @@ def joint_set(state: State) -> list[Candidate]:
 
 
 def _with_part(state: State, joint: list[Candidate]) -> list[Candidate]:
-    """The set with a part of a kind: instead of the kind as a whole, or on top of what is accepted."""
+    """The set with a part of a kind: instead of the kind as a whole, or on top of what is accepted. What gains too
+    little to be accepted is kept among the candidates: it says where something is wrong."""
     pool = [c for c in state.search.pool if c in joint or not any(conflict(c, other) for other in joint)]
     part = bisected(state.search, joint, [c for c in pool if c.repair.parts])
     if part is None:
         return joint
     state.candidates.append(part)
+    if part.repair.telling < np.inf:
+        return joint
     state.search.pool = (*state.search.pool, part)
     return state.search.prune([*(c for c in joint if not conflict(c, part)), part])
 

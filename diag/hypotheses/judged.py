@@ -77,10 +77,24 @@ def finding(
         repairs=tuple(results),
         best_repair=best_name,
         seconds=state.seconds[h.id] + time.perf_counter() - clock,
-        reason=reason,
+        reason=reason + _as_good(state, members, joint),
         would_decide=decider,
         screened=tuple(s for s in screened if s.name not in names),
     )
+
+
+def _as_good(state: State, members: Sequence[Candidate], joint: Sequence[Candidate]) -> str:
+    """Other values of an accepted sweep that reach the same loss within noise, of those that were measured in full."""
+    found = []
+    for c in (c for c in members if c.repair.sweep):
+        for other in state.candidates:
+            swapped = [other if one is c else one for one in joint]
+            same = (other.hypothesis, other.targets) == (c.hypothesis, c.targets) and other.repair.sweep
+            if not same or other is c or not state.setup.evaluator.known(combined(swapped)):
+                continue
+            if not state.gain(swapped, joint).material and not state.gain(joint, swapped).material:
+                found.append(other.repair.name)
+    return f" Within noise of it: {', '.join(found)}." if found else ""
 
 
 def _seen(state: State, h: Hypothesis, outcome: Outcome) -> Signature:

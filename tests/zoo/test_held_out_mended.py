@@ -132,3 +132,31 @@ def test_norms_of_keys_less_one_are_suspected_before_the_rotary_base(shard: Path
     found = diagnose(broken, shard, None, Window(4, 4, 128))
     assert found.conclusion.kind == "suspect" and found.conclusion.hypotheses[0] == "H4C"
     assert "'k norm + 1'" in found.conclusion.text
+
+
+def test_values_of_a_sweep_that_no_loss_tells_apart_are_all_named(shard: Path, tmp_path: Path) -> None:
+    """Down biases times 8 in GPT-2: over 4 and over 8 reach the same loss."""
+    model = open_model(MODELS / "gpt2")
+    change = {n: model.tensors[n] * np.float32(8) for n in model.names(("down_bias",))}
+    broken = write_model(model.changed(Change({**change})), tmp_path / "broken")
+    found = diagnose(broken, shard, None, Window(4, 4, 128))
+    assert found.conclusion.kind == "explained" and found.conclusion.hypotheses == ("H4E",)
+    (bias,) = (f for f in found.findings if f.id == "H4E")
+    assert found.joint is not None
+    said = f"{found.joint.repairs[0].name}. {bias.reason.partition('Within noise of it: ')[2]}"
+    assert "down biases ÷ 8" in said and "÷ 16" not in said
+
+
+@pytest.mark.parametrize(("family", "layers"), [("qwen3", (1, 3, 5)), ("mistral", (3, 4, 5))])
+def test_a_part_that_gains_too_little_to_confirm_says_where(
+    family: str, layers: tuple[int, ...], shard: Path, tmp_path: Path
+) -> None:
+    """Gate and up of three layers exchanged: exchanging all helps nothing, and these three gain less than a nat."""
+    model = open_model(MODELS / family)
+    pairs = [model.names(("gate", "up"), (layer,)) for layer in layers]
+    change = {a: model.tensors[b] for pair in pairs for a, b in (pair, pair[::-1])}
+    broken = write_model(model.changed(Change({**change})), tmp_path / "broken")
+    found = diagnose(broken, shard, None, Window(4, 4, 128))
+    assert found.conclusion.kind == "suspect" and found.conclusion.hypotheses[0] == "H4B"
+    assert "'gate and up exchanged, 3 of 6'" in found.conclusion.text
+    assert not {f.status for f in found.findings} & {"confirmed", "contributing"}

@@ -79,16 +79,17 @@ def _retagged(pair: Pair) -> Unlike | None:
     if not plain or stands < 1.0:
         return None
     read = np.atleast_1d(pair.here.float32(pair.mine.name, tag))
-    if _cosine(read, pair.b) < NEAR_COSINE.value or not _apart(read, pair.b) < NEAR_LEAD.value * stands:
+    if not _apart(read, pair.b) < NEAR_LEAD.value * stands or _cosine(read, pair.b) < NEAR_COSINE.value:
         return None
     return Unlike("reinterpreted", f"tagged {mine} here; read as {tag}, its bytes fit those there", approximate=True)
 
 
 def _apart(x: Array, y: Array) -> float:
-    """‖x − y‖ / ‖y‖, infinite where x is not finite."""
-    with np.errstate(invalid="ignore", over="ignore"):
-        wide = y.astype(np.float64)
-        apart = float(np.linalg.norm(x - wide) / np.linalg.norm(wide))
+    """‖x − y‖ / ‖y‖ on every so many rows of a large one, infinite where x is not finite."""
+    step = max(1, x.size // _SAMPLED)
+    with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
+        wide = y[::step].astype(np.float64)
+        apart = float(np.linalg.norm(x[::step] - wide) / np.linalg.norm(wide))
     return apart if math.isfinite(apart) else math.inf
 
 

@@ -14,6 +14,7 @@ from diag.model.estimate import BYTES
 from diag.progress import Progress, part
 from diag.results.divergence import Divergence
 
+BEGINNING = (2, 128)  # sequences and targets that a measurement compares: seconds on two cores for the demo
 ROOM = 0.7  # of the device's free memory that the weights of both may take; blocks and activations need the rest
 
 
@@ -39,6 +40,19 @@ def compare(inputs: Inputs, progress: Progress, *, double: bool = False) -> Dive
     says = part(progress, 0.2, 1.0)
     ids, batch_size = inputs.window.ids, inputs.case.window.batch_size
     return diverge(models[0], models[1], ids, batch_size=batch_size, device=device, progress=says)
+
+
+def at_the_beginning(
+    inputs: Inputs, candidate: LoadedModel, reference: LoadedModel, progress: Progress
+) -> tuple[Divergence | None, tuple[str, ...]]:
+    """The divergence of two models that are loaded, on the beginning of the window; or None, and why."""
+    progress(0.0, "Looking for the first divergence")
+    ids = inputs.window.ids[: BEGINNING[0], : BEGINNING[1] + 1]
+    try:
+        found = diverge(candidate, reference, ids, batch_size=len(ids), progress=progress)
+    except InputError as error:
+        return None, (f"The two were not compared component by component. {error.what}",)
+    return found, ()
 
 
 def _loaded(model: LoadedModel, double: bool) -> LoadedModel:

@@ -25,6 +25,7 @@ from diag.hypotheses.registry import ABOUT_CHECKPOINT, DATA, select
 from diag.hypotheses.suspects import of_audit
 from diag.jobs.beginning import beginning, comes_first, one_later, told
 from diag.jobs.blocked import blocked
+from diag.jobs.divergence import at_the_beginning
 from diag.jobs.hints import hints
 from diag.jobs.inputs import Inputs, tokenizer_of
 from diag.jobs.reference import judge_reference
@@ -58,7 +59,8 @@ def read(inputs: Inputs, progress: Progress, *, lens: bool = True) -> Loaded:
     inputs.compute_audit(part(progress, 0.0, 0.02))
     inputs.compute_bigram(lambda fraction, text: progress(None, "Learning which id follows which"))
     tie = tie_status(inputs.checkpoint)
-    model = measured = theirs = None
+    model = measured = theirs = apart = None
+    unlike: tuple[str, ...] = ()
     if inputs.readable:
         progress(0.02, "Loading the checkpoint")
         model = _build(inputs, inputs.checkpoint)
@@ -66,7 +68,9 @@ def read(inputs: Inputs, progress: Progress, *, lens: bool = True) -> Loaded:
         if inputs.reference:
             progress(0.5, "Loading the reference")
             other = _build(inputs, inputs.reference)
-            theirs = _measure(inputs, other, "the reference", part(progress, 0.55, 0.95), lens)
+            theirs = _measure(inputs, other, "the reference", part(progress, 0.55, 0.85), lens)
+            if lens:
+                apart, unlike = at_the_beginning(inputs, model, other, part(progress, 0.85, 0.98))
     loss = measured.loss_nats if measured else None
     ruler = inputs.ruler(theirs.loss_nats if theirs else None)
     baseline = BaselineResult(
@@ -80,8 +84,9 @@ def read(inputs: Inputs, progress: Progress, *, lens: bool = True) -> Loaded:
         tie=Check(tie.status, tie.sentence),
         tokens=inputs.window.tokens,
         sequences=inputs.window.sequences,
-        notes=(*inputs.notes, *_load_notes(model)),
+        notes=(*inputs.notes, *_load_notes(model), *unlike),
         missing=model.missing if model else (),
+        divergence=apart,
     )
     return Loaded(inputs, model, baseline)
 

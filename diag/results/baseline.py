@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from diag.results.divergence import Divergence
 from diag.results.ruler import GateResult, Loss, Ruler, Zone
+from diag.results.trace import Trace
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,7 @@ class LayerProbe:
 class Measurement:
     """One checkpoint on one window, nothing changed: the loss with its standard error, and the layers if probed.
 
+    trace: of the embedding and, of each layer, of the stream behind it and of both updates.
     by_position_nats: [sequences, buckets] of at most 64 sequences, the mean losses at positions 0, 1, 2 to 3, 4 to 7 …
     """
 
@@ -44,6 +47,7 @@ class Measurement:
     peak_memory_bytes: int = 0
     per_sequence_nats: tuple[float, ...] = ()
     by_position_nats: tuple[tuple[float, ...], ...] = ()
+    trace: Trace | None = None
 
 
 @dataclass(frozen=True)
@@ -61,7 +65,8 @@ class BaselineResult:
     measurement: null when no loss can be computed (ids beyond the embedding rows). reference: the reference on the
     same window, whatever its loss. zone, gate: of the measured loss; `loss` has it all in one shape. null_models_nats:
     losses of predictors without context on the same targets, which decide whether a gate means anything. missing:
-    tensors that were not in the file and were initialised at random.
+    tensors that were not in the file and were initialised at random. divergence: from the reference, on the
+    beginning of the window, where a measurement has one.
     """
 
     measurement: Measurement | None
@@ -76,6 +81,7 @@ class BaselineResult:
     sequences: int
     notes: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
+    divergence: Divergence | None = None
 
     @property
     def loss(self) -> Loss:

@@ -54,6 +54,7 @@ DIVERGES_KIND = Threshold(30.0, "times the median role of its kind", "docs/diver
 DIVERGES_WHOLLY = Threshold(
     0.5, "of the output", "docs/divergence.md: fine-tunes reach 0.1, misread matrices 1.2 to 1.4"
 )
+LENS_RISE = Threshold(0.5, "nats", "from one layer to the next; nine sound models rise by 0.19 at most")
 CLAIM_TOLERANCE = Threshold(0.02, "nats", "product definition: a claim agrees with a recomputed loss within this")
 
 

@@ -7,6 +7,19 @@ from diag.ui.shell.columns import Columns, count, figure, name, nats, text
 _RMS = "Root mean square over tokens and channels."
 _SHARE = "Norm of the update over the norm of the stream it is added to."
 
+_ALONG = "Of this checkpoint's own run against the reference's, over the norm of the reference's values."
+
+COMPONENTS: Columns = {
+    "component": text("Component", width="medium"),
+    "own": figure("Own error", "For the reference's input, over the norm of the output."),
+    "floor": figure("Noise floor", "The reference's component again, in another order and a wider type."),
+    "error_in": figure("Error in", _ALONG),
+    "error_out": figure("Error out", _ALONG),
+    "ratio": figure(
+        "Out / in", "Above 1 the component makes the error larger; – where the error begins, or there is none."
+    ),
+    "tensor": text("Tensor", width="large"),
+}
 LAYERS: Columns = {
     "layer": name("Layer", "0 is the first block."),
     "odd": text("What looks wrong", width="large"),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import pandas as pd
 
 from diag.results.baseline import LayerProbe
+from diag.results.divergence import ComponentError
 from diag.ui.activations.layers import oddities, paired
 
 
@@ -27,4 +29,19 @@ def layers(own: Sequence[LayerProbe], reference: Sequence[LayerProbe] = ()) -> p
             "odd": "; ".join(oddities(probe, beside)),
         }
         rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def components(found: Sequence[ComponentError]) -> pd.DataFrame:
+    """One row a component of a layer, in the order of the pass."""
+    names = ("own", "floor", "error_in", "error_out")
+    rows = [
+        {
+            "component": each.what,
+            **{key: getattr(each, key) for key in names},
+            "ratio": each.ratio if math.isfinite(each.ratio) else None,
+            "tensor": each.tensor or None,
+        }
+        for each in found
+    ]
     return pd.DataFrame(rows)

@@ -6,6 +6,7 @@ and dashes what they say with colour.
 
 from diag.ui.charts.by_file import ids_by_file
 from diag.ui.charts.entropy import entropy_bar, entropy_marks
+from diag.ui.charts.heat import components, stream_by_position
 from diag.ui.charts.layers import layers, logit_lens, shares
 from diag.ui.charts.positions import positions
 from diag.ui.charts.repairs import repairs
@@ -14,6 +15,7 @@ from diag.ui.charts.shard import coverage, document_lengths, rank_frequency
 from diag.ui.charts.weights import profile, row_cosines, row_norms, values
 
 __all__ = [
+    "components",
     "coverage",
     "document_lengths",
     "entropy_bar",
@@ -29,5 +31,6 @@ __all__ = [
     "row_norms",
     "ruler",
     "shares",
+    "stream_by_position",
     "values",
 ]

@@ -13,6 +13,7 @@ from diag.results.baseline import LayerProbe
 from diag.results.ruler import Ruler
 from diag.ui.charts.style import BLUE, BROKEN, GREY, PINK, TEAL, axis, blank, sample
 
+_ROOMY = 40  # layers; of more the marks would cover the lines
 _MAX_LAYERS = 200  # six lines of this many points stay below the bound on marks
 
 _Series = tuple[str, Callable[[LayerProbe], float], str, str]
@@ -100,15 +101,17 @@ def _line(figure: go.Figure, probes: Sequence[LayerProbe], series: _Series, *, d
         return
     words, value, colour, symbol = series
     name = f"{words}, reference" if dashed else words
+    many = len(probes) > _ROOMY
+    size = (5 if dashed else 4) if many else (14 if dashed else 8)
     kept = [probes[i] for i in sample(len(probes), _MAX_LAYERS)]
     y = np.array([v if math.isfinite(v := value(p)) and v > 0 else math.nan for p in kept], dtype=np.float32)
     figure.add_scatter(
         x=np.array([p.index for p in kept], dtype=np.int32),
         y=y,
-        mode="lines+markers",
+        mode="lines" if many and dashed else "lines+markers",
         name=name,
         line={"color": colour, "width": 1.5 if dashed else 2.5, "dash": "dash" if dashed else "solid"},
-        marker={"symbol": f"{symbol}-open" if dashed else symbol, "size": 14 if dashed else 8, "color": colour},
+        marker={"symbol": f"{symbol}-open" if dashed else symbol, "size": size, "color": colour},
         opacity=0.85 if dashed else 1.0,
         showlegend=not dashed,
         connectgaps=False,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
@@ -104,9 +104,13 @@ def table(frame: pd.DataFrame, name: str, **options: Any) -> Any:
     return shown
 
 
-def chart(figure: Any, key: str) -> None:
-    """A chart as wide as its place."""
-    st.plotly_chart(figure, width="stretch", key=key, config={"displayModeBar": False, "responsive": True})
+def chart(figure: Any, key: str, picked: Callable[[], None] | None = None) -> None:
+    """A chart as wide as its place. picked: called when a point of it was clicked; `key` in the session has it."""
+    config = {"displayModeBar": False, "responsive": True}
+    if picked is None:
+        st.plotly_chart(figure, width="stretch", key=key, config=config)
+    else:
+        st.plotly_chart(figure, width="stretch", key=key, config=config, on_select=picked, selection_mode="points")
 
 
 def to_csv(frame: pd.DataFrame) -> bytes:

@@ -1,7 +1,7 @@
 """What the page process and the worker say to each other: one JSON object a line, each way. No torch.
 
-Each message is a dataclass, and the word in its line says which. A line that is none (a stray print of a library, a
-message of another version) is no message: whoever reads goes on with the next line.
+Each message is a dataclass; its line carries the word that says which, and the version of all of them. A line that is
+none (a stray print of a library, a message of another version) is no message: whoever reads goes on with the next line.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from diag.errors import InputError
 from diag.results import codec
 from diag.results.record import MAX_RECORD_BYTES
 
+VERSION = 2  # of the messages; 1 had none in its lines, and neither Beat nor Began
 JobKind = Literal["measure", "test"]
 MAX_LINE = 4 * MAX_RECORD_BYTES  # a record in a message, its quotation marks escaped
 
@@ -70,6 +71,20 @@ class Ready:
 
 
 @dataclass(frozen=True)
+class Beat:
+    """Sent every second from the first one on, whatever else is done: the process runs."""
+
+    pid: int
+
+
+@dataclass(frozen=True)
+class Began:
+    """The job is being worked on. One of which this was never said can be given to another worker."""
+
+    job: str
+
+
+@dataclass(frozen=True)
 class Step:
     """How far a job is: a fraction from 0 to 1, and what is being done."""
 
@@ -112,11 +127,13 @@ class Cancelled:
     error: str
 
 
-Message = Run | Cancel | Ready | Step | Done | Unwritten | Failed | Cancelled
+Message = Run | Cancel | Ready | Beat | Began | Step | Done | Unwritten | Failed | Cancelled
 _WORDS: dict[str, type[Any]] = {
     "run": Run,
     "cancel": Cancel,
     "ready": Ready,
+    "beat": Beat,
+    "began": Began,
     "progress": Step,
     "done": Done,
     "unwritten": Unwritten,
@@ -129,7 +146,7 @@ _WORD_OF = {kind: word for word, kind in _WORDS.items()}
 def to_line(message: Message) -> str:
     """The message as one line of JSON, without its line break."""
     fields = {f.name: getattr(message, f.name) for f in dataclasses.fields(message)}
-    return codec.dumps({"message": _WORD_OF[type(message)], **fields})
+    return codec.dumps({"message": _WORD_OF[type(message)], "version": VERSION, **fields})
 
 
 def parse(line: str) -> Message | None:
@@ -140,11 +157,13 @@ def parse(line: str) -> Message | None:
         data = json.loads(line)
     except (ValueError, RecursionError):
         return None
-    kind = _WORDS.get(str(data.get("message"))) if isinstance(data, dict) else None
+    if not isinstance(data, dict) or data.pop("version", None) != VERSION:
+        return None
+    kind = _WORDS.get(str(data.pop("message", None)))
     if kind is None:
         return None
     try:
-        message: Message = codec.decode(kind, {k: v for k, v in data.items() if k != "message"}, "message")
+        message: Message = codec.decode(kind, data, "message")
     except InputError:
         return None
     return message

@@ -12,6 +12,7 @@ import os
 import queue
 import sys
 import threading
+import time
 import traceback
 from functools import partial
 from typing import TextIO
@@ -22,6 +23,8 @@ from diag.catalogue import other_tokenizers, scan
 from diag.errors import InputError, in_words
 from diag.evidence.records import NotWritten, check_writable, write_record
 from diag.jobs.protocol import (
+    Beat,
+    Began,
     Cancel,
     Cancelled,
     Done,
@@ -34,6 +37,7 @@ from diag.jobs.protocol import (
     parse,
     to_line,
 )
+from diag.results.thresholds_jobs import HEARTBEAT
 from diag.settings import load_settings
 
 # The page process goes first where both want a core: eight people wait for it, and for a job one.
@@ -49,11 +53,19 @@ class Worker:
         self.out = out
         self.requests: queue.Queue[Run] = queue.Queue()
         self.cancelled: set[str] = set()
+        self._one_at_a_time = threading.Lock()
 
     def send(self, message: Message) -> None:
         """One line to the page process."""
-        self.out.write(to_line(message) + "\n")
-        self.out.flush()
+        with self._one_at_a_time:
+            self.out.write(to_line(message) + "\n")
+            self.out.flush()
+
+    def beat(self) -> None:
+        """Say every second that this process runs, also while torch is imported and a batch is computed."""
+        while True:
+            self.send(Beat(os.getpid()))
+            time.sleep(HEARTBEAT.value)
 
     def listen(self, stdin: TextIO) -> None:
         """Read until the page process is gone, then end at once, also in the middle of a job: no orphans."""
@@ -77,6 +89,7 @@ class Worker:
     def answer(self, request: Run) -> None:
         """Run one request to its last message; whatever happens, there is exactly one."""
         job = request.job
+        self.send(Began(job))
         try:
             self.send(self._run(request))
         except errors.Cancelled:
@@ -125,6 +138,7 @@ def main() -> None:
         os.nice(NICENESS)
     worker = Worker(out)
     threading.Thread(target=worker.listen, args=(sys.stdin,), daemon=True).start()
+    threading.Thread(target=worker.beat, daemon=True).start()
     worker.run_forever()
 
 

@@ -170,7 +170,8 @@ class Loop:
         self.place.restore()
 
     def _victim(self, rng: random.Random) -> int | None:
-        process = rng.choice((self.cli, self.queue._worker))
+        worker = self.queue._worker
+        process = rng.choice((self.cli, worker.process if worker else None))
         return process.pid if process is not None and process.poll() is None else None
 
     def kill(self, rng: random.Random) -> None:

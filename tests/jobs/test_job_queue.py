@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,19 +20,6 @@ SHARD, HEALTHY = "demo/shards/stdlib", "demo/checkpoints/healthy"
 BROKEN = "demo/checkpoints/h4a-random-head"
 LONG = Window(16, 4, 512)  # minutes on two cores
 SHORT = Window(1, 2, 64)
-
-
-@pytest.fixture
-def evidence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, demo: Path) -> Path:
-    monkeypatch.setenv("SUBRANDOM_EVIDENCE", str(tmp_path))
-    return tmp_path
-
-
-@pytest.fixture
-def jobs(evidence: Path) -> Iterator[JobQueue]:
-    made = JobQueue()
-    yield made
-    made.close()
 
 
 def wait(jobs: JobQueue, id: str, until: tuple[str, ...] = FINISHED, seconds: float = 180) -> Job:
@@ -68,7 +54,7 @@ def test_a_killed_worker_is_said_and_the_next_job_runs(jobs: JobQueue) -> None:
     while wait(jobs, long.id, ("running",)).fraction == 0:
         time.sleep(0.1)
     assert jobs._worker is not None
-    os.kill(jobs._worker.pid, signal.SIGKILL)
+    os.kill(jobs._worker.process.pid, signal.SIGKILL)
     failed = wait(jobs, long.id)
     assert failed.state == "failed" and "signal 9" in failed.error and "Run it again" in failed.error
     assert wait(jobs, jobs.submit(measure()).id).state == "done"
@@ -104,7 +90,8 @@ def test_the_queue_is_bounded(jobs: JobQueue, monkeypatch: pytest.MonkeyPatch) -
 
 def test_the_worker_ends_with_its_parent(jobs: JobQueue) -> None:
     jobs.warm()
-    worker = jobs._worker
-    assert worker is not None and worker.stdin is not None
+    assert jobs._worker is not None
+    worker = jobs._worker.process
+    assert worker.stdin is not None
     worker.stdin.close()
     assert worker.wait(timeout=30) == 0

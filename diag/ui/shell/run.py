@@ -157,4 +157,10 @@ def _watch(id: str) -> None:
     else:
         text = f"{job.text} ({numbers.percent(job.fraction, 0)})"
     st.progress(min(1.0, max(0.0, job.fraction)), text=show.plain(text))
+    if job.silent:
+        st.warning(
+            f"**No answer for {job.silent:.0f} s.** The worker is stopped or stuck. It may go on by itself; cancelling "
+            "the job that runs ends the worker, and a new one takes the next job.",
+            icon=":material/hourglass_disabled:",
+        )
     st.button("Cancel", key=f"cancel-{id}", on_click=job_queue().cancel, args=(id,), icon=":material/close:")

@@ -1,0 +1,86 @@
+"""The worker process as the queue holds it: messages each way, and for how long it has said nothing.
+
+Two threads stand between the queue and the pipes, so that a worker that is stopped, and neither reads nor writes, holds
+up nobody but them.
+"""
+
+from __future__ import annotations
+
+import queue
+import subprocess
+import sys
+import threading
+import time
+
+from diag.installation import child_environment
+from diag.jobs.protocol import Beat, Message, Ready, parse, to_line
+
+
+class WorkerProcess:
+    """One worker, from its start to its end. Every method but `wait` returns at once. OSError if none can be
+    started."""
+
+    def __init__(self) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "diag.jobs.worker"],  # -P: nothing of the current folder
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
+            env=child_environment(),
+        )
+        self.ready = False
+        self._heard = time.monotonic()
+        self._to_it: queue.SimpleQueue[Message] = queue.SimpleQueue()
+        self._from_it: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
+        for work in (self._write, self._read):
+            threading.Thread(target=work, name=f"worker {self.process.pid}: {work.__name__}", daemon=True).start()
+
+    @property
+    def silent(self) -> float:
+        """Seconds since it said anything, or since it was started."""
+        return time.monotonic() - self._heard
+
+    def running(self) -> bool:
+        """Whether the process is there; a stopped one is."""
+        return self.process.poll() is None
+
+    def send(self, message: Message) -> None:
+        """Give it the message when it reads next. One to a worker that has just ended is lost."""
+        self._to_it.put(message)
+
+    def receive(self, seconds: float) -> Message | None:
+        """Its next message about a job. None at the end of its output; queue.Empty if none comes within `seconds`."""
+        return self._from_it.get(timeout=seconds)
+
+    def kill(self) -> None:
+        """SIGKILL: the one signal that a stopped process does not put off."""
+        self.process.kill()
+
+    def wait(self) -> int:
+        """The exit code, once it has ended."""
+        return self.process.wait()
+
+    def _write(self) -> None:
+        assert self.process.stdin is not None
+        try:
+            while True:
+                self.process.stdin.write(to_line(self._to_it.get()) + "\n")
+                self.process.stdin.flush()
+        except (OSError, ValueError):  # it has ended, or its pipe is closed: whoever reads finds the end of its output
+            return
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            match parse(line):
+                case None:  # a library's print is no sign of life of ours
+                    continue
+                case Ready():
+                    self.ready = True
+                case Beat():
+                    pass
+                case message:
+                    self._from_it.put(message)
+            self._heard = time.monotonic()
+        self._from_it.put(None)

@@ -1,0 +1,23 @@
+"""A queue of its own for a test, with its real worker, and the folder of its records."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from diag.jobs.queue import JobQueue
+
+
+@pytest.fixture
+def evidence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, demo: Path) -> Path:
+    monkeypatch.setenv("SUBRANDOM_EVIDENCE", str(tmp_path))
+    return tmp_path
+
+
+@pytest.fixture
+def jobs(evidence: Path) -> Iterator[JobQueue]:
+    made = JobQueue()
+    yield made
+    made.close()

@@ -10,6 +10,7 @@ import typer
 from diag.case import Window
 from diag.cli import options as o
 from diag.cli import render
+from diag.errors import InputError
 
 
 def add_to(app: typer.Typer) -> None:
@@ -28,7 +29,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def shard(
-    path: Annotated[Path, typer.Argument(help="A token file, or a folder of them.")],
+    path: Annotated[list[Path], typer.Argument(help="A token file, or a folder of them; with --merge all parts.")],
     *,
     vocab_size: Annotated[int | None, typer.Option(help="Ids from here on are out of range.")] = None,
     tokenizer: Annotated[Path | None, typer.Option(help="Folder with tokenizer.json.")] = None,
@@ -45,6 +46,9 @@ def shard(
         bool, typer.Option(help="Estimate what the id before predicts, held out: about a second more.")
     ] = True,
     cache: Annotated[bool, typer.Option(help="Keep the counts of a folder's files for the next time.")] = True,
+    part: Annotated[str | None, typer.Option(help="Count part i/n of a folder only, into --out.")] = None,
+    out: Annotated[Path | None, typer.Option(help="The file for --part.")] = None,
+    merge: Annotated[bool, typer.Option("--merge", help="Audit the folder whose parts are named.")] = False,
     json: o.Json = False,
 ) -> None:
     """Is the data real?
@@ -52,9 +56,14 @@ def shard(
     Counts every id of a shard and judges it.
     """
     from diag.cli import shard as command
+    from diag.cli import shard_parts as parts
 
+    if len(path) > 1 and not merge:
+        raise InputError(f"{len(path)} paths are named.", fix="Name one; the parts of a folder go with --merge.")
+    if merge and (part or out):
+        raise InputError("--merge does not go with --part and --out.", fix="Count the parts first, then merge them.")
     request = command.ShardOptions(
-        path=path,
+        path=path[0],
         vocab_size=vocab_size,
         tokenizer=tokenizer,
         unk_id=unk_id,
@@ -67,8 +76,16 @@ def shard(
         bigram=bigram,
         cache=cache,
     )
+    counted = None
+    if merge:
+        request, counted = parts.opened(request, path)
+    if part or out:
+        with render.progress("Counting ids", quiet=json) as progress:
+            result = parts.count(request, part, out, progress)
+        render.show(result, render.mapping, json)
+        return
     with render.progress("Counting ids", quiet=json) as progress:
-        result = command.run(request, progress)
+        result = command.run(request, progress, counted)
     render.show(result, command.draw, json)
 
 

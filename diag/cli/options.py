@@ -112,6 +112,14 @@ def spelled_out(command: Callable[..., None]) -> Callable[..., None]:
     return spelled
 
 
+def part_of(text: str) -> tuple[int, int]:
+    """ "i/n" as (i, n). InputError unless 1 ≤ i ≤ n."""
+    part, _, of = text.partition("/")
+    if part.isdecimal() and of.isdecimal() and len(of) < 8 and 1 <= int(part) <= int(of):
+        return int(part), int(of)
+    raise InputError(f"part is '{text}'.", fix="Write i/n with i from 1 to n: --part 3/7.")
+
+
 def check_finite(**options: float | None) -> None:
     """InputError for an option that is NaN or infinite."""
     for name, value in options.items():

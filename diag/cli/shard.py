@@ -22,6 +22,7 @@ from diag.results import codec
 from diag.settings import load_settings
 from diag.shards import ShardAudit, TokenDataset, TokenText, audit_shard, compare_shards, open_shard, read_span
 from diag.shards.audit.compare import with_overlap
+from diag.shards.counting.part_files import PartFiles
 from diag.shards.span import DEFAULT_SPAN
 
 
@@ -43,8 +44,8 @@ class ShardOptions:
     cache: bool
 
 
-def run(request: ShardOptions, progress: Progress) -> dict[str, Any]:
-    """`shard --json`."""
+def run(request: ShardOptions, progress: Progress, counted: PartFiles | None = None) -> dict[str, Any]:
+    """`shard --json`. counted: all parts of the shard, from which its files' counts are taken."""
     text = TokenText.open(request.tokenizer) if request.tokenizer else None
     size = request.vocab_size or (text.vocab_size_with_added if text else None)
     shard = open_shard(request.path, dtype=request.dtype, vocab_size=size)
@@ -53,7 +54,7 @@ def run(request: ShardOptions, progress: Progress) -> dict[str, Any]:
     span = _span(request.read)
     if span:
         read_span(shard, *span)  # a span that is not there is refused before anything is counted
-    audit = _audit(shard, text, request, progress)
+    audit = _audit(shard, text, request, progress, counted)
     compared = None
     if other:
         there = _audit(other, text, request, progress)
@@ -67,7 +68,13 @@ def run(request: ShardOptions, progress: Progress) -> dict[str, Any]:
     return result
 
 
-def _audit(shard: TokenDataset, text: TokenText | None, request: ShardOptions, progress: Progress) -> ShardAudit:
+def _audit(
+    shard: TokenDataset,
+    text: TokenText | None,
+    request: ShardOptions,
+    progress: Progress,
+    counted: PartFiles | None = None,
+) -> ShardAudit:
     settings = load_settings()
     return audit_shard(
         shard,
@@ -78,7 +85,7 @@ def _audit(shard: TokenDataset, text: TokenText | None, request: ShardOptions, p
         gate_below=request.gate_below,
         window=request.window,
         bigram=request.bigram,
-        cache=settings.cache_dir / "shards" if request.cache else None,
+        cache=counted or (settings.cache_dir / "shards" if request.cache else None),
         progress=lambda fraction, text: progress(fraction, f"{shard.path.name}: {text}"),
         others=Places().tokenizers(text),
     )

@@ -8,7 +8,7 @@ from typing import Any
 from diag.errors import InputError
 from diag.results import thresholds_shards as limits
 from diag.shards.audit.facts import Separators
-from diag.shards.counting.summary import MAX_SEPARATORS
+from diag.shards.counting.summary import MAX_SEPARATORS, Plan
 from diag.shards.reader import MAX_VOCAB, TokenDataset
 from diag.shards.text import TokenText
 
@@ -38,6 +38,11 @@ class AuditContext:
     def table_size(self) -> int:
         """Ids that are counted in a table; those beyond it are counted one by one."""
         return max(self.vocab_size or 0, int(limits.PLAUSIBLE_ID.value))
+
+    @property
+    def plan(self) -> Plan:
+        """What to look for in each file."""
+        return Plan(self.table_size, tuple(id for id, _ in self.separators.counts))
 
     def of_a_part(self, *, text: bool) -> AuditContext:
         """For ids that need not hold a separator, because they may be part of one long document. text: whether tokens

@@ -12,6 +12,7 @@ from typing import Any
 from diag.errors import InputError, one_line
 from diag.progress import Progress, silent
 from diag.shards.audit.alarms import ShardStatus
+from diag.shards.counting.part_files import PartFiles
 from diag.shards.counting.store import Store, key_of
 from diag.shards.counting.summary import Plan, ShardSummary, report_ids, summarise_file
 from diag.shards.figures.by_file import IdsByFile, ShareTally
@@ -25,7 +26,7 @@ from diag.units import bits
 class Part:
     """One file of a folder. js_bits: Jensen-Shannon divergence from the other files beyond what sampling explains,
     None if it is too small to tell; differs: whether that makes it an odd one. same_as: an earlier file with the same
-    ids. cached: nothing had to be read."""
+    ids. cached: nothing had to be read, here or for the parts that are merged."""
 
     name: str
     tokens: int
@@ -63,18 +64,19 @@ def count_parts(
     status_of: StatusOf,
     *,
     first: int | None = None,
-    cache: Path | None = None,
+    cache: Path | PartFiles | None = None,
     progress: Progress = silent,
     on_part: Callable[[Part], Any] | None = None,
 ) -> Parts:
     """Count every file of a shard, or its first `first` ids.
 
-    Files that `cache` (a folder) knows are not read again; without one, summaries stay in a temporary folder until
-    this returns. A single file is not cached. A file found damaged on the way is listed in bad_files and the others
-    are counted; InputError if none is left. Costs one pass over the files, and the memory of two summaries.
+    Files that `cache` (a folder, or all parts of a count) knows are not read again; without one, summaries stay in a
+    temporary folder until this returns. A single file is not cached. A file found damaged on the way is listed in
+    bad_files and the others are counted; InputError if none is left. Costs one pass over the files, and the memory of
+    two summaries.
     """
     end = dataset.tokens if first is None else min(first, dataset.tokens)
-    if len(dataset.shards) == 1:
+    if len(dataset.shards) == 1 and not isinstance(cache, PartFiles):
         total = summarise_file(dataset, 0, plan, first=first, progress=progress)
         return Parts(total, (_row(dataset, 0, total, status_of, cached=False),), ())
     total, rows, bad, keys = ShardSummary.empty(plan), [], [], []
@@ -102,7 +104,7 @@ def count_parts(
             report_ids(progress, done, end)
             total += summary
             keys.append(key)
-            row = _row(dataset, index, summary, status_of, cached=known)
+            row = _row(dataset, index, summary, status_of, cached=known and not isinstance(cache, PartFiles))
             rows.append(replace(row, same_as=seen.get(content := summary.content)))
             seen.setdefault(content, row.name)
             if on_part:
@@ -118,9 +120,9 @@ def count_parts(
 
 
 @contextmanager
-def _store(cache: Path | None) -> Iterator[Store]:
+def _store(cache: Path | PartFiles | None) -> Iterator[Store]:
     if cache is not None:
-        store = Store(cache)
+        store = cache if isinstance(cache, PartFiles) else Store(cache)
         yield store
         store.prune()
         return

@@ -26,6 +26,7 @@ from diag.shards.audit.parts import Part, count_parts
 from diag.shards.counting.anchors import Anchors
 from diag.shards.counting.counts import IdCounts
 from diag.shards.counting.documents import Documents
+from diag.shards.counting.part_files import PartFiles
 from diag.shards.counting.summary import Plan, ShardSummary, summarise_ids
 from diag.shards.figures.bigram import Bigram, held_out_bigram
 from diag.shards.figures.by_file import IdsByFile
@@ -139,7 +140,7 @@ def audit_shard(
     top: int = 30,
     window: Window | None = None,
     bigram: bool = False,
-    cache: Path | None = None,
+    cache: Path | PartFiles | None = None,
     progress: Progress = silent,
     on_part: Callable[[Part], Any] | None = None,
     others: Iterable[TokenText] = (),
@@ -147,17 +148,18 @@ def audit_shard(
     """Count every id of the dataset (or its first `first`) and judge it.
 
     The vocabulary is `vocab_size`, else the tokenizer's with added tokens, else the manifest's. gate_below is in
-    nats. window and bigram ask for these two. cache is a folder that keeps the summaries of single files (store.py).
-    on_part is called with each file of a folder when it is done. others: tokenizers to try where `text` gives
-    no text; not touched otherwise.
+    nats. window and bigram ask for these two. cache is a folder that keeps the summaries of single files (store.py),
+    or all parts of a count (part_files.py). on_part is called with each file of a folder when it is done. others:
+    tokenizers to try where `text` gives no text; not touched otherwise.
     InputError for an option that makes no sense, and for a dataset of which nothing can be read. Costs one pass, about
     1 G ids a second from the page cache on two cores; the bigram about 1 s, the round trip about 0.1 s.
     """
     started = time.perf_counter()
     _check(vocab_size=vocab_size, unk_id=unk_id, first=first, gate_below=gate_below)
     context = AuditContext.of(dataset, vocab_size=vocab_size, text=text, unk_id=unk_id)
-    size = context.vocab_size
-    plan = Plan(context.table_size, tuple(id for id, _ in context.separators.counts))
+    size, plan = context.vocab_size, context.plan
+    if isinstance(cache, PartFiles):
+        cache.check(dataset, plan)
 
     def status_of(summary: ShardSummary) -> tuple[ShardStatus, tuple[str, ...]]:
         audit, _ = assess(summary, context.of_a_part(text=False), top=0)

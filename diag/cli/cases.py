@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+import dataclasses
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from diag.case import Case
+from diag.cli import interrupt, render
 from diag.cli import options as o
-from diag.cli import render
+from diag.errors import InputError
 from diag.settings import load_settings
 from diag.units import Claim
+
+if TYPE_CHECKING:
+    from diag.cli.test_all import Asked
 
 # Conclusions that pass `--gate`.
 PASSING = ("healthy", "no_defect_found")
@@ -66,6 +75,8 @@ def test(
     expected_loss: o.ExpectedLoss = None,
     evidence: o.EvidenceDir = None,
     gate: o.GateFlag = False,
+    every: Annotated[bool, typer.Option("--all", help="Each checkpoint under the folder of --checkpoint.")] = False,
+    part: Annotated[str | None, typer.Option(help="With --all: part i/n of them only.")] = None,
     json: o.Json = False,
 ) -> None:
     """Which defect explains it?
@@ -82,12 +93,45 @@ def test(
     places = Places()
     o.check_finite(claimed_loss=claimed_loss, gate_below=gate_below, expected_loss=expected_loss)
     claim = None if claimed_loss is None else Claim(claimed_loss, claimed_unit)
-    spelled = case.to_case(places, claim=claim, gate_below=gate_below, expected_loss=expected_loss)
+    kept_in = evidence or load_settings().evidence_dir
+    if part and not every:
+        raise InputError("--part goes with --all.", fix="Name a folder of checkpoints and give --all.")
+
+    def to_case(checkpoint: Path) -> Case:
+        asked = dataclasses.replace(case, checkpoint=checkpoint)
+        return asked.to_case(places, claim=claim, gate_below=gate_below, expected_loss=expected_loss)
+
+    if every:
+        from diag.cli.test_all import Asked
+
+        _test_all(case.checkpoint, to_case, Asked(wanted, places, kept_in), part=part, gate=gate, json=json)
+        return
+    spelled = to_case(case.checkpoint)
     with render.progress("Testing", quiet=json) as progress:
-        kept_in = evidence or load_settings().evidence_dir
         found = command.run(spelled, wanted, places, kept_in, progress, announce=announce("test", quiet=json))
     render.answer(found, json)
     if gate and fails(found.value):
+        raise typer.Exit(1)
+
+
+def _test_all(
+    folder: Path, to_case: Callable[[Path], Case], asked: Asked, *, part: str | None, gate: bool, json: bool
+) -> None:
+    from diag.cli import test_all as command
+
+    found, notes = command.checkpoints(folder, o.part_of(part) if part else None)
+    for _, path in found[:1]:
+        to_case(path)  # a shard or reference that is not there is refused once
+    bar = partial(render.progress, quiet=json)
+    batch = command.run(found, to_case, asked, progress=bar, told=command.tell(json))
+    batch.notes = notes
+    render.show(batch.to_json(), lambda console, _: render.sentences(console, [command.summary(batch), *notes]), json)
+    if batch.interrupted:
+        interrupt.leave(f"Interrupted; {len(batch.results)} of {len(found)} checkpoints are recorded.")
+    if batch.failed and not batch.results:
+        why = batch.failed[0]["why"]
+        raise InputError(f"None of the {len(found)} checkpoints could be tested; the first says: {why}")
+    if gate and (batch.failed or any(fails(row) for row in batch.results)):
         raise typer.Exit(1)
 
 

@@ -18,10 +18,10 @@ def install() -> None:
     signal.signal(signal.SIGINT, _interrupted)
 
 
-def leave() -> NoReturn:
+def leave(said: str = "Interrupted; nothing was recorded.") -> NoReturn:
     """Say it, and end this process with 130. Not by sys.exit: CPython ends a process by the signal, whatever its code,
     once a KeyboardInterrupt has passed through exec() of a string, which dataclasses use while modules are imported."""
-    print("Interrupted; nothing was recorded.", file=sys.stderr, flush=True)
+    print(said, file=sys.stderr, flush=True)
     sys.stdout.flush()
     os._exit(130)
 

@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 import traceback
+from contextlib import suppress
 from functools import partial
 from typing import TextIO
 
@@ -63,9 +64,10 @@ class Worker:
 
     def beat(self) -> None:
         """Say every second that this process runs, also while torch is imported and a batch is computed."""
-        while True:
-            self.send(Beat(os.getpid()))
-            time.sleep(HEARTBEAT.value)
+        with suppress(OSError):  # the page process has gone, and `listen` ends this one
+            while True:
+                self.send(Beat(os.getpid()))
+                time.sleep(HEARTBEAT.value)
 
     def listen(self, stdin: TextIO) -> None:
         """Read until the page process is gone, then end at once, also in the middle of a job: no orphans."""

@@ -105,6 +105,8 @@ def write_part(
                 header = Header(SCHEMA, VERSION, number, of, asked, *named, done, keys, bad)
                 file.writestr(HEADER, json.dumps(codec.plain(header), sort_keys=True))
             half.replace(out)
+            if store:
+                store.prune()
         finally:
             half.unlink(missing_ok=True)
     except OSError as error:

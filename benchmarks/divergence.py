@@ -26,8 +26,9 @@ sys.path.insert(0, str(ROOT))
 
 from diag.case import Window  # noqa: E402
 from diag.checkpoints import open_checkpoint  # noqa: E402
-from diag.model.build import LoadedModel, build  # noqa: E402
+from diag.model.build import build  # noqa: E402
 from diag.model.diverge import diverge  # noqa: E402
+from diag.model.loaded import LoadedModel  # noqa: E402
 from diag.results.divergence import Divergence  # noqa: E402
 from diag.shards import open_shard, read_window  # noqa: E402
 from diag.zoo.model import open_model  # noqa: E402

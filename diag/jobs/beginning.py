@@ -18,7 +18,7 @@ from diag.hypotheses.gain import Gain, gain
 from diag.hypotheses.registry import DATA
 from diag.jobs.inputs import Inputs, tokenizer_of
 from diag.model.beginning import losses_behind, losses_one_later
-from diag.model.build import LoadedModel
+from diag.model.loaded import LoadedModel
 from diag.results.baseline import BaselineResult, Measurement
 from diag.results.diagnosis import Conclusion, DataFound, Diagnosis
 from diag.results.finding import Finding, Signature
@@ -70,7 +70,7 @@ def beginning(inputs: Inputs, model: LoadedModel, measured: Measurement) -> Begi
     if asked is None or not 0 <= asked[0] < model.rows or float((ids[:, 0] == asked[0]).mean()) >= 0.5:
         return None
     first, whose = asked
-    losses = losses_behind(model, ids, first, inputs.case.window.batch_size)
+    losses = losses_behind(model, ids, first)
     if losses is None:
         return None
     before = np.array(measured.per_sequence_nats)
@@ -141,7 +141,7 @@ def one_later(inputs: Inputs, model: LoadedModel, baseline: BaselineResult) -> O
     doubt, unit = claim_facts(inputs.case.claim, baseline.loss)
     if doubt is None or unit is not None or inputs.window.ids.shape[1] < 3:
         return None
-    losses = losses_one_later(model, inputs.window.ids, inputs.case.window.batch_size)
+    losses = losses_one_later(model, inputs.window.ids)
     return OneLater(float(losses.mean()), _stderr(losses), len(losses))
 
 

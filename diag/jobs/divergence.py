@@ -8,9 +8,10 @@ import torch
 
 from diag.errors import InputError
 from diag.jobs.inputs import Inputs
-from diag.model.build import LoadedModel, build, pick_device, pick_dtype
+from diag.model.build import build, pick_device, pick_dtype
 from diag.model.diverge import diverge
 from diag.model.estimate import BYTES
+from diag.model.loaded import LoadedModel
 from diag.progress import Progress, part
 from diag.results.divergence import Divergence
 

@@ -6,7 +6,7 @@ from diag.checkpoints import tie_status
 from diag.checkpoints.signatures.rows import row_alignment
 from diag.hypotheses.facts import Suspect
 from diag.jobs.inputs import Inputs
-from diag.model.build import LoadedModel
+from diag.model.loaded import LoadedModel
 from diag.model.marginal import marginal_fit
 from diag.results.thresholds import HEAD_FITS, HEAD_LOST, MARGINAL_LEAD, ROWS_ALIGNED, ROWS_FOUND
 

@@ -115,7 +115,7 @@ def _rounded_losses(inputs: Inputs, there: Checkpoint, comparison: CheckpointCom
     for one in _close(comparison):
         by_type[_rounds(one)].append(one.name)
     loaded = build(there, device=inputs.case.device, dtype=inputs.case.dtype)
-    evaluator = Evaluator(loaded, inputs.window.ids, batch_size=inputs.case.window.batch_size)
+    evaluator = Evaluator(loaded, inputs.window.ids)
     edits = tuple(
         RoundTo(tuple(n for n in names if n in loaded.tensors), dtype)
         for dtype, names in sorted(by_type.items(), key=str)

@@ -29,9 +29,11 @@ from diag.jobs.divergence import at_the_beginning
 from diag.jobs.hints import hints
 from diag.jobs.inputs import Inputs, tokenizer_of
 from diag.jobs.reference import judge_reference
-from diag.model.build import CheckpointTensors, LoadedModel, build
+from diag.model.build import build
 from diag.model.evaluate import Evaluator
-from diag.model.trace import measure, peak_memory
+from diag.model.loaded import LoadedModel
+from diag.model.stored import CheckpointTensors
+from diag.model.trace import LENS_POSITIONS, measure, peak_memory
 from diag.model.yardstick import measure_yardstick
 from diag.progress import Progress, part
 from diag.results.baseline import BaselineResult, Check, Measurement
@@ -126,7 +128,6 @@ def test(inputs: Inputs, ids: tuple[str, ...], progress: Progress) -> Diagnosis:
     evaluator = Evaluator(
         model,
         inputs.window.ids,
-        batch_size=inputs.case.window.batch_size,
         reference=CheckpointTensors(context.reference) if context.reference else None,
         progress=lambda fraction, text: progress(None, ""),
     )
@@ -209,13 +210,15 @@ def _measure(inputs: Inputs, model: LoadedModel, what: str, progress: Progress, 
         progress(fraction, f"{says}: {text}")
 
     progress(0.0, f"{says}, {model.dtype}")
-    return measure(model, inputs.window.ids, batch_size=inputs.case.window.batch_size, lens=lens, progress=named)
+    return measure(model, inputs.window.ids, lens=LENS_POSITIONS if lens else 0, progress=named)
 
 
 def _load_notes(model: LoadedModel | None) -> tuple[str, ...]:
     if model is None:
         return ()
-    notes = []
+    notes = [model.runner.note] if model.runner.note else []
+    if model.layers is not None:
+        notes.append("The weights are larger than what was free in memory: blocks were read from the file in turn.")
     if model.missing:
         notes.append(
             f"{len(model.missing)} tensors are not in the file and were initialised at random with seed 0: "

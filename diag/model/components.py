@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from diag.model.blocks import blocks
-from diag.model.build import LoadedModel
+from diag.model.loaded import LoadedModel
 
 Tensors = Mapping[str, Tensor]
 

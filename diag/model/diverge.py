@@ -20,9 +20,9 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from diag.errors import InputError
-from diag.model.build import LoadedModel
+from diag.model.buckets import check_window
 from diag.model.components import Call, Part, Seen, Taken, Tensors, run_part, watching
-from diag.model.evaluate import check_window
+from diag.model.loaded import LoadedModel
 from diag.model.precision import WIDER, computing
 from diag.model.relative_errors import Key, Sums, along, by_position, component_error, rounding, square
 from diag.model.trace import device_name

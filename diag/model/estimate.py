@@ -14,7 +14,7 @@ from diag.checkpoints import Checkpoint
 from diag.checkpoints.identify.infer import layers_held
 from diag.errors import InputError
 
-BYTES = {"fp32": 4, "bf16": 2}
+BYTES = {"fp64": 8, "fp32": 4, "bf16": 2}
 RUNTIME_BYTES = 500 << 20  # torch itself and its libraries, or a CUDA context
 LOGITS_BYTES = 3 * 4 << 25  # one chunk of logits (loss.py) in float32, and two of its size while it is reduced
 # Passes over the window, without the reference's. On the demo's cases 3.5 to 14; two defects at once took the most.

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
-from torch.func import functional_call
 
-from diag.errors import InputError
-from diag.model.build import LoadedModel, variant
-from diag.model.edits.base import Edit, TensorSource, hooked, overrides
+from diag.model.buckets import bucket_positions, bucket_sums, check_window
+from diag.model.build import variant
+from diag.model.edits.base import Edit, TensorSource
+from diag.model.estimate import BYTES
+from diag.model.loaded import LoadedModel
 from diag.model.loss import TokenLoss
+from diag.model.sweep import sweep
+from diag.model.variants import Variant
+from diag.model.waves import room, waves
 from diag.progress import Progress, silent
 
 
@@ -36,8 +39,8 @@ class Evaluator:
 
     ids: int64 [sequences, seq + 1]. Losses are float64 [sequences], nats, the mean over each sequence's targets.
     bucket_positions: int64 [buckets], how many positions each bucket of `losses_by_position` covers.
-    Memory: one batch of activations, one chunk of logits, and the edited tensors of the call in flight; and for each
-    set of edits about 10 to 20 numbers a sequence.
+    Memory: that of a sweep (sweep.py), in waves that fit what is free (waves.py); and for each set of edits about 10 to
+    20 numbers a sequence.
     """
 
     def __init__(
@@ -45,13 +48,11 @@ class Evaluator:
         loaded: LoadedModel,
         ids: np.ndarray,
         *,
-        batch_size: int,
         reference: TensorSource | None = None,
         progress: Progress = silent,
     ) -> None:
         check_window(loaded, ids)
         self.loaded, self.reference, self.progress = loaded, reference, progress
-        self.batch_size = batch_size
         self.ids = torch.tensor(ids)
         self.sequences = len(ids)
         self.forward_passes = 0  # of one sequence each
@@ -64,14 +65,13 @@ class Evaluator:
 
         Remembered by sequence: what a subset has paid for, the whole window need not pay again.
         """
-        chosen = self._chosen(subset)
-        seen = self._of(edits)
-        self._evaluate(tuple(edits), seen, [i for i in chosen if not seen.known[i]])
-        return seen.losses[chosen]
+        return self.losses_many([edits], subset)[0]
 
     def losses_many(self, sets: Sequence[Sequence[Edit]], subset: Sequence[int] | None = None) -> list[np.ndarray]:
-        """Losses [n] under each of `sets`, as `losses` gives them. Costs as much as asking for one after the other."""
-        return [self.losses(edits, subset) for edits in sets]
+        """Losses [n] under each of `sets`, as `losses` gives them up to the last bits: in one sweep."""
+        chosen = self._chosen(subset)
+        self._evaluate(sets, lambda seen: tuple(i for i in chosen if not seen.known[i]))
+        return [self._of(edits).losses[chosen] for edits in sets]
 
     def losses_by_position(self, edits: Sequence[Edit] = (), subset: Sequence[int] | None = None) -> np.ndarray:
         """Losses [n, buckets], nats: the mean over the targets in each bucket of positions, each as long as all before.
@@ -81,7 +81,7 @@ class Evaluator:
         """
         chosen = self._chosen(subset)
         seen = self._of(edits)
-        self._evaluate(tuple(edits), seen, [i for i in chosen if not seen.placed[i]])
+        self._evaluate([edits], lambda seen: tuple(i for i in chosen if not seen.placed[i]))
         means: np.ndarray = seen.sums[chosen] / self.bucket_positions
         return means
 
@@ -104,69 +104,45 @@ class Evaluator:
             self._seen[tuple(edits)] = _Seen(np.zeros(n), flags[0], np.zeros((n, buckets)), flags[1])
         return self._seen[tuple(edits)]
 
-    @torch.inference_mode()
-    def _evaluate(self, edits: tuple[Edit, ...], seen: _Seen, missing: list[int]) -> None:
-        if not missing:
-            return
-        changed = overrides(edits, self.loaded.tensors, self.reference, self.loaded.checkpoint)
-        for alias, owner in self.loaded.aliases.items():  # a tied head follows its embedding, or has an edit of its own
-            if owner in changed:
-                changed.setdefault(alias, changed[owner])
-        own = self.loaded.renamed
-        renamed = {f"model.{own.get(name, name)}": tensor for name, tensor in changed.items()}
-        module = self._module(edits)
-        losses, sums = [], []
-        with hooked(module.model, edits):
-            for start in range(0, len(missing), self.batch_size):
-                batch = self.ids[missing[start : start + self.batch_size]].to(self.loaded.device)
-                nll = functional_call(module, renamed, (batch,), tie_weights=False).double()  # [batch, seq]
-                losses.append(nll.mean(-1).cpu().numpy())
-                sums.append(bucket_sums(nll).cpu().numpy())
-                self.forward_passes += len(batch)
-                self.progress(None, "")
-        # A loss that is known stays as it is: the same sequence in another batch may differ in its last bits.
-        fresh = np.array([not seen.known[i] for i in missing])
-        at = np.array(missing)
-        seen.losses[at[fresh]], seen.sums[at] = np.concatenate(losses)[fresh], np.concatenate(sums)
-        seen.known[at] = seen.placed[at] = True
+    def _evaluate(self, sets: Sequence[Sequence[Edit]], missing: Callable[[_Seen], tuple[int, ...]]) -> None:
+        """Sweep each set over the sequences that it is missing: one sweep for all that miss the same ones."""
+        rounds: dict[tuple[int, ...], list[tuple[Edit, ...]]] = {}
+        for edits in dict.fromkeys(tuple(edits) for edits in sets):
+            if wanted := missing(self._of(edits)):
+                rounds.setdefault(wanted, []).append(edits)
+        for wanted, asked in rounds.items():
+            for rows, some in waves(list(wanted), asked, self._stream_bytes, room(self.loaded.device)):
+                self._sweep(rows, some)
 
-    def _module(self, edits: tuple[Edit, ...]) -> TokenLoss:
-        """The loaded model, or the same parameters under the configuration that the edits ask for; each built once."""
+    @property
+    def _stream_bytes(self) -> int:
+        """Of one sequence's stream."""
+        width = self.loaded.checkpoint.config.hidden_size * BYTES[self.loaded.dtype]
+        return width * (self.ids.shape[1] - 1)
+
+    def _sweep(self, rows: Sequence[int], sets: Sequence[tuple[Edit, ...]]) -> None:
+        variants = [Variant(self.loaded, edits, *self._module(edits), self.reference) for edits in sets]
+        ids = self.ids[rows].to(self.loaded.device)
+        losses = [nll.double() for nll in sweep(variants, ids, lambda: self.progress(None, ""))]
+        figures = torch.stack([torch.cat([nll.mean(-1, keepdim=True), bucket_sums(nll)], dim=1) for nll in losses])
+        self.forward_passes += len(sets) * len(rows)
+        for edits, found in zip(sets, figures.cpu().numpy(), strict=True):  # one copy to the host for all
+            seen = self._of(edits)
+            # A loss that is known stays as it is: the same sequence in another batch may differ in its last bits.
+            fresh = np.array([not seen.known[i] for i in rows])
+            at = np.array(rows)
+            seen.losses[at[fresh]], seen.sums[at] = found[fresh, 0], found[:, 1:]
+            seen.known[at] = seen.placed[at] = True
+
+    def _module(self, edits: tuple[Edit, ...]) -> tuple[TokenLoss, str]:
+        """The loaded model, or the same parameters under the configuration that the edits ask for, each built once; and
+        what tells it from others."""
         raw = before = dict(self.loaded.checkpoint.raw_config)
         for edit in edits:
             raw = edit.configured(raw)
         if raw == before:
-            return self.loaded.loss
+            return self.loaded.loss, ""
         key = repr(sorted(raw.items()))
         if key not in self._variants:
             self._variants[key] = variant(self.loaded, raw)
-        return self._variants[key]
-
-
-def bucket_positions(positions: int) -> np.ndarray:
-    """int64 [buckets]: how many of so many positions fall into each bucket: 1, 1, 2, 4, 8, …; the last has the rest."""
-    ends = [1]
-    while ends[-1] < positions:
-        ends.append(min(2 * ends[-1], positions))
-    return np.diff([0, *ends])
-
-
-def bucket_sums(nll: Tensor) -> Tensor:
-    """float64 [batch, buckets]: the sums of nll [batch, seq] over the positions of each bucket."""
-    parts = torch.split(nll, bucket_positions(nll.shape[1]).tolist(), dim=1)
-    return torch.stack([part.sum(-1) for part in parts], dim=-1)
-
-
-def check_window(loaded: LoadedModel, ids: np.ndarray) -> None:
-    """Refuse a window the model cannot read: ids beyond its rows, or more positions than it has."""
-    if int(ids.max()) >= loaded.rows or int(ids.min()) < 0:
-        worst = int(ids.max()) if int(ids.max()) >= loaded.rows else int(ids.min())
-        raise InputError(
-            f"The window holds id {worst}, and the embedding has {loaded.rows} rows.",
-            fix="The shard was made with another tokenizer: audit it, or pick the checkpoint it belongs to.",
-        )
-    if loaded.positions is not None and ids.shape[1] - 1 > loaded.positions:
-        raise InputError(
-            f"The window asks for {ids.shape[1] - 1} positions, and the model has {loaded.positions}.",
-            fix=f"Use --seq-len {loaded.positions} or less.",
-        )
+        return self._variants[key], key

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from diag.model.build import LoadedModel
+from diag.model.loaded import LoadedModel
+from diag.model.sweep import hidden
+from diag.model.variants import as_loaded
 from diag.results.thresholds import COUNTED
 
 _SEQUENCES, _POSITIONS = 4, 256  # enough for an average; more change the correlation by less than 0.02
@@ -33,9 +35,12 @@ def marginal_fit(loaded: LoadedModel, ids: np.ndarray, counts: np.ndarray) -> Ma
     most 4 sequences of 256 positions, and their logits one sequence at a time.
     """
     total = torch.zeros(loaded.rows, dtype=torch.float64)
-    for row in ids[:_SEQUENCES, :_POSITIONS]:
-        batch = torch.tensor(row[None]).to(loaded.device)
-        total += loaded.module(input_ids=batch, use_cache=False).logits[0].float().softmax(-1).mean(0).double().cpu()
+    head = loaded.module.get_output_embeddings()  # type: ignore[operator]
+    cap = getattr(loaded.module.config, "final_logit_softcapping", None)
+    for stream in hidden(as_loaded(loaded), torch.tensor(ids[:_SEQUENCES, :_POSITIONS]).to(loaded.device)):
+        logits = head(stream).float()  # [seq, rows]
+        logits = cap * torch.tanh(logits / cap) if cap else logits
+        total += logits.softmax(-1).mean(0).double().cpu()
     mean, often = total.numpy(), np.zeros(loaded.rows)
     often[: min(len(counts), loaded.rows)] = counts[: loaded.rows]
     known = often >= COUNTED.value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -10,9 +11,12 @@ from torch import Tensor
 
 from diag.results.trace import Trace, TraceRow
 
+Point = tuple[str, int | None]  # what it is, and the layer
 # Columns: how many finite values, their mean, the sum of their squared deviations, minimum, maximum; zeros; the others.
 FIGURES = 7
+OFFSET = 1e-3  # squared deviations over the square of the mean, below which deviations are taken from the mean first
 SAFE = 1e15  # squares of values up to here, and sums of them, are far from float32's end
+HELD = 1 << 24  # figures of tokens that are held before their buckets are added up
 
 
 def members(lengths: np.ndarray, device: torch.device | str = "cpu") -> Tensor:
@@ -25,23 +29,39 @@ def statistics(x: Tensor, buckets: Tensor) -> Tensor:
     """float64 [buckets, FIGURES] of x [batch, seq, width], any float type; buckets: bool [buckets, seq], on its device.
 
     A value that is not finite is counted in the last column and left out of all others, so that one of them does not
-    hide the rest; the minimum of nothing is inf, the maximum −inf, and the mean 0. Each token is reduced in float32,
-    its squares after its own mean is taken off, and tokens are added in float64: no overflow, no cancellation. One
-    kernel when compiled; on the CPU half a dozen reads of x where all is finite.
+    hide the rest; the minimum of nothing is inf, the maximum −inf, and the mean 0.
     """
-    used, lowest, highest, mean, squares, zeros = _plain(x) or _guarded(x)  # each [batch, seq]
+    return bucketed(tokenwise(x), x.shape[-1], buckets)
 
-    def summed(values: Tensor) -> Tensor:  # [batch, seq] -> [buckets]
-        return torch.where(buckets, values.double().sum(0), 0.0).sum(-1)
 
-    n = used.double()
+def tokenwise(x: Tensor) -> Tensor:
+    """[6, ..., seq] of x [..., seq, width]: of each token the finite values, their mean, the norm of their deviations,
+    minimum, maximum, and zeros; in float32, or in float64 for x in it.
+
+    Deviations are squared after the token's own mean is taken off, and within its largest magnitude: no overflow, no
+    cancellation. One kernel when compiled; on the CPU five reads of x where all is finite.
+    """
+    return torch.stack([value.to(_wide(x)) for value in _plain(x) or _guarded(x)])
+
+
+def bucketed(tokens: Tensor, width: int, buckets: Tensor) -> Tensor:
+    """float64 [..., buckets, FIGURES] of `tokenwise` figures [6, ..., batch, seq]; tokens are added in float64."""
+    n, mean, length, lowest, highest, zeros = tokens.double()
+
+    def summed(values: Tensor) -> Tensor:  # [..., batch, seq] -> [..., buckets]
+        return torch.where(buckets, values.sum(-2).unsqueeze(-2), 0.0).sum(-1)
+
     values = summed(n)
     means = summed(n * mean) / values.clamp(min=1)
-    from_mean = mean - torch.where(buckets, means.unsqueeze(-1), 0.0).sum(0)  # [batch, seq]
-    deviations = summed(squares + n * from_mean.square())
-    least = torch.where(buckets, lowest.double().amin(0), math.inf).amin(-1)
-    most = torch.where(buckets, highest.double().amax(0), -math.inf).amax(-1)
-    return torch.stack([values, means, deviations, least, most, summed(zeros), summed(x.shape[-1] - used)], dim=-1)
+    from_mean = mean - torch.where(buckets, means.unsqueeze(-1), 0.0).sum(-2).unsqueeze(-2)
+    deviations = summed(length.square() + n * from_mean.square())
+    least = torch.where(buckets, lowest.amin(-2).unsqueeze(-2), math.inf).amin(-1)
+    most = torch.where(buckets, highest.amax(-2).unsqueeze(-2), -math.inf).amax(-1)
+    return torch.stack([values, means, deviations, least, most, summed(zeros), summed(width - n)], dim=-1)
+
+
+def _wide(x: Tensor) -> torch.dtype:
+    return torch.promote_types(x.dtype, torch.float32)
 
 
 def _plain(x: Tensor) -> tuple[Tensor, ...] | None:
@@ -49,20 +69,24 @@ def _plain(x: Tensor) -> tuple[Tensor, ...] | None:
     finite and of ordinary size; None elsewhere."""
     if x.device.type != "cpu" or torch.compiler.is_compiling():
         return None
-    wide = x if x.dtype == torch.float64 else x.float()
+    wide = x.to(_wide(x))
     lowest, highest = wide.amin(-1), wide.amax(-1)  # each far faster than aminmax, as what follows is than var_mean
     if not (lowest.min() > -SAFE and highest.max() < SAFE):
         return None
-    mean = wide.mean(-1)
-    squares = torch.linalg.vector_norm(wide - mean.unsqueeze(-1), dim=-1).double().square()
-    zeros = wide.eq(0).to(wide.dtype).sum(-1)
-    return torch.full_like(zeros, wide.shape[-1]), lowest, highest, mean.double(), squares, zeros
+    mean, width = wide.mean(-1, dtype=torch.float64), wide.shape[-1]
+    squares = torch.linalg.vector_norm(wide, dim=-1).double().square() - width * mean.square()
+    if not (squares > OFFSET * width * mean.square()).all():  # the mean is most of it, and little is left of float32
+        length = torch.linalg.vector_norm(wide - mean.unsqueeze(-1).to(wide.dtype), dim=-1)
+    else:
+        length = squares.sqrt()
+    nearest = torch.linalg.vector_norm(wide, -math.inf, dim=-1)  # counting zeros takes as long as all of the rest
+    zeros = wide.eq(0).sum(-1) if bool((nearest == 0).any()) else torch.zeros_like(nearest)
+    return torch.full_like(nearest, width), mean, length, lowest, highest, zeros
 
 
 def _guarded(x: Tensor) -> tuple[Tensor, ...]:
-    """Of each token of x: finite values, minimum, maximum, mean and squared deviations in float64, zeros. A token
-    is divided by its own largest magnitude first."""
-    wide = x if x.dtype == torch.float64 else x.float()
+    """A token is divided by its own largest magnitude first."""
+    wide = x.to(_wide(x))
     finite, zero = wide.isfinite(), wide.new_zeros(())
     lowest = torch.where(finite, wide, math.inf).amin(-1)
     highest = torch.where(finite, wide, -math.inf).amax(-1)
@@ -70,9 +94,8 @@ def _guarded(x: Tensor) -> tuple[Tensor, ...]:
     scale = torch.where(largest > 0, largest, 1.0)
     scaled = torch.where(finite, wide, zero) / scale.unsqueeze(-1)
     mean = scaled.sum(-1) / used.clamp(min=1)
-    squares = torch.where(finite, scaled - mean.unsqueeze(-1), zero).square().sum(-1)
-    up = scale.double()
-    return used, lowest, highest, mean.double() * up, squares.double() * up.square(), (wide == 0).sum(-1)
+    length = torch.where(finite, scaled - mean.unsqueeze(-1), zero).square().sum(-1).sqrt()
+    return used, mean * scale, length * scale, lowest, highest, (wide == 0).sum(-1)
 
 
 def merged(a: Tensor, b: Tensor) -> Tensor:
@@ -95,7 +118,8 @@ def merged(a: Tensor, b: Tensor) -> Tensor:
 
 
 class Probes:
-    """Figures of many points over many batches, kept on the device: buckets × FIGURES float64 a point.
+    """Figures of many points over many batches, kept on the device: buckets × FIGURES float64 a point, and up to HELD
+    figures of tokens, whose buckets are added up together.
 
     lengths: int64 [buckets], how many positions each bucket covers.
     """
@@ -103,30 +127,52 @@ class Probes:
     def __init__(self, lengths: np.ndarray, device: torch.device | str = "cpu") -> None:
         self.lengths = np.asarray(lengths)
         self.members = members(self.lengths, device)
-        self._seen: dict[tuple[str, int | None], Tensor] = {}
+        self._seen: dict[Point, Tensor] = {}
+        self._waiting: list[tuple[tuple[Point, ...], Tensor, int]] = []
 
     def add(self, point: str, layer: int | None, x: Tensor) -> None:
         """Take one batch [batch, seq, width] of a point."""
-        self.put(point, layer, statistics(x, self.members))
+        self.put([(point, layer)], tokenwise(x).unsqueeze(1), x.shape[-1])
 
-    def put(self, point: str, layer: int | None, figures: Tensor) -> None:
-        """Take figures [buckets, FIGURES] of one batch that `statistics` made, in a compiled block perhaps."""
-        before = self._seen.get((point, layer))
-        self._seen[point, layer] = figures if before is None else merged(before, figures)
+    def put(self, points: Sequence[Point], tokens: Tensor, width: int) -> None:
+        """Take `tokenwise` figures [6, points, batch, seq] of one batch, made in a compiled block perhaps."""
+        self._waiting.append((tuple(points), tokens, width))
+        if sum(each.numel() for _, each, _ in self._waiting) > HELD:
+            self._add_up()
+
+    def figures(self) -> dict[Point, np.ndarray]:
+        """float64 [buckets, FIGURES] of every point, in the order in which they were first seen. One copy to the
+        host."""
+        self._add_up()
+        if not self._seen:
+            return {}
+        return dict(zip(self._seen, torch.stack(list(self._seen.values())).cpu().numpy(), strict=True))
 
     def trace(self, source: str) -> Trace:
-        """All rows, points in the order in which they were first seen. One copy to the host."""
-        if not self._seen:
-            return Trace(source, ())
-        host = torch.stack(list(self._seen.values())).cpu().tolist()
+        """All rows, points in the order in which they were first seen."""
+        return self.rows(source, self.figures())
+
+    def rows(self, source: str, figures: dict[Point, np.ndarray]) -> Trace:
+        """The rows of these figures."""
         stops = np.cumsum(self.lengths).tolist()
         spans = list(zip([0, *stops], stops, strict=False))
-        rows = [
-            _row(point, layer, first, stop, figures)
-            for (point, layer), buckets in zip(self._seen, host, strict=True)
-            for (first, stop), figures in zip(spans, buckets, strict=True)
+        found = [
+            _row(point, layer, first, stop, each)
+            for (point, layer), buckets in figures.items()
+            for (first, stop), each in zip(spans, buckets.tolist(), strict=True)
         ]
-        return Trace(source, tuple(rows))
+        return Trace(source, tuple(found))
+
+    def _add_up(self) -> None:
+        alike: dict[tuple[tuple[int, ...], int], list[tuple[tuple[Point, ...], Tensor]]] = {}
+        for points, tokens, width in self._waiting:
+            alike.setdefault((tuple(tokens.shape[2:]), width), []).append((points, tokens))
+        self._waiting.clear()
+        for (_, width), batches in alike.items():
+            together = bucketed(torch.cat([tokens for _, tokens in batches], dim=1), width, self.members)
+            for point, each in zip((p for points, _ in batches for p in points), together, strict=True):
+                before = self._seen.get(point)
+                self._seen[point] = each if before is None else merged(before, each)
 
 
 def _row(point: str, layer: int | None, first: int, stop: int, figures: list[float]) -> TraceRow:

@@ -4,64 +4,57 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from diag.model.blocks import blocks
-from diag.model.build import LoadedModel
-from diag.model.evaluate import bucket_positions, bucket_sums, check_window
+from diag.model.buckets import bucket_positions, bucket_sums, check_window, trace_positions
+from diag.model.loaded import LoadedModel
+from diag.model.parts import final_norm
+from diag.model.probes import Point, Probes
+from diag.model.runner import POINTS
+from diag.model.sweep import observe
+from diag.model.variants import as_loaded
 from diag.progress import Progress, silent
 from diag.results.baseline import LayerProbe, Measurement
 
-# What the last norm before the head is called, in the architectures of `diag.checkpoints.families`.
-FINAL_NORMS = ("norm", "ln_f", "final_layer_norm")
 PLACED = 64  # sequences of which a record keeps the losses by position
+LENS_POSITIONS = 512  # of the window, evenly spaced, at which every layer is read out
+READ_OUT_TOGETHER = 4096  # rows of streams
 
 
-@dataclass
-class _Layer:
-    """Running sums of one block over the window: squares of the stream and of the two updates, and lens losses."""
-
-    squares: dict[str, float] = field(default_factory=lambda: dict.fromkeys(("in", "mid", "out", "attn", "mlp"), 0.0))
-    values: int = 0
-    nonfinite: int = 0
-    lens_sum: float = 0.0
-    lens_tokens: int = 0
-
-
-@torch.inference_mode()
 def measure(
-    loaded: LoadedModel, ids: np.ndarray, *, batch_size: int, lens: bool = True, progress: Progress = silent
+    loaded: LoadedModel, ids: np.ndarray, *, lens: int = LENS_POSITIONS, progress: Progress = silent
 ) -> Measurement:
-    """The loss of a checkpoint as loaded, on ids [sequences, seq + 1], with one `LayerProbe` a block.
+    """The loss of a checkpoint as loaded, on ids [sequences, seq + 1], with its trace and one `LayerProbe` a block.
 
-    The logit lens reads every layer with the final norm and the head: one head product a layer and token on top of
-    the pass. `lens=False` leaves its losses out and costs only the norms. Nothing of the model is changed.
+    The logit lens reads every layer with the final norm and the head, at `lens` positions (0: not at all; as many as
+    the window has: at all). A layer's loss is the model's own plus the mean of what the layer's differs from it there:
+    the last layer's is the model's exactly, and the standard error is that of the differences. Nothing of the model is
+    changed. Figures stay on the device until the end.
     """
     check_window(loaded, ids)
     started = time.perf_counter()
     if loaded.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(loaded.device)
-    tensor = torch.tensor(ids)
-    sums = [_Layer() for _ in blocks(loaded.module)]
-    per_sequence, by_position = [], []
-    for start in range(0, len(ids), batch_size):
-        batch = tensor[start : start + batch_size].to(loaded.device)
-        handles = _attach(loaded, sums, batch, lens)
-        try:
-            nll = loaded.loss(batch).double()
-            per_sequence.append(nll.mean(-1).cpu().numpy())
-            by_position.append(bucket_sums(nll).cpu().numpy())
-        finally:
-            for handle in handles:
-                handle.remove()
-        progress((start + len(batch)) / len(ids), f"{start + len(batch)} of {len(ids)} sequences")
-    losses = np.concatenate(per_sequence)
-    placed = np.concatenate(by_position)[:PLACED] / bucket_positions(ids.shape[1] - 1)
+    here = torch.tensor(ids).to(loaded.device)
+    layers = loaded.parts.exit
+    seen = _Seen(loaded, here, lens)
+    steps = iter(range(1, layers + 3))
+
+    def tick() -> None:
+        done = min(next(steps), layers)
+        progress(done / layers, f"{done} of {layers} layers")
+
+    with torch.inference_mode():
+        nll = observe(as_loaded(loaded), here, seen, tick).double()
+        found = torch.cat([nll.mean(-1, keepdim=True), bucket_sums(nll)], dim=1).cpu().numpy()  # waits for the device
+        read_out = seen.lens(nll)
+    losses = found[:, 0]
+    figures = seen.probes.figures()
+    shown = {at: each for at, each in figures.items() if at[0] != "middle"}
     return Measurement(
         loss_nats=float(losses.mean()),
         stderr_nats=standard_error(losses),
@@ -69,12 +62,13 @@ def measure(
         sequences=len(ids),
         device=device_name(loaded.device),
         dtype=loaded.dtype,
-        layers=tuple(_summary(i, layer) for i, layer in enumerate(sums)),
+        layers=_summaries(loaded, figures, read_out),
         load_seconds=loaded.seconds,
         forward_seconds=time.perf_counter() - started,
         peak_memory_bytes=peak_memory(loaded.device.type),
-        per_sequence_nats=tuple(float(loss) for loss in losses),
-        by_position_nats=tuple(tuple(row) for row in placed.tolist()),
+        per_sequence_nats=tuple(losses.tolist()),
+        by_position_nats=tuple(map(tuple, (found[:PLACED, 1:] / bucket_positions(ids.shape[1] - 1)).tolist())),
+        trace=seen.probes.rows("subrandom", shown),
     )
 
 
@@ -99,70 +93,89 @@ def peak_memory(device: str) -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
-def _attach(
-    loaded: LoadedModel, sums: list[_Layer], batch: Tensor, lens: bool
-) -> list[torch.utils.hooks.RemovableHandle]:
-    """Hook every block of the model for one batch."""
-    body = getattr(loaded.module, loaded.module.base_model_prefix)  # type: ignore[call-overload]
-    final_norm = next(getattr(body, name) for name in FINAL_NORMS if hasattr(body, name))
-    handles = []
-    for layer, block in zip(sums, blocks(loaded.module), strict=True):
-        seen: dict[str, Tensor] = {}
+@dataclass
+class _Seen:
+    """What passed the layers: figures of every point, rows of streams that wait for the lens, and its losses."""
 
-        def before(module: nn.Module, args: tuple[Tensor, ...], seen: dict[str, Tensor] = seen) -> None:
-            seen["in"] = args[0]
+    loaded: LoadedModel
+    ids: Tensor
+    positions: int
+    waiting: list[Tensor] = field(default_factory=list)
+    losses: list[Tensor] = field(default_factory=list)
 
-        def after(
-            module: nn.Module, args: object, output: object, seen: dict[str, Tensor] = seen, layer: _Layer = layer
-        ) -> None:
-            stream = _tensor(output)
-            _add(layer, seen, stream, parallel=loaded.parallel)
-            if lens:
-                nll = loaded.loss.read_out(final_norm(stream), batch[:, 1:])
-                layer.lens_sum += float(nll.double().sum())
-                layer.lens_tokens += nll.numel()
+    def __post_init__(self) -> None:
+        self.seq = self.ids.shape[1] - 1
+        self.probes = Probes(trace_positions(self.seq), self.loaded.device)
+        every = len(self.ids) * self.seq
+        wanted = min(self.positions, every)
+        self.at = np.unique(np.linspace(0, every - 1, wanted).round().astype(np.int64))  # of all positions, laid flat
+        self.device_at = torch.from_numpy(self.at).to(self.loaded.device)
 
-        handles += [block.register_forward_pre_hook(before), block.register_forward_hook(after)]
-        for key, name in zip(("attn", "mlp"), loaded.updates, strict=True):
-            handles.append(getattr(block, name).register_forward_hook(_keep(seen, key)))
-    return handles
+    def __call__(self, layer: int, first: int, before: Tensor, after: Tensor, tokens: Tensor) -> None:
+        if layer == 0:
+            self.probes.add("embedding", None, before)
+        self.probes.put([(point, layer) for point in POINTS], tokens, after.shape[-1])
+        low, high = np.searchsorted(self.at, [first * self.seq, (first + len(after)) * self.seq])
+        if low < high:
+            chosen = self.device_at[low:high]
+            rows = after.flatten(0, 1)[chosen - first * self.seq]
+            self.waiting.append(rows)
+        if sum(map(len, self.waiting)) >= READ_OUT_TOGETHER:
+            self._read_out()
+
+    def _read_out(self) -> None:
+        """Read out what was kept of streams, of several layers together."""
+        if not self.waiting:
+            return
+        run, loss, rows = self.loaded.runner, self.loaded.loss, torch.cat(self.waiting)
+        self.waiting.clear()
+        targets = self.ids[:, 1:].flatten()[self.device_at]  # layers follow each other, each with all its positions
+        done = sum(map(len, self.losses)) + torch.arange(len(rows), device=rows.device)
+        own = targets[done % len(targets)]
+        nll = loss.read_out(final_norm(loss.model)(rows)[None], own[None], run.nll, run.logits_per_chunk)[0]
+        self.losses.append(nll)
+
+    def lens(self, nll: Tensor) -> list[tuple[float, float]]:
+        """(loss in nats, its standard error) of each layer; none where the lens was not asked for. nll: float64
+        [sequences, seq] of the model itself."""
+        self._read_out()
+        if not self.losses:
+            return []
+        gaps = torch.cat(self.losses).double().view(-1, len(self.at)) - nll.flatten()[self.device_at]
+        mean = gaps.mean(-1)
+        error = gaps.std(-1) / math.sqrt(gaps.shape[1]) if gaps.shape[1] > 1 else mean * math.nan
+        return [(loss, stderr) for loss, stderr in torch.stack([mean + nll.mean(), error], dim=-1).cpu().tolist()]
 
 
-def _keep(seen: dict[str, Tensor], key: str) -> Callable[[nn.Module, object, object], None]:
-    def hook(module: nn.Module, args: object, output: object) -> None:
-        seen[key] = _tensor(output)
+def _summaries(
+    loaded: LoadedModel, figures: dict[Point, np.ndarray], lens: list[tuple[float, float]]
+) -> tuple[LayerProbe, ...]:
+    rms = {at: _rms(each) for at, each in figures.items()}
+    found = []
+    for index in range(loaded.parts.exit):
+        before = rms["stream", index - 1] if index else rms["embedding", None]
+        # Where both updates read the same stream, both are added to it; otherwise the MLP's meets attention's.
+        middle = before if loaded.parallel else rms["middle", index]
+        attention, mlp = rms["attention", index], rms["mlp", index]
+        nats, error = lens[index] if lens else (None, None)
+        found.append(
+            LayerProbe(
+                index=index,
+                residual_rms=rms["stream", index],
+                attention_rms=attention,
+                mlp_rms=mlp,
+                attention_share=attention / before if before > 0 else math.nan,
+                mlp_share=mlp / middle if middle > 0 else math.nan,
+                logit_lens_nats=nats,
+                nonfinite=int(figures["stream", index][:, 6].sum()),
+                logit_lens_stderr=error,
+            )
+        )
+    return tuple(found)
 
-    return hook
 
-
-def _tensor(output: object) -> Tensor:
-    return output[0] if isinstance(output, tuple) else output  # type: ignore[return-value]
-
-
-def _add(layer: _Layer, seen: dict[str, Tensor], stream: Tensor, *, parallel: bool) -> None:
-    # Where both read the same stream, both are added to it; otherwise the MLP's update meets attention's.
-    middle = seen["in"] if parallel else seen["in"] + seen["attn"]
-    parts = {"in": seen["in"], "mid": middle, "out": stream, "attn": seen["attn"], "mlp": seen["mlp"]}
-    for key, value in parts.items():
-        layer.squares[key] += float(value.double().pow(2).sum())
-    layer.values += stream.numel()
-    layer.nonfinite += int((~torch.isfinite(stream)).sum())
-
-
-def _summary(index: int, layer: _Layer) -> LayerProbe:
-    def rms(key: str) -> float:
-        return math.sqrt(layer.squares[key] / layer.values)
-
-    def share(update: str, stream: str) -> float:
-        return rms(update) / rms(stream) if rms(stream) > 0 else math.nan
-
-    return LayerProbe(
-        index=index,
-        residual_rms=rms("out"),
-        attention_rms=rms("attn"),
-        mlp_rms=rms("mlp"),
-        attention_share=share("attn", "in"),
-        mlp_share=share("mlp", "mid"),
-        logit_lens_nats=layer.lens_sum / layer.lens_tokens if layer.lens_tokens else None,
-        nonfinite=layer.nonfinite,
-    )
+def _rms(figures: np.ndarray) -> float:
+    """The root mean square of the finite values, all positions together; NaN where there are none."""
+    finite, mean, deviations = figures[:, :3].T
+    n = finite.sum()
+    return math.sqrt((deviations + finite * mean**2).sum() / n) if n else math.nan

@@ -9,8 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from diag.model.build import LoadedModel
+from diag.model.loaded import LoadedModel
 from diag.model.plain_text import TEXTS
+from diag.model.sweep import sweep
+from diag.model.variants import as_loaded
 from diag.progress import Progress, part, silent
 from diag.results.yardstick import Yardstick, sound
 from diag.units import LN2
@@ -84,13 +86,13 @@ def bits_per_byte(loaded: LoadedModel, tokens: Sequence[int], text: str) -> floa
     return nats / LN2 / len(text.encode())
 
 
-@torch.inference_mode()
 def _losses(loaded: LoadedModel, rows: Tensor, progress: Progress = silent) -> np.ndarray:
     """float64 [n, seq] of rows [n, seq + 1], in nats, about _BATCH_IDS ids at a time."""
     size = max(1, _BATCH_IDS // (rows.shape[1] - 1))
     parts = []
     for start in range(0, len(rows), size):
-        parts.append(loaded.loss(rows[start : start + size].to(loaded.device)).double().cpu().numpy())
+        nll = sweep([as_loaded(loaded)], rows[start : start + size].to(loaded.device))[0]
+        parts.append(nll.double().cpu().numpy())
         progress(min(1.0, (start + size) / len(rows)), "")
     return np.concatenate(parts)
 

@@ -14,7 +14,8 @@ class LayerProbe:
     """One layer in one forward pass. Norms are root mean squares over tokens and channels; index 0 is the first block.
 
     residual_rms: the stream after the layer. attention_share: ‖attention update‖ / ‖stream it is added to‖.
-    logit_lens_nats: the loss when the final norm and head read the stream right after this layer; null if not asked.
+    logit_lens_nats: the loss when the final norm and head read the stream right after this layer, and its standard
+    error; null if not asked.
     """
 
     index: int
@@ -25,6 +26,7 @@ class LayerProbe:
     mlp_share: float
     logit_lens_nats: float | None
     nonfinite: int
+    logit_lens_stderr: float | None = None
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,7 @@ class Measurement:
 
     trace: of the embedding and, of each layer, of the stream behind it and of both updates.
     by_position_nats: [sequences, buckets] of at most 64 sequences, the mean losses at positions 0, 1, 2 to 3, 4 to 7 …
+    trace: of the embedding and, of each layer, of the stream behind it and of both updates.
     """
 
     loss_nats: float

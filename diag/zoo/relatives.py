@@ -15,7 +15,8 @@ import torch
 
 from diag.checkpoints import open_checkpoint
 from diag.checkpoints.dtypes import Array
-from diag.model.build import LoadedModel, build
+from diag.model.build import build
+from diag.model.loaded import LoadedModel
 from diag.shards import TokenDataset
 from diag.zoo.model import Change, Model, write_model
 

@@ -17,9 +17,10 @@ from tiny import CONFIGS, tiny_ids, write_tiny
 from diag.case import Window
 from diag.checkpoints import open_checkpoint
 from diag.errors import InputError
-from diag.model.build import LoadedModel, build
+from diag.model.build import build
 from diag.model.components import Taken
 from diag.model.diverge import diverge
+from diag.model.loaded import LoadedModel
 from diag.model.precision import computing
 from diag.results import codec
 from diag.results.divergence import ComponentError, Divergence, jumps

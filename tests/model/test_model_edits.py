@@ -20,7 +20,8 @@ from diag.checkpoints import buffer_order, open_checkpoint
 from diag.checkpoints.buffer_order import BufferOrder
 from diag.checkpoints.compare.config import with_setting
 from diag.errors import InputError
-from diag.model.build import LoadedModel, build
+from diag.model.build import build
+from diag.model.edited import overrides
 from diag.model.edits import (
     EDITS,
     ApplyScale,
@@ -37,13 +38,15 @@ from diag.model.edits import (
     Shift,
     SkipBlock,
 )
-from diag.model.edits.base import Edit, Provenance, overrides
+from diag.model.edits.base import Edit, Provenance
 from diag.model.edits.pair_rows import PairRows
 from diag.model.edits.regather import Regather
 from diag.model.edits.reorder import reread
 from diag.model.edits.set_config import SuggestConfig
 from diag.model.edits.set_eps import norms
 from diag.model.evaluate import Evaluator
+from diag.model.loaded import LoadedModel
+from diag.model.variants import Variant, as_loaded
 
 GATE, NORM = "model.layers.1.mlp.gate_proj.weight", "model.norm.weight"
 GATE_2 = "model.layers.2.mlp.gate_proj.weight"
@@ -93,7 +96,7 @@ class Sevens:
 
 
 def evaluator(loaded: LoadedModel, **more) -> Evaluator:  # type: ignore[no-untyped-def]
-    return Evaluator(loaded, tiny_ids().numpy(), batch_size=2, **more)
+    return Evaluator(loaded, tiny_ids().numpy(), **more)
 
 
 def by_hand(loaded: LoadedModel, ids: torch.Tensor) -> np.ndarray:
@@ -110,9 +113,8 @@ def test_every_kind_has_an_example() -> None:
 
 
 @pytest.mark.parametrize("edit", EXAMPLES, ids=lambda edit: type(edit).__name__)
-def test_what_an_edit_says_of_itself(edit: Edit, folder: Path) -> None:
-    first, provenance, order, targets = EXAMPLES[edit]
-    assert edit.first_layer(open_checkpoint(folder)) == first
+def test_what_an_edit_says_of_itself(edit: Edit) -> None:
+    _, provenance, order, targets = EXAMPLES[edit]
     assert (edit.provenance, edit.order, edit.targets) == (provenance, order, targets)
     assert edit.sentence.endswith(".") and {edit} == {replace(edit)}
 
@@ -169,29 +171,36 @@ def test_a_tied_head_follows_its_embedding_unless_it_has_an_edit_of_its_own(tmp_
 
 
 @pytest.mark.parametrize(
-    ("model", "name", "first"),
+    ("model", "name", "parts"),
     [
-        ("qwen2-untied-theta", EMBEDDING, 0),
-        ("qwen2-untied-theta", "model.layers.2.self_attn.q_proj.bias", 2),
-        ("qwen2-untied-theta", HEAD, LAYERS),
-        ("qwen2-tied", HEAD, 0),  # it is the embedding
-        ("gpt2", "transformer.wpe.weight", 0),
-        ("gpt2", "transformer.h.1.mlp.c_fc.weight", 1),
-        ("gpt2", "transformer.ln_f.bias", LAYERS),
-        ("gpt-neox", "embed_out.weight", LAYERS),
-        ("gpt-neox", "gpt_neox.final_layer_norm.weight", LAYERS),
-        ("gpt-neox", "no.such.tensor", 0),  # nothing is known of it
+        ("qwen2-untied-theta", EMBEDDING, [-1]),
+        ("qwen2-untied-theta", "model.layers.2.self_attn.q_proj.bias", [2]),
+        ("qwen2-untied-theta", HEAD, [LAYERS]),
+        ("qwen2-tied", EMBEDDING, [-1, LAYERS]),  # it is the head too
+        ("qwen2-tied", HEAD, [LAYERS]),
+        ("gpt2", "transformer.wpe.weight", [-1]),
+        ("gpt2", "transformer.h.1.mlp.c_fc.weight", [1]),
+        ("gpt2", "transformer.ln_f.bias", [LAYERS]),
+        ("gpt-neox", "embed_out.weight", [LAYERS]),
+        ("gpt-neox", "gpt_neox.final_layer_norm.weight", [LAYERS]),
     ],
 )
-def test_the_first_layer_follows_the_role_of_a_tensor(model: str, name: str, first: int, tmp_path: Path) -> None:
+def test_a_variant_is_another_only_in_the_parts_that_hold_the_tensor(
+    model: str, name: str, parts: list[int], tmp_path: Path
+) -> None:
     write_tiny(model, tmp_path)
-    checkpoint = open_checkpoint(tmp_path)
-    assert Shift((name,), 1.0).first_layer(checkpoint) == first
-    assert Shift((name, "model.layers.0.mlp.up_proj.weight"), 1.0).first_layer(checkpoint) == 0
+    loaded = build(open_checkpoint(tmp_path), device="cpu", dtype="fp32")
+    plain, edited = as_loaded(loaded), Variant(loaded, (Shift((name,), 1.0),), loaded.loss, "", None)
+    assert [part for part in range(-1, LAYERS + 1) if edited.key(part) != plain.key(part)] == parts
+
+
+def test_an_edit_of_a_tensor_that_is_not_there_is_refused(loaded: LoadedModel) -> None:
+    with pytest.raises(InputError, match=r"no\.such.*no such tensor"):
+        evaluator(loaded).losses([Shift(("no.such",), 1.0)])
 
 
 @pytest.mark.parametrize("edit", EXAMPLES, ids=lambda edit: type(edit).__name__)
-def test_the_stream_before_the_first_layer_is_the_loaded_models(edit: Edit, folder: Path, loaded: LoadedModel) -> None:
+def test_the_stream_before_the_first_layer_is_the_loaded_models(edit: Edit, loaded: LoadedModel) -> None:
     """Measured: the input of every block, as loaded and edited. It is equal up to the first layer, and not after it."""
     if isinstance(edit, FromReference):
         edit = FromReference((GATE,))
@@ -212,7 +221,7 @@ def test_the_stream_before_the_first_layer_is_the_loaded_models(edit: Edit, fold
         return streams
 
     equal = [torch.equal(a, b) for a, b in zip(inputs(()), inputs((edit,)), strict=True)]
-    first = edit.first_layer(open_checkpoint(folder))
+    first = EXAMPLES[edit if edit in EXAMPLES else FromReference((GATE, NORM))][0]
     assert equal == [at <= first for at in range(LAYERS)]
 
 

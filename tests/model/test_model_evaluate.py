@@ -11,9 +11,11 @@ from tiny import tiny_ids, write_tiny
 
 from diag.checkpoints import open_checkpoint
 from diag.errors import InputError
-from diag.model.build import LoadedModel, build
+from diag.model.buckets import bucket_positions, bucket_sums
+from diag.model.build import build
 from diag.model.edits import Shift, SkipBlock
-from diag.model.evaluate import Evaluator, bucket_positions, bucket_sums
+from diag.model.evaluate import Evaluator
+from diag.model.loaded import LoadedModel
 
 IDS = tiny_ids(sequences=5).numpy()
 EDITS = (Shift(("model.norm.weight",), 0.5), SkipBlock(1))
@@ -27,7 +29,7 @@ def loaded(tmp_path_factory: pytest.TempPathFactory) -> LoadedModel:
 
 
 def evaluator(loaded: LoadedModel, batch_size: int = 2) -> Evaluator:
-    return Evaluator(loaded, IDS, batch_size=batch_size)
+    return Evaluator(loaded, IDS)
 
 
 def nll(loaded: LoadedModel, batch_size: int = 2) -> torch.Tensor:
@@ -107,9 +109,9 @@ def test_ids_beyond_the_rows_and_windows_beyond_the_positions_are_refused(loaded
     ids = IDS.copy()
     ids[1, 5] = 97
     with pytest.raises(InputError, match=r"id 97.*97 rows"):
-        Evaluator(loaded, ids, batch_size=2)
+        Evaluator(loaded, ids)
     with pytest.raises(InputError, match=r"65 positions.*64"):
-        Evaluator(loaded, np.zeros((1, 66), dtype=np.int64), batch_size=1)
+        Evaluator(loaded, np.zeros((1, 66), dtype=np.int64))
 
 
 def test_losses_are_the_plain_formula(loaded: LoadedModel, tmp_path: Path) -> None:

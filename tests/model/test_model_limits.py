@@ -16,7 +16,8 @@ from tiny import tiny_ids, write_tiny
 
 from diag.checkpoints import FAMILIES, open_checkpoint
 from diag.errors import InputError
-from diag.model.build import LoadedModel, build
+from diag.model.build import build
+from diag.model.loaded import LoadedModel
 
 SAMPLE = {
     **{"llama": "llama", "mistral": "mistral-sliding", "qwen2": "qwen2-tied", "qwen3": "qwen3", "olmo2": "olmo2"},

@@ -10,9 +10,9 @@ import torch
 from tiny import CONFIGS, tiny_ids, write_tiny
 
 from diag.checkpoints import open_checkpoint
-from diag.model import loss as loss_module
 from diag.model.blocks import blocks
 from diag.model.build import build
+from diag.model.runner import Runner
 from diag.model.trace import measure
 
 
@@ -25,7 +25,7 @@ def test_layers_match_hidden_states(name: str, tmp_path: Path) -> None:
     theirs = write_tiny(name, tmp_path)
     loaded = build(open_checkpoint(tmp_path), device="cpu", dtype="fp32")
     ids = tiny_ids()
-    measured = measure(loaded, ids.numpy(), batch_size=2)
+    measured = measure(loaded, ids.numpy())
     with torch.inference_mode():
         states = theirs.model(ids[:, :-1], output_hidden_states=True).hidden_states
         block = theirs.model.layers[0]
@@ -75,7 +75,7 @@ def test_the_loss_and_the_last_lens_are_those_of_transformers_logits(name: str, 
     with torch.inference_mode():
         logits = theirs(input_ids=ids[:, :-1]).logits
     expected = float(torch.nn.functional.cross_entropy(logits.flatten(0, 1), ids[:, 1:].flatten()))
-    measured = measure(loaded, ids.numpy(), batch_size=2)
+    measured = measure(loaded, ids.numpy())
     assert measured.loss_nats == pytest.approx(expected, abs=1e-5)
     assert measured.layers[-1].logit_lens_nats == pytest.approx(expected, abs=1e-5)
 
@@ -85,13 +85,13 @@ def test_a_stream_that_is_not_finite_is_counted_from_the_block_where_it_starts(t
     loaded = build(open_checkpoint(tmp_path), device="cpu", dtype="fp32")
     with torch.no_grad():
         loaded.module.model.layers[1].mlp.down_proj.weight[0, 0] = math.inf
-    layers = measure(loaded, tiny_ids().numpy(), batch_size=2).layers
+    layers = measure(loaded, tiny_ids().numpy()).layers
     assert layers[0].nonfinite == 0 and layers[1].nonfinite > 0 and layers[2].nonfinite > 0
 
 
 def test_chunks_of_logits_do_not_change_the_loss(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_tiny("llama", tmp_path)
     loaded = build(open_checkpoint(tmp_path), device="cpu", dtype="fp32")
-    whole = measure(loaded, tiny_ids().numpy(), batch_size=3).loss_nats
-    monkeypatch.setattr(loss_module, "LOGITS_PER_CHUNK", 97 * 5)  # 96 targets in chunks of 5, the last one of 1
-    assert measure(loaded, tiny_ids().numpy(), batch_size=3).loss_nats == pytest.approx(whole, abs=1e-6)
+    whole = measure(loaded, tiny_ids().numpy()).loss_nats
+    monkeypatch.setattr(Runner, "logits_per_chunk", 97 * 5)  # 96 targets in chunks of 5, the last one of 1
+    assert measure(loaded, tiny_ids().numpy()).loss_nats == pytest.approx(whole, abs=1e-6)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from diag.model.evaluate import bucket_positions
+from diag.model.buckets import bucket_positions
 from diag.model.probes import Probes, statistics
 from diag.results import codec
 from diag.results.trace import Trace

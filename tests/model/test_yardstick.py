@@ -14,7 +14,8 @@ import pytest
 import torch
 
 from diag.checkpoints import open_checkpoint
-from diag.model.build import LoadedModel, build
+from diag.model.build import build
+from diag.model.loaded import LoadedModel
 from diag.model.plain_text import PYTHON, TEXTS
 from diag.model.yardstick import NO_TEXT, bits_per_byte, measure_yardstick
 from diag.results.yardstick import Yardstick, sound

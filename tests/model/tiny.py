@@ -69,10 +69,10 @@ GPT2_SHAPE = {"n_embd": 64, "n_layer": 3, "n_head": 4, "n_positions": 64, "vocab
 NO_SPECIAL_IDS = {"bos_token_id": None, "eos_token_id": None, "pad_token_id": None}
 
 
-def write_tiny(name: str, folder: Path) -> torch.nn.Module:
+def write_tiny(name: str, folder: Path, seed: int = 1) -> torch.nn.Module:
     """Save a tiny model with random biases and norms too, and return it as transformers loads it back."""
     kind, extra = CONFIGS[name]
-    torch.manual_seed(1)
+    torch.manual_seed(seed)
     shape = GPT2_SHAPE if kind is GPT2Config else SHAPE
     config = kind(**{**shape, **NO_SPECIAL_IDS, **extra})
     model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)

@@ -16,8 +16,8 @@ from diag.hypotheses.base import Context
 from diag.hypotheses.registry import ABOUT_CHECKPOINT
 from diag.jobs import tasks
 from diag.jobs.inputs import open_inputs
-from diag.model.build import CheckpointTensors
 from diag.model.evaluate import Evaluator
+from diag.model.stored import CheckpointTensors
 from diag.model.trace import measure
 from diag.progress import silent
 
@@ -76,12 +76,10 @@ def test_the_loss_before_and_after_a_full_suite_is_the_same_bit_for_bit(demo: Pa
     case = tasks.read(inputs, silent, lens=False)
     loaded, before = case.model, case.baseline.measurement
     assert loaded is not None and before is not None
-    evaluator = Evaluator(
-        loaded, inputs.window.ids, batch_size=4, reference=CheckpointTensors(open_checkpoint(healthy))
-    )
+    evaluator = Evaluator(loaded, inputs.window.ids, reference=CheckpointTensors(open_checkpoint(healthy)))
     setup = suite.Setup(evaluator, Context(inputs.checkpoint, inputs.reference), case.baseline)
     suite.run(setup, ABOUT_CHECKPOINT, silent)
     assert evaluator.forward_passes > 100  # it really ran
-    after = measure(loaded, inputs.window.ids, batch_size=4, lens=False)
+    after = measure(loaded, inputs.window.ids, lens=0)
     assert np.array_equal(before.per_sequence_nats, after.per_sequence_nats)
     assert not any(module._forward_hooks or module._forward_pre_hooks for module in loaded.module.modules())

@@ -9,15 +9,10 @@ tensors and modules that it is given, so a page can list repairs without loading
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
 from enum import IntEnum
-from itertools import chain
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
-
-from diag.checkpoints.families import is_tied
-from diag.errors import InputError
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -77,11 +72,15 @@ class Edit(ABC):
         """The values of the configuration that it stands for, under ModelConfig's names; empty for most edits."""
         return {}
 
-    def first_layer(self, checkpoint: Checkpoint) -> int:
-        """The first block whose output can differ: 0 for whatever stands before block 0 or in it, num_layers when only
-        the final norm or the head can differ. The stream that enters this block is that of the loaded model."""
-        last = checkpoint.config.num_layers
-        return min((layer_of(checkpoint, name) for name in self.targets), default=last)
+    def only(self, names: Collection[str]) -> Self:
+        """The part of it that decides what the tensors of these names become: it gives them the same values as the
+        whole, and others perhaps. The whole, where it cannot be told apart."""
+        return self
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """Tensors beside its targets that it makes its results of; none for most edits."""
+        return ()
 
     def tensors(self, now: Now, reference: TensorSource | None) -> Iterator[tuple[str, Tensor]]:
         """(name, what the tensor becomes), one at a time. `now` gives a tensor after the edits before this one."""
@@ -102,15 +101,24 @@ class Edit(ABC):
 
 
 @dataclass(frozen=True)
-class Reread(Edit):
-    """Reads the bytes of each named tensor in another way, before any other edit on it."""
+class Named(Edit):
+    """Changes each named tensor by itself."""
 
     names: tuple[str, ...]
-    order = -1
 
     @property
     def targets(self) -> tuple[str, ...]:
         return self.names
+
+    def only(self, names: Collection[str]) -> Self:
+        return replace(self, names=tuple(name for name in self.names if name in names))
+
+
+@dataclass(frozen=True)
+class Reread(Named):
+    """Reads the bytes of each named tensor in another way, before any other edit on it."""
+
+    order = -1
 
     def reread(self, file: Checkpoint) -> Iterator[tuple[str, Array]]:
         return ((name, self.values(file, name)) for name in self.names)
@@ -120,78 +128,6 @@ class Reread(Edit):
         """float32 of the tensor's shape."""
 
 
-def overrides(
-    edits: Sequence[Edit],
-    loaded: Mapping[str, Tensor],
-    reference: TensorSource | None = None,
-    file: Checkpoint | None = None,
-) -> dict[str, Tensor]:
-    """The tensors that differ from the loaded ones once `edits` are applied in the order given. file: what was loaded,
-    for edits that read it again.
-
-    Costs the memory of the edited tensors, freed with the returned dict. Raises InputError when an edit names a
-    tensor that is not there, or a reference of another shape.
-    """
-    changed: dict[str, Tensor] = {}
-
-    def now(name: str) -> Tensor:
-        if name not in changed and name not in loaded:
-            raise InputError("The model has no such tensor.", where=name)
-        return changed.get(name, loaded[name])
-
-    for edit in edits:
-        again = edit.reread(file) if file is not None else ()
-        read = ((name, now(name).new_tensor(values)) for name, values in again)
-        for name, given in chain(read, edit.tensors(now, reference)):
-            like = now(name)
-            value = _with_common_rows(like, given) if edit.common_rows else given
-            if value.shape != like.shape:
-                raise InputError(
-                    f"The replacement has shape {tuple(value.shape)}, the model needs {tuple(like.shape)}.",
-                    where=name,
-                    fix="Use a reference of the same architecture and size.",
-                )
-            changed[name] = value.to(device=like.device, dtype=like.dtype)
-    return changed
-
-
-def _with_common_rows(like: Tensor, given: Tensor) -> Tensor:
-    """`given`, or, where only the number of rows differs, `like` with the rows that both have taken from `given`."""
-    if given.ndim < 2 or given.shape == like.shape or given.shape[1:] != like.shape[1:]:
-        return given
-    rows, changed = min(len(given), len(like)), like.clone()
-    changed[:rows] = given[:rows].to(device=like.device, dtype=like.dtype)
-    return changed
-
-
-@contextmanager
-def hooked(model: nn.Module, edits: Sequence[Edit]) -> Iterator[None]:
-    """Run the body with the edits that are no tensors in force; every hook is removed on the way out."""
-    handles: list[Handle] = []
-    try:
-        for edit in edits:
-            handles += edit.hooks(model)
-        yield
-    finally:
-        for handle in handles:
-            handle.remove()
-
-
 def named(names: Sequence[str]) -> str:
     """Tensors in a sentence: the name of one, the number of many."""
     return names[0] if len(names) == 1 else f"{len(names)} tensors"
-
-
-# Roles that the stream reaches after the last block.
-_AFTER_THE_BLOCKS = ("final_norm", "final_norm_bias", "head")
-
-
-def layer_of(checkpoint: Checkpoint, name: str) -> int:
-    """The first block whose output depends on a tensor, num_layers for the final norm and the head. A head that is the
-    embedding, and a name that the family does not know, count as 0: that is never wrong, it only saves no work."""
-    family = checkpoint.family
-    role, layer = (family.role_of(name) if family else None) or ("", None)
-    if family is None or layer is not None:
-        return layer or 0
-    is_embedding = role == "head" and name not in checkpoint.tensors and is_tied(family, checkpoint.config)
-    return checkpoint.config.num_layers if role in _AFTER_THE_BLOCKS and not is_embedding else 0

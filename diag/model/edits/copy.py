@@ -26,6 +26,10 @@ class Copy(Edit):
         return (self.target,)
 
     @property
+    def reads(self) -> tuple[str, ...]:
+        return (self.source,)
+
+    @property
     def sentence(self) -> str:
         return f"{self.target} becomes a copy of {self.source}."
 

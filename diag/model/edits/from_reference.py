@@ -7,24 +7,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from diag.errors import InputError
-from diag.model.edits.base import Edit, Now, Provenance, TensorSource, named
+from diag.model.edits.base import Named, Now, Provenance, TensorSource, named
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
 @dataclass(frozen=True)
-class FromReference(Edit):
+class FromReference(Named):
     """Each named tensor becomes the reference's. A tied reference gives its embedding where the head is asked for."""
 
-    names: tuple[str, ...]
     order = 1
     provenance = Provenance.REFERENCE
     common_rows = True
-
-    @property
-    def targets(self) -> tuple[str, ...]:
-        return self.names
 
     @property
     def sentence(self) -> str:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Self
 
 from diag.model.edits.base import Edit, Now, Provenance, TensorSource
 
@@ -25,11 +25,17 @@ class MoveLayers(Edit):
         return tuple(target for target, _ in self.moved)
 
     @property
+    def reads(self) -> tuple[str, ...]:
+        return tuple(source for _, source in self.moved)
+
+    def only(self, names: Collection[str]) -> Self:
+        return replace(self, moved=tuple(pair for pair in self.moved if pair[0] in names))
+
+    @property
     def sentence(self) -> str:
         target, source = self.moved[0]
         return f"{len(self.moved)} tensors change places: {target} becomes {source}, and so on."
 
     def tensors(self, now: Now, reference: TensorSource | None) -> Iterator[tuple[str, Tensor]]:
-        before = {source: now(source) for _, source in self.moved}
         for target, source in self.moved:
-            yield target, before[source]
+            yield target, now(source)

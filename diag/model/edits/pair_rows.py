@@ -6,26 +6,21 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from diag.model.edits.base import Edit, Now, TensorSource, named
+from diag.model.edits.base import Named, Now, TensorSource, named
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
 @dataclass(frozen=True)
-class PairRows(Edit):
+class PairRows(Named):
     """In each named tensor, the first `rotated` rows of every head that begins at one of `starts` are put from adjacent
     pairs (2i, 2i + 1) to split halves (i, i + half), or the other way round."""
 
-    names: tuple[str, ...]
     starts: tuple[int, ...]
     rotated: int
     to: Literal["halves", "adjacent"]
     order = 0
-
-    @property
-    def targets(self) -> tuple[str, ...]:
-        return self.names
 
     @property
     def sentence(self) -> str:

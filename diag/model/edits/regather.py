@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
 from itertools import accumulate
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from diag.model.edits.base import Edit, Now, Provenance, TensorSource, named
 
@@ -27,6 +27,9 @@ class Regather(Edit):
     @property
     def targets(self) -> tuple[str, ...]:
         return tuple(name for group in self.groups for name in group)
+
+    def only(self, names: Collection[str]) -> Self:
+        return replace(self, groups=tuple(group for group in self.groups if not set(group).isdisjoint(names)))
 
     @property
     def sentence(self) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from diag.checkpoints.buffer_order import BufferOrder
-from diag.model.edits.base import Edit, Now, TensorSource, named
+from diag.model.edits.base import Named, Now, TensorSource, named
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -27,16 +27,11 @@ ORDER_WORDS = {
 
 
 @dataclass(frozen=True)
-class Reorder(Edit):
+class Reorder(Named):
     """The buffer of each named matrix is read in `buffer_order` instead of as it is stored."""
 
-    names: tuple[str, ...]
     buffer_order: BufferOrder
     order = 0
-
-    @property
-    def targets(self) -> tuple[str, ...]:
-        return self.names
 
     @property
     def sentence(self) -> str:

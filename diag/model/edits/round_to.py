@@ -9,24 +9,19 @@ from typing import TYPE_CHECKING
 from diag.checkpoints.dtypes import EIGHT_BIT_FLOATS
 from diag.checkpoints.ggml import rounded
 from diag.checkpoints.signatures.grid import on_grid
-from diag.model.edits.base import Edit, Now, TensorSource, named
+from diag.model.edits.base import Named, Now, TensorSource, named
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
 @dataclass(frozen=True)
-class RoundTo(Edit):
+class RoundTo(Named):
     """Each named tensor becomes what the stored type `dtype` leaves of it, or what an even grid leaves that loses
     this share of its norm. A type that nothing here can write leaves it as it is."""
 
-    names: tuple[str, ...]
     dtype: str | float
     order = 2
-
-    @property
-    def targets(self) -> tuple[str, ...]:
-        return self.names
 
     @property
     def sentence(self) -> str:

@@ -11,8 +11,6 @@ from diag.model.edits.base import Edit, Handle
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from diag.checkpoints import Checkpoint
-
 
 @dataclass(frozen=True)
 class ScaleUpdate(Edit):
@@ -30,9 +28,6 @@ class ScaleUpdate(Edit):
     @property
     def sentence(self) -> str:
         return f"What {self.module} of block {self.index} adds to the stream counts {self.factor:g} times."
-
-    def first_layer(self, checkpoint: Checkpoint) -> int:
-        return self.index
 
     def hooks(self, model: nn.Module) -> Sequence[Handle]:
         from diag.model.blocks import blocks

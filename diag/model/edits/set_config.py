@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from diag.checkpoints.compare.config import with_setting
 from diag.model.edits.base import Edit, Provenance
-
-if TYPE_CHECKING:
-    from diag.checkpoints import Checkpoint
 
 
 @dataclass(frozen=True)
@@ -30,9 +27,6 @@ class SetConfig(Edit):
     @property
     def sentence(self) -> str:
         return f"The configuration's {self.setting} becomes {self.values:.200}."
-
-    def first_layer(self, checkpoint: Checkpoint) -> int:
-        return 0
 
     def configured(self, raw: dict[str, Any]) -> dict[str, Any]:
         return with_setting(raw, json.loads(self.values), self.setting)

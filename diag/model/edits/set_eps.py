@@ -11,8 +11,6 @@ from diag.model.edits.base import Edit, Handle
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from diag.checkpoints import Checkpoint
-
 
 @dataclass(frozen=True)
 class SetEps(Edit):
@@ -32,9 +30,6 @@ class SetEps(Edit):
     @property
     def config(self) -> dict[str, float]:
         return {"rms_norm_eps": self.eps}
-
-    def first_layer(self, checkpoint: Checkpoint) -> int:
-        return 0  # every family has a norm in block 0
 
     def hooks(self, model: nn.Module) -> Sequence[Handle]:
         return [norm.register_forward_hook(_with_eps(own, self.eps)) for norm, own in norms(model) if own != self.eps]

@@ -6,23 +6,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from diag.model.edits.base import Edit, Now, TensorSource, named
+from diag.model.edits.base import Named, Now, TensorSource, named
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
 @dataclass(frozen=True)
-class Shift(Edit):
+class Shift(Named):
     """The constant `by` is added to each named tensor."""
 
-    names: tuple[str, ...]
     by: float
     order = 0
-
-    @property
-    def targets(self) -> tuple[str, ...]:
-        return self.names
 
     @property
     def sentence(self) -> str:

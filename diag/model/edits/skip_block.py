@@ -11,8 +11,6 @@ from diag.model.edits.base import Edit, Handle
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from diag.checkpoints import Checkpoint
-
 
 @dataclass(frozen=True)
 class SkipBlock(Edit):
@@ -28,9 +26,6 @@ class SkipBlock(Edit):
     @property
     def sentence(self) -> str:
         return f"The residual stream passes block {self.index} unchanged."
-
-    def first_layer(self, checkpoint: Checkpoint) -> int:
-        return self.index
 
     def hooks(self, model: nn.Module) -> Sequence[Handle]:
         from diag.model.blocks import blocks

@@ -140,28 +140,40 @@ class Probes:
         if sum(each.numel() for _, each, _ in self._waiting) > HELD:
             self._add_up()
 
-    def figures(self) -> dict[Point, np.ndarray]:
-        """float64 [buckets, FIGURES] of every point, in the order in which they were first seen. One copy to the
-        host."""
+    def figures(self) -> tuple[list[Point], np.ndarray]:
+        """The points in the order in which they were first seen, and their figures, float64 [points, buckets, FIGURES].
+        One copy to the host."""
         self._add_up()
         if not self._seen:
-            return {}
-        return dict(zip(self._seen, torch.stack(list(self._seen.values())).cpu().numpy(), strict=True))
+            return [], np.zeros((0, len(self.lengths), FIGURES))
+        return list(self._seen), torch.stack(list(self._seen.values())).cpu().numpy()
 
     def trace(self, source: str) -> Trace:
         """All rows, points in the order in which they were first seen."""
-        return self.rows(source, self.figures())
+        return self.rows(source, *self.figures())
 
-    def rows(self, source: str, figures: dict[Point, np.ndarray]) -> Trace:
+    def rows(self, source: str, points: Sequence[Point], figures: np.ndarray) -> Trace:
         """The rows of these figures."""
+        finite, mean, deviations, lowest, highest, zeros, others = np.moveaxis(figures, -1, 0)
+        values = finite + others
+        with np.errstate(all="ignore"):
+            columns = [
+                *(np.where(finite > 0, mean, math.nan), np.sqrt(deviations / finite)),
+                np.sqrt(deviations + finite * mean**2) + np.where(finite > 0, 0.0, math.nan),
+                *(np.where(finite > 0, lowest, math.nan), np.where(finite > 0, highest, math.nan), zeros / values),
+            ]
+        numbers = np.stack(columns, axis=-1).tolist()
+        counts = np.stack([values, others], axis=-1).astype(np.int64).tolist()
         stops = np.cumsum(self.lengths).tolist()
         spans = list(zip([0, *stops], stops, strict=False))
-        found = [
-            _row(point, layer, first, stop, each)
-            for (point, layer), buckets in figures.items()
-            for (first, stop), each in zip(spans, buckets.tolist(), strict=True)
-        ]
-        return Trace(source, tuple(found))
+        return Trace(
+            source,
+            tuple(
+                TraceRow(point, layer, first, stop, n, a, b, c, d, e, f, odd)  # fields in their order
+                for (point, layer), some, many in zip(points, numbers, counts, strict=True)
+                for (first, stop), (a, b, c, d, e, f), (n, odd) in zip(spans, some, many, strict=True)
+            ),
+        )
 
     def _add_up(self) -> None:
         alike: dict[tuple[tuple[int, ...], int], list[tuple[tuple[Point, ...], Tensor]]] = {}
@@ -175,20 +187,10 @@ class Probes:
                 self._seen[point] = each if before is None else merged(before, each)
 
 
-def _row(point: str, layer: int | None, first: int, stop: int, figures: list[float]) -> TraceRow:
-    finite, mean, deviations, lowest, highest, zeros, others = figures
-    known = finite > 0
-    return TraceRow(
-        point=point,
-        layer=layer,
-        first=first,
-        stop=stop,
-        values=int(finite + others),
-        mean=mean if known else math.nan,
-        deviation=math.sqrt(deviations / finite) if known else math.nan,
-        l2=math.sqrt(deviations + finite * mean * mean) if known else math.nan,
-        lowest=lowest if known else math.nan,
-        highest=highest if known else math.nan,
-        zeros=zeros / (finite + others) if finite + others else math.nan,
-        nonfinite=int(others),
-    )
+def rms(figures: np.ndarray) -> np.ndarray:
+    """float64 [points]: the root mean square of the finite values of figures [points, buckets, FIGURES], all positions
+    together; NaN where there are none."""
+    finite, mean, deviations = np.moveaxis(figures[..., :3], -1, 0)
+    with np.errstate(invalid="ignore"):
+        found: np.ndarray = np.sqrt((deviations + finite * mean**2).sum(-1) / finite.sum(-1))
+    return found

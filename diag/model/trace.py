@@ -13,7 +13,7 @@ from torch import Tensor
 from diag.model.buckets import bucket_positions, bucket_sums, check_window, trace_positions
 from diag.model.loaded import LoadedModel
 from diag.model.parts import final_norm
-from diag.model.probes import Point, Probes
+from diag.model.probes import Point, Probes, rms
 from diag.model.runner import POINTS
 from diag.model.sweep import observe
 from diag.model.variants import as_loaded
@@ -53,8 +53,8 @@ def measure(
         found = torch.cat([nll.mean(-1, keepdim=True), bucket_sums(nll)], dim=1).cpu().numpy()  # waits for the device
         read_out = seen.lens(nll)
     losses = found[:, 0]
-    figures = seen.probes.figures()
-    shown = {at: each for at, each in figures.items() if at[0] != "middle"}
+    points, figures = seen.probes.figures()
+    shown = [i for i, (point, _) in enumerate(points) if point != "middle"]
     return Measurement(
         loss_nats=float(losses.mean()),
         stderr_nats=standard_error(losses),
@@ -62,13 +62,13 @@ def measure(
         sequences=len(ids),
         device=device_name(loaded.device),
         dtype=loaded.dtype,
-        layers=_summaries(loaded, figures, read_out),
+        layers=_summaries(loaded, points, figures, read_out),
         load_seconds=loaded.seconds,
         forward_seconds=time.perf_counter() - started,
         peak_memory_bytes=peak_memory(loaded.device.type),
         per_sequence_nats=tuple(losses.tolist()),
         by_position_nats=tuple(map(tuple, (found[:PLACED, 1:] / bucket_positions(ids.shape[1] - 1)).tolist())),
-        trace=seen.probes.rows("subrandom", shown),
+        trace=seen.probes.rows("subrandom", [points[i] for i in shown], figures[shown]),
     )
 
 
@@ -148,34 +148,28 @@ class _Seen:
 
 
 def _summaries(
-    loaded: LoadedModel, figures: dict[Point, np.ndarray], lens: list[tuple[float, float]]
+    loaded: LoadedModel, points: list[Point], figures: np.ndarray, lens: list[tuple[float, float]]
 ) -> tuple[LayerProbe, ...]:
-    rms = {at: _rms(each) for at, each in figures.items()}
+    size = dict(zip(points, rms(figures).tolist(), strict=True))
+    others = dict(zip(points, figures[..., 6].sum(-1).astype(int).tolist(), strict=True))
     found = []
     for index in range(loaded.parts.exit):
-        before = rms["stream", index - 1] if index else rms["embedding", None]
+        before = size["stream", index - 1] if index else size["embedding", None]
         # Where both updates read the same stream, both are added to it; otherwise the MLP's meets attention's.
-        middle = before if loaded.parallel else rms["middle", index]
-        attention, mlp = rms["attention", index], rms["mlp", index]
+        middle = before if loaded.parallel else size["middle", index]
+        attention, mlp = size["attention", index], size["mlp", index]
         nats, error = lens[index] if lens else (None, None)
         found.append(
             LayerProbe(
                 index=index,
-                residual_rms=rms["stream", index],
+                residual_rms=size["stream", index],
                 attention_rms=attention,
                 mlp_rms=mlp,
                 attention_share=attention / before if before > 0 else math.nan,
                 mlp_share=mlp / middle if middle > 0 else math.nan,
                 logit_lens_nats=nats,
-                nonfinite=int(figures["stream", index][:, 6].sum()),
+                nonfinite=others["stream", index],
                 logit_lens_stderr=error,
             )
         )
     return tuple(found)
-
-
-def _rms(figures: np.ndarray) -> float:
-    """The root mean square of the finite values, all positions together; NaN where there are none."""
-    finite, mean, deviations = figures[:, :3].T
-    n = finite.sum()
-    return math.sqrt((deviations + finite * mean**2).sum() / n) if n else math.nan

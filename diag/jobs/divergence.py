@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import torch
 
 from diag.errors import InputError
@@ -28,16 +26,15 @@ def compare(inputs: Inputs, progress: Progress, *, double: bool = False) -> Dive
     if inputs.reference is None:
         raise InputError("There is nothing to compare with.", fix="Give a reference.")
     device = pick_device(inputs.case.device)
-    dtype = "fp32" if double else pick_dtype(inputs.case.dtype, device)
-    width = 8 if double else BYTES[dtype]
+    dtype = "fp64" if double else pick_dtype(inputs.case.dtype, device)
     home = device
     if device.type == "cuda":
-        needed = width * (inputs.checkpoint.parameters + inputs.reference.parameters)
+        needed = BYTES[dtype] * (inputs.checkpoint.parameters + inputs.reference.parameters)
         home = device if needed < ROOM * torch.cuda.mem_get_info(device)[0] else torch.device("cpu")
     models = []
     for i, checkpoint in enumerate((inputs.checkpoint, inputs.reference)):
         progress(0.1 * i, f"Loading the {('checkpoint', 'reference')[i]}")
-        models.append(_loaded(build(checkpoint, device=home.type, dtype=dtype), double))
+        models.append(build(checkpoint, device=home.type, dtype=dtype))
     says = part(progress, 0.2, 1.0)
     ids, batch_size = inputs.window.ids, inputs.case.window.batch_size
     return diverge(models[0], models[1], ids, batch_size=batch_size, device=device, progress=says)
@@ -54,10 +51,3 @@ def at_the_beginning(
     except InputError as error:
         return None, (f"The two were not compared component by component. {error.what}",)
     return found, ()
-
-
-def _loaded(model: LoadedModel, double: bool) -> LoadedModel:
-    if not double:
-        return model
-    model.module.double()
-    return replace(model, dtype="fp64")

@@ -46,11 +46,14 @@ def diverge(
 
     device: where to compute, one block at a time, when the models lie elsewhere. Costs about six passes over the ids,
     one of them in the next wider type, and for each tensor that differs its component once more. Nothing of either
-    model is changed. InputError where they are not of one architecture and size, or the reference is not finite.
+    model is changed. InputError where they are not of one architecture and size, one does not fit into memory, or the
+    reference is not finite.
     """
     started = time.perf_counter()
     check_window(reference, ids)
     check_window(candidate, ids)
+    if reference.layers is not None or candidate.layers is not None:
+        raise InputError("Both models are needed in memory at once, and one does not fit.", fix="Use another machine.")
     ours, theirs = Taken(reference), Taken(candidate)
     _refuse_other_shapes(candidate, reference)
     dtype = next(reference.module.parameters()).dtype

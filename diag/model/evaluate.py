@@ -11,12 +11,11 @@ import torch
 from diag.model.buckets import bucket_positions, bucket_sums, check_window
 from diag.model.build import variant
 from diag.model.edits.base import Edit, TensorSource
-from diag.model.estimate import BYTES
 from diag.model.loaded import LoadedModel
 from diag.model.loss import TokenLoss
 from diag.model.sweep import sweep
 from diag.model.variants import Variant
-from diag.model.waves import room, waves
+from diag.model.waves import room, stream_bytes, waves
 from diag.progress import Progress, silent
 
 
@@ -110,15 +109,10 @@ class Evaluator:
         for edits in dict.fromkeys(tuple(edits) for edits in sets):
             if wanted := missing(self._of(edits)):
                 rounds.setdefault(wanted, []).append(edits)
+        one = stream_bytes(self.loaded, self.ids.shape[1] - 1)
         for wanted, asked in rounds.items():
-            for rows, some in waves(list(wanted), asked, self._stream_bytes, room(self.loaded.device)):
+            for rows, some in waves(list(wanted), asked, one, room(self.loaded.device)):
                 self._sweep(rows, some)
-
-    @property
-    def _stream_bytes(self) -> int:
-        """Of one sequence's stream."""
-        width = self.loaded.checkpoint.config.hidden_size * BYTES[self.loaded.dtype]
-        return width * (self.ids.shape[1] - 1)
 
     def _sweep(self, rows: Sequence[int], sets: Sequence[tuple[Edit, ...]]) -> None:
         variants = [Variant(self.loaded, edits, *self._module(edits), self.reference) for edits in sets]

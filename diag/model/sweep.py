@@ -21,8 +21,8 @@ from diag.model.parts import ENTRY, calls, enter, final_norm
 from diag.model.runner import Probed
 from diag.model.variants import Variant
 
-# One call of a block takes about so many tokens: more fill the caches of a CPU, fewer leave a GPU idle.
 ACTIVATIONS_SHARE = 0.2  # of what is free, beside the streams' share (waves.py)
+# One call of a block takes about so many tokens: more fill the caches of a CPU, fewer leave a GPU idle.
 TOKENS_PER_CALL = {"cpu": 2048, "cuda": 32_768}
 
 
@@ -43,9 +43,15 @@ def sweep(variants: Sequence[Variant], ids: Tensor, tick: Callable[[], None] = l
     return _swept(variants, ids[:, :-1], ids[:, 1:], tick)
 
 
-def observe(variant: Variant, ids: Tensor, probe: Probe, tick: Callable[[], None] = lambda: None) -> Tensor:
-    """nll [sequences, seq] of one variant, with a probe at every layer."""
-    return _swept([variant], ids[:, :-1], ids[:, 1:], tick, probe)[0]
+def observe(
+    variant: Variant, ids: Tensor, probe: Probe, tick: Callable[[], None] = lambda: None, *, start: int = 0
+) -> Tensor:
+    """nll [sequences, seq] of one variant, with a probe at every layer, which counts sequences from `start` on."""
+
+    def look(layer: int, first: int, before: Tensor, after: Tensor, tokens: Tensor) -> None:
+        probe(layer, start + first, before, after, tokens)
+
+    return _swept([variant], ids[:, :-1], ids[:, 1:], tick, look)[0]
 
 
 def hidden(variant: Variant, ids: Tensor) -> Tensor:
@@ -67,7 +73,12 @@ def _swept(
     rows = max(1, _tokens_per_call(loaded) // inputs.shape[1])
     asked = {v.setting: calls(v.plain, inputs) for v in variants}
     front = _Front(variants, inputs, tick)
-    front.pass_on(ENTRY, lambda v, streams: [enter(v.end(ENTRY).model, x) for x in streams])
+
+    def begin(v: Variant, streams: list[Tensor]) -> list[Tensor]:
+        model = v.end(ENTRY).model
+        return [torch.cat([enter(model, part) for part in torch.split(x, rows)]) for x in streams]
+
+    front.pass_on(ENTRY, begin)
     for layer in range(end):
 
         def through(v: Variant, streams: list[Tensor], layer: int = layer) -> list[Tensor]:
@@ -75,7 +86,9 @@ def _swept(
             if probe is None:
                 return _together(lambda x: v.runner.block(block, x, call), streams, rows)
             look = partial(probe, layer)
-            return [_probed(lambda x: v.runner.probed(block, x, call, loaded.updates), x, rows, look) for x in streams]
+            return [
+                _looked_at(lambda x: v.runner.probed(block, x, call, loaded.updates), x, rows, look) for x in streams
+            ]
 
         front.pass_on(layer, through)
 
@@ -140,7 +153,7 @@ def _together(block: Callable[[Tensor], Tensor], streams: list[Tensor], rows: in
     return out
 
 
-def _probed(
+def _looked_at(
     block: Callable[[Tensor], Probed], stream: Tensor, rows: int, look: Callable[[int, Tensor, Tensor, Tensor], None]
 ) -> Tensor:
     behind = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass, field
+from itertools import count
 
 import numpy as np
 import torch
@@ -17,6 +18,7 @@ from diag.model.probes import Point, Probes, rms
 from diag.model.runner import POINTS
 from diag.model.sweep import observe
 from diag.model.variants import as_loaded
+from diag.model.waves import room, stream_bytes
 from diag.progress import Progress, silent
 from diag.results.baseline import LayerProbe, Measurement
 
@@ -42,14 +44,19 @@ def measure(
     here = torch.tensor(ids).to(loaded.device)
     layers = loaded.parts.exit
     seen = _Seen(loaded, here, lens)
-    steps = iter(range(1, layers + 3))
+    together = max(1, room(loaded.device) // (2 * stream_bytes(loaded, ids.shape[1] - 1)))
+    pieces = torch.split(here, together)
+    steps = count(1)
 
     def tick() -> None:
-        done = min(next(steps), layers)
-        progress(done / layers, f"{done} of {layers} layers")
+        done = next(steps) / (len(pieces) * (layers + 2))  # the embedding, each layer, the head
+        progress(done, f"{done:.0%} of {layers} layers")
 
     with torch.inference_mode():
-        nll = observe(as_loaded(loaded), here, seen, tick).double()
+        variant, parts = as_loaded(loaded), []
+        for i, piece in enumerate(pieces):
+            parts.append(observe(variant, piece, seen, tick, start=i * together))
+        nll = torch.cat(parts).double()
         found = torch.cat([nll.mean(-1, keepdim=True), bucket_sums(nll)], dim=1).cpu().numpy()  # waits for the device
         read_out = seen.lens(nll)
     losses = found[:, 0]
@@ -100,8 +107,7 @@ class _Seen:
     loaded: LoadedModel
     ids: Tensor
     positions: int
-    waiting: list[Tensor] = field(default_factory=list)
-    losses: list[Tensor] = field(default_factory=list)
+    waiting: list[tuple[slice, int, Tensor]] = field(default_factory=list)  # which of `at`, the layer, rows
 
     def __post_init__(self) -> None:
         self.seq = self.ids.shape[1] - 1
@@ -110,38 +116,41 @@ class _Seen:
         wanted = min(self.positions, every)
         self.at = np.unique(np.linspace(0, every - 1, wanted).round().astype(np.int64))  # of all positions, laid flat
         self.device_at = torch.from_numpy(self.at).to(self.loaded.device)
+        self.targets = self.ids[:, 1:].flatten()[self.device_at]
+        self.losses = self.targets.new_zeros((self.loaded.parts.exit, len(self.at)), dtype=torch.float32)
 
     def __call__(self, layer: int, first: int, before: Tensor, after: Tensor, tokens: Tensor) -> None:
         if layer == 0:
             self.probes.add("embedding", None, before)
         self.probes.put([(point, layer) for point in POINTS], tokens, after.shape[-1])
-        low, high = np.searchsorted(self.at, [first * self.seq, (first + len(after)) * self.seq])
+        ahead = first * self.seq
+        low, high = np.searchsorted(self.at, [ahead, ahead + len(after) * self.seq]).tolist()
         if low < high:
-            chosen = self.device_at[low:high]
-            rows = after.flatten(0, 1)[chosen - first * self.seq]
-            self.waiting.append(rows)
-        if sum(map(len, self.waiting)) >= READ_OUT_TOGETHER:
+            rows = after.flatten(0, 1)[self.device_at[low:high] - ahead]
+            self.waiting.append((slice(low, high), layer, rows))
+        if sum(len(rows) for _, _, rows in self.waiting) >= READ_OUT_TOGETHER:
             self._read_out()
 
     def _read_out(self) -> None:
         """Read out what was kept of streams, of several layers together."""
         if not self.waiting:
             return
-        run, loss, rows = self.loaded.runner, self.loaded.loss, torch.cat(self.waiting)
+        run, loss = self.loaded.runner, self.loaded.loss
+        rows = torch.cat([rows for _, _, rows in self.waiting])
+        targets = torch.cat([self.targets[at] for at, _, _ in self.waiting])
+        nll = loss.read_out(final_norm(loss.model)(rows)[None], targets[None], run.nll, run.logits_per_chunk)[0]
+        each = torch.split(nll, [len(rows) for _, _, rows in self.waiting])
+        for (at, layer, _), part in zip(self.waiting, each, strict=True):
+            self.losses[layer, at] = part
         self.waiting.clear()
-        targets = self.ids[:, 1:].flatten()[self.device_at]  # layers follow each other, each with all its positions
-        done = sum(map(len, self.losses)) + torch.arange(len(rows), device=rows.device)
-        own = targets[done % len(targets)]
-        nll = loss.read_out(final_norm(loss.model)(rows)[None], own[None], run.nll, run.logits_per_chunk)[0]
-        self.losses.append(nll)
 
     def lens(self, nll: Tensor) -> list[tuple[float, float]]:
         """(loss in nats, its standard error) of each layer; none where the lens was not asked for. nll: float64
         [sequences, seq] of the model itself."""
         self._read_out()
-        if not self.losses:
+        if not len(self.at):
             return []
-        gaps = torch.cat(self.losses).double().view(-1, len(self.at)) - nll.flatten()[self.device_at]
+        gaps = self.losses.double() - nll.flatten()[self.device_at]  # [layers, positions]
         mean = gaps.mean(-1)
         error = gaps.std(-1) / math.sqrt(gaps.shape[1]) if gaps.shape[1] > 1 else mean * math.nan
         return [(loss, stderr) for loss, stderr in torch.stack([mean + nll.mean(), error], dim=-1).cpu().tolist()]

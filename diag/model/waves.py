@@ -7,7 +7,8 @@ from typing import TypeVar
 
 import torch
 
-from diag.model.estimate import GIB
+from diag.model.estimate import BYTES, GIB
+from diag.model.loaded import LoadedModel
 from diag.model.memory import free_bytes
 
 T = TypeVar("T")
@@ -22,12 +23,17 @@ def room(device: torch.device) -> int:
     return min(most, int(SHARE * (most if free is None else free)))
 
 
+def stream_bytes(loaded: LoadedModel, positions: int) -> int:
+    """Of the stream of one sequence."""
+    return positions * loaded.checkpoint.config.hidden_size * BYTES[loaded.dtype]
+
+
 def waves(
-    rows: Sequence[int], sets: Sequence[T], stream_bytes: int, most_bytes: int
+    rows: Sequence[int], sets: Sequence[T], one_stream: int, most_bytes: int
 ) -> Iterator[tuple[Sequence[int], Sequence[T]]]:
     """Pairs of (sequences, sets) that cover every pair once. The sequences are divided only where those of eight sets
     do not fit."""
-    fit = max(1, most_bytes // stream_bytes)  # streams of one sequence
+    fit = max(1, most_bytes // one_stream)  # streams of one sequence
     sequences = max(1, min(len(rows), fit // min(len(sets), 8)))
     together = max(1, fit // sequences)
     for start in range(0, len(rows), sequences):

@@ -10,10 +10,12 @@ import torch
 from tiny import CONFIGS, tiny_ids, write_tiny
 
 from diag.checkpoints import open_checkpoint
+from diag.model import trace as trace_module
 from diag.model.blocks import blocks
 from diag.model.build import build
 from diag.model.runner import Runner
 from diag.model.trace import measure
+from diag.model.waves import stream_bytes
 
 
 def rms(x: torch.Tensor) -> float:
@@ -95,3 +97,40 @@ def test_chunks_of_logits_do_not_change_the_loss(tmp_path: Path, monkeypatch: py
     whole = measure(loaded, tiny_ids().numpy()).loss_nats
     monkeypatch.setattr(Runner, "logits_per_chunk", 97 * 5)  # 96 targets in chunks of 5, the last one of 1
     assert measure(loaded, tiny_ids().numpy()).loss_nats == pytest.approx(whole, abs=1e-6)
+
+
+def test_a_window_that_does_not_fit_is_measured_in_pieces_with_the_same_figures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_tiny("llama", tmp_path)
+    loaded = build(open_checkpoint(tmp_path), device="cpu", dtype="fp32")
+    ids = tiny_ids(sequences=7).numpy()
+    whole, said = measure(loaded, ids, lens=50), []
+    monkeypatch.setattr(
+        trace_module, "room", lambda device: 4 * stream_bytes(loaded, ids.shape[1] - 1)
+    )  # two sequences
+    pieces = measure(loaded, ids, lens=50, progress=lambda fraction, text: said.append(fraction))
+    assert pieces.per_sequence_nats == pytest.approx(whole.per_sequence_nats, abs=1e-6)
+    assert pieces.trace is not None and whole.trace is not None
+    for one, other in zip(pieces.layers, whole.layers, strict=True):
+        assert one.logit_lens_nats == pytest.approx(other.logit_lens_nats, abs=1e-5)
+        assert one.logit_lens_stderr == pytest.approx(other.logit_lens_stderr, abs=1e-5)
+        assert one.mlp_share == pytest.approx(other.mlp_share, rel=1e-5)
+    for row, like in zip(pieces.trace.rows, whole.trace.rows, strict=True):
+        assert (row.point, row.layer, row.first, row.values) == (like.point, like.layer, like.first, like.values)
+        assert row.deviation == pytest.approx(like.deviation, rel=1e-5) and row.lowest == like.lowest
+    assert len(said) == 4 * 5 and said == sorted(said) and said[-1] == 1.0  # pieces; embedding, three layers, head
+
+
+def test_the_lens_at_some_positions_is_near_that_at_all_within_its_error(tmp_path: Path) -> None:
+    write_tiny("llama", tmp_path)
+    loaded = build(open_checkpoint(tmp_path), device="cpu", dtype="fp32")
+    ids = tiny_ids(sequences=20).numpy()
+    some, every = measure(loaded, ids, lens=160), measure(loaded, ids, lens=20 * 32)
+    for one, other in zip(some.layers[:-1], every.layers[:-1], strict=True):
+        assert one.logit_lens_nats is not None and other.logit_lens_nats is not None
+        assert one.logit_lens_stderr is not None and other.logit_lens_stderr is not None
+        assert abs(one.logit_lens_nats - other.logit_lens_nats) < 4 * one.logit_lens_stderr
+        assert one.logit_lens_stderr > other.logit_lens_stderr > 0
+    assert some.layers[-1].logit_lens_nats == pytest.approx(some.loss_nats, abs=1e-6)
+    assert some.layers[-1].logit_lens_stderr == pytest.approx(0.0, abs=1e-6)

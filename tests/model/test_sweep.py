@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from diag.model.parts import calls, enter
 from tiny import CONFIGS, tiny_ids, write_tiny
 
 from diag.checkpoints import open_checkpoint
@@ -23,6 +22,7 @@ from diag.model.edits.base import Edit
 from diag.model.edits.set_config import SuggestConfig
 from diag.model.evaluate import Evaluator
 from diag.model.loaded import LoadedModel
+from diag.model.parts import calls, enter
 from diag.model.runner import POINTS, CompiledRunner, Runner, _keeping, _probed
 from diag.model.stored import CheckpointTensors
 from diag.model.sweep import observe, sweep

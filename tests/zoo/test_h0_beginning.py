@@ -99,7 +99,7 @@ def test_the_same_targets_are_compared(shard: Path) -> None:
     checkpoint = open_checkpoint(LLAMA)
     loaded = build(checkpoint, device="cpu", dtype="fp32")
     ids = np.arange(40, 75, dtype=np.int64).reshape(5, 7)
-    found = losses_behind(loaded, ids, 3, batch_size=2)
+    found = losses_behind(loaded, ids, 3)
     with torch.inference_mode():
         inputs = torch.tensor(np.insert(ids[:, :-1], 0, 3, axis=1))
         logits = loaded.module(input_ids=inputs, use_cache=False).logits[:, 1:]

@@ -106,7 +106,7 @@ def test_the_same_targets_are_compared(shard: Path) -> None:
         by_hand = torch.nn.functional.cross_entropy(logits.transpose(1, 2), torch.tensor(ids[:, 1:]), reduction="none")
     assert found is not None and found == pytest.approx(by_hand.mean(-1).numpy(), abs=1e-5)
     longest = np.zeros((1, (loaded.positions or 0) + 1), dtype=np.int64)
-    assert losses_behind(loaded, longest, 3, batch_size=1) is None
+    assert losses_behind(loaded, longest, 3) is None
 
 
 def test_who_says_that_texts_begin_with_an_id(tmp_path: Path) -> None:

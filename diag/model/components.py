@@ -16,6 +16,7 @@ from torch.func import functional_call
 
 from diag.model.blocks import blocks
 from diag.model.loaded import LoadedModel
+from diag.model.parts import entered
 
 Tensors = Mapping[str, Tensor]
 
@@ -88,7 +89,6 @@ class Taken:
         self.loaded, self.model = loaded, loaded.module
         self.roles = loaded.checkpoint.family.roles
         self.blocks = blocks(self.model)
-        self.body = cast(nn.Module, getattr(self.model, str(self.model.base_model_prefix)))
         self._prefix = next(name for name, module in self.model.named_modules() if module is self.blocks)
 
     def module_of(self, role: str) -> tuple[str, nn.Module] | None:
@@ -117,28 +117,10 @@ class Taken:
     def begin(self, ids: Tensor) -> tuple[Tensor, list[Call], dict[str, Seen]]:
         """ids [batch, seq] -> the stream [batch, seq, d_model] that enters block 0, the call of every block, and the
         embeddings by module path, from transformers' own forward pass with blocks that do nothing."""
-        calls: list[Call] = []
-
-        def passes(*args: Any, **kwargs: Any) -> Tensor:
-            calls.append(Call.of(args, kwargs))
-            return calls[-1].x
-
         wanted = [found[0] for role in ("embedding", "positions") if (found := self.module_of(role))]
-        with _standing_in(self.blocks, passes), watching(self.model, wanted) as seen:
-            self.body(input_ids=ids, use_cache=False)
-        return calls[0].x, calls, seen
-
-
-@contextmanager
-def _standing_in(modules: nn.ModuleList, forward: Callable[..., Tensor]) -> Iterator[None]:
-    """Every module computes `forward` instead of its own, which is the class's and comes back."""
-    try:
-        for module in modules:
-            module.forward = forward
-        yield
-    finally:
-        for module in modules:
-            module.__dict__.pop("forward", None)
+        with watching(self.model, wanted) as seen:
+            x, calls = entered(self.model, ids)
+        return x, [Call(x, call.args, call.kwargs) for call in calls], seen
 
 
 @contextmanager

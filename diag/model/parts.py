@@ -60,7 +60,7 @@ def final_norm(model: nn.Module) -> nn.Module:
 
 def enter(model: nn.Module, ids: Tensor) -> Tensor:
     """The stream [batch, seq, d_model] that enters block 0, for ids [batch, seq], by transformers' own forward pass."""
-    return _recorded(model, ids)[0]
+    return entered(model, ids)[0]
 
 
 def calls(model: nn.Module, ids: Tensor) -> list[Call]:
@@ -68,15 +68,15 @@ def calls(model: nn.Module, ids: Tensor) -> list[Call]:
     the last length of sequences, since it depends on nothing else."""
     kept = _calls.get(model)
     if kept is None or kept[0] != ids.shape[1]:
-        kept = _calls[model] = (ids.shape[1], _recorded(model, ids[:1])[1])
+        kept = _calls[model] = (ids.shape[1], entered(model, ids[:1])[1])
     return kept[1]
 
 
 _calls: WeakKeyDictionary[nn.Module, tuple[int, list[Call]]] = WeakKeyDictionary()
 
 
-def _recorded(model: nn.Module, ids: Tensor) -> tuple[Tensor, list[Call]]:
-    """transformers' own forward pass without its blocks."""
+def entered(model: nn.Module, ids: Tensor) -> tuple[Tensor, list[Call]]:
+    """transformers' own forward pass without its blocks: the stream that enters block 0, and the call of each block."""
     layers = blocks(model)
     recorders = [_Recorder(block) for block in layers]
     body, path = outer(body_of(model)), _path(body_of(model), layers)

@@ -67,7 +67,7 @@ def _positions(found: BaselineResult) -> None:
     theirs = found.reference.trace if found.reference else None
     st.subheader("The stream by layer and position", anchor=False)
     st.caption(
-        "Root mean square beside the reference's, at positions in groups growing fourfold. Healthy: no colour anywhere. A "
+        "Root mean square beside the reference's, positions grouped fourfold. Healthy: no colour anywhere. A "
         "colour that sets in with the position is attention; one that is there from the first is a matrix or a norm."
         if theirs
         else "Root mean square, positions grouped fourfold. Healthy: rows alike but for the first position, "

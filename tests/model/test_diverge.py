@@ -154,14 +154,15 @@ def test_the_parts_of_a_model_put_together_are_transformers_own_pass(name: str, 
     write_tiny(name, tmp_path)
     loaded = build(open_checkpoint(tmp_path), device="cpu", dtype="fp32")
     taken, given = Taken(loaded), tiny_ids()[:, :-1]
+    body = loaded.module.base_model
     with torch.inference_mode():
-        whole = taken.body(input_ids=given, use_cache=False).last_hidden_state
+        whole = body(input_ids=given, use_cache=False).last_hidden_state
         x, calls, _ = taken.begin(given)
         for block, call in zip(taken.blocks, calls, strict=True):
             x = block(x, *call.args, **call.kwargs)
         _, norm = taken.module_of("final_norm")  # type: ignore[misc]
         assert torch.equal(norm(x), whole)
-        assert torch.equal(taken.body(input_ids=given, use_cache=False).last_hidden_state, whole)
+        assert torch.equal(body(input_ids=given, use_cache=False).last_hidden_state, whole)
     parts = [part.component for part in taken.parts(1)]
     assert {"o", "down", "attention", "mlp"} <= set(parts) and len(parts) == len(set(parts))
 

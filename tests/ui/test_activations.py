@@ -7,14 +7,14 @@ from dataclasses import replace
 
 import pytest
 
+from diag import charts
+from diag.charts.style import MAX_MARKS
 from diag.results.baseline import BaselineResult, Check, LayerProbe, Measurement
 from diag.results.divergence import ComponentError, Divergence
 from diag.results.ruler import Ruler, zone
 from diag.results.trace import Trace, TraceRow
-from diag.ui import charts
 from diag.ui.activations import tables
 from diag.ui.activations.headline import headline, lens_sentence
-from diag.ui.charts.style import MAX_MARKS
 
 RULER = Ruler(chance_nats=8.3, unigram_nats=6.8, bigram_nats=4.5)
 

@@ -9,14 +9,14 @@ import numpy as np
 import plotly.graph_objects as go
 import pytest
 
+from diag import charts
+from diag.charts.flags import Label, Mark, Placed, place
+from diag.charts.ruler import _arrange, _marks
+from diag.charts.style import BLUE, MAX_MARKS, escape, sample
 from diag.report.look import INKS, look
 from diag.results.baseline import LayerProbe
 from diag.results.finding import Finding, RepairResult, Screened, Signature
 from diag.results.ruler import Ruler, zone
-from diag.ui import charts
-from diag.ui.charts.flags import Label, Mark, Placed, place
-from diag.ui.charts.ruler import _arrange, _marks
-from diag.ui.charts.style import BLUE, MAX_MARKS, escape, sample
 from diag.units import Claim, bits
 
 RULER = Ruler(chance_nats=11.93, unigram_nats=6.8, reference_nats=2.1, bigram_nats=4.4, border_nats=4.3)

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from diag import charts
+from diag.charts.style import MAX_MARKS
 from diag.shards import ShardAudit, TokenText, audit_shard, compare_shards, open_shard, read_span
 from diag.shards.figures.by_file import IdsByFile
 from diag.shards.figures.healthy_band import healthy_band
 from diag.shards.span import SpanToken
-from diag.ui import charts
-from diag.ui.charts.style import MAX_MARKS
 from diag.ui.shard import readout, typeset
 from diag.ui.shard import tables as tables_shard
 

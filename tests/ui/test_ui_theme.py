@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from diag.charts.style import BLUE, PINK, TEAL, VIOLET
 from diag.report.look import INKS
-from diag.ui.charts.style import BLUE, PINK, TEAL, VIOLET
 
 CONFIG = tomllib.loads((Path(__file__).resolve().parents[2] / ".streamlit" / "config.toml").read_text())
 

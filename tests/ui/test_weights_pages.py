@@ -10,12 +10,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from diag import charts
 from diag.catalogue import Catalogue, scan
+from diag.charts.style import MAX_MARKS
 from diag.checkpoints import CheckpointComparison, compare_checkpoints, open_checkpoint, tensor_profile
 from diag.kept import Kept
 from diag.settings import Root, Settings
-from diag.ui import charts
-from diag.ui.charts.style import MAX_MARKS
 from diag.ui.shard import audits
 from diag.ui.shell import contents, show
 from diag.ui.weights import comparisons, reads, tables

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from diag import charts
 from diag.evidence.records import Record
 from diag.results.baseline import BaselineResult, LayerProbe
 from diag.results.ruler import Ruler
-from diag.ui import charts
 from diag.ui.activations import columns, one_layer, tables
 from diag.ui.activations.headline import Headline, headline
 from diag.ui.shell import show, words

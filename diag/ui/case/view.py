@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
+from diag import charts
 from diag.case import Case
 from diag.evidence.records import Record
 from diag.report import numbers
@@ -12,7 +13,6 @@ from diag.report.look import look
 from diag.report.of_record import unknown_keys
 from diag.results.baseline import BaselineResult, Check, Measurement
 from diag.results.ruler import GateResult, Loss, Ruler, claim_in_other_unit, judge_gate
-from diag.ui import charts
 from diag.ui.case import words
 from diag.ui.shell import session, show
 from diag.ui.shell.preview import Preview

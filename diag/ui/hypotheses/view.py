@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from diag import charts
 from diag.hypotheses.base import Hypothesis
 from diag.report import numbers
 from diag.report.compared import reference_sentences
@@ -12,7 +13,6 @@ from diag.report.look import said
 from diag.results.diagnosis import Conclusion, Diagnosis
 from diag.results.finding import STATUS_WORDS, Finding, Signature
 from diag.results.positions import by_position
-from diag.ui import charts
 from diag.ui.hypotheses import columns, tables
 from diag.ui.shell import preview, run, show, words
 from diag.ui.shell.results import Result, Results

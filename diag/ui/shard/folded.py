@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from diag import charts
 from diag.catalogue import Entry
 from diag.report.look import marked
 from diag.results import codec
@@ -13,7 +14,6 @@ from diag.results.ruler import GateResult
 from diag.shards import ShardAudit, TokenText
 from diag.shards.audit.compare import side_by_side
 from diag.shards.text import texts_of, visible
-from diag.ui import charts
 from diag.ui.shard import columns, tables
 from diag.ui.shard.view import Named
 from diag.ui.shell import show

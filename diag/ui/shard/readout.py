@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from html import escape
 
+from diag.charts.style import BLUE, GREY, VIOLET
 from diag.report.look import INKS
 from diag.shards.span import SpanToken
 from diag.shards.text import visible
-from diag.ui.charts.style import BLUE, GREY, VIOLET
 
 _RED, _AMBER = INKS["broken"].chart, INKS["explained"].chart
 

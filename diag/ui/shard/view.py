@@ -8,14 +8,14 @@ from collections.abc import Sequence
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from diag import charts
 from diag.catalogue import Entry
+from diag.charts.style import BLUE, GREY, TEAL
 from diag.report import numbers
 from diag.results.ruler import GateResult, Loss
 from diag.shards import ShardAudit
 from diag.shards.figures.healthy_band import FACTOR, healthy_band
 from diag.shards.text import visible
-from diag.ui import charts
-from diag.ui.charts.style import BLUE, GREY, TEAL
 from diag.ui.shell import show
 
 Named = tuple[str, ShardAudit]

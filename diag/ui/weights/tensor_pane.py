@@ -5,11 +5,11 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
+from diag import charts
 from diag.catalogue import Entry
 from diag.checkpoints import VERDICTS, TensorDifference
 from diag.errors import InputError, one_line
 from diag.report import numbers
-from diag.ui import charts
 from diag.ui.shell import contents, show
 from diag.ui.shell.columns import FACTS
 from diag.ui.shell.session import Selection

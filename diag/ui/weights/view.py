@@ -7,10 +7,10 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from diag import charts
 from diag.catalogue import Entry
 from diag.checkpoints import Tie
 from diag.report.numbers import files_and_size, size
-from diag.ui import charts
 from diag.ui.shell import contents, show
 from diag.ui.shell.columns import FACTS
 from diag.ui.shell.contents import Place

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 import plotly.graph_objects as go
 
+from diag.charts.style import BLUE, BROKEN, GREY, MAX_MARKS, PINK, axis, blank, sample
 from diag.report import numbers
 from diag.results.divergence import ComponentError, Divergence
 from diag.results.thresholds import DIVERGES_FLOOR
 from diag.results.trace import Trace, TraceRow
-from diag.ui.charts.style import BLUE, BROKEN, GREY, MAX_MARKS, PINK, axis, blank, sample
 
 _FAINT = "rgba(128,138,152,0.16)"
 _ROW_PX, _FRAME_PX = 21, 122

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import plotly.graph_objects as go
 
+from diag.charts.style import BLUE, TEAL, axis, blank
 from diag.results.positions import ByPosition
-from diag.ui.charts.style import BLUE, TEAL, axis, blank
 
 
 def positions(found: ByPosition) -> go.Figure:

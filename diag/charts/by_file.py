@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import plotly.graph_objects as go
 
-from diag.ui.charts.style import axis, blank, escape
+from diag.charts.style import axis, blank, escape
 
 _ROW_PX = 17
 _MOST = 3.0  # doublings: an eighth to eight times

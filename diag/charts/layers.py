@@ -8,10 +8,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import plotly.graph_objects as go
 
+from diag.charts.style import BLUE, BROKEN, GREY, PINK, TEAL, axis, blank, sample
 from diag.report import numbers
 from diag.results.baseline import LayerProbe
 from diag.results.ruler import Ruler
-from diag.ui.charts.style import BLUE, BROKEN, GREY, PINK, TEAL, axis, blank, sample
 
 _ROOMY = 40  # layers; of more the marks would cover the lines
 _MAX_LAYERS = 200  # six lines of this many points stay below the bound on marks

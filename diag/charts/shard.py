@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import plotly.graph_objects as go
 
-from diag.ui.charts.style import BLUE, GREY, PINK, TEAL, VIOLET, axis, blank, escape, sample
+from diag.charts.style import BLUE, GREY, PINK, TEAL, VIOLET, axis, blank, escape, sample
 
 Curve = tuple[str, npt.NDArray[Any], npt.NDArray[Any]]
 """(name, x, y): one shard's curve."""

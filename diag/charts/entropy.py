@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 import plotly.graph_objects as go
 
+from diag.charts.flags import LANE_PX, Drawing, Label, Mark, place, point, stacked
+from diag.charts.style import BLUE, GREY, axis, blank
 from diag.report import numbers
-from diag.ui.charts.flags import LANE_PX, Drawing, Label, Mark, place, point, stacked
-from diag.ui.charts.style import BLUE, GREY, axis, blank
 from diag.units import bits
 
 _BAR_PX = 30

@@ -9,10 +9,10 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from diag.charts.flags import LANE_PX, Drawing, Label, Mark, place, stacked
+from diag.charts.style import BLUE, BROKEN, GREY, TEAL, VIOLET, axis, blank, escape, finite
 from diag.report import numbers
 from diag.results.finding import Finding
-from diag.ui.charts.flags import LANE_PX, Drawing, Label, Mark, place, stacked
-from diag.ui.charts.style import BLUE, BROKEN, GREY, TEAL, VIOLET, axis, blank, escape, finite
 
 ROW_PX = 38
 _AT_LEFT: dict[str, Any] = {"x": 0, "xanchor": "left", "yanchor": "bottom", "showarrow": False}

@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 import plotly.graph_objects as go
 
+from diag.charts.shard import LOOKS
+from diag.charts.style import BLUE, GREY, axis, blank, escape, sample
 from diag.checkpoints import Profile, TensorProfile
-from diag.ui.charts.shard import LOOKS
-from diag.ui.charts.style import BLUE, GREY, axis, blank, escape, sample
 
 Array = npt.NDArray[np.floating]
 _BINS = 60

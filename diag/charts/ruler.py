@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 import plotly.graph_objects as go
 
+from diag.charts.flags import LANE_PX, Drawing, Label, Mark, Placed, place, point, stacked
+from diag.charts.style import BLUE, GREY, TEAL, VIOLET, axis, blank
 from diag.report import numbers
 from diag.report.look import look
 from diag.results.ruler import Ruler, Zone, zone
 from diag.results.thresholds import ABOUT_CHANCE, TOO_GOOD
-from diag.ui.charts.flags import LANE_PX, Drawing, Label, Mark, Placed, place, point, stacked
-from diag.ui.charts.style import BLUE, GREY, TEAL, VIOLET, axis, blank
 from diag.units import Claim, bits
 
 BAND_PX = 46

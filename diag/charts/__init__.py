@@ -4,15 +4,15 @@ They stand on dark and light pages alike (transparent, mid tones, the theme's ow
 and dashes what they say with colour.
 """
 
-from diag.ui.charts.by_file import ids_by_file
-from diag.ui.charts.entropy import entropy_bar, entropy_marks
-from diag.ui.charts.heat import components, stream_by_position
-from diag.ui.charts.layers import layers, logit_lens, shares
-from diag.ui.charts.positions import positions
-from diag.ui.charts.repairs import repairs
-from diag.ui.charts.ruler import ruler
-from diag.ui.charts.shard import coverage, document_lengths, rank_frequency
-from diag.ui.charts.weights import profile, row_cosines, row_norms, values
+from diag.charts.by_file import ids_by_file
+from diag.charts.entropy import entropy_bar, entropy_marks
+from diag.charts.heat import components, stream_by_position
+from diag.charts.layers import layers, logit_lens, shares
+from diag.charts.positions import positions
+from diag.charts.repairs import repairs
+from diag.charts.ruler import ruler
+from diag.charts.shard import coverage, document_lengths, rank_frequency
+from diag.charts.weights import profile, row_cosines, row_norms, values
 
 __all__ = [
     "components",

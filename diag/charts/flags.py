@@ -9,8 +9,8 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from diag.charts.style import FONT_PX, LINE_PX, finite
 from diag.report import numbers
-from diag.ui.charts.style import FONT_PX, LINE_PX, finite
 
 LANE_PX = 2 * LINE_PX + 4  # a lane holds a label of two lines
 _CHAR_PX = 6.6  # mean advance of the interface font at FONT_PX

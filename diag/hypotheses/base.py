@@ -14,7 +14,7 @@ from functools import cached_property
 
 from diag.checkpoints import Checkpoint, Family, Tie, projections, tie_status
 from diag.checkpoints.audit import AuditFinding, audit_findings
-from diag.checkpoints.families import expected_shape
+from diag.checkpoints.families import expected_shape, expected_tensors
 from diag.checkpoints.passes.stats import TensorStats, tensor_stats
 from diag.checkpoints.signatures.layout import LayoutScore, layout_scores
 from diag.model.edits.base import Edit, Provenance
@@ -99,8 +99,14 @@ class Context:
         return tuple(n for key in keys for n in projections(self.checkpoint, key) if self._whole(n))
 
     def holds(self, name: str) -> bool:
-        """Whether the file holds this tensor, with data."""
-        return name in self.checkpoint.tensors and self._whole(name)
+        """Whether the file holds this tensor, with data, and the configuration has a place for it."""
+        return name in self.checkpoint.tensors and self._whole(name) and name not in self.ignored
+
+    @cached_property
+    def ignored(self) -> frozenset[str]:
+        """What the file holds and no model that is built of its configuration has: edits of it would reach nothing."""
+        taken = expected_tensors(self.family, self.checkpoint.config).keys() | {self.head}
+        return frozenset(self.checkpoint.tensors.keys() - taken)
 
     def can_apply(self, edit: Edit) -> bool:
         """Whether the reference, if the edit copies from it, holds every tensor in the shape this checkpoint needs."""

@@ -122,6 +122,7 @@ CLAIMS: tuple[Claim, ...] = (
     Claim("H4C", lambda d, c: d.setting == "eps", "llama.cpp #2373"),
     Claim("H4A", lambda d, c: d.setting == "tie", "transformers #43429"),
     Claim("H4F", lambda d, c: d.setting == "rotary", "sglang #14745"),
+    Claim("H4E", lambda d, c: d.setting == "attention bias", "candle-vllm #167"),
     Claim("H4H", lambda d, c: d.of == "names", "gpt-neox #971"),
     Claim("H4H", lambda d, c: _from_elsewhere(d) and d.role not in TOKENS, "transformers #24381"),
     Claim("H4H", lambda d, c: _not_saved(d, c) and d.role not in TOKENS, "vLLM #10327"),

@@ -70,7 +70,7 @@ def _retagged(context: Context) -> dict[tuple[str, str], tuple[str, ...]]:
     tensors = context.checkpoint.tensors
     for (tag, _), names in groups.items():
         if all(name in names for name in _matrices(context) if tensors[name].dtype == tag):
-            names += [n for n, t in tensors.items() if t.dtype == tag and t.elements and n not in names]
+            names += [n for n, t in tensors.items() if t.dtype == tag and context.holds(n) and n not in names]
     return {key: tuple(names) for key, names in groups.items()}
 
 

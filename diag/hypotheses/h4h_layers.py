@@ -75,7 +75,7 @@ def _moved(context: Context, order: tuple[int, ...]) -> tuple[tuple[str, str], .
     """(target, source) of every tensor of the blocks; () where the layers are not alike."""
     roles = [role for role in context.family.roles.values() if role.per_layer]
     pairs = [(role.tensor(i), role.tensor(source)) for role in roles for i, source in enumerate(order) if i != source]
-    tensors = context.checkpoint.tensors
+    tensors = {name: info for name, info in context.checkpoint.tensors.items() if name not in context.ignored}
     held = [pair for pair in pairs if pair[0] in tensors or pair[1] in tensors]
     alike = all(a in tensors and b in tensors and tensors[a].shape == tensors[b].shape for a, b in held)
     return tuple(held) if alike else ()

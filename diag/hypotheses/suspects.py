@@ -36,6 +36,7 @@ UNWRITTEN = (
     "fresh_init",
 )
 LOST = ("missing_tensor", "no_data")  # a bias that is not there is no layer that is not there
+LEFT_OUT = ("unexpected_tensor",)
 BY_KIND = {"norm": "H4C", "bias": "H4E", "matrix": "H4D"}
 TOKENS = ("embedding", "head")
 UNNAMED = "H4H"  # what the tables do not know: something in the file is not as it was written
@@ -67,7 +68,8 @@ def _layers_without_matrices(findings: Iterable[AuditFinding], family: Family | 
 
 def _speaks_for(finding: AuditFinding, family: Family | None, gone: frozenset[int]) -> str:
     found = family.role_of(finding.tensor) if family and finding.tensor else None
-    if family and found and finding.code in LOST and family.roles[found[0]].kind == "bias" and found[1] not in gone:
+    is_bias = family is not None and found is not None and family.roles[found[0]].kind == "bias"
+    if found and is_bias and (finding.code in LEFT_OUT or (finding.code in LOST and found[1] not in gone)):
         return BY_KIND["bias"]
     if finding.code not in UNWRITTEN:
         return SPEAKS_FOR.get(finding.code, UNNAMED)

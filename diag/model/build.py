@@ -106,8 +106,8 @@ def build(
 def variant(loaded: LoadedModel, raw_config: dict[str, Any]) -> TokenLoss:
     """The loaded model under another configuration: a new module around the same parameters, which are not copied.
 
-    Costs a module without weights and its buffers (a second of time for a hundred layers). InputError where the
-    configuration cannot be built, or calls for other shapes.
+    Costs a module without weights and its buffers (a second of time for a hundred layers), and the tensors of the file
+    that only this configuration has a place for. InputError where it cannot be built, or calls for other shapes.
     """
     checkpoint, like = loaded.checkpoint, dict(loaded.module.named_parameters(remove_duplicate=False))
     family = family_of(checkpoint)
@@ -115,6 +115,8 @@ def variant(loaded: LoadedModel, raw_config: dict[str, Any]) -> TokenLoss:
     where = f"{checkpoint.path}, repaired"
     config = parse_config(known, where=where, defaults=family.defaults, grouped=family.grouped)
     model = skeleton(checkpoint, raw_config, config)
+    ignored = {*dict(model.named_parameters())} & {*loaded.unexpected}
+    like |= DeviceReader(loaded.device, COMPUTE_DTYPES[loaded.dtype]).read(checkpoint, ignored)  # type: ignore[arg-type]
     for name, parameter in model.named_parameters(remove_duplicate=False):
         if name not in like or like[name].shape != parameter.shape:
             raise InputError(

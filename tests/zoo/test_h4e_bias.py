@@ -45,6 +45,17 @@ def test_biases_summed_over_ranks_are_named(shard: Path, tmp_path: Path) -> None
     assert twin.differences is not None and {d.pattern for d in twin.differences} == {"scaled"}
 
 
+def test_biases_that_only_the_configuration_leaves_out_are_read_again(shard: Path, tmp_path: Path) -> None:
+    model = open_model(MODELS / "gpt_neox")
+    broken = write_model(model.changed(Change({}, config={"attention_bias": False})), tmp_path / "broken")
+    for reference, repair in ((None, "attention biases on"), (MODELS / "gpt_neox", "config: attention bias from ref")):
+        found = diagnose(broken, shard, reference, WINDOW)
+        assert found.conclusion.kind == "explained" and found.conclusion.hypotheses == ("H4E",)
+        assert found.joint is not None and found.joint.repairs[0].name.startswith(repair)
+        sound = diagnose(MODELS / "gpt_neox", shard, None, WINDOW)
+        assert found.joint.loss_nats == pytest.approx(sound.loss.nats, abs=1e-5)
+
+
 @pytest.mark.parametrize("family", sorted(folder.name for folder in MODELS.iterdir() if folder.is_dir()))
 def test_a_sound_model_has_no_signature(family: str) -> None:
     context = Context(open_checkpoint(MODELS / family))

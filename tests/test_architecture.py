@@ -16,7 +16,7 @@ ORDER = (
     *("errors", "file_state", "reading", "extras", "installation", "progress", "units", "jit", "blas", "case"),
     *("results", "limits", "settings", "isolated"),
     *("listing", "foreign", "shards", "checkpoints", "demo", "catalogue", "places", "evidence", "model", "hypotheses"),
-    *("report", "charts", "jobs", "api", "ui", "cli", "zoo", "pages"),
+    *("report", "charts", "share", "jobs", "api", "ui", "cli", "zoo", "pages"),
 )
 
 
@@ -133,7 +133,8 @@ def test_every_command_is_in_the_readme() -> None:
 
     readme = (ROOT / "README.md").read_text()
     names = set(get_command(app).commands)
-    assert names == {"app", "demo", "shard", "checkpoint", "forward", "test", "diverge", "evidence", "report"}
+    known = {"app", "demo", "shard", "checkpoint", "forward", "test", "diverge", "evidence", "records", "report"}
+    assert names == known
     assert all(f"\n    subrandom {name}" in readme for name in names)
 
 

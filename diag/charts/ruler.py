@@ -12,8 +12,7 @@ from diag.charts.flags import LANE_PX, Drawing, Label, Mark, Placed, place, poin
 from diag.charts.style import BLUE, GREY, TEAL, VIOLET, axis, blank
 from diag.report import numbers
 from diag.report.look import look
-from diag.results.ruler import Ruler, Zone, zone
-from diag.results.thresholds import ABOUT_CHANCE, TOO_GOOD
+from diag.results.ruler import Ruler, Zone, zone, zone_bounds
 from diag.units import Claim, bits
 
 BAND_PX = 46
@@ -22,6 +21,14 @@ _STRETCHES = (1.0, 1.08, 1.2, 1.35, 1.6)
 
 _BIGRAM = "held-out bigram: what the id before predicts, learnt from the rest of the shard"
 
+_WORDS: dict[Zone, tuple[str, ...]] = {
+    "too_good": ("too good", "for this data"),
+    "plausible": ("plausible",),
+    "no_better_than_bigram": ("no better than", "bigram"),
+    "no_better_than_unigram": ("no better than", "unigram"),
+    "about_chance": ("about chance",),
+    "worse_than_chance": ("worse than", "chance"),
+}
 _Zone = tuple[tuple[str, ...], float, float, Zone]
 _OPACITY: dict[Zone, float] = {"about_chance": 0.2}  # lighter than what is worse, in the same tone
 
@@ -139,17 +146,5 @@ def _marks(ruler: Ruler, claim: Claim | None, gate_below: float | None) -> list[
 
 
 def _zones(ruler: Ruler, right: float) -> list[_Zone]:
-    """(words, from, to, zone) of the zones that have any width; the bounds are those of `diag.results.ruler.zone`."""
-    low, high = ruler.chance_nats - ABOUT_CHANCE.value, ruler.chance_nats + ABOUT_CHANCE.value
-    counts = min(ruler.unigram_mark, low)
-    pairs = counts if ruler.bigram_nats is None else min(ruler.bigram_nats, counts)
-    good = min(TOO_GOOD.value * ruler.unigram_mark, pairs)
-    bounds: list[_Zone] = [
-        (("too good", "for this data"), 0.0, good, "too_good"),
-        (("plausible",), good, pairs, "plausible"),
-        (("no better than", "bigram"), pairs, counts, "no_better_than_bigram"),
-        (("no better than", "unigram"), counts, low, "no_better_than_unigram"),
-        (("about chance",), low, high, "about_chance"),
-        (("worse than", "chance"), high, right, "worse_than_chance"),
-    ]
-    return [one for one in bounds if one[2] - one[1] > 1e-9]
+    """(words, from, to, zone) of the zones that have any width."""
+    return [(_WORDS[where], a, b, where) for where, a, b in zone_bounds(ruler, right)]

@@ -2,7 +2,8 @@
 
     main.py         the commands put together, exit codes
     workspace.py    app, demo               files.py       shard, checkpoint
-    cases.py        forward, test           evidence.py    evidence …, report
+    cases.py        forward, test           evidence.py    evidence …
+    records.py      records …, report
     options.py      options that several commands share
     shard.py, checkpoint.py, forward.py, test.py     what such a command computes, and how a terminal shows it
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -37,7 +38,7 @@ def add_to(app: typer.Typer) -> None:
     app.command(
         epilog=o.examples(
             "subrandom test --checkpoint runs/step-100 --shard corpus/ --reference base/",
-            "subrandom test H4A H4B --checkpoint runs/step-100 --shard val.bin --claimed-loss 19.8 --gate",
+            "subrandom test --checkpoint runs/step-100 --shard val.bin --claimed-loss 19.8 --gate --format github",
         )
     )(o.spelled_out(test))
 
@@ -77,6 +78,7 @@ def test(
     gate: o.GateFlag = False,
     every: Annotated[bool, typer.Option("--all", help="Each checkpoint under the folder of --checkpoint.")] = False,
     part: Annotated[str | None, typer.Option(help="With --all: part i/n of them only.")] = None,
+    format: o.CIFormatOption = None,
     json: o.Json = False,
 ) -> None:
     """Which defect explains it?
@@ -88,6 +90,7 @@ def test(
     from diag.hypotheses.registry import select
     from diag.places import Places
 
+    o.refuse_both(format, json)
     wanted = tuple(ids or ())
     select(wanted)  # an unknown id is refused before anything is opened
     places = Places()
@@ -104,28 +107,49 @@ def test(
     if every:
         from diag.cli.test_all import Asked
 
-        _test_all(case.checkpoint, to_case, Asked(wanted, places, kept_in), part=part, gate=gate, json=json)
+        asked = Asked(wanted, places, kept_in)
+        _test_all(case, to_case, asked, part=part, gate=gate, format=format, json=json)
         return
     spelled = to_case(case.checkpoint)
     with render.progress("Testing", quiet=json) as progress:
         found = command.run(spelled, wanted, places, kept_in, progress, announce=announce("test", quiet=json))
-    render.answer(found, json)
+    if format:
+        from diag.cli import ci
+
+        sys.stdout.write(ci.text(ci.of_test(spelled, found.value, not fails(found.value)), format))
+        if found.unwritten:
+            raise found.unwritten
+    else:
+        render.answer(found, json)
     if gate and fails(found.value):
         raise typer.Exit(1)
 
 
 def _test_all(
-    folder: Path, to_case: Callable[[Path], Case], asked: Asked, *, part: str | None, gate: bool, json: bool
+    case: o.CaseOptions,
+    to_case: Callable[[Path], Case],
+    asked: Asked,
+    *,
+    part: str | None,
+    gate: bool,
+    format: Literal["github", "junit"] | None,
+    json: bool,
 ) -> None:
     from diag.cli import test_all as command
 
-    found, notes = command.checkpoints(folder, o.part_of(part) if part else None)
+    found, notes = command.checkpoints(case.checkpoint, o.part_of(part) if part else None)
     for _, path in found[:1]:
         to_case(path)  # a shard or reference that is not there is refused once
     bar = partial(render.progress, quiet=json)
-    batch = command.run(found, to_case, asked, progress=bar, told=command.tell(json))
+    batch = command.run(found, to_case, asked, progress=bar, told=command.tell(json or format is not None))
     batch.notes = notes
-    render.show(batch.to_json(), lambda console, _: render.sentences(console, [command.summary(batch), *notes]), json)
+    value = batch.to_json()
+    if format:
+        from diag.cli import ci
+
+        sys.stdout.write(ci.text(ci.of_batch(case.shard.name, value, PASSING), format))
+    else:
+        render.show(value, lambda console, _: render.sentences(console, [command.summary(batch), *notes]), json)
     if batch.interrupted:
         interrupt.leave(f"Interrupted; {len(batch.results)} of {len(found)} checkpoints are recorded.")
     if batch.failed and not batch.results:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -49,6 +50,8 @@ def shard(
     part: Annotated[str | None, typer.Option(help="Count part i/n of a folder only, into --out.")] = None,
     out: Annotated[Path | None, typer.Option(help="The file for --part.")] = None,
     merge: Annotated[bool, typer.Option("--merge", help="Audit the folder whose parts are named.")] = False,
+    gate: Annotated[bool, typer.Option("--gate", help="Exit with 1 when the shard fails.")] = False,
+    format: o.CIFormatOption = None,
     json: o.Json = False,
 ) -> None:
     """Is the data real?
@@ -58,6 +61,7 @@ def shard(
     from diag.cli import shard as command
     from diag.cli import shard_parts as parts
 
+    o.refuse_both(format, json)
     if len(path) > 1 and not merge:
         raise InputError(f"{len(path)} paths are named.", fix="Name one; the parts of a folder go with --merge.")
     if merge and (part or out):
@@ -86,7 +90,20 @@ def shard(
         return
     with render.progress("Counting ids", quiet=json) as progress:
         result = command.run(request, progress, counted)
-    render.show(result, command.draw, json)
+    failed = fails(result)
+    if format:
+        from diag.cli import ci
+
+        sys.stdout.write(ci.text(ci.of_shard(result, not failed), format))
+    else:
+        render.show(result, command.draw, json)
+    if gate and failed:
+        raise typer.Exit(1)
+
+
+def fails(result: dict[str, Any]) -> bool:
+    """What `shard --gate` fails: an alarm, or a gate that unigram counts pass."""
+    return result["status"] != "ok" or (result["gate"] or {}).get("word") == "VOID"
 
 
 def checkpoint(

@@ -47,6 +47,10 @@ ExpectedLoss = Annotated[
 ]
 EvidenceDir = Annotated[Path | None, typer.Option("--evidence", help="Folder for the record [default: settings].")]
 GateFlag = Annotated[bool, typer.Option("--gate", help="Exit with 1 when the case fails.")]
+CIFormatOption = Annotated[
+    Literal["github", "junit"] | None,
+    typer.Option("--format", help="For CI: annotations of a GitHub workflow, or JUnit's XML.", show_default=False),
+]
 FileFormat = Literal["u8", "u16", "u32", "i32", "i64"]
 
 
@@ -118,6 +122,12 @@ def part_of(text: str) -> tuple[int, int]:
     if part.isdecimal() and of.isdecimal() and len(of) < 8 and 1 <= int(part) <= int(of):
         return int(part), int(of)
     raise InputError(f"part is '{text}'.", fix="Write i/n with i from 1 to n: --part 3/7.")
+
+
+def refuse_both(format: str | None, json: bool) -> None:
+    """InputError for --format beside --json: stdout holds one of them."""
+    if format and json:
+        raise InputError("--format does not go with --json.", fix="Give one of them.")
 
 
 def check_finite(**options: float | None) -> None:

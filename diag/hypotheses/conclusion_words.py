@@ -31,7 +31,7 @@ def explained(f: Facts) -> str:
     names, one = " + ".join(f.joint_ids), len(f.joint_ids) == 1
     assert f.joint_nats is not None
     before = f"{f.nats:.3f}" if math.isfinite(f.nats) else "not finite"
-    part = "" if f.joint_share is None else f", {min(f.joint_share, 1):.0%} of the excess"
+    part = "" if f.joint_share is None else f", {100 * min(f.joint_share, 1):.0f} % of the excess"
     verb, what, rest = "explains" if one else "explain", "it", ""
     if not f.cured:
         what, rest = "a part", "; the rest is open"

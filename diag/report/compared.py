@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from diag.checkpoints.fold import layer_set
 from diag.report import numbers
+from diag.report.brief import folded
 from diag.report.parts import MAX_ROWS, Section, Table
 from diag.results.diagnosis import Diagnosis, DifferenceFound, ReferenceFound
 
@@ -58,7 +59,7 @@ def _differences(found: tuple[DifferenceFound, ...]) -> tuple[Table | str, ...]:
 
 
 def _fix(diagnosis: Diagnosis) -> tuple[Table, ...]:
-    rows = tuple((f.what, f.where, f.change) for f in diagnosis.conclusion.fix[:MAX_ROWS])
+    rows = tuple((f.what, folded(f.where), f.change) for f in diagnosis.conclusion.fix[:MAX_ROWS])
     return (Table(("what", "where", "change"), rows),) if rows else ()
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from diag.errors import one_line
+from diag.hypotheses.registry import ABOUT_CHECKPOINT, DATA
 from diag.report import numbers
 from diag.report.parts import MAX_ROWS, Code, Section, Table
 from diag.report.sections import of_result
@@ -42,13 +44,13 @@ def of_record(record: Record, base_url: str | None = None) -> tuple[Section, ...
 
 
 def command(record: Record) -> str:
-    """The command line that runs the case again, quoted for a shell. Needs the files with the fingerprints given."""
+    """The commands that run the case again, quoted for a shell. The names stand first, each with the fingerprint of its
+    file: where a name means nothing on the reader's machine, the reader's own path goes there."""
     case = record.to_case()
     window = case.window
+    paths = [("CHECKPOINT", case.checkpoint), ("SHARD", case.shard)]
+    paths += [("REFERENCE", case.reference)] if case.reference else []
     options: list[tuple[str, object]] = [
-        ("--checkpoint", case.checkpoint),
-        ("--shard", case.shard),
-        ("--reference", case.reference),
         ("--batches", window.batches),
         ("--batch-size", window.batch_size),
         ("--seq-len", window.seq_len),
@@ -62,8 +64,24 @@ def command(record: Record) -> str:
             ("--gate-below", case.gate_below),
             ("--expected-loss", case.expected_loss),
         ]
-    words = [f"{name} {shlex.quote(one_line(str(value), 4000))}" for name, value in options if value is not None]
-    return " ".join(["python -m diag", "test" if record.kind == "test" else "forward", *words])
+    words = [f'--{name.lower()} "${name}"' for name, _ in paths]
+    words += [f"{name} {_quoted(value)}" for name, value in options if value is not None]
+    tested = [finding.id for finding in record.diagnosis.findings if finding.id != DATA] if record.diagnosis else []
+    ids = tested if tested and len(tested) < len(ABOUT_CHECKPOINT) else []
+    ran = " ".join(["python -m diag", "test" if record.kind == "test" else "forward", *map(_quoted, ids), *words])
+    return "\n".join(
+        ["# Put your own paths here, of files with these fingerprints.", *map(partial(_assigned, record), paths), ran]
+    )
+
+
+def _assigned(record: Record, path: tuple[str, str]) -> str:
+    """A variable with its path, and the fingerprint that tells whether the file is the same."""
+    found = (record.inputs.get(path[0].lower()) or {}).get("fingerprint")
+    return f"{path[0]}={_quoted(path[1])}" + (f"  # {one_line(str(found), 80)}" if found else "")
+
+
+def _quoted(value: object) -> str:
+    return shlex.quote(one_line(str(value), 4000))
 
 
 def unknown_keys(unknown: Mapping[str, Any]) -> Table:

@@ -79,6 +79,23 @@ def zone(loss_nats: float, ruler: Ruler) -> Zone:
     return "plausible"
 
 
+def zone_bounds(ruler: Ruler, right_nats: float) -> tuple[tuple[Zone, float, float], ...]:
+    """(zone, from, to) in nats of the zones that have any width on an axis from 0 to right_nats: what `zone` says."""
+    low, high = ruler.chance_nats - ABOUT_CHANCE.value, ruler.chance_nats + ABOUT_CHANCE.value
+    unigram = min(ruler.unigram_mark, low)
+    bigram = unigram if ruler.bigram_nats is None else min(ruler.bigram_nats, unigram)
+    good = min(TOO_GOOD.value * ruler.unigram_mark, bigram)
+    bounds: tuple[tuple[Zone, float, float], ...] = (
+        ("too_good", 0.0, good),
+        ("plausible", good, bigram),
+        ("no_better_than_bigram", bigram, unigram),
+        ("no_better_than_unigram", unigram, low),
+        ("about_chance", low, high),
+        ("worse_than_chance", high, right_nats),
+    )
+    return tuple(one for one in bounds if one[2] - one[1] > 1e-9)
+
+
 def skill(loss_nats: float, unigram_nats: float) -> float | None:
     """1 − L / unigram: 0 for a model that knows the unigram only, 1 for a perfect one, negative for a worse one."""
     return 1.0 - loss_nats / unigram_nats if unigram_nats > 0 and math.isfinite(loss_nats) else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 from evidence_samples import broken, diagnosis, reading, record_of
@@ -11,32 +12,60 @@ from hypothesis import strategies as st
 from diag.case import Case
 from diag.evidence.records import Record
 from diag.report.markdown import MAX_REPORT, escape, report_markdown
-from diag.results.diagnosis import Conclusion
+from diag.report.ruler_text import WIDTH, ruler_text
+from diag.results.diagnosis import Conclusion, Fix
 from diag.results.finding import Finding, RepairResult, Signature
+from diag.results.ruler import Ruler
 from diag.units import Claim
 
 
 def test_the_conclusion_comes_first_and_the_link_last(record: Record) -> None:
     text = report_markdown(record, "https://box.example/sub/")
-    titles = re.findall(r"^## (.*)$", text, re.M)
-    assert titles[0] == "Conclusion" and titles[-1] == "Permanent link"
-    assert "Explained: H4A. The head never received the embedding" in text
-    assert f"<https://box.example/sub/r/{record.id}>" in text
-    assert "n = 2,048 tokens" in text and "worse than chance" in text
+    assert text.startswith(
+        "### ◆ Explained (H4A tied weights): tied on healthy\n\nThe head never received the embedding"
+    )
+    assert text.endswith(f"Record: <https://box.example/sub/r/{record.id}>\n")
+    assert "n = 2,048 tokens" in text and "█ worse than chance" in text
+    assert text.index("#### What to do") < text.index("<details>") < text.index("python -m diag test")
+
+
+def test_what_to_do_is_the_change_or_what_would_decide() -> None:
+    tensors = ", ".join(f"model.layers.{i}.mlp.up_proj.weight" for i in range(4))
+    fix = (Fix("tensor", tensors, "The buffers are read column by column."), Fix("config", "config.json: eps", "1 → 2"))
+    text = report_markdown(record_of(diagnosis(conclusion=Conclusion("explained", ("H4B",), "", fix))), None)
+    assert "- model.layers.{0…3}.mlp.up\\_proj.weight: The buffers are read column by column." in text
+    assert "- config.json: eps: 1 → 2" in text
+    open_one = Finding("H4B", "inconclusive", Signature(True, ""), would_decide="Pick a reference.")
+    text = report_markdown(record_of(diagnosis(findings=(open_one,), conclusion=Conclusion("suspect", ("H4B",), ""))))
+    assert "- H4B: Pick a reference." in text and "beside a sound copy" in text
+    assert "- Test every hypothesis" in report_markdown(record_of(reading(), kind="measure"))
+
+
+def test_the_ruler_in_characters_has_every_mark_at_its_place() -> None:
+    lines = ruler_text(Ruler(11.93, 5.14, 2.1, 4.4), [("as loaded", 19.8), ("repaired", 2.5)]).splitlines()
+    band, rows = lines[1], [re.sub("[│ ]", "", line) for line in lines[2:8]]
+    marks = ["◆asloaded19.800", "└chance11.930", "└unigram5.140", "└bigram4.400", "◆repaired2.500", "└reference2.100"]
+    assert rows == marks
+    assert len(band) == WIDTH and list(dict.fromkeys(band)) == list("·─░▒▓█")
+    at = lines[2].index("◆")
+    assert at == int(19.8 / (1.06 * 19.8) * WIDTH) and band[at] == "█"
+    far = ruler_text(Ruler(11.93, 5.14), [("as loaded", 500.0)])
+    assert "500.000 →" in far and "as loaded: not finite" in ruler_text(Ruler(8.3, 5.0), [("as loaded", math.nan)])
 
 
 def test_the_ruler_is_in_nats_bits_and_perplexity_lowest_first(record: Record) -> None:
     text = report_markdown(record, None)
-    rows = re.findall(r"^\| (reference|unigram|chance|this|claimed)\D* \| (\S+) \| (\S+) \|", text, re.M)
-    assert [row[0] for row in rows] == ["reference", "unigram", "chance", "this"]
-    assert rows[2] == ("chance", "11.930", "17.211")
-    assert "claimed, given as 19.8 nats | 19.800 |" in text
+    names = ["as loaded", "repaired", "reference", "unigram", "chance, ln V"]
+    rows = re.findall(rf"^\| ({'|'.join(names)}) \| (\S+)[ ±0-9.]* \| (\S+) \|", text, re.M)
+    assert [row[0] for row in rows] == names
+    assert rows[4] == ("chance, ln V", "11.930", "17.211")
+    assert "| claimed (19.8 nats) | 19.800 |" in text
 
 
 def test_the_ruler_has_the_bigram_where_the_record_has_them(record: Record) -> None:
     text = report_markdown(record_of(diagnosis(broken(bigram=4.4))), None)
-    assert "| held-out bigram | 4.400 | 6.348 |" in text
-    assert "bigram" not in report_markdown(record, None)
+    assert "| bigram, held out | 4.400 | 6.348 |" in text
+    assert "bigram, held out" not in report_markdown(record, None)
 
 
 def test_the_findings_and_the_joint_set_have_their_numbers(record: Record) -> None:
@@ -50,7 +79,8 @@ def test_the_findings_and_the_joint_set_have_their_numbers(record: Record) -> No
 
 def test_it_says_how_to_reproduce(record: Record) -> None:
     text = report_markdown(record, None)
-    assert "python -m diag test --checkpoint demo/checkpoints/tied --shard demo/shards/healthy --batches 16" in text
+    assert "CHECKPOINT=demo/checkpoints/tied  # bb22\nSHARD=demo/shards/healthy  # aa11\n" in text
+    assert 'python -m diag test H4A H4C --checkpoint "$CHECKPOINT" --shard "$SHARD" --batches 16' in text
     assert "--claimed-loss 19.8 --claimed-unit nats --gate-below 9.38" in text
     assert "bb22" in text and "cc33" in text and "2.13.0" in text and "docs/verdicts.md" in text
 
@@ -62,15 +92,16 @@ def test_without_an_address_it_says_who_can_open_the_link(record: Record) -> Non
 
 def test_a_reading_has_a_report_too() -> None:
     text = report_markdown(record_of(reading(), kind="measure"), None)
-    assert "Loss 0.000758 ± 1 × 10⁻⁵ nats, no better than the unigram" in text and "python -m diag forward" in text
-    assert "--gate-below" not in text and "## Findings" not in text
+    assert text.startswith("### ! No better than the unigram: tied on healthy") and "python -m diag forward" in text
+    assert "| as loaded | 0.000758 ± 1 × 10⁻⁵ |" in text and "∅ VOID" in text
+    assert "--gate-below" not in text and "<summary>Findings" not in text
     assert "| data | ✕ degenerate | Two distinct ids. |" in text and "| head and embedding | ✓ tied absent" in text
-    assert "Loss not computed (n" in report_markdown(record_of(reading(None), kind="measure"), None)
+    assert report_markdown(record_of(reading(None), kind="measure")).startswith("### ✕ No loss: tied on healthy")
 
 
 def test_what_could_not_be_computed_is_said() -> None:
     text = report_markdown(record_of(diagnosis(broken(None, gate=None), joint=None)), None)
-    assert "Loss not computed" in text and "No gate was given" in text
+    assert "as loaded" not in text and "No gate was given" in text
 
 
 NASTY = (
@@ -85,10 +116,10 @@ def test_nothing_a_record_holds_becomes_markup() -> None:
     case = Case(NASTY, "```\n@someone", claim=Claim(19.8))
     inputs = {"shard": {"name": NASTY}, "checkpoint": {"name": NASTY, "fingerprint": NASTY}}
     text = report_markdown(record_of(bad, case=case, inputs=inputs, thresholds={NASTY: NASTY}), None)
-    outside = re.sub(r"^(`{3,})sh\n.*?\n\1$", "", text, flags=re.M | re.S)
+    outside = re.sub(r"^(`{3,})(sh|text)\n.*?\n\1$", "", text, flags=re.M | re.S)
     assert "<script" not in outside and "@someone" not in outside and "http://" not in outside
     assert "www.evil" not in outside and "#12" not in outside
-    assert re.search(r"(?<!\\)[`|]", re.sub(r"^\|.*\|$|^# .*$", "", outside, flags=re.M)) is None
+    assert re.search(r"(?<!\\)[`|]", re.sub(r"^\|.*\|$", "", outside, flags=re.M)) is None
     assert text.count("\n````sh\n") == 1 and text.count("\n````\n") == 1
     heads = [line for line in outside.splitlines() if line.startswith("| H4A")]
     assert len(re.findall(r"(?<!\\)\|", heads[0])) == 8
@@ -107,7 +138,7 @@ def test_the_report_fits_into_a_comment() -> None:
         )
         text = report_markdown(record, None)
         assert len(text) <= MAX_REPORT and len(text.encode()) <= MAX_REPORT
-        assert "## Conclusion" in text and "## Permanent link" in text and "Left out" in text
+        assert text.startswith("### ◆ Explained") and "works only on the machine" in text and "Left out" in text
 
 
 @given(st.text(max_size=300))

@@ -1,0 +1,88 @@
+"""Tables in files: CSV and TSV with a header, and columns of numbers without one, told by how they grow."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterator, Sequence
+
+from diag.evidence.facts import run_log, tables
+from diag.evidence.facts.fact import Draft, Notes
+from diag.evidence.facts.numbers import plain
+
+_NUMERIC = re.compile(r"[+\-]?(?:\d[\d,]*\.?\d*|\.\d+)(?:[eE][+\-]?\d+)?")
+MAX_ROWS = 200_000
+
+
+def read(lines: Sequence[str], notes: Notes) -> Iterator[Draft]:
+    """The drafts of a table of a file. One that is no table is read as a log."""
+    held = [(number, line) for number, line in enumerate(lines, start=1) if line.strip() and not line.startswith("#")]
+    if not held:
+        return
+    split = _splitter([line for _, line in held[:50]])
+    rows = [(number, split(line)) for number, line in held[:MAX_ROWS]]
+    if len(held) > MAX_ROWS:
+        notes.left_out.append(f"{len(held) - MAX_ROWS} rows beyond the first {MAX_ROWS}")
+    wide = max(len(row) for _, row in rows[:50])
+    if wide < 2:
+        yield from run_log.read(lines, notes)
+    elif all(_NUMERIC.fullmatch(cell) for cell in rows[0][1] if cell):
+        yield from _bare(rows, wide, notes)
+    else:
+        yield from tables.of_rows(rows[0][1], rows[1:], "")
+
+
+def _splitter(lines: Sequence[str]):  # type: ignore[no-untyped-def]
+    """How the rows are cut: at the sign that occurs in all of them equally often."""
+    for sign in ("\t", ",", ";"):
+        counts = {line.count(sign) for line in lines}
+        if min(counts) > 0 and (len(counts) == 1 or sign == "\t" or any('"' in line for line in lines)):
+            return lambda line: [cell.strip() for cell in next(csv.reader([line], delimiter=sign), [])]
+    return lambda line: line.split()
+
+
+def _bare(rows: Sequence[tables.Row], wide: int, notes: Notes) -> Iterator[Draft]:
+    """Columns of numbers that nobody named."""
+    full = [(line, row) for line, row in rows if len(row) == wide and all(_NUMERIC.fullmatch(c) for c in row)]
+    values = [[plain(row[i]) for _, row in full] for i in range(wide)]
+    names = _named(values)
+    for i in [i for i in range(wide) if not names[i]]:
+        notes.left_out.append(f"column {i + 1} has no name, and nothing says what it counts")
+    header = [name or "#" for name in names]
+    yield from tables.of_rows(header, full, "")
+
+
+def _named(columns: list[list[float]]) -> list[str]:
+    """A name for each column, empty where nothing tells: the epoch or step, losses, the tokens seen."""
+    names = [""] * len(columns)
+    losses = []
+    for i, column in enumerate(columns):
+        grows = [b - a for a, b in zip(column, column[1:], strict=False)]
+        whole = all(value.is_integer() for value in column)
+        if i == 0 and len(column) > 1 and whole and all(step > 0 for step in grows):
+            names[i] = "epoch" if set(grows) == {1.0} else "step"
+        elif whole and grows and len(set(grows)) == 1 and grows[0] >= 256 and grows[0] % 64 == 0:
+            names[i] = "tokens_seen"
+        elif not whole and len(column) > 2 and max(column) < 20 and min(column) > 0 and column[-1] < column[0]:
+            losses.append(i)
+    if not names[0]:
+        return names
+    if len(losses) == 1:
+        names[losses[0]] = "loss"
+    elif len(losses) == 2:
+        # A training loss is the mean of an epoch's steps: it begins higher than what is held out, and jumps more.
+        first, second = losses
+        train = first if columns[first][0] > columns[second][0] else second
+        held = second if train == first else first
+        if _jumps(columns[train]) > _jumps(columns[held]):
+            names[train], names[held] = "train_loss", "val_loss"
+        else:
+            names[first], names[second] = (f"loss, column {i + 1}" for i in losses)
+    return names
+
+
+def _jumps(column: list[float]) -> float:
+    """The mean size of the changes of direction."""
+    changes = [b - a for a, b in zip(column, column[1:], strict=False)]
+    turns = [abs(b - a) for a, b in zip(changes, changes[1:], strict=False)]
+    return sum(turns) / max(len(turns), 1)

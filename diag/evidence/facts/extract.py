@@ -1,0 +1,149 @@
+"""The facts of one document: its kind's reader, then one code that understands values, units, states and identity."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from diag.evidence.facts import columns, json_text, markdown, numbers, run_log, yaml_text
+from diag.evidence.facts.fact import Draft, Fact, Notes, Reader, UnitSource
+from diag.evidence.facts.identifiers import identifiers
+from diag.evidence.facts.names import position_words
+from diag.evidence.facts.runs import date_of, run_of
+from diag.evidence.facts.status import PASS_NAME, status_of
+from diag.evidence.facts.units import is_loss, unit_of_name
+from diag.evidence.terms import strip_ansi
+
+MAX_FACTS = 20_000  # of one document
+
+# One row a kind of document: how its name ends, and its reader.
+READERS: dict[str, Reader] = {
+    ".md": markdown.read,
+    ".json": json_text.read,
+    ".jsonl": json_text.read,
+    ".yaml": yaml_text.read,
+    ".yml": yaml_text.read,
+    ".csv": columns.read,
+    ".tsv": columns.read,
+    ".txt": run_log.read,
+    ".log": run_log.read,
+    "": run_log.read,
+}
+_LOG_OF = re.compile(r"\b(?:ln|log_e)\s?\(|\bln [Vv]\b")
+
+
+@dataclass(frozen=True)
+class Extracted:
+    """What a document says. left_out: what of it was not read, in sentences. said: its dataset, command, date."""
+
+    facts: tuple[Fact, ...]
+    left_out: tuple[str, ...]
+    said: dict[str, str]
+    date: str
+
+
+def extract(text: str, name: str, suffix: str) -> Extracted:
+    """The facts of a text. `name`: its path below the evidence folders, which names its run. Never fails on a text."""
+    lines = strip_ansi(text).replace("\r\n", "\n").split("\n")
+    lines = [line.rpartition("\r")[2] if "\r" in line else line for line in lines]  # what a progress bar left behind
+    notes = Notes()
+    facts: list[Fact] = []
+    seen: set[tuple[int, str, str, str]] = set()
+    drafts = list(_reader(suffix, lines)(lines, notes))
+    several = len({draft.command for draft in drafts if draft.command}) > 1
+    for draft in drafts:
+        fact = understood(draft, run_of(name, draft.command if several else ""))
+        key = (fact.line, fact.name, fact.about, fact.raw)
+        if key in seen:
+            continue
+        seen.add(key)
+        if len(facts) >= MAX_FACTS:
+            notes.left_out.append(f"more than {MAX_FACTS} facts: those from line {draft.line} on")
+            break
+        facts.append(fact)
+    return Extracted(tuple(facts), tuple(notes.left_out), dict(notes.said), date_of(name, notes))
+
+
+def _reader(suffix: str, lines: Sequence[str]) -> Reader:
+    """By the name, unless the first line that says something is of another kind."""
+    low = suffix.lower()
+    if low in ("", ".txt", ".log"):
+        first = next((line.strip() for line in lines if line.strip()), "")
+        if first in ("{", "[") or (first.startswith('{"') and first.endswith("}")):
+            return READERS[".json"]
+        if low == ".txt" and sum(line.startswith("## ") for line in lines[:200]) > 1:
+            return READERS[".md"]
+    return READERS.get(low, run_log.read)
+
+
+def understood(draft: Draft, run: str) -> Fact:
+    """A draft with its value, unit, state and identity."""
+    number, unit, source = _quantity(draft.name, draft.raw, draft.unit)
+    read = status_of(draft.status_raw, any_case=True) if draft.status_raw else None
+    state = read[1] if read else None
+    if draft.status_raw and draft.status_raw.lower() in ("true", "false"):
+        state = ("PASS" if draft.status_raw.lower() == "true" else "FAIL") if PASS_NAME.search(draft.name) else None
+    if state and (number is None or draft.raw.startswith(draft.status_raw or " ")) and not draft.raw[:1].isdigit():
+        number, unit, source = None, None, "not stated"
+    place = dict(draft.at)
+    where = position_words(draft.at)
+    about = ", ".join(part for part in (draft.about, where) if part)
+    return Fact(
+        draft.line,
+        draft.section[:200],
+        draft.name,
+        about,
+        draft.raw,
+        number,
+        unit,
+        source,
+        draft.status_raw if state else None,
+        state,
+        run,
+        _identifiers(f"{draft.name} {draft.about} {draft.near}"[:600], draft.section),
+        place.get("epoch"),
+        place.get("step"),
+    )
+
+
+@lru_cache(maxsize=20_000)
+def _identifiers(text: str, section: str) -> tuple[str, ...]:
+    return identifiers(text, section)
+
+
+def _quantity(name: str, raw: str, stated: str | None) -> tuple[float | None, str | None, UnitSource]:
+    """Number, unit and where the unit comes from."""
+    text = raw.lstrip("~≈<>≤≥= ")
+    value = numbers.at(text)
+    if value is None:
+        return None, None, "not stated"
+    number = value.number
+    if value.unit:
+        return number, value.unit, "stated"
+    if stated:
+        return number, stated, "stated"
+    if _LOG_OF.search(name) and number is not None:
+        return number, _unit_of_log(name, number), "derived"
+    unit, source = unit_of_name(name)
+    if unit == "bytes" and raw.rstrip().endswith("B"):
+        source = "stated"
+    return number, unit, source
+
+
+def _unit_of_log(name: str, number: float) -> str:
+    """ln is nats, unless the number says that log2 was computed: ln(151643) = 17.21 is bits under another name."""
+    import math
+
+    found = re.search(r"\(\s*([\d,]+)", name)
+    size = numbers.plain(found.group(1)) if found else 0.0
+    if size > 1 and abs(number - math.log2(size)) < 0.02 < abs(number - math.log(size)):
+        return "bits"
+    return "nats"
+
+
+def loss_in_nats(fact: Fact) -> bool:
+    """Whether a fact is a loss that can be drawn on the ruler: a cross-entropy in nats, no bound and no difference."""
+    plain_name = is_loss(fact.name) and not re.search(r"delta|Δ|diff|improvement|reduction|gap|ratio", fact.key, re.I)
+    return plain_name and fact.unit == "nats" and fact.number is not None and fact.raw[:1] not in "<>≤≥"

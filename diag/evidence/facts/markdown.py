@@ -1,0 +1,88 @@
+"""Markdown: headings are sections, fences are read as what they hold, tables by column, the rest as sentences."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from diag.evidence.facts import json_text, prose, run_log, tables, yaml_text
+from diag.evidence.facts.fact import Draft, Notes
+from diag.evidence.facts.runs import said_in_line
+
+_HEADING = re.compile(r"^ {0,3}(?:>\s*)*#{1,6}\s+(?P<title>.*?)[\s#]*$")
+_FENCE = re.compile(r"^ {0,12}(?P<mark>`{3,}|~{3,})\s*(?P<kind>[\w+-]*)")
+_RULE = re.compile(r"^\s*\|?\s*:?-{2,}:?\s*(?:\|\s*:?-{2,}:?\s*)+\|?\s*$")
+_ITEM = re.compile(r"^\s*(?:>\s*)*(?:[-*+]|\d+[.)])\s+")
+_CODE = {"python", "py", "rust", "rs", "c", "cpp", "cuda", "diff", "toml", "html", "javascript", "js", "sql", "latex", "bibtex"}
+_COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
+_HTML = re.compile(r"</?[A-Za-z][^>]*>|!?\[([^\]]*)\]\([^)]*\)")
+
+
+def read(lines: Sequence[str], notes: Notes) -> Iterator[Draft]:
+    """The drafts of a Markdown text."""
+    section, i, n = "", 0, len(lines)
+    if n and lines[0].strip() == "---":  # front matter
+        end = next((k for k in range(1, min(n, 400)) if lines[k].strip() == "---"), 0)
+        if end:
+            yield from yaml_text.between(lines[1:end], 2, notes, "front matter")
+            i = end + 1
+    while i < n:
+        line = lines[i]
+        fence = _FENCE.match(line)
+        if fence:
+            end = next((k for k in range(i + 1, n) if lines[k].strip().startswith(fence["mark"])), n)
+            yield from _fenced(lines[i + 1 : end], i + 2, section, fence["kind"].lower(), notes)
+            i = end + 1
+            continue
+        heading = _HEADING.match(line)
+        if heading:
+            section = heading["title"].strip()
+            yield from prose.between([section], i + 1, section)
+            i += 1
+            continue
+        if "|" in line and i + 1 < n and _RULE.match(lines[i + 1]):
+            end = i + 2
+            while end < n and "|" in lines[end] and lines[end].strip():
+                end += 1
+            rows = [(k + 1, tables.cells(_linked(lines[k]))) for k in range(i + 2, end)]
+            yield from tables.of_rows(tables.cells(_linked(line)), rows, section)
+            i = end
+            continue
+        if not line.strip():
+            i += 1
+            continue
+        end = i + 1
+        while end < n and lines[end].strip() and not _breaks(lines, end):
+            end += 1
+        for text in lines[i:end]:
+            said_in_line(text, notes)
+        yield from prose.between([_linked(text) for text in lines[i:end]], i + 1, section)
+        i = end
+
+
+def _breaks(lines: Sequence[str], k: int) -> bool:
+    """Whether a new block begins at a line."""
+    line = lines[k]
+    return bool(
+        _ITEM.match(line)
+        or _HEADING.match(line)
+        or _FENCE.match(line)
+        or ("|" in line and k + 1 < len(lines) and _RULE.match(lines[k + 1]))
+    )
+
+
+def _linked(line: str) -> str:
+    """A line whose links read as their text and whose tags are gone."""
+    if "<" not in line and "](" not in line:
+        return line
+    return _HTML.sub(lambda m: m.group(1) or "", _COMMENT.sub("", line))
+
+
+def _fenced(lines: Sequence[str], first: int, section: str, kind: str, notes: Notes) -> Iterator[Draft]:
+    start = next((line.lstrip() for line in lines if line.strip()), "")
+    if kind in ("json", "jsonl", "json5") or (not kind and start[:1] in "{[" and start.rstrip()[-1:] in '{[}],"'):
+        yield from json_text.between(lines, first, notes, section)
+    elif kind in ("yaml", "yml"):
+        yield from yaml_text.between(lines, first, notes, section)
+    elif kind not in _CODE:
+        yield from run_log.between(lines, first, section, notes)

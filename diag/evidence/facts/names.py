@@ -1,0 +1,98 @@
+"""Names of what is measured: which are facts, which say where in a run a number stands, which are nobody's facts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+
+from diag.evidence.facts.units import is_unit
+
+# Where in a run: `step 250`, `epoch 3/10`, `iteration 10/ 100`. These are no facts of their own.
+POSITION = re.compile(
+    r"(?P<what>(?:global[_ ])?step|iter(?:ation)?|ep(?:och)?|epoch_num)(?![A-Za-z])\s*[:=#]?\s*"
+    r"(?P<number>\d+(?:\.\d+)?)(?:\s*/\s*\d+)?(?![\w.]*\d|\s*[sx×]\b)",
+    re.IGNORECASE,
+)
+POSITION_NAME = re.compile(
+    r"(?:(?:global[_ ]|current[_ ]|opt(?:imizer)?[_ ])?(?:step|iter(?:ation)?|epoch|ep|it|batch_idx|iter_num)|epoch_num)",
+    re.IGNORECASE,
+)
+# Numbers that name, place or secure something, and measure nothing.
+_NO_FACT = re.compile(
+    r"(?:.*[\s_.-])?(?:id|uuid|guid|sha\d*|hash|digest|checksum|crc|md5|port|pid|ppid|lineno|line_no|version|timestamp"
+    r"|time_stamp|datetime|created_at|updated_at|started_at|finished_at|generated_at|addr|address|ptr|commit)"
+    r"|(?:local_)?rank|line|v|ts|date|created|updated|pos|idx|index|offset|row|col|column|turn|thread|tid|pr|issue|ticket"
+    r"|page|year|schema|rev|revision|build|driver|gpu_driver|host|url|phone|#|no|case|epoch|layer|block|eta|remaining.*",
+    re.IGNORECASE,
+)
+_TOKEN_ID = re.compile(r"(?:bos|eos|pad|unk|sep|cls|mask|decoder_start|image|.*)_?token_ids?", re.IGNORECASE)
+_COUNT_OF = re.compile(r"(?:total|warm-?up|max|num|per|every|/|last|best|\d)\s*$", re.IGNORECASE)
+_LETTER = re.compile(r"[A-Za-zΔ§%]")
+_TRIM = " \t\"'`*_:=.,;|·•–—-→>#[]{}()✓✔✅❌✗~≈"
+MAX_NAME = 80
+
+# Names whose bare number in a sentence is a measurement: a quantity, and the words in front that narrow it.
+_QUALIFIERS = (
+    r"(?:final|best|min|max|mean|avg|average|median|initial|last|peak|total|target|expected|observed|current|train(?:ing)?"
+    r"|val(?:idation)?|eval(?:uation)?|test|held-out|step-\d+|epoch-\d+|zero-shot|baseline|unigram|bigram|Shannon|cosine"
+    r"|token|top-1|top-5|global|gradient|grad|learning|sequence|context|vocab(?:ulary)?|batch|warmup|argmax|unk|lm|Unk|Best"
+    r"|Final|Mean|Max|Min|Peak|Train(?:ing)?|Val(?:idation)?|Eval|Test|Target|Expected|Total)"
+)
+_QUANTITIES = (
+    "losses|loss|perplexity|ppl|entropy|accuracy|acc|throughput|similarity|cosine|norm|rate|lr|LR|bpb|nll|ratio|recall"
+    "|precision|f1|F1|bleu|rouge|score|size|length|seed|agreement|correlation|overlap|mfu|MFU|skill|memory|latency"
+    "|utilization|utilisation|temperature|rank|dropout|decay|epsilon|eps|theta|vocab|warmup|tokens|shards"
+)
+METRIC = rf"(?:{_QUALIFIERS}[ _])*(?:{_QUANTITIES}|Loss|Perplexity|Entropy|Accuracy|Throughput)"
+# Begins with plain words, so that a search is quick; what stands in front is looked at when it was found.
+_SAID = re.compile(rf"(?P<name>{_QUANTITIES})\s+(?:(?:is|was|of|at|to|reached|stays at|remains|=)\s+)?(?=[~≈]?\s?[+\-−]?[.\d])")
+_NAME_HERE = re.compile(rf"(?:{_QUALIFIERS} )*[\w-]*$")
+
+
+def said(text: str, begin: int = 0) -> Iterator[tuple[str, int, int]]:
+    """(name, where it begins, where its number begins) for each `final val_loss of 2.31` in a text."""
+    for match in _SAID.finditer(text, begin):
+        here = _NAME_HERE.search(text, max(0, match.start() - 60), match.start())
+        start = here.start() if here else match.start()
+        if start == 0 or text[start - 1] not in "-/.":
+            yield text[start : match.end("name")], start, match.end()
+
+
+@lru_cache(maxsize=20_000)
+def is_fact_name(name: str) -> bool:
+    """Whether a number under this name says something that a reader would look up."""
+    if not name or len(name) > MAX_NAME or not _LETTER.search(name):
+        return False
+    if "¤" in name or is_unit(name):
+        return False
+    return bool(_TOKEN_ID.fullmatch(name)) or not (_NO_FACT.fullmatch(name) or POSITION_NAME.fullmatch(name))
+
+
+def trimmed(name: str) -> str:
+    """A name without markup, quotes and signs at its ends, and without one bracket that is not closed."""
+    name = re.sub(r"\s+", " ", name.replace("**", "").replace("`", "")).strip()
+    name = re.sub(r"^(?:[-*•>#]|\d+[.)])\s+", "", name)
+    left, right = name.count("("), name.count(")")
+    name = name.strip(_TRIM) if left == right == 0 else name.strip(" \t\"'`*:=.,;|·•–—→>#✓✔✅❌✗~≈")
+    if left > right:
+        name = name.rpartition("(")[0] if name.endswith("(") else name.partition("(")[2]
+    elif right > left:
+        name = name.replace(")", "")
+    return name.strip(" _:=,;-")
+
+
+def positions(text: str) -> tuple[tuple[str, float], ...]:
+    """Where in a run a text stands: (`epoch`, 3.0), (`step`, 250.0); the first of each."""
+    found: dict[str, float] = {}
+    for match in POSITION.finditer(text):
+        before = text[: match.start()]
+        if (before and (before[-1].isalnum() or before[-1] in "_/")) or _COUNT_OF.search(before):
+            continue
+        found.setdefault("epoch" if match["what"].lower().startswith("ep") else "step", float(match["number"]))
+    return tuple(found.items())
+
+
+def position_words(at: tuple[tuple[str, float], ...]) -> str:
+    """`epoch 3, step 250`."""
+    return ", ".join(f"{what} {number:g}" for what, number in at)

@@ -1,0 +1,92 @@
+"""Numbers as people and programs write them: 1,241,692,519 · 1241.7M · 4.97 GB · 5.00e-5 · ≈ 1.5–3.0 · 4 × 512."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from diag.evidence.facts.units import UNIT, shown_unit
+
+_DIGITS = r"(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+)(?:[eE][+\-−]?\d+)?"
+NUMBER = rf"[+\-−]?{_DIGITS}"
+_SCALE = r"\s?[MBTG](?![\w/²])|[Kk](?![\w/])|\s(?:[bm]illion|trillion|thousand)\b"
+_TAIL = rf"(?P<scale>{_SCALE})?(?:\s?(?P<unit>{UNIT})(?![\w/²]|-\w))?"
+_JOIN = rf"(?P<join>\s?(?:[–—±]|\+/-|\s(?:→|->|to)\s)\s?|-(?=\d)|\s?[×x]\s?(?=\d)|/(?=\d))"
+VALUE = re.compile(
+    rf"(?<![\w.,#§$/\\@^¤+\-−])(?P<about>[~≈<>≤≥]=?\s*)?(?P<number>{NUMBER})"
+    rf"(?:{_JOIN}(?P<second>{NUMBER}))*{_TAIL}(?![\w¤]|[.:/-]\d|-[A-Za-z]|\.\w)"
+)
+_SPECIAL = re.compile(r"[+-]?(?:nan|inf(?:inity)?)(?![\w-])", re.IGNORECASE)
+_SCALES = {"K": 1e3, "k": 1e3, "M": 1e6, "B": 1e9, "G": 1e9, "T": 1e12}
+_SCALES |= {"thousand": 1e3, "million": 1e6, "billion": 1e9, "trillion": 1e12}
+
+# What looks like a number and is none: times, addresses, hashes, versions, paths, links, other people's numbers.
+_NOISE = re.compile(
+    r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d)?(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?)?"
+    r"|(?<!\d)\d{1,2}:\d\d(?::\d\d)?(?:[.,]\d+)?(?!\d)|\b\d+\.\d+\.\d+[\w.-]*|\b0x[0-9a-fA-F]+\b"
+    r"|\b[vV]\d+(?:\.\d+)+[\w.-]*"
+)
+_HASH = re.compile(r"\b(?=[a-f]*\d)(?=\d*[a-f])[0-9a-f]{7,64}\b(?!\.)")
+_PATH = re.compile(
+    r"https?://\S+|(?<![\w.~/-])[\w.~-]*/(?:[\w.+~{}=,-]+/)+[\w.+~{}=,-]*|(?<![\w.~/-])[\w~.-]*/[\w-]+\.[A-Za-z]\w{0,8}\b"
+)
+_OTHERS = re.compile(
+    r"\b(?:PR|pull|issue|lines?|port|pid|PID|page|Python|CUDA|RTX|GTX|Tesla|Ryzen|Threadripper|sm|ROCm|Ubuntu|Section|section"
+    r"|Appendix|Fig\.?|Figure|Table|Chapter|arXiv)[ :=#]+#?\d+(?:[.:]\d+)*(?:[-–]\d+)?"
+)
+
+
+@dataclass(frozen=True)
+class Value:
+    """A number in a text: where it starts and ends, as written, its value (None for a range or a product), its unit."""
+
+    start: int
+    end: int
+    raw: str
+    number: float | None
+    unit: str | None
+    bound: str = ""
+
+
+def without_noise(text: str) -> str:
+    """`text`, as long as before, with dates, times, paths, hashes, versions and product names blotted out by `¤`."""
+    if "/" in text:
+        text = _PATH.sub(_blotted, text)
+    return _OTHERS.sub(_blotted, _HASH.sub(_blotted, _NOISE.sub(_blotted, text)))
+
+
+def _blotted(match: re.Match[str]) -> str:
+    return "¤" * len(match.group())
+
+
+def find(text: str, start: int = 0) -> Value | None:
+    """The first number from `start` on."""
+    match = VALUE.search(text, start)
+    return _value(match) if match else None
+
+
+def at(text: str, start: int = 0) -> Value | None:
+    """The number that begins at `start`, not-a-number and infinity too."""
+    match = VALUE.match(text, start)
+    if match:
+        return _value(match)
+    special = _SPECIAL.match(text, start)
+    return Value(start, special.end(), special.group(), float(special.group()), None) if special else None
+
+
+def plain(written: str) -> float:
+    """The value of digits with separators. ValueError for anything else."""
+    return float(written.replace(",", "").replace("−", "-"))
+
+
+def _value(match: re.Match[str]) -> Value:
+    scale = (match["scale"] or "").strip()
+    number: float | None = plain(match["number"]) * _SCALES.get(scale, 1.0)
+    if match["second"] and "±" not in match["join"] and "+/-" not in match["join"]:
+        number = None
+    if number is not None and number.is_integer() is False and scale:
+        number = float(f"{number:.12g}")  # 1241.7M is 1241700000, not 1241700000.0000001
+    unit = shown_unit(match["unit"]) if match["unit"] else None
+    bound = (match["about"] or "").strip()
+    start = match.start() if bound in ("<", ">", "≤", "≥", "<=", ">=") else match.start("number")
+    return Value(match.start(), match.end(), match.string[start : match.end()].strip(), number, unit, bound)

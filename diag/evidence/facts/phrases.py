@@ -1,0 +1,200 @@
+"""A line of a log into drafts: `name: value`, `name=value`, `name value`, `value name`, states, Python dicts.
+
+A line is cut at what separates fields in logs (bars, commas, brackets, runs of spaces); each field is one of those.
+Covers nanoGPT, torchtitan, Hugging Face's Trainer, Megatron, litgpt, axolotl and llm.c, whose lines are examples in
+tests/evidence.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from diag.evidence.facts import numbers
+from diag.evidence.facts.fact import Draft
+from diag.evidence.facts.names import METRIC, POSITION, is_fact_name, positions, said, trimmed
+from diag.evidence.facts.status import PASS_NAME, STATUS_NAME, status_of
+
+_PREFIX = re.compile(
+    r"^(?:\s*(?:\[?(?:¤+|\d{4}[-/]\d\d[-/]\d\d[T ]?¤*)[,.\d]*Z?\]?|\[(?:INFO|DEBUG|WARN(?:ING)?|ERROR|rank ?\d+|RANK ?\d+|\w+#?\d*|[A-Z]+-\d+(?:-\w+)*)\]"
+    r"|(?:INFO|DEBUG|WARN(?:ING)?|ERROR|NOTICE)(?:\b|:)|\(\w+ pid=¤*\d*\)|[|]|-\s(?=\w+\s-)|root\s*[-:]|\[(?:\w+\.)+\w+(?::\d+)?\]))+\s*[-:|]?\s*"
+)
+_DRAWN = re.compile(r"[\u2500-\u259f\u2800-\u28ff]+")
+_DICT = re.compile(r"""['"]([\w/@. -]{1,60})['"]\s*:\s*(['"]?)([+-]?(?:\d[\d.]*(?:[eE][+-]?\d+)?|nan|inf))\2(?=\s*[,}])""")
+_BRACKET_UNIT = re.compile(r"\s*\((ms|s|sec|secs|seconds|%|[KMG]i?B|tok/s|nats|bits|min|h|TFLOPs?|W)\)(?=\s*[:=])")
+_SPACES = re.compile(r"([:=])[ \t]+(?=\S)")
+_CUT = re.compile(r"\s*[|()]\s*|\s{2,}|[,;]\s+|\t|\s[-–—]\s|\.\s+(?=[A-Z])|(?<=\d)\s+(?=[A-Za-z_][\w/.-]*[:=]\s?[\d.+-])")
+_PAIR = re.compile(r"^(?P<name>(?:[^:=≈]|::){1,80}?)\s*(?P<sign>:(?!:)|[=≈]|->)\s*(?P<value>\S.*)$")
+_BARE = re.compile(rf"^(?P<name>[A-Za-z][\w/. -]{{0,40}}?)\s+(?P<value>{numbers.NUMBER}\s?%?[A-Za-z/°%]*)$")
+_FLAG = re.compile(r"^(?P<name>[A-Za-z][\w -]{0,40}?) (?P<value>True|False|true|false)$")
+_ROW = re.compile(rf"^\s*(?:ep(?:och)?|step|iter(?:ation)?)\s*\d+\s*[:=|]\s*(?P<value>{numbers.NUMBER})(?![\w.,/]|\s*[\w/]+\s*[:=])", re.IGNORECASE)
+_REQUIRED = re.compile(r"required|threshold|expected|limit|min|max|want", re.IGNORECASE)
+_METRIC = re.compile(rf"(?:{METRIC})$")
+_AFTER = re.compile(r"\bafter (?P<n>\d+) (?P<what>epoch|step|iteration)s?(?:\(s\))?")
+_NOUN = re.compile(r"^\s?(?P<noun>[A-Za-z_][A-Za-z_-]+(?: [A-Za-z_][A-Za-z_-]+){0,2})")
+_PREPOSITION = re.compile(r" (?:in|to|on|at|of|for|with|from)\b")
+_COUNTED = re.compile(r"(?:passed|failed|skipped|errors?|warnings?|positions?|mismatches|tokens|examples|samples|params)$")
+_DONE_IN = re.compile(r"^(?P<name>[A-Za-z][\w ]{2,40}?) (?P<word>in|took|after) (?P<value>[\d.,]+ ?(?:ms|s|sec|seconds|min|minutes|h|hours))\b")
+_NO_NOUN = {"and", "or", "of", "to", "in", "at", "for", "with", "the", "is", "from", "on", "than", "limit", "max", "min"}
+MAX_FIELDS = 40
+MAX_ARRAY = 3  # a field with more numbers in a row is a dump of a tensor
+
+
+def of_line(text: str, line: int, section: str, *, section_is_subject: bool = True) -> Iterator[Draft]:
+    """The drafts of one line of a log. Drawn bars and the stamp in front are not part of it."""
+    text = _DRAWN.sub("  ", text)
+    if not any(c.isdigit() for c in text) and not any(c.isupper() for c in text) and ":" not in text:
+        return
+    clean = numbers.without_noise(text)
+    prefix = _PREFIX.match(clean)
+    begin = prefix.end() if prefix else 0
+    clean, text = clean[begin:], text[begin:]
+    where = positions(clean)
+    status = status_of(text)
+    if "{" in clean and (pairs := _DICT.findall(text)):
+        yield from _dict(pairs, line, section)
+        return
+    if row := _ROW.match(clean):  # `ep 10: 5.54`: the section says of what
+        if is_fact_name(section):
+            yield Draft(line, section, section, row["value"], at=where)
+        return
+    found = _against_required(list(_fields(clean, line, section, where)))
+    raw, word = status if status and status[0].isascii() else (None, None)  # a tick before a line is decoration
+    stated = [draft for draft in found if draft.status_raw]
+    if flag := next((d.status_raw for d in stated if d.status_raw in ("True", "False", "true", "false")), None):
+        found = [_with(d, "PASS" if flag.lower() == "true" else "FAIL") if d.status_raw is None else d for d in found]
+    if raw and word and not stated and (name := _subject(text, raw, section if section_is_subject else "")):
+        yield Draft(line, section, name, raw, status_raw=raw, near=text, at=where)
+    for draft in found:
+        yield draft if draft.status_raw or not raw else _with(draft, raw)
+
+
+def _with(draft: Draft, status: str) -> Draft:
+    return Draft(
+        draft.line, draft.section, draft.name, draft.raw, draft.about, status, draft.unit, draft.near, draft.at
+    )
+
+
+def _against_required(found: list[Draft]) -> list[Draft]:
+    """`Cosine similarity: -0.005 (required: ≥0.98)`: the number misses what is asked of it, and that is its state."""
+    for place, draft in enumerate(found[1:], start=1):
+        before = found[place - 1]
+        if draft.raw[:1] in "<>≤≥" and _REQUIRED.fullmatch(draft.name) and (own := numbers.at(before.raw)):
+            asked = numbers.at(draft.raw.lstrip("<>≤≥= "))
+            if own.number is not None and asked and asked.number is not None:
+                met = own.number >= asked.number if draft.raw[0] in ">≥" else own.number <= asked.number
+                found[place - 1] = _with(before, "PASS" if met else "FAIL")
+    return found
+
+
+def _dict(pairs: list[tuple[str, str, str]], line: int, section: str) -> Iterator[Draft]:
+    """`{'loss': 2.31, 'epoch': 0.1}`, as Hugging Face's Trainer prints it."""
+    where = tuple(
+        ("epoch" if name.startswith("ep") else "step", float(value))
+        for name, _, value in pairs
+        if name in ("epoch", "step", "global_step")
+    )
+    for name, _, value in pairs:
+        if is_fact_name(name):
+            yield Draft(line, section, name, value, at=where)
+
+
+def _fields(clean: str, line: int, section: str, where: tuple[tuple[str, float], ...]) -> Iterator[Draft]:
+    after = _AFTER.search(clean)
+    if after:
+        yield Draft(line, section, f"{after['what']}s", after["n"], near=clean)
+        clean = f"{clean[: after.start()]}  {clean[after.end() :]}"
+    clean = _BRACKET_UNIT.sub(r" [\1]", clean)
+    clean = _SPACES.sub(r"\1 ", clean)
+    fields = [field for field in _CUT.split(clean) if field and field.strip()]
+    numeric = sum(bool(re.fullmatch(r"[\s\[\]\d.,eE+-]+", field)) for field in fields)
+    if numeric > MAX_ARRAY:
+        fields = [field for field in fields if "[" not in field and re.search(r"[A-Za-z_]", field)]
+    label = ""
+    barred = clean.count("|") >= 2 or bool(where)
+    for field in fields[:MAX_FIELDS]:
+        draft = _field(field.strip(), label, barred)
+        if isinstance(draft, str):
+            label = draft
+            continue
+        if draft is not None:
+            yield Draft(line, section, draft[0], draft[1], status_raw=draft[2], near=clean, at=where)
+        label = ""
+
+
+def _field(field: str, label: str, barred: bool) -> tuple[str, str, str | None] | str | None:
+    """(name, raw, status) of a field; a text where it only names what comes next; None for anything else."""
+    if "¤" in field and not _PAIR.match(field):
+        return None
+    done = _DONE_IN.match(field)
+    if done and done["name"].lower() not in _NO_NOUN:
+        return f"{done['name'].strip()} {done['word']}", done["value"], None
+    pair = _PAIR.match(field)
+    if pair:
+        return _pair(trimmed(pair["name"]), pair["value"].strip(), barred)
+    if (flag := _FLAG.match(field)) and is_fact_name(flag["name"]):
+        return flag["name"], flag["value"], flag["value"] if PASS_NAME.search(flag["name"]) else None
+    bare = _BARE.match(field)
+    if bare and not POSITION.match(field):
+        name, value = trimmed(bare["name"]), bare["value"]
+        read = numbers.at(value)
+        good = _METRIC.search(name) or _COUNTED.search(name) or (barred and len(name) > 1)
+        if read and good and read.end == len(value) and is_fact_name(name):
+            return name, read.raw, None
+        return None
+    for name, _, place in said(field):
+        read = numbers.at(field, place)
+        if read and is_fact_name(name):
+            return name, read.raw, None
+    first = numbers.at(field)
+    if first and first.number is not None and not first.bound:
+        return _counted(field, first, label)
+    return field if field.endswith(":") else None
+
+
+def _pair(name: str, value: str, barred: bool) -> tuple[str, str, str | None] | str | None:
+    read = numbers.at(value)
+    if not is_fact_name(name) or len(name.split()) > 7:
+        return None
+    if read is None:
+        state = status_of(value, any_case=bool(STATUS_NAME.search(name)))
+        if state and value.find(state[0]) <= 2:
+            return name, value[:120], state[0]
+        if value.lower() in ("true", "false"):
+            return name, value, None
+        inner = _field(value, "", barred)
+        return inner or (f"{name}:" if not any(c.isdigit() for c in value) else None)
+    rest = value[read.end :].strip()
+    if read.unit is None and (counted := _NOUN.match(rest)) and counted["noun"].split()[0].lower() not in _NO_NOUN:
+        noun = _PREPOSITION.split(counted["noun"])[0]
+        return (noun, read.raw, None) if rest == counted["noun"] or _PREPOSITION.search(rest) else None
+    if rest[:1] in ("*", "/", "^", "[", "{") or re.match(r"[+]\s*\w", rest):
+        return None  # a formula
+    return name, read.raw, None
+
+
+def _counted(field: str, first: numbers.Value, label: str) -> tuple[str, str, str | None] | None:
+    """`28 layers`, `45.6% bf16 MFU`, `123456 tok/s`."""
+    noun = _NOUN.match(field[first.end :])
+    if noun:
+        name = _PREPOSITION.split(noun["noun"])[0]
+        if name.split()[0].lower() not in _NO_NOUN and is_fact_name(name) and len(name) > 2:
+            return name, first.raw, None
+        return None
+    if field[first.end :].strip():
+        return None
+    by_unit = {"tok/s": "throughput", "samples/s": "throughput", "steps/s": "throughput", "ms": "time", "s": "time"}
+    if label and is_fact_name(trimmed(label)):
+        return trimmed(label), first.raw, None
+    name = by_unit.get(first.unit or "", "")
+    return (name, first.raw, None) if name and first.unit not in ("s", "ms") else None
+
+
+def _subject(text: str, state: str, section: str) -> str:
+    """What a state in a log line is about: what stands before it, else the section."""
+    before = text.partition(state)[0]
+    clause = re.split(r": |, |; ", before.rstrip(" :"))[-1]
+    name = trimmed(re.sub(r"\b(?:is|was|are|were|has|status|remains?|now)\s*$", "", clause))
+    if name and len(name) <= 60 and not re.fullmatch(r"[\W\d]+", name) and is_fact_name(name):
+        return name
+    return section if not before.strip() else ""

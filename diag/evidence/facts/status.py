@@ -1,0 +1,70 @@
+"""States: from what is written (`✅ DISCHARGED (~40s)`, `OK CONVERGED`, `false`) to one word."""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+Mood = Literal["good", "bad", "open"]
+
+# Word → whether it is good news. A word that says more stands before one that says less: of "OK CONVERGED" the second
+# is the state.
+WORDS: dict[str, Mood] = {
+    **dict.fromkeys(("CONVERGED", "DISCHARGED", "CORROBORATED", "CONFIRMED", "VERIFIED", "SHIPPED", "MERGED"), "good"),
+    **dict.fromkeys(("ABORTED", "DIVERGED", "FALSIFIED", "REFUTED", "CRASHED", "KILLED", "TIMEOUT", "OOM"), "bad"),
+    **dict.fromkeys(("REVERTED", "INVALID", "DEGENERATE", "VOID", "REGRESSED", "REJECTED"), "bad"),
+    **dict.fromkeys(("EARLY_STOP", "EARLY-STOP", "EARLY-STOPPED", "IN_PROGRESS", "IN-PROGRESS", "BLOCKED_ON"), "open"),
+    **dict.fromkeys(("NOT_STARTED", "NOT-STARTED", "NOT_EVALUATED", "NOT-EVALUATED", "BLOCKED", "PENDING"), "open"),
+    **dict.fromkeys(("SKIPPED", "DEFERRED", "INCONCLUSIVE", "UNKNOWN", "PARTIAL", "SUSPECT", "UNVERIFIED"), "open"),
+    **dict.fromkeys(("GREEN", "SUCCESS", "COMPLETED", "COMPLETE", "DONE", "CLOSED", "FIXED", "RESOLVED"), "good"),
+    **dict.fromkeys(("RED", "DIVERGENCE", "FAILED", "FAILURE", "FAIL", "ERROR", "BROKEN"), "bad"),
+    **dict.fromkeys(("OPEN", "TODO", "WARNING", "WARN", "SKIP", "YELLOW", "AMBER", "RUNNING"), "open"),
+    **dict.fromkeys(("PASSED", "PASS", "VALID", "OK"), "good"),
+}
+_RANK = {word: rank for rank, word in enumerate(WORDS)}
+_SAME = {"PASSED": "PASS", "FAILED": "FAIL", "FAILURE": "FAIL", "SKIP": "SKIPPED", "WARNING": "WARN"}
+_SAME |= {"EARLY-STOPPED": "EARLY-STOP", "COMPLETED": "COMPLETE", "DIVERGENCE": "DIVERGED"}
+_SIGNS = {"✅": "PASS", "✓": "PASS", "✔": "PASS", "🟢": "PASS", "❌": "FAIL", "✗": "FAIL", "✘": "FAIL", "🔴": "FAIL"}
+_SIGNS |= {"⚠": "WARN", "🟡": "WARN", "⏳": "PENDING", "🚧": "IN-PROGRESS", "⛔": "BLOCKED"}
+
+_ONE = "|".join(sorted((re.escape(word) for word in WORDS), key=len, reverse=True))
+# A compound is a state of its own: RED-WITH-METHODOLOGICALLY-HONEST, NOT DISCHARGED.
+_COMPOUND = rf"(?:[A-Z]+-)*(?:{_ONE})(?:-[A-Z]+)*"
+STATE = re.compile(rf"(?<![\w-])(?:(?:NOT|PARTIALLY|LIVE)[ -])?{_COMPOUND}(?![\w=-])")
+_ANY_CASE = re.compile(STATE.pattern, re.IGNORECASE)
+PHRASE = re.compile(rf"(?:{STATE.pattern})(?:\s+(?:{STATE.pattern}))*")
+STATUS_NAME = re.compile(
+    r"(?:^|[\s_])(?:status|state|verdict|result|outcome|conclusion|decision)(?:$|[\s_(])", re.IGNORECASE
+)
+PASS_NAME = re.compile(
+    r"(?:^|_)(?:passed|pass|success|succeeded|ok|valid|converged|healthy|match|satisfied|parity|discharged|exact)$",
+    re.IGNORECASE,
+)
+
+
+def status_of(written: str, *, any_case: bool = False) -> tuple[str, str] | None:
+    """(as written, in one word) of the first state in a text, or None. any_case: the field is known to hold a state."""
+    found = PHRASE.search(written) or (_ANY_CASE.search(written[:60]) if any_case else None)
+    if found:
+        parts = [m.group() for m in _ANY_CASE.finditer(found.group())]
+        return found.group(), _word(parts)
+    sign = next((s for s in written[:4] if s in _SIGNS), None)
+    return (sign, _SIGNS[sign]) if sign else None
+
+
+def mood(status: str) -> Mood | None:
+    """Whether a state is good news; the words of a compound count, and the worst of them decides."""
+    if status in WORDS:
+        return WORDS[status]
+    parts = [part for part in re.split(r"[-_ ]", status) if part in WORDS]
+    if not parts:
+        return None
+    if re.match(r"(?:NOT|UN)[-_ ]", status):
+        return "bad" if WORDS[parts[0]] == "good" else "open"
+    return next((m for m in ("bad", "open", "good") if any(WORDS[part] == m for part in parts)), None)  # type: ignore[return-value]
+
+
+def _word(parts: list[str]) -> str:
+    upper = [re.sub(r"\s+", "-", part.upper()) for part in parts]
+    best = min(upper, key=lambda word: _RANK.get(word, -1))
+    return _SAME.get(best, best)

@@ -1,0 +1,107 @@
+"""Tables, from Markdown or with columns split already: which cell is the name, and which says what it is about."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from diag.evidence.facts import numbers
+from diag.evidence.facts.fact import Draft
+from diag.evidence.facts.names import METRIC, POSITION_NAME, is_fact_name, positions, trimmed
+from diag.evidence.facts.status import STATUS_NAME, status_of
+
+Row = tuple[int, list[str]]  # line, cells
+
+_CELLS = re.compile(r"(?<!\\)\|")
+_NAMES = re.compile(
+    r"(?:metric|quantity|measure(?:ment)?|name|field|setting|parameter|property|item|key|statistic|stat|hyper-?parameters?"
+    r"|config(?:uration)?|variable|attribute|what|value of|)",
+    re.IGNORECASE,
+)
+_VALUES = re.compile(r"(?:value|result|number|measured|actual|count|amount|setting|default)s?", re.IGNORECASE)
+_INSIDE = re.compile(r"(?P<name>(?:ln|log2?|log₂)\s?\([^()]{1,40}\)|[A-Za-z][\w-]*)\s*(?P<sign>[=≈<>≤≥]=?)\s*(?=[~≈]?\s?[\d.+\-−])")
+_PLACE = re.compile(r"@\s*(?P<at>(?:ep(?:och)?|step|iter)\s*\d+)", re.IGNORECASE)
+_METRIC_CELL = re.compile(rf"{METRIC}\b", re.IGNORECASE)
+
+
+def cells(line: str) -> list[str]:
+    """The cells of a Markdown row, with or without bars at its ends."""
+    found = [cell.replace("\\|", "|").strip() for cell in _CELLS.split(line.strip())]
+    if found and not found[0] and line.lstrip().startswith("|"):
+        found = found[1:]
+    if found and not found[-1] and line.rstrip().endswith("|"):
+        found = found[:-1]
+    return found
+
+
+def of_rows(header: Sequence[str], rows: Sequence[Row], section: str) -> Iterator[Draft]:
+    """The drafts of a table. Position columns (epoch, step) and names say what a number is about."""
+    heads = [trimmed(head) or head.strip() for head in header]
+    where = [i for i, head in enumerate(heads) if POSITION_NAME.fullmatch(head)]
+    named = _names_in_first(heads, rows)
+    for line, row in rows:
+        at: list[tuple[str, float]] = []
+        for i in where:
+            read = numbers.at(row[i]) if i < len(row) else None
+            if read and read.number is not None:
+                at.append(("epoch" if heads[i].lower().startswith("ep") else "step", read.number))
+        first = trimmed(row[0]) if row else ""
+        if 0 in where or heads[0] in ("#", "No", "No."):
+            first = "" if 0 in where or len(row) < 2 else trimmed(row[1])
+        for i, cell in enumerate(row[: len(heads)]):
+            if i in where or (i == 0 and not where and len(row) > 1):
+                continue
+            yield from _cell(cell, line, section, heads, i, first, named, tuple(at))
+
+
+def _names_in_first(heads: Sequence[str], rows: Sequence[Row]) -> bool:
+    """Whether the first column names what is measured, and the others several of it."""
+    if not heads or POSITION_NAME.fullmatch(heads[0]):
+        return False
+    if _NAMES.fullmatch(heads[0]):
+        return True
+    if len(heads) == 2 and _VALUES.fullmatch(heads[1]):
+        return True
+    metric_heads = sum(bool(_METRIC_CELL.match(head)) for head in heads[1:])
+    metric_cells = sum(bool(row and _METRIC_CELL.match(trimmed(row[0]))) for _, row in rows)
+    return metric_heads == 0 and metric_cells * 2 > len(rows)
+
+
+def _cell(
+    cell: str, line: int, section: str, heads: Sequence[str], i: int, first: str, named: bool,
+    at: tuple[tuple[str, float], ...],
+) -> Iterator[Draft]:  # fmt: skip
+    plain = cell.replace("**", "").replace("`", "").strip()
+    if not plain:
+        return
+    name, about = (first, heads[i]) if named else (heads[i], first)
+    if named and len(heads) == 2 and _VALUES.fullmatch(heads[1]):
+        about = ""
+    near = f"{first} {heads[i]}"
+    state = status_of(plain, any_case=bool(STATUS_NAME.search(heads[i])))
+    place = _PLACE.search(plain)
+    at = at or (positions(place["at"]) if place else ())
+    if state and plain.find(state[0]) <= 3:
+        if first:
+            about = heads[i] if len(heads) > 2 and not STATUS_NAME.fullmatch(heads[i]) else ""
+            yield Draft(line, section, first, plain[:200], about, state[0], near=first, at=at)
+        return
+    clean = numbers.without_noise(plain)
+    value = numbers.at(clean, len(clean) - len(clean.lstrip("~≈<>≤≥ ")))
+    inside = list(_INSIDE.finditer(clean))
+    if value and value.start == 0 or (value and clean[: value.start].strip("~≈<>≤≥ ") == ""):
+        if is_fact_name(name) and not _is_list(clean[value.end :]):
+            raw = plain[: value.end].strip() if clean[0] in "<>≤≥" else value.raw
+            yield Draft(line, section, name, raw, about, near=near, at=at)
+        return
+    for match in inside:
+        found = numbers.at(clean, match.end())
+        if found and is_fact_name(match["name"]) and not re.match(r"\s*[*/+^]", clean[found.end :]):
+            sign = match["sign"]
+            raw = f"{sign} {found.raw}" if sign[0] in "<>≤≥" else found.raw
+            yield Draft(line, section, match["name"], raw, first if first != plain else "", near=near, at=at)
+
+
+def _is_list(rest: str) -> bool:
+    """Whether a cell goes on with more numbers: `220 (Ġ), 198 (\\n), 284`."""
+    return bool(re.match(r"\s*(?:\([^)]*\))?\s*,\s*\d", rest))

@@ -1,0 +1,181 @@
+"""Nested values (JSON, YAML, a dict that Python printed) into drafts.
+
+A walk holds no tree: objects are kept until they close, because what an entry is about (`name`, `epoch`, `step`) may
+stand behind it. Depth costs a list entry, so ten thousand brackets are no danger.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from diag.evidence.facts import numbers, prose
+from diag.evidence.facts.fact import Draft, Notes
+from diag.evidence.facts.identifiers import identifiers
+from diag.evidence.facts.names import is_fact_name
+from diag.evidence.facts.runs import said_in_line
+from diag.evidence.facts.status import PASS_NAME, STATUS_NAME, status_of
+from diag.evidence.facts.units import is_loss, shown_unit
+
+MAX_ARRAY = 16
+MAX_DEPTH = 200  # deeper entries are left out, and said
+_ABOUT = ("name", "id", "metric", "gate", "label", "ticket", "task", "case", "rule", "key", "title", "check", "benchmark")
+_AT = {"epoch": "epoch", "step": "step", "global_step": "step", "iteration": "step", "iter": "step", "iter_num": "step"}
+_UNIT_ENTRY = ("unit", "units")
+
+
+@dataclass
+class _Level:
+    """An object or a list that is open: its name in its parent, and what it held so far."""
+
+    name: str
+    is_list: bool
+    line: int
+    entries: list[tuple[str, str, int, bool]] = field(default_factory=list)  # name, value, line, quoted
+    about: str = ""
+    at: dict[str, float] = field(default_factory=dict)
+    unit: str | None = None
+    count: int = 0
+
+
+class Walk:
+    """Takes `open`, `close` and `scalar` in the order of the text; `drafts` gives what has become complete."""
+
+    def __init__(self, notes: Notes, section: str = "") -> None:
+        self._levels: list[_Level] = []
+        self._ready: list[Draft] = []
+        self._notes = notes
+        self._section = section
+        self._deep = 0
+
+    def drafts(self) -> Iterator[Draft]:
+        """What is complete, once."""
+        ready, self._ready = self._ready, []
+        yield from ready
+
+    def open(self, name: str, line: int, *, is_list: bool) -> None:
+        """A `{` or a `[` under a name; in a list the name is empty."""
+        self._levels.append(_Level(name, is_list, line))
+
+    def close(self) -> None:
+        """The end of what was opened last."""
+        if not self._levels:
+            return
+        level = self._levels.pop()
+        if len(self._levels) > MAX_DEPTH:
+            self._deep += len(level.entries)
+            return
+        self._finish(level)
+
+    def end(self) -> None:
+        """The end of the text; what is still open was cut off, and what it held counts."""
+        if self._levels:
+            self._notes.left_out.append("the text ends in the middle: what was cut off is not there")
+        while self._levels:
+            self.close()
+        if self._deep:
+            self._notes.left_out.append(f"{self._deep} entries lie deeper than {MAX_DEPTH} levels")
+
+    @property
+    def depth(self) -> int:
+        """How many objects and lists are open."""
+        return len(self._levels)
+
+    def scalar(self, name: str, value: str, line: int, *, quoted: bool) -> None:
+        """A value under a name; in a list the name is empty."""
+        if not self._levels:
+            return
+        level = self._levels[-1]
+        level.count += 1
+        low = name.lower()
+        if not level.is_list:
+            if low in _ABOUT and quoted and not level.about:
+                level.about = value[:80]
+            elif low in _UNIT_ENTRY:
+                level.unit = shown_unit(value)
+                return
+            elif low in _AT and not quoted:
+                with_number = numbers.at(value)
+                if with_number and with_number.number is not None:
+                    level.at[_AT[low]] = with_number.number
+        if not level.is_list or level.count <= 4096:
+            level.entries.append((name, value, line, quoted))
+
+    def _finish(self, level: _Level) -> None:
+        above = self._levels
+        path = [part.name for part in (*above, level) if part.name]
+        section = self._section or ".".join(path[:3])
+        about = level.about or next((part.about for part in reversed(above) if part.about), "")
+        at = dict(level.at)
+        for part in reversed(above):
+            for what, number in part.at.items():
+                at.setdefault(what, number)
+        if level.is_list:
+            self._list(level, section, about)
+            return
+        parent = next((part.name for part in reversed((*above, level)) if part.name), "")
+        near = " ".join((*path, about))
+        for name, value, line, quoted in level.entries:
+            label = about if name.lower() not in _ABOUT else ""
+            if not label and name.lower() in ("value", "actual", "threshold", "mean", "min", "max", "std", "count", "total"):
+                label = parent
+            elif not label and len(path) > 1 and identifiers(parent):
+                label = parent
+            unit = level.unit or (_unit_beside(level, value) if name in ("value", "actual") else None)
+            self._entry(name, value, line, quoted, section, label, tuple(at.items()), near, unit)
+
+    def _list(self, level: _Level, section: str, about: str) -> None:
+        plain = [entry for entry in level.entries if not entry[3] and numbers.at(entry[1])]
+        if len(plain) > MAX_ARRAY and not is_loss(level.name):
+            self._notes.left_out.append(f"line {level.line}: '{level.name[:40]}' is an array of {level.count} numbers")
+            plain = []
+        name = level.name
+        if name and len(plain) == len(level.entries) and is_fact_name(name) and not name.endswith(("_ids", "shape")):
+            for number, (_, value, line, _) in enumerate(plain):
+                place = f"{about}, {number}" if about else str(number)
+                self._ready.append(Draft(line, section, name, value, place, near=about))
+        for _, value, line, quoted in level.entries:
+            if quoted:
+                self._ready += prose.of_text(value, line, section, subject="")
+
+    def _entry(
+        self, name: str, value: str, line: int, quoted: bool, section: str, about: str,
+        at: tuple[tuple[str, float], ...], near: str, unit: str | None,
+    ) -> None:  # fmt: skip
+        if quoted:
+            said_in_line(f"{name}: {value}", self._notes)
+        if name.lower() == "date" and re.fullmatch(r"\d{4}-\d\d-\d\d", value):
+            self._notes.said.setdefault("date", value)
+        if not is_fact_name(name) or value in ("null", "~", ""):
+            return
+        draft = Draft(line, section, name, value, about, unit=unit, near=f"{near} {name}", at=at)
+        low = value.lower()
+        if low in ("true", "false") and not quoted:
+            status = value if PASS_NAME.search(name) else None
+            self._ready.append(_stated(draft, status, value))
+            return
+        whole = numbers.at(value)
+        if whole and whole.end == len(value):
+            if not quoted or whole.unit or re.search(r"[.,eEKMB]", value):
+                self._ready.append(draft)
+            return
+        state = status_of(value, any_case=bool(STATUS_NAME.search(name)))
+        if state and value.find(state[0]) <= 3:
+            self._ready.append(_stated(draft, state[0], value[:200]))
+        elif quoted or " " in value:
+            self._ready += prose.of_text(value, line, section, subject=name, about=about, near=draft.near)
+
+
+def _unit_beside(level: _Level, value: str) -> str | None:
+    """The unit of a value that a message of the same entry repeats: `25.3 tok/s >= 1 tok/s` for 25.2695."""
+    own = numbers.at(value)
+    for _, text, _, quoted in level.entries:
+        said = numbers.find(text) if quoted else None
+        if own and said and said.unit and own.number and said.number and abs(said.number / own.number - 1) < 0.02:
+            return said.unit
+    return None
+
+
+def _stated(draft: Draft, status: str | None, raw: str) -> Draft:
+    return Draft(draft.line, draft.section, draft.name, raw, draft.about, status, None, draft.near, draft.at)

@@ -1,0 +1,141 @@
+"""Units: the table of those that stand beside a number or in a name, and what a name alone says about them."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+from diag.evidence.facts.fact import UnitSource
+
+# As written → the unit shown. Longest first where one begins another; matched after a number.
+_TABLE: tuple[tuple[str, str], ...] = (
+    (r"nats?(?:/tok(?:en)?)?", "nats"),
+    (r"bits?[ /]per[ /]byte|bits?/byte|bpb", "bits/byte"),
+    (r"bits?/char|bpc", "bits/char"),
+    (r"bits?(?:/tok(?:en)?)?", "bits"),
+    (r"tok(?:en)?s?\s?(?:/|per )\s?s(?:ec(?:ond)?)?(?:/(?:gpu|device))?|t/s|tps", "tok/s"),
+    (r"(?:samples|sequences|seqs?)\s?(?:/|per )\s?s(?:ec(?:ond)?)?", "samples/s"),
+    (r"(?:it|its|iter|iters|steps?)\s?/\s?s(?:ec)?", "steps/s"),
+    (r"s(?:ec)?/(?:it|iter|step)", "s/step"),
+    (r"ms/(?:it|iter|step)", "ms/step"),
+    (r"s/epoch", "s/epoch"),
+    (r"[GMTK]i?B/s", ""),
+    (r"[KMGTP]i?B", ""),
+    (r"[kmg]b", ""),
+    (r"bytes?", "bytes"),
+    (r"[TGPM]FLOPS?/s|[TGPM]FLOPS?", ""),
+    (r"FLOPs", "FLOPs"),
+    (r"%|percent", "%"),
+    (r"pp|percentage points", "pp"),
+    (r"µs|us|microseconds", "µs"),
+    (r"ms|milliseconds|msec", "ms"),
+    (r"seconds?|secs?|s", "s"),
+    (r"minutes?|mins?", "min"),
+    (r"hours?|hrs?|h", "h"),
+    (r"days?", "days"),
+    (r"°C", "°C"),
+    (r"[GM]Hz", ""),
+    (r"watts?|W", "W"),
+    (r"(?:[A-Z][a-z]+ |training |input |output |prompt |generated |total )?tokens|toks?", "tokens"),
+    (r"documents|docs", "documents"),
+    (r"param(?:eter)?s", "parameters"),
+    (r"perplexity|ppl", "ppl"),
+    (r"[×x]", "×"),
+)
+UNIT = "|".join(f"(?:{pattern})" for pattern, _ in _TABLE)
+_COMPILED = tuple((re.compile(pattern), shown) for pattern, shown in _TABLE)
+
+# What the end of a name states (`duration_ms`, `size_bytes`, `time (s)`), by its last words.
+_IN_NAME: tuple[tuple[str, str], ...] = (
+    (r"(?:tok(?:en)?s?_per_s(?:ec(?:ond)?)?|tok_s|tokens/s(?:ec)?|tok/s|tps)(?:_per_gpu|/gpu)?", "tok/s"),
+    (r"samples_per_s(?:ec(?:ond)?)?|samples/s", "samples/s"),
+    (r"(?:steps|iters?|it)_per_s(?:ec(?:ond)?)?|it/s", "steps/s"),
+    (r"per_(?:sec(?:ond)?|s)", "1/s"),
+    (r"bits_per_byte|bpb", "bits/byte"),
+    (r"nats", "nats"),
+    (r"bits", "bits"),
+    (r"ms|millis|milliseconds|msec", "ms"),
+    (r"us|micros", "µs"),
+    (r"seconds|secs?|s", "s"),
+    (r"minutes|mins", "min"),
+    (r"hours|hrs", "h"),
+    (r"days", "days"),
+    (r"bytes", "bytes"),
+    (r"kb", "KB"),
+    (r"mb", "MB"),
+    (r"gb", "GB"),
+    (r"tb", "TB"),
+    (r"kib", "KiB"),
+    (r"mib", "MiB"),
+    (r"gib", "GiB"),
+    (r"pct|percent|percentage|%", "%"),
+    (r"tflops", "TFLOPS"),
+    (r"gflops", "GFLOPS"),
+    (r"watts", "W"),
+)
+_NAME_END = tuple((re.compile(rf"(?:.*[\s_./(\[-])?(?:{p})[)\]]?", re.IGNORECASE), u) for p, u in _IN_NAME)
+_WORD = r"(?:^|[\s_./(-])"
+_END = r"(?:$|[\s_./)@-])"
+_DISTINCT = re.compile(r"distinct|unique|special|top[ _-]|token_id|tokens?_per|per_token|/token|vocab", re.IGNORECASE)
+_TOKENS = re.compile(
+    rf"{_WORD}(?:(?:\w+[\s_])?tokens(?:_seen|_in|_out|_total|_manifest|_processed|_trained|_count)?|num_tokens_\w+"
+    rf"|n_tokens|token_count)$",
+    re.IGNORECASE,
+)
+_COUNTS = re.compile(r"(?:tokens|documents|docs|perplexity|ppl|params|parameters|days|hours|minutes|seconds|bpb|bytes)$", re.I)
+_BYTES = re.compile(rf"{_WORD}bytes{_END}(?!per)", re.IGNORECASE)
+_DOCUMENTS = re.compile(rf"{_WORD}(?:documents|docs|doc_count|num_docs|document_count){_END}", re.IGNORECASE)
+_PARAMETERS = re.compile(rf"{_WORD}(?:n_)?param(?:eter)?s(?:_count|_total)?$", re.IGNORECASE)
+_PPL = re.compile(rf"{_WORD}(?:ppl|perplexity){_END}", re.IGNORECASE)
+_BPB = re.compile(rf"{_WORD}(?:bpb|bits per byte|bpc){_END}", re.IGNORECASE)
+LOSS = re.compile(
+    r"(?:^|[\s_./(-]|(?<=[a-z])(?=L))(?:loss(?:es)?|nll|cross[\s_-]entropy|xent|ce)(?=$|[\s_./)@,-])", re.IGNORECASE
+)
+_NO_LOSS = re.compile(
+    r"loss[\s_-]*(?:scale|weight|fn|function|mask|type|ratio|spikes?|coef\w*|scaling|chunk\w*|improvement|reduction)"
+    r"|lossless|(?:aux|balance|z|router|moe|kl|dpo|mse|mae|l1|l2|seq_len|preference|reward)[\s_-]loss|packet",
+    re.IGNORECASE,
+)
+_SHARE = re.compile(r"%")
+
+
+def shown_unit(written: str) -> str:
+    """A unit as the tables show it."""
+    text = written.strip()
+    for pattern, shown in _COMPILED:
+        if pattern.fullmatch(text):
+            return shown or text
+    return text
+
+
+def is_unit(text: str) -> bool:
+    """Whether a text is a unit, so no name."""
+    return not _COUNTS.search(text) and any(pattern.fullmatch(text) for pattern, _ in _COMPILED)
+
+
+def is_loss(name: str) -> bool:
+    """Whether a name is that of a cross-entropy, which trainers print in nats."""
+    return bool(LOSS.search(name)) and not _NO_LOSS.search(name)
+
+
+@lru_cache(maxsize=20_000)
+def unit_of_name(name: str) -> tuple[str | None, UnitSource]:
+    """The unit that a name gives to a bare number."""
+    for pattern, unit in _NAME_END:
+        if pattern.fullmatch(name.strip()):
+            return unit, "stated"
+    if _PPL.search(name):
+        return "ppl", "derived"
+    if _BPB.search(name):
+        return "bits/byte", "derived"
+    if is_loss(name):
+        return ("%", "stated") if _SHARE.search(name) else ("nats", "convention")
+    if _SHARE.search(name):
+        return "%", "stated"
+    if _BYTES.search(name):
+        return "bytes", "stated"
+    if not _DISTINCT.search(name):
+        for kind, unit in ((_TOKENS, "tokens"), (_DOCUMENTS, "documents"), (_PARAMETERS, "parameters")):
+            if kind.search(name):
+                return unit, "stated"
+    return None, "not stated"

@@ -24,6 +24,8 @@ group = typer.Typer(
 Folders = Annotated[list[Path], typer.Argument(help="Evidence folders.")]
 Query = Annotated[str, typer.Argument(help="Words, numbers or ids; * stands for any characters.")]
 Database = Annotated[Path | None, typer.Option("--db", help="The index file [default: settings].")]
+Key = Annotated[str | None, typer.Option("--key", help="Only facts whose key holds this: val_loss, shards …")]
+RunName = Annotated[str | None, typer.Option("--run", help="Only facts of runs whose name holds this.")]
 INDEX = "The index of evidence"
 
 
@@ -35,6 +37,9 @@ def add_to(app: typer.Typer) -> None:
     group.command(
         epilog=o.examples('subrandom evidence search "19.80"', 'subrandom evidence search "H4A confirmed" --json')
     )(search)
+    group.command(
+        epilog=o.examples("subrandom evidence facts --key val_loss", "subrandom evidence facts --run my-run --json")
+    )(facts)
     app.add_typer(group, name="evidence")
 
 
@@ -55,3 +60,14 @@ def search(query: Query, *, db: Database = None, json: o.Json = False) -> None:
     from diag.cli.search import draw, run
 
     render.show(run(query, db), draw, json)
+
+
+def facts(*, key: Key = None, run: RunName = None, db: Database = None, json: o.Json = False) -> None:
+    """What documents state: numbers with units, states, each with file and line.
+
+    Also lists what was not read, and why.
+    """
+    extras.require("duckdb", INDEX)
+    from diag.cli.evidence_known import draw_facts, run_facts
+
+    render.show(run_facts(key, run, db), draw_facts, json)

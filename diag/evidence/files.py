@@ -11,10 +11,14 @@ from pathlib import Path
 
 from diag.file_state import FileState
 
-MAX_DEPTH = 6
-MAX_FILES = 5_000
-MAX_TEXT_BYTES = 2 * 1024 * 1024  # of one text file; what lies beyond is not indexed, and the sync says so
-TEXT_SUFFIXES = {".md", ".txt", ".log", ".json", ".jsonl", ".tsv", ".csv", ".yaml", ".yml", ""}
+MAX_DEPTH = 32
+MAX_FILES = 100_000
+MAX_TEXT_BYTES = 8 * 1024 * 1024  # of one text file; what lies beyond is not read, and that is listed
+TEXT_SUFFIXES = {
+    *(".md", ".markdown", ".rst", ".txt", ".log", ".out", ".err", ".json", ".jsonl", ".ndjson", ".tsv", ".csv"),
+    *(".yaml", ".yml", ".toml", ".cfg", ".ini", ""),
+}
+OWN_FILES = (".duckdb", ".lock", ".sources", ".wal", ".broken")  # of an index that lies among the evidence
 
 
 @dataclass(frozen=True)
@@ -42,24 +46,40 @@ def digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def text_files(folder: Path, limit: int = MAX_FILES) -> Iterator[Found]:
-    """The text files below `folder`, or `folder` itself when it is one; sorted, without hidden ones and links."""
+@dataclass(frozen=True)
+class LeftOut:
+    """A file or folder that is not read, or not to its end, and why."""
+
+    path: str
+    reason: str
+
+
+def text_files(folder: Path, left_out: list[LeftOut] | None = None, limit: int = MAX_FILES) -> Iterator[Found]:
+    """The text files below `folder`, or `folder` itself when it is one; sorted. Links are not followed.
+
+    Whatever is passed over is added to `left_out`, a folder as one entry.
+    """
+    out: list[LeftOut] = [] if left_out is None else left_out
     if folder.is_file():
-        yield from _found(folder, folder.name)
+        yield from _found(folder, folder.name, out)
         return
-    count = 0
-    for here, folders, names in os.walk(folder):
+    count = more = 0
+    for here, folders, names in os.walk(folder, onerror=lambda error: out.append(_gone(error))):
         relative = Path(here).relative_to(folder)
-        deeper = len(relative.parts) < MAX_DEPTH
-        folders[:] = sorted(name for name in folders if deeper and not name.startswith("."))
+        folders[:] = sorted(_entered(Path(here), folders, len(relative.parts), out))
         for name in sorted(names):
-            if name.startswith(".") or Path(name).suffix.lower() not in TEXT_SUFFIXES:
-                continue
-            for found in _found(Path(here) / name, (folder.name / relative / name).as_posix()):
-                count += 1
-                if count > limit:
-                    return
-                yield found
+            path = Path(here) / name
+            reason = _passed_over(name)
+            if reason is None and count >= limit:
+                more += 1
+            elif reason is None:
+                for found in _found(path, (folder.name / relative / name).as_posix(), out):
+                    count += 1
+                    yield found
+            elif reason:
+                out.append(LeftOut(str(path), reason))
+    if more:
+        out.append(LeftOut(str(folder), f"holds {more:,} more files than the {limit:,} that are read"))
 
 
 def unreadable(folders: Iterable[Path]) -> list[str]:
@@ -67,10 +87,39 @@ def unreadable(folders: Iterable[Path]) -> list[str]:
     return [f"{folder} is not there; nothing of it is indexed." for folder in folders if not folder.exists()]
 
 
-def _found(path: Path, name: str) -> Iterator[Found]:
+def _entered(here: Path, folders: list[str], depth: int, out: list[LeftOut]) -> Iterator[str]:
+    for name in folders:
+        if name.startswith("."):
+            out.append(LeftOut(str(here / name), "its name begins with a dot"))
+        elif (here / name).is_symlink():
+            out.append(LeftOut(str(here / name), "is a link to a folder"))
+        elif depth >= MAX_DEPTH:
+            out.append(LeftOut(str(here / name), f"lies deeper than {MAX_DEPTH} folders"))
+        else:
+            yield name
+
+
+def _passed_over(name: str) -> str | None:
+    """Why a name is not read; empty for files of our own, None for one that is read."""
+    suffix = Path(name).suffix.lower()
+    if suffix in OWN_FILES:
+        return ""
+    if name.startswith("."):
+        return "its name begins with a dot"
+    return None if suffix in TEXT_SUFFIXES else f"{suffix} is no kind of text that is read"
+
+
+def _gone(error: OSError) -> LeftOut:
+    return LeftOut(str(error.filename), f"cannot be read: {error.strerror}")
+
+
+def _found(path: Path, name: str, out: list[LeftOut]) -> Iterator[Found]:
     try:
         status = path.lstat()
-    except OSError:
+    except OSError as error:
+        out.append(LeftOut(str(path), f"cannot be read: {error.strerror}"))
         return
     if stat.S_ISREG(status.st_mode):
         yield Found(path, name, status.st_size, FileState.of(status).stamp)
+    else:
+        out.append(LeftOut(str(path), "is a link" if stat.S_ISLNK(status.st_mode) else "is no regular file"))

@@ -14,8 +14,9 @@ from duckdb import DuckDBPyConnection
 
 from diag.catalogue import scan
 from diag.errors import InputError
+from diag.evidence.documents import is_record, read_source
 from diag.evidence.files import digest
-from diag.evidence.ingest import SyncReport, ingest, read_source
+from diag.evidence.ingest import SyncReport, ingest
 from diag.evidence.store import IndexHandle, read_sources, remember_sources, with_index
 from diag.evidence.terms import MAX_QUERY_WORDS, like_pattern, words
 from diag.settings import Settings, short_hash
@@ -58,6 +59,8 @@ FROM record ORDER BY created > ?, created DESC, id
 class Hit:
     """A place that answers a query. `line` is the first line of `text`, counted from 1; `digest` is the file's sha256.
 
+    `record`: the id of the record that the file is, None for any other.
+
     `name` is the path below its evidence folder, fit to be shown; `path` is where the file lies on this machine.
     `score` is BM25 times the share of the query's words found: comparable within one answer only.
     """
@@ -69,6 +72,7 @@ class Hit:
     digest: str
     score: float
     name: str = ""
+    record: str | None = None
 
 
 @dataclass(frozen=True)
@@ -150,7 +154,7 @@ def search(query: str, where: Path | Connection, limit: int = 20) -> list[Hit]:
     file, the index is searched as it is, without looking for changed evidence. InputError when there is none.
     """
     if isinstance(where, Path):
-        return _ask(where, lambda con: search(query, con, limit))
+        return asked(where, lambda con: search(query, con, limit))
     groups = _groups(where, query[:MAX_QUERY_CHARS])
     flat = [(term, word) for word, group in enumerate(groups) for term in sorted(group)]
     if not flat:
@@ -162,7 +166,8 @@ def search(query: str, where: Path | Connection, limit: int = 20) -> list[Hit]:
     hits = []
     for path, name, line, section, text, sha, score in rows:
         first, shown = _place(text.split("\n"), groups, weights)
-        hits.append(Hit(path, line + first, section, shown, sha, round(score, 6), name))
+        record = Path(path).stem if is_record(Path(path)) else None
+        hits.append(Hit(path, line + first, section, shown, sha, round(score, 6), name, record))
     return hits
 
 
@@ -170,7 +175,7 @@ def records_table(where: Path | Connection) -> list[RecordRow]:
     """One row per record, newest first, from the index: no record file is read. Those from a clock that was ahead come
     last, or they would hide what is measured from now on."""
     if isinstance(where, Path):
-        return _ask(where, records_table)
+        return asked(where, records_table)
     tomorrow = datetime.now(UTC) + timedelta(days=1)  # a day for time zones, which the text of a time is not sorted by
     cursor = where.execute(_RECORDS, [tomorrow.isoformat()])
     names = [column[0] for column in cursor.description or ()]
@@ -193,7 +198,8 @@ def _folders(source: Settings | Iterable[str | Path]) -> list[Path]:
     return list(dict.fromkeys(Path(folder).resolve() for folder in source))
 
 
-def _ask(db_path: Path, work: Callable[[Connection], T]) -> T:
+def asked(db_path: Path, work: Callable[[Connection], T]) -> T:
+    """`work` on an index file as it is; built again when it is lost. InputError when there is none."""
     db_path = db_path.absolute()
     sources = read_sources(db_path)
     if not db_path.exists() and not sources:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,21 +14,21 @@ import duckdb
 import numpy as np
 
 from diag.errors import InputError
-from diag.evidence.chunks import blocks
-from diag.evidence.files import MAX_TEXT_BYTES, Found, digest, read_regular, text_files, unreadable
+from diag.evidence.documents import Document, is_record
+from diag.evidence.files import Found, LeftOut, text_files, unreadable
+from diag.evidence.reading import documents_of
 from diag.evidence.store import IndexHandle
-from diag.evidence.terms import terms
-from diag.results.record import MAX_RECORD_BYTES, Record, import_record
+from diag.results.record import Record, import_record
 
-MAX_TOTAL_BYTES = 64 * 1024 * 1024  # read in one sync
-BATCH_ROWS = 500_000
+BATCH_FILES = 1_000  # that one commit brings: what was committed stays when the rest is interrupted
+BATCH_BYTES = 32 * 1024 * 1024
 MAX_PROBLEMS = 50
-CONTEXT_COUNT = 0.25  # how often a block holds a word of its heading or file name, beside the words it has itself
 
 
 @dataclass(frozen=True)
 class SyncReport:
-    """What one sync did, counted in files; `documents` are the searchable blocks now in the index."""
+    """What one sync did, counted in files; `documents` are the searchable blocks and `facts` the facts now in the
+    index, `left_out` how many files and folders were not read or not to their end: `evidence facts` lists them."""
 
     added: int
     changed: int
@@ -38,147 +38,162 @@ class SyncReport:
     seconds: float
     in_memory: bool = False
     notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class _Text:
-    """A file that is new or has changed."""
-
-    found: Found
-    data: bytes
-    sha: str
+    facts: int = 0
+    left_out: int = 0
 
 
 def ingest(opened: IndexHandle, folders: Sequence[Path]) -> SyncReport:
     """Bring the index up to date with `folders`; files of other folders stay while they exist.
 
-    Files whose state is unchanged are not opened. A file that cannot be read or trusted is a note.
+    Files whose state is unchanged are not opened. A file that cannot be read or trusted is a note. Each batch of files
+    is one commit.
     """
     began = time.perf_counter()
     con = opened.con
     notes = [*opened.notes, *unreadable(folders)]
-    found = {str(item.path): item for folder in folders for item in text_files(folder)}
+    passed: list[LeftOut] = []
+    found = {str(item.path): item for folder in folders for item in text_files(folder, passed)}
     stored = {row[0]: row[1:] for row in con.execute("SELECT path, stamp, digest FROM file").fetchall()}
-    missing = [Path(path) for path in stored if path not in found]
-    gone = [str(path) for path in missing if _below(path, folders) or not path.exists()]
+    gone = [path for path in stored if path not in found and (_below(Path(path), folders) or not Path(path).exists())]
     stale = [item for path, item in found.items() if stored.get(path, ("",))[0] != item.stamp]
-    con.begin()
-    try:
-        fresh = _read(opened, stale, {path: row[1] for path, row in stored.items()}, notes)
-        _forget(opened, [*gone, *(path for path in fresh if path in stored)])
-        _insert(opened, fresh, notes)
-        con.commit()
-    except BaseException:
-        con.rollback()
-        raise
-    added = sum(path not in stored for path in fresh)
-    changed = len(fresh) - added
-    if (fresh or gone) and not opened.in_memory:
+    added = changed = 0
+    if gone:
+        with _transaction(con):
+            _forget(con, gone)
+    for batch in _batches(stale):
+        with _transaction(con):
+            fresh = _read(con, batch, {path: row[1] for path, row in stored.items()}, passed)
+            _forget(con, [path for path in fresh if path in stored])
+            _insert(con, fresh, notes)
+        new = sum(path not in stored for path in fresh)
+        added, changed = added + new, changed + len(fresh) - new
+    _list_left_out(con, folders, passed)
+    if (added or changed or gone) and not opened.in_memory:
         con.execute("CHECKPOINT")
-    documents = _one(con, "SELECT count(*) FROM document")
+    counts = [_one(con, f"SELECT count(*) FROM {table}") for table in ("document", "fact", "left_out")]
     if len(notes) > MAX_PROBLEMS:
         notes = [*notes[:MAX_PROBLEMS], f"And {len(notes) - MAX_PROBLEMS} more."]
     unchanged = len(found) - added - changed
     seconds = time.perf_counter() - began
-    return SyncReport(added, changed, len(gone), unchanged, documents, seconds, opened.in_memory, tuple(notes))
+    return SyncReport(
+        added, changed, len(gone), unchanged, counts[0], seconds, opened.in_memory, tuple(notes), counts[1], counts[2]
+    )
 
 
-def read_source(path: Path) -> bytes:
-    """The bytes of an indexed file that its digest is taken of: a whole record, the first 2 MiB of any other file."""
-    return read_regular(path, MAX_RECORD_BYTES + 1 if _is_record(path) else MAX_TEXT_BYTES)
+@contextmanager
+def _transaction(con: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    con.begin()
+    try:
+        yield
+        con.commit()
+    except BaseException:
+        with suppress(duckdb.Error):  # a disk that is full has ended the transaction already
+            con.rollback()
+        raise
 
 
-def _is_record(path: Path) -> bool:
-    return path.parent.name == "records" and path.suffix == ".json"
+def _batches(stale: Sequence[Found]) -> Iterator[list[Found]]:
+    batch: list[Found] = []
+    size = 0
+    for item in stale:
+        batch.append(item)
+        size += item.size
+        if len(batch) >= BATCH_FILES or size > BATCH_BYTES:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
 
 
 def _below(path: Path, folders: Iterable[Path]) -> bool:
     return any(path == folder or folder in path.parents for folder in folders)
 
 
-def _forget(opened: IndexHandle, paths: list[str]) -> None:
+def _forget(con: duckdb.DuckDBPyConnection, paths: list[str]) -> None:
     if not paths:
         return
-    opened.con.execute(
-        "DELETE FROM term WHERE doc IN (SELECT doc FROM document WHERE path IN (SELECT unnest(?)))", [paths]
-    )
-    for table in ("document", "record", "file"):
-        opened.con.execute(f"DELETE FROM {table} WHERE path IN (SELECT unnest(?))", [paths])
+    con.execute("DELETE FROM term WHERE doc IN (SELECT doc FROM document WHERE path IN (SELECT unnest(?)))", [paths])
+    for table in ("document", "record", "fact", "file"):
+        con.execute(f"DELETE FROM {table} WHERE path IN (SELECT unnest(?))", [paths])
+    con.execute("DELETE FROM left_out WHERE in_file AND path IN (SELECT unnest(?))", [paths])
 
 
-def _read(opened: IndexHandle, stale: list[Found], digests: dict[str, str], notes: list[str]) -> dict[str, _Text]:
-    """The files whose content is new, by path. One that was only touched gets its new time and is not read again."""
-    fresh: dict[str, _Text] = {}
-    total = 0
-    for item in stale:
-        try:
-            data = read_source(item.path)
-        except OSError:
-            notes.append(f"{item.name} cannot be read.")
-            continue
-        total += len(data)
-        if total > MAX_TOTAL_BYTES:
-            notes.append("There are more than 64 MiB of new text; run the index again to go on.")
-            break
-        path, sha = str(item.path), digest(data)
-        if sha == digests.get(path):
-            opened.con.execute("UPDATE file SET stamp = ? WHERE path = ?", [item.stamp, path])
+def _read(
+    con: duckdb.DuckDBPyConnection, batch: list[Found], digests: dict[str, str], passed: list[LeftOut]
+) -> dict[str, Document]:
+    """The files whose content is new, by path. One that was only touched gets its new time."""
+    fresh: dict[str, Document] = {}
+    for item, read in zip(batch, documents_of(batch, digests), strict=True):
+        path = str(item.path)
+        if isinstance(read, str):
+            passed.append(LeftOut(path, read))
+        elif read.digest == digests.get(path):
+            con.execute("UPDATE file SET stamp = ? WHERE path = ?", [item.stamp, path])
         else:
-            fresh[path] = _Text(item, data, sha)
+            fresh[path] = read
     return fresh
 
 
-def _insert(opened: IndexHandle, fresh: dict[str, _Text], notes: list[str]) -> None:
+def _insert(con: duckdb.DuckDBPyConnection, fresh: dict[str, Document], notes: list[str]) -> None:
     """Rows are gathered over all files: one insertion per file would take 12 ms each."""
-    files: list[tuple[str, str, str, str]] = []
-    documents: list[tuple[int, str, int, str, str, int]] = []
-    found: list[tuple[str, int, float]] = []
-    doc = _one(opened.con, "SELECT coalesce(max(doc), 0) FROM document")
-    for path, text in fresh.items():
-        item, data = text.found, text.data
-        files.append((path, item.name, item.stamp, text.sha))
-        if _is_record(item.path):
+    rows: dict[str, list[Any]] = {table: [] for table in ("file", "document", "term", "fact", "left_out", "record")}
+    doc = _one(con, "SELECT coalesce(max(doc), 0) FROM document")
+    for path, read in fresh.items():
+        item, said = read.found, read.said
+        folder = item.name.rpartition("/")[0]
+        of_run = [said.get(what, "") for what in ("run", "dataset", "checkpoint")]
+        rows["file"].append((path, item.name, item.stamp, read.digest, read.date, folder, *of_run))
+        rows["left_out"] += [(path, reason, True) for reason in read.left_out]
+        if is_record(item.path):
             try:
-                _insert_record(opened, path, import_record(data, where=item.name))
+                rows["record"].append(_record_row(path, import_record(read.data, where=item.name)))
             except InputError as error:
                 notes.append(str(error))
+                rows["left_out"].append((path, str(error)[:300], True))
                 continue  # neither its result nor its words may be found
-        elif item.size > MAX_TEXT_BYTES:
-            notes.append(f"{item.name}: only the first 2 MiB are indexed.")
-        if b"\0" in data[:4096]:
-            continue
-        # The name of the file and the section's title belong to every block: a question often names the step.
-        of_file = set(terms(item.name.replace("/", " ")))
-        for block in blocks(data[:MAX_TEXT_BYTES].decode("utf-8", "replace"), item.path.suffix):
+        for block in read.blocks:
             doc += 1
-            shown = "\n".join(block.lines)
-            counts: dict[str, float] = {**Counter(terms(shown))}
-            documents.append((doc, path, block.line, block.section, shown, int(sum(counts.values()))))
-            for term in of_file | set(terms(block.section)):
-                counts.setdefault(term, CONTEXT_COUNT)
-            found += [(term, doc, n) for term, n in counts.items()]
-        if len(found) > BATCH_ROWS:
-            _append(opened, "document", documents)
-            _append(opened, "term", found)
-    _append(opened, "file", files)
-    _append(opened, "document", documents)
-    _append(opened, "term", found)
+            rows["document"].append((doc, path, block.line, block.section, block.text, block.length))
+            rows["term"] += [(term, doc, float(n)) for term, n in block.terms.items()]
+        for f in read.facts:
+            place = (path, f.line, f.section, f.key, f.name, f.about, f.raw, f.number, f.unit, f.unit_source)
+            rows["fact"].append((*place, f.status_raw, f.status, f.run, json.dumps(f.identifiers), f.epoch, f.step))
+    for table, held in rows.items():
+        _append(con, table, held)
 
 
-def _append(opened: IndexHandle, table: str, rows: list[Any]) -> None:
-    """Put rows into a table and empty the list. NumPy columns: 200,000 rows take 0.1 s, as parameters 0.6 s."""
+def _list_left_out(con: duckdb.DuckDBPyConnection, folders: Sequence[Path], passed: list[LeftOut]) -> None:
+    """What the walk passed over, written when it differs from the last time."""
+    listed = con.execute("SELECT path, reason FROM left_out WHERE NOT in_file").fetchall()
+    there = {(path, reason) for path, reason in listed if _below(Path(path), folders)}
+    now = {(item.path, item.reason) for item in passed}
+    if there == now:
+        return
+    with _transaction(con):
+        old = [path for path, _ in there - now]
+        con.execute("DELETE FROM left_out WHERE NOT in_file AND path IN (SELECT unnest(?::VARCHAR[]))", [old])
+        kept = {(path, reason) for path, reason in there & now if path not in old}
+        _append(con, "left_out", [(path, reason, False) for path, reason in sorted(now - kept)])
+
+
+def _append(con: duckdb.DuckDBPyConnection, table: str, rows: list[Any]) -> None:
+    """Put rows into a table. NumPy columns: 200,000 rows take 0.1 s, as parameters 0.6 s."""
     if not rows:
         return
-    columns = {
-        f"c{i}": np.array(column, dtype=object if isinstance(column[0], str) else None)
-        for i, column in enumerate(zip(*rows, strict=True))
-    }
-    opened.con.register("new_rows", columns)
+    columns = {f"c{i}": _column(values) for i, values in enumerate(zip(*rows, strict=True))}
+    con.register("new_rows", columns)
     try:
-        opened.con.execute(f"INSERT INTO {table} SELECT * FROM new_rows")
+        con.execute(f"INSERT INTO {table} SELECT * FROM new_rows")
     finally:
-        opened.con.unregister("new_rows")
-    rows.clear()
+        con.unregister("new_rows")
+
+
+def _column(values: Sequence[Any]) -> Any:
+    """NumPy's own type where all are numbers of one kind; objects otherwise, whose None is NULL."""
+    kind = type(values[0])
+    if kind in (int, float, bool) and all(type(value) is kind for value in values):
+        return np.array(values)
+    return np.array(values, dtype=object)
 
 
 def _one(con: duckdb.DuckDBPyConnection, sql: str) -> int:
@@ -186,27 +201,26 @@ def _one(con: duckdb.DuckDBPyConnection, sql: str) -> int:
     return int(con.execute(sql).fetchall()[0][0])
 
 
-def _insert_record(opened: IndexHandle, path: str, record: Record) -> None:
+def _record_row(path: str, record: Record) -> tuple[Any, ...]:
+    """In the order of the table's columns."""
     diagnosis, loss = record.diagnosis, record.loss
     reference = record.inputs.get("reference") or {}
-    row = {
-        "path": path,
-        "id": record.id,
-        "created": record.created,
-        "kind": record.kind,
-        "case_id": record.case_id,
-        "query": json.dumps(record.case),
-        "shard": record.inputs["shard"]["name"],
-        "checkpoint": record.inputs["checkpoint"]["name"],
-        "reference": reference.get("name"),
-        "loss_nats": loss.nats,
-        "zone": loss.zone,
-        "conclusion": diagnosis.conclusion.kind if diagnosis else None,
-        "text": diagnosis.conclusion.text if diagnosis else None,
-        "statuses": json.dumps({f.id: f.status for f in diagnosis.findings} if diagnosis else {}),
-        "gate": loss.gate.word if loss.gate else None,
-        "device": str(record.environment.get("device", "")),
-        "dtype": str(record.environment.get("dtype", "")),
-    }
-    holes = ", ".join("?" * len(row))
-    opened.con.execute(f"INSERT INTO record ({', '.join(row)}) VALUES ({holes})", list(row.values()))
+    return (
+        path,
+        record.id,
+        record.created,
+        record.kind,
+        record.case_id,
+        json.dumps(record.case),
+        record.inputs["shard"]["name"],
+        record.inputs["checkpoint"]["name"],
+        reference.get("name"),
+        loss.nats,
+        loss.zone,
+        diagnosis.conclusion.kind if diagnosis else None,
+        diagnosis.conclusion.text if diagnosis else None,
+        json.dumps({f.id: f.status for f in diagnosis.findings} if diagnosis else {}),
+        loss.gate.word if loss.gate else None,
+        str(record.environment.get("device", "")),
+        str(record.environment.get("dtype", "")),
+    )

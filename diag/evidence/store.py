@@ -19,6 +19,7 @@ from typing import TypeVar
 import duckdb
 
 from diag.errors import InputError
+from diag.evidence.store_tables import FORMAT, TABLES
 
 try:
     import fcntl
@@ -29,7 +30,6 @@ T = TypeVar("T")
 _LOG = logging.getLogger(__name__)
 WAIT_SECONDS = 2.0
 _NO_WRITING = (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOSPC, errno.EDQUOT)
-FORMAT = 3  # a database written in another format is rebuilt
 
 # The index reads no file and loads no extension by itself: text reaches it only through parameters.
 _CONFIG = {
@@ -39,18 +39,6 @@ _CONFIG = {
     "memory_limit": "1GB",
     "threads": "2",
 }
-_TABLES = f"""
-CREATE TABLE IF NOT EXISTS meta (format INTEGER);
-INSERT INTO meta SELECT {FORMAT} WHERE NOT EXISTS (FROM meta);
-CREATE TABLE IF NOT EXISTS file (path VARCHAR, name VARCHAR, stamp VARCHAR, digest VARCHAR);
-CREATE TABLE IF NOT EXISTS document
-    (doc BIGINT, path VARCHAR, line INTEGER, section VARCHAR, text VARCHAR, length INTEGER);
-CREATE TABLE IF NOT EXISTS term (term VARCHAR, doc BIGINT, n DOUBLE);
-CREATE TABLE IF NOT EXISTS record (path VARCHAR, id VARCHAR, created VARCHAR, kind VARCHAR, case_id VARCHAR,
-    query VARCHAR, shard VARCHAR, checkpoint VARCHAR, reference VARCHAR, loss_nats DOUBLE, zone VARCHAR,
-    conclusion VARCHAR, text VARCHAR,
-    statuses VARCHAR, gate VARCHAR, device VARCHAR, dtype VARCHAR);
-"""
 
 
 @dataclass(frozen=True)
@@ -86,7 +74,7 @@ def with_index(db_path: Path, work: Callable[[IndexHandle], T], rebuild: Callabl
         why = f"cannot be written ({error})"
     note = f"{db_path.name} {why}: this answer comes from a copy built in memory."
     with duckdb.connect(":memory:", config=dict(_CONFIG)) as con:
-        con.execute(_TABLES)
+        con.execute(TABLES)
         opened = IndexHandle(con, in_memory=True, notes=(note,))
         rebuild(opened)
         return work(opened)
@@ -137,7 +125,7 @@ def _on_file(
     fresh = not db_path.exists()
     con = _connect(db_path)
     try:
-        con.execute(_TABLES)
+        con.execute(TABLES)
         if con.execute("SELECT format FROM meta").fetchall() != [(FORMAT,)]:
             raise duckdb.Error("another format")
         opened = IndexHandle(con, notes=(note,) if note else ())

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from diag.evidence.facts import columns, json_text, markdown, numbers, run_log, yaml_text
+from diag.evidence.facts import columns, json_text, markdown, numbers, record_text, run_log, yaml_text
 from diag.evidence.facts.fact import Draft, Fact, Notes, Reader, UnitSource
 from diag.evidence.facts.identifiers import identifiers
 from diag.evidence.facts.names import position_words
@@ -21,14 +21,22 @@ MAX_FACTS = 20_000  # of one document
 # One row a kind of document: how its name ends, and its reader.
 READERS: dict[str, Reader] = {
     ".md": markdown.read,
+    ".markdown": markdown.read,
+    ".rst": markdown.read,
     ".json": json_text.read,
     ".jsonl": json_text.read,
+    ".ndjson": json_text.read,
     ".yaml": yaml_text.read,
     ".yml": yaml_text.read,
     ".csv": columns.read,
     ".tsv": columns.read,
     ".txt": run_log.read,
     ".log": run_log.read,
+    ".out": run_log.read,
+    ".err": run_log.read,
+    ".toml": run_log.read,
+    ".cfg": run_log.read,
+    ".ini": run_log.read,
     "": run_log.read,
 }
 _LOG_OF = re.compile(r"\b(?:ln|log_e)\s?\(|\bln [Vv]\b")
@@ -44,14 +52,15 @@ class Extracted:
     date: str
 
 
-def extract(text: str, name: str, suffix: str) -> Extracted:
-    """The facts of a text. `name`: its path below the evidence folders, which names its run. Never fails on a text."""
+def extract(text: str, name: str, suffix: str, *, record: bool = False) -> Extracted:
+    """The facts of a text. `name`: its path below the evidence folders, which names its run. Never fails on a text.
+    record: it is a record of ours."""
     lines = strip_ansi(text).replace("\r\n", "\n").split("\n")
     lines = [line.rpartition("\r")[2] if "\r" in line else line for line in lines]  # what a progress bar left behind
     notes = Notes()
     facts: list[Fact] = []
     seen: set[tuple[int, str, str, str]] = set()
-    drafts = list(_reader(suffix, lines)(lines, notes))
+    drafts = list((record_text.read if record else _reader(suffix, lines))(lines, notes))
     several = len({draft.command for draft in drafts if draft.command}) > 1
     for draft in drafts:
         fact = understood(draft, run_of(name, draft.command if several else ""))

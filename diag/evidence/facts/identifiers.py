@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 
 MAX = 8
-_NOT = "UTF|SHA|ISO|RTX|GTX|FP|BF|INT|GPT|CUDA|TF|AES|MD|ASCII|IEEE|RFC|CPU|GPU|HTTP|PY|EPOCH|STEP|LAYER|LLAMA|QWEN|TOP|N"
+_NOT = (
+    "UTF|SHA|ISO|RTX|GTX|FP|BF|INT|GPT|CUDA|TF|AES|MD|ASCII|IEEE|RFC|CPU|GPU|HTTP|PY|EPOCH|STEP|LAYER|LLAMA|QWEN|TOP|N"
+)
 _NAMED = re.compile(
     rf"(?<![\w/.-])(?!(?:{_NOT})[-_]?\d)(?:[A-Z][A-Z0-9]*[-_])+\d+[A-Za-z]?(?![A-Za-z0-9])(?!\.\w)"
     r"|(?<![\w/.-])H\d[A-Z]?(?![\w-])|§\d+(?:\.\d+)*|(?<![\w/&])#\d{2,6}\b|(?<![\d/-])\d{4}-\d\d-\d\d(?![\d-])"

@@ -13,7 +13,23 @@ _HEADING = re.compile(r"^ {0,3}(?:>\s*)*#{1,6}\s+(?P<title>.*?)[\s#]*$")
 _FENCE = re.compile(r"^ {0,12}(?P<mark>`{3,}|~{3,})\s*(?P<kind>[\w+-]*)")
 _RULE = re.compile(r"^\s*\|?\s*:?-{2,}:?\s*(?:\|\s*:?-{2,}:?\s*)+\|?\s*$")
 _ITEM = re.compile(r"^\s*(?:>\s*)*(?:[-*+]|\d+[.)])\s+")
-_CODE = {"python", "py", "rust", "rs", "c", "cpp", "cuda", "diff", "toml", "html", "javascript", "js", "sql", "latex", "bibtex"}
+_CODE = {
+    "python",
+    "py",
+    "rust",
+    "rs",
+    "c",
+    "cpp",
+    "cuda",
+    "diff",
+    "toml",
+    "html",
+    "javascript",
+    "js",
+    "sql",
+    "latex",
+    "bibtex",
+}
 _COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
 _HTML = re.compile(r"</?[A-Za-z][^>]*>|!?\[([^\]]*)\]\([^)]*\)")
 

@@ -46,7 +46,9 @@ _QUANTITIES = (
 )
 METRIC = rf"(?:{_QUALIFIERS}[ _])*(?:{_QUANTITIES}|Loss|Perplexity|Entropy|Accuracy|Throughput)"
 # Begins with plain words, so that a search is quick; what stands in front is looked at when it was found.
-_SAID = re.compile(rf"(?P<name>{_QUANTITIES})\s+(?:(?:is|was|of|at|to|reached|stays at|remains|=)\s+)?(?=[~≈]?\s?[+\-−]?[.\d])")
+_SAID = re.compile(
+    rf"(?P<name>{_QUANTITIES})\s+(?:(?:is|was|of|at|to|reached|stays at|remains|=)\s+)?(?=[~≈]?\s?[+\-−]?[.\d])"
+)
 _NAME_HERE = re.compile(rf"(?:{_QUALIFIERS} )*[\w-]*$")
 
 

@@ -11,7 +11,7 @@ _DIGITS = r"(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+)(?:[eE][+\-−]?
 NUMBER = rf"[+\-−]?{_DIGITS}"
 _SCALE = r"\s?[MBTG](?![\w/²])|[Kk](?![\w/])|\s(?:[bm]illion|trillion|thousand)\b"
 _TAIL = rf"(?P<scale>{_SCALE})?(?:\s?(?P<unit>{UNIT})(?![\w/²]|-\w))?"
-_JOIN = rf"(?P<join>\s?(?:[–—±]|\+/-|\s(?:→|->|to)\s)\s?|-(?=\d)|\s?[×x]\s?(?=\d)|/(?=\d))"
+_JOIN = r"(?P<join>\s?(?:[–—±]|\+/-|\s(?:→|->|to)\s)\s?|-(?=\d)|\s?[×x]\s?(?=\d)|/(?=\d))"
 VALUE = re.compile(
     rf"(?<![\w.,#§$/\\@^¤+\-−])(?P<about>[~≈<>≤≥]=?\s*)?(?P<number>{NUMBER})"
     rf"(?:{_JOIN}(?P<second>{NUMBER}))*{_TAIL}(?![\w¤]|[.:/-]\d|-[A-Za-z]|\.\w)"

@@ -20,22 +20,50 @@ _PREFIX = re.compile(
     r"|(?:INFO|DEBUG|WARN(?:ING)?|ERROR|NOTICE)(?:\b|:)|\(\w+ pid=¤*\d*\)|[|]|-\s(?=\w+\s-)|root\s*[-:]|\[(?:\w+\.)+\w+(?::\d+)?\]))+\s*[-:|]?\s*"
 )
 _DRAWN = re.compile(r"[\u2500-\u259f\u2800-\u28ff]+")
-_DICT = re.compile(r"""['"]([\w/@. -]{1,60})['"]\s*:\s*(['"]?)([+-]?(?:\d[\d.]*(?:[eE][+-]?\d+)?|nan|inf))\2(?=\s*[,}])""")
+_DICT = re.compile(
+    r"""['"]([\w/@. -]{1,60})['"]\s*:\s*(['"]?)([+-]?(?:\d[\d.]*(?:[eE][+-]?\d+)?|nan|inf))\2(?=\s*[,}])"""
+)
 _BRACKET_UNIT = re.compile(r"\s*\((ms|s|sec|secs|seconds|%|[KMG]i?B|tok/s|nats|bits|min|h|TFLOPs?|W)\)(?=\s*[:=])")
 _SPACES = re.compile(r"([:=])[ \t]+(?=\S)")
-_CUT = re.compile(r"\s*[|()]\s*|\s{2,}|[,;]\s+|\t|\s[-–—]\s|\.\s+(?=[A-Z])|(?<=\d)\s+(?=[A-Za-z_][\w/.-]*[:=]\s?[\d.+-])")
+_CUT = re.compile(
+    r"\s*[|()]\s*|\s{2,}|[,;]\s+|\t|\s[-–—]\s|\.\s+(?=[A-Z])|(?<=\d)\s+(?=[A-Za-z_][\w/.-]*[:=]\s?[\d.+-])"
+)
 _PAIR = re.compile(r"^(?P<name>(?:[^:=≈]|::){1,80}?)\s*(?P<sign>:(?!:)|[=≈]|->)\s*(?P<value>\S.*)$")
 _BARE = re.compile(rf"^(?P<name>[A-Za-z][\w/. -]{{0,40}}?)\s+(?P<value>{numbers.NUMBER}\s?%?[A-Za-z/°%]*)$")
 _FLAG = re.compile(r"^(?P<name>[A-Za-z][\w -]{0,40}?) (?P<value>True|False|true|false)$")
-_ROW = re.compile(rf"^\s*(?:ep(?:och)?|step|iter(?:ation)?)\s*\d+\s*[:=|]\s*(?P<value>{numbers.NUMBER})(?![\w.,/]|\s*[\w/]+\s*[:=])", re.IGNORECASE)
+_ROW = re.compile(
+    rf"^\s*(?:ep(?:och)?|step|iter(?:ation)?)\s*\d+\s*[:=|]\s*(?P<value>{numbers.NUMBER})(?![\w.,/]|\s*[\w/]+\s*[:=])",
+    re.IGNORECASE,
+)
 _REQUIRED = re.compile(r"required|threshold|expected|limit|min|max|want", re.IGNORECASE)
 _METRIC = re.compile(rf"(?:{METRIC})$")
 _AFTER = re.compile(r"\bafter (?P<n>\d+) (?P<what>epoch|step|iteration)s?(?:\(s\))?")
 _NOUN = re.compile(r"^\s?(?P<noun>[A-Za-z_][A-Za-z_-]+(?: [A-Za-z_][A-Za-z_-]+){0,2})")
 _PREPOSITION = re.compile(r" (?:in|to|on|at|of|for|with|from)\b")
-_COUNTED = re.compile(r"(?:passed|failed|skipped|errors?|warnings?|positions?|mismatches|tokens|examples|samples|params)$")
-_DONE_IN = re.compile(r"^(?P<name>[A-Za-z][\w ]{2,40}?) (?P<word>in|took|after) (?P<value>[\d.,]+ ?(?:ms|s|sec|seconds|min|minutes|h|hours))\b")
-_NO_NOUN = {"and", "or", "of", "to", "in", "at", "for", "with", "the", "is", "from", "on", "than", "limit", "max", "min"}
+_COUNTED = re.compile(
+    r"(?:passed|failed|skipped|errors?|warnings?|positions?|mismatches|tokens|examples|samples|params)$"
+)
+_DONE_IN = re.compile(
+    r"^(?P<name>[A-Za-z][\w ]{2,40}?) (?P<word>in|took|after) (?P<value>[\d.,]+ ?(?:ms|s|sec|seconds|min|minutes|h|hours))\b"
+)
+_NO_NOUN = {
+    "and",
+    "or",
+    "of",
+    "to",
+    "in",
+    "at",
+    "for",
+    "with",
+    "the",
+    "is",
+    "from",
+    "on",
+    "than",
+    "limit",
+    "max",
+    "min",
+}
 MAX_FIELDS = 40
 MAX_ARRAY = 3  # a field with more numbers in a row is a dump of a tensor
 

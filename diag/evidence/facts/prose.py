@@ -20,11 +20,45 @@ _ITEM = re.compile(r"^\s*(?:>\s*)*(?:[-*+]|\d+[.)])\s+|^\s*(?:>\s*)+")
 _CODE = re.compile(r"`([^`\n]*)`")
 _CODE_SIGNS = re.compile(r"[\[\]{};]|\w\(\w*[.,)]|::|\s[*/+]\s|\.\w+\(|/\w|\w/")
 _FORMULA = re.compile(r"\s*[*/^+]\s*[\w(]|\s-\s\d|\s[×x]\s|[\])}]?\[")
-_QUALIFIER = (
-    "final best min max mean avg average median initial last peak total target train training val validation eval test"
-    " held-out step epoch unigram bigram shannon cosine grad gradient learning batch warmup lm expected observed global"
-    " pure end"
-).split()
+_QUALIFIER = [
+    "final",
+    "best",
+    "min",
+    "max",
+    "mean",
+    "avg",
+    "average",
+    "median",
+    "initial",
+    "last",
+    "peak",
+    "total",
+    "target",
+    "train",
+    "training",
+    "val",
+    "validation",
+    "eval",
+    "test",
+    "held-out",
+    "step",
+    "epoch",
+    "unigram",
+    "bigram",
+    "shannon",
+    "cosine",
+    "grad",
+    "gradient",
+    "learning",
+    "batch",
+    "warmup",
+    "lm",
+    "expected",
+    "observed",
+    "global",
+    "pure",
+    "end",
+]
 _ASSIGNED = re.compile(
     rf"(?P<name>(?:(?:[A-Za-zΔ][\w-]*) ){{0,3}}(?:ln|log2?|log₂)\s?\([^()]{{1,40}}\)|(?:[A-Za-zΔ][\w/%.-]*)(?:\s\([\w ]{{1,24}}\))?)"
     rf"\s*(?P<sign>=|≈|:=|~=|[<>≤≥]=?)\s*(?P<value>[~≈]?\s?{numbers.NUMBER})"
@@ -32,12 +66,32 @@ _ASSIGNED = re.compile(
 _CODE_NAME = re.compile(rf"_|\(|^[A-Z]{{2,8}}$|^step-\d|^(?:{METRIC})(?: \w+)?$")
 _QUANTITY = re.compile(rf"(?<![\w-])(?P<name>\w*_?{METRIC})(?![\w-])", re.IGNORECASE)
 _METRIC_BEFORE = re.compile(rf"(?<![\w-])(?P<name>{METRIC})\s*(?:\(|of|at|is|was|,)?\s*$")
-_METRIC_AFTER = re.compile(rf"^\s+(?:of |token |Shannon )?(?P<name>{METRIC}|unk|entropy|improvement|reduction|accuracy|coverage)(?![\w-])")
+_METRIC_AFTER = re.compile(
+    rf"^\s+(?:of |token |Shannon )?(?P<name>{METRIC}|unk|entropy|improvement|reduction|accuracy|coverage)(?![\w-])"
+)
 _LABEL = re.compile(r"^(?P<label>[^:=]{2,70}?)\s?[:—]\s+(?P<rest>.*)$", re.DOTALL)
-_LEAD = re.compile(r"^(?:(?:unchanged|stays|still|remains|now|at|about|approximately|roughly|only|is|was|of|to|up|down|from)\s+){0,4}(?=[~≈<>≤≥]?\s?[+\-−]?[.\d])")
+_LEAD = re.compile(
+    r"^(?:(?:unchanged|stays|still|remains|now|at|about|approximately|roughly|only|is|was|of|to|up|down|from)\s+){0,4}(?=[~≈<>≤≥]?\s?[+\-−]?[.\d])"
+)
 _LEAD_MOVED = re.compile(r"\s*(?:→|->|to)\s")
 _TURNS = re.compile(rf"\s*(?:to|→|->)\s+(?:{STATE.pattern})")
-_STRONG = {"nats", "bits", "%", "tok/s", "bits/byte", "pp", "ppl", "samples/s", "steps/s", "GB", "MB", "GiB", "MiB", "KB", "TB"}
+_STRONG = {
+    "nats",
+    "bits",
+    "%",
+    "tok/s",
+    "bits/byte",
+    "pp",
+    "ppl",
+    "samples/s",
+    "steps/s",
+    "GB",
+    "MB",
+    "GiB",
+    "MiB",
+    "KB",
+    "TB",
+}
 _VERB = re.compile(
     r"\s+(?:(?:has|have|had)\s+(?:been\s+)?|(?:is|are|was|were|remains?|stays?|becomes?|became)\s+(?:now\s+|still\s+|itself\s+)?|=\s*|→\s*|[—–:]\s*)$",
     re.IGNORECASE,
@@ -60,9 +114,7 @@ def between(lines: Sequence[str], first: int, section: str) -> Iterator[Draft]:
     yield from _drafts(text, section, "", "", "", line_of)
 
 
-def of_text(
-    text: str, line: int, section: str, *, subject: str, about: str = "", near: str = ""
-) -> Iterator[Draft]:
+def of_text(text: str, line: int, section: str, *, subject: str, about: str = "", near: str = "") -> Iterator[Draft]:
     """The drafts of a text that stands on one line, a value of JSON; `subject` names it when it says one number."""
     yield from _drafts(_cleaned(text), section, subject, about, near, lambda place: line)
 
@@ -123,7 +175,13 @@ def _named(clean: str, begin: int) -> Iterator[tuple[str, str, int, int]]:
             continue  # `4 bytes/token = …` is a product, not a name
         if spaced and not _CODE_NAME.search(name):
             # `Train_loss across those 100 batches = 1.20`: the quantity stands further left, or nowhere.
-            name = next((m["name"] for m in reversed(list(_QUANTITY.finditer(clean, max(0, match.start() - 120), match.end("name"))))), "")
+            name = next(
+                (
+                    m["name"]
+                    for m in reversed(list(_QUANTITY.finditer(clean, max(0, match.start() - 120), match.end("name"))))
+                ),
+                "",
+            )
         if is_fact_name(name) and len(name) > 1:
             yield name.strip(), match["sign"], match.start(), match.start("value")
     for name, start, place in said(clean, begin):
@@ -169,10 +227,12 @@ def _with_units(clean: str, section: str, about: str, near: str, line_of, taken)
 def _states(text: str, section: str, shown: str, about: str, near: str, line_of) -> Iterator[Draft]:  # type: ignore[no-untyped-def]
     """`That hypothesis was FALSIFIED`, `**cascade**: COMPLETE`: capital words that are a state, and what they are said of."""
     done: set[str] = set()
-    opening = identifiers(text[:60].split(" ")[0])
+    opening = identifiers(text[:60].split(" ", maxsplit=1)[0])
     for match in PHRASE.finditer(text):
         before = text[: match.start()]
-        if before.endswith(("(", "was ", '"')) and "(" in before[-8:] or re.search(r"\b(?:from|if|not yet|until|or|and)\s$", before, re.I):
+        if (before.endswith(("(", "was ", '"')) and "(" in before[-8:]) or re.search(
+            r"\b(?:from|if|not yet|until|or|and)\s$", before, re.I
+        ):
             continue
         if _TURNS.match(text, match.end()):
             continue  # the later of two counts

@@ -9,7 +9,9 @@ from diag.evidence.facts import phrases
 from diag.evidence.facts.fact import Draft, Notes
 from diag.evidence.facts.runs import said_in_line
 
-_SECTION = re.compile(r"^\s*(?:={2,}|-{3,}|#{2,}|\*{3,})\s*(?P<title>[^=#*-].{0,100}?)\s*(?:={2,}|-{3,}|#{2,}|\*{3,})?\s*$")
+_SECTION = re.compile(
+    r"^\s*(?:={2,}|-{3,}|#{2,}|\*{3,})\s*(?P<title>[^=#*-].{0,100}?)\s*(?:={2,}|-{3,}|#{2,}|\*{3,})?\s*$"
+)
 _RULE = re.compile(r"^[\s=\-*#_~\u2500-\u257f\u2580-\u259f]+$")
 _COMMAND = re.compile(
     r"^\s*(?:\$\s+|\+\s+(?=\w)|(?=(?:python3?|torchrun|accelerate|deepspeed|apr|litgpt|bash|sh|srun|uv run)\s[^:]*?(?:\s--?\w|\.py\b|\\$)))"

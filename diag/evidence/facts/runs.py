@@ -15,7 +15,13 @@ _SAID = re.compile(
     re.IGNORECASE,
 )
 _KIND = {"run": "run", "output": "run", "out": "run", "dataset": "dataset", "data": "dataset", "evidence": "dataset"}
-_KIND |= {"init": "checkpoint", "checkpoint": "checkpoint", "model": "checkpoint", "tokenizer": "tokenizer", "date": "date"}
+_KIND |= {
+    "init": "checkpoint",
+    "checkpoint": "checkpoint",
+    "model": "checkpoint",
+    "tokenizer": "tokenizer",
+    "date": "date",
+}
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
 
 

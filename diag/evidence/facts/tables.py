@@ -19,7 +19,9 @@ _NAMES = re.compile(
     re.IGNORECASE,
 )
 _VALUES = re.compile(r"(?:value|result|number|measured|actual|count|amount|setting|default)s?", re.IGNORECASE)
-_INSIDE = re.compile(r"(?P<name>(?:ln|log2?|log₂)\s?\([^()]{1,40}\)|[A-Za-z][\w-]*)\s*(?P<sign>[=≈<>≤≥]=?)\s*(?=[~≈]?\s?[\d.+\-−])")
+_INSIDE = re.compile(
+    r"(?P<name>(?:ln|log2?|log₂)\s?\([^()]{1,40}\)|[A-Za-z][\w-]*)\s*(?P<sign>[=≈<>≤≥]=?)\s*(?=[~≈]?\s?[\d.+\-−])"
+)
 _PLACE = re.compile(r"@\s*(?P<at>(?:ep(?:och)?|step|iter)\s*\d+)", re.IGNORECASE)
 _METRIC_CELL = re.compile(rf"{METRIC}\b", re.IGNORECASE)
 
@@ -89,7 +91,7 @@ def _cell(
     clean = numbers.without_noise(plain)
     value = numbers.at(clean, len(clean) - len(clean.lstrip("~≈<>≤≥ ")))
     inside = list(_INSIDE.finditer(clean))
-    if value and value.start == 0 or (value and clean[: value.start].strip("~≈<>≤≥ ") == ""):
+    if (value and value.start == 0) or (value and clean[: value.start].strip("~≈<>≤≥ ") == ""):
         if is_fact_name(name) and not _is_list(clean[value.end :]):
             raw = plain[: value.end].strip() if clean[0] in "<>≤≥" else value.raw
             yield Draft(line, section, name, raw, about, near=near, at=at)

@@ -20,7 +20,21 @@ from diag.evidence.facts.units import is_loss, shown_unit
 
 MAX_ARRAY = 16
 MAX_DEPTH = 200  # deeper entries are left out, and said
-_ABOUT = ("name", "id", "metric", "gate", "label", "ticket", "task", "case", "rule", "key", "title", "check", "benchmark")
+_ABOUT = (
+    "name",
+    "id",
+    "metric",
+    "gate",
+    "label",
+    "ticket",
+    "task",
+    "case",
+    "rule",
+    "key",
+    "title",
+    "check",
+    "benchmark",
+)
 _AT = {"epoch": "epoch", "step": "step", "global_step": "step", "iteration": "step", "iter": "step", "iter_num": "step"}
 _UNIT_ENTRY = ("unit", "units")
 
@@ -118,9 +132,10 @@ class Walk:
         near = " ".join((*path, about))
         for name, value, line, quoted in level.entries:
             label = about if name.lower() not in _ABOUT else ""
-            if not label and name.lower() in ("value", "actual", "threshold", "mean", "min", "max", "std", "count", "total"):
-                label = parent
-            elif not label and len(path) > 1 and identifiers(parent):
+            if (
+                not label
+                and name.lower() in ("value", "actual", "threshold", "mean", "min", "max", "std", "count", "total")
+            ) or (not label and len(path) > 1 and identifiers(parent)):
                 label = parent
             unit = level.unit or (_unit_beside(level, value) if name in ("value", "actual") else None)
             self._entry(name, value, line, quoted, section, label, tuple(at.items()), near, unit)

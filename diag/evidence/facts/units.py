@@ -82,7 +82,9 @@ _TOKENS = re.compile(
     rf"|n_tokens|token_count)$",
     re.IGNORECASE,
 )
-_COUNTS = re.compile(r"(?:tokens|documents|docs|perplexity|ppl|params|parameters|days|hours|minutes|seconds|bpb|bytes)$", re.I)
+_COUNTS = re.compile(
+    r"(?:tokens|documents|docs|perplexity|ppl|params|parameters|days|hours|minutes|seconds|bpb|bytes)$", re.I
+)
 _BYTES = re.compile(rf"{_WORD}bytes{_END}(?!per)", re.IGNORECASE)
 _DOCUMENTS = re.compile(rf"{_WORD}(?:documents|docs|doc_count|num_docs|document_count){_END}", re.IGNORECASE)
 _PARAMETERS = re.compile(rf"{_WORD}(?:n_)?param(?:eter)?s(?:_count|_total)?$", re.IGNORECASE)

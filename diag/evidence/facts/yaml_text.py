@@ -12,8 +12,12 @@ from diag.evidence.facts import prose
 from diag.evidence.facts.fact import Draft, Notes
 from diag.evidence.facts.tree import Walk
 
-_ENTRY = re.compile(r"""^(?P<indent>\s*)(?P<dashes>(?:-\s+)*)(?:(?P<name>"[^"]*"|'[^']*'|[^\s#:{}\[\],&*!|>'"%@-][^:#]*?|-?\w[^:#]*?)\s*:(?=\s|$))?\s*(?P<value>.*)$""")
-_FLOW = re.compile(r"""\s*(?:"((?:[^"\\]|\\.)*)"|'((?:[^']|'')*)'|([{}\[\],])|([^,{}\[\]:"']+(?:'[^,{}\[\]]*)?(?::(?=\S)[^,{}\[\]]+)?)|(:))""")
+_ENTRY = re.compile(
+    r"""^(?P<indent>\s*)(?P<dashes>(?:-\s+)*)(?:(?P<name>"[^"]*"|'[^']*'|[^\s#:{}\[\],&*!|>'"%@-][^:#]*?|-?\w[^:#]*?)\s*:(?=\s|$))?\s*(?P<value>.*)$"""
+)
+_FLOW = re.compile(
+    r"""\s*(?:"((?:[^"\\]|\\.)*)"|'((?:[^']|'')*)'|([{}\[\],])|([^,{}\[\]:"']+(?:'[^,{}\[\]]*)?(?::(?=\S)[^,{}\[\]]+)?)|(:))"""
+)
 _BLOCK_TEXT = re.compile(r"[|>][+-]?\d*$")
 _COMMENT = re.compile(r"\s+#(?!\d).*$")
 

@@ -1,0 +1,124 @@
+"""A file of evidence, read: its blocks with their terms, its facts, its traps, and what of it was left out.
+
+Pure of any database, so that several processes can read files at once.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from diag.evidence.chunks import blocks
+from diag.evidence.facts.extract import extract
+from diag.evidence.facts.fact import Fact
+from diag.evidence.files import MAX_TEXT_BYTES, Found, digest, read_regular
+from diag.evidence.terms import terms
+from diag.results.record import MAX_RECORD_BYTES
+
+CONTEXT_COUNT = 0.25  # how often a block holds a word of its heading or file name, beside the words it has itself
+_BOMS = ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"), (b"\xef\xbb\xbf", "utf-8-sig"))
+_RECORD_TEXT = re.compile(rb'\A\s*\{\s*"id"\s*:\s*"[0-9a-f]{16}"\s*,\s*"schema"\s*:\s*"subrandom-record-')
+
+
+@dataclass(frozen=True)
+class Block:
+    """A searchable block: its first line, its section, its text, how many words it has, and its terms with counts."""
+
+    line: int
+    section: str
+    text: str
+    length: int
+    terms: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Document:
+    """A file as the index keeps it. `data` is kept for records only, which are checked before they are believed."""
+
+    found: Found
+    digest: str
+    date: str = ""
+    said: dict[str, str] = field(default_factory=dict)
+    blocks: tuple[Block, ...] = ()
+    facts: tuple[Fact, ...] = ()
+    left_out: tuple[str, ...] = ()
+    data: bytes = b""
+
+
+def is_record(path: Path) -> bool:
+    """Whether a file is a record of ours by where it lies."""
+    return path.parent.name == "records" and path.suffix == ".json"
+
+
+def read_source(path: Path) -> bytes:
+    """The bytes of an indexed file that its digest is taken of: a whole record, the first 8 MiB of any other file."""
+    return read_regular(path, MAX_RECORD_BYTES + 1 if is_record(path) else MAX_TEXT_BYTES)
+
+
+def read_document(item: Found, known_digest: str = "") -> Document:
+    """One file. OSError when it cannot be read. One whose content is `known_digest` comes back without anything else."""
+    data = read_source(item.path)
+    sha = digest(data)
+    if sha == known_digest:
+        return Document(item, sha)
+    if b"\0" in data[:4096] and not data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return Document(item, sha, left_out=("is no text: it holds zero bytes",))
+    text, notes = _decoded(data, item)
+    record = is_record(item.path)
+    found = extract(text, item.name, item.path.suffix, record=record)
+    cut = _record_blocks(text, item) if record else _blocks(text, item)
+    return Document(
+        item, sha, found.date, found.said, cut, found.facts, (*notes, *found.left_out), data if record else b""
+    )
+
+
+def read_documents(items: Sequence[tuple[Found, str]]) -> list[Document | str]:
+    """Several files; one that cannot be read is a sentence."""
+    read: list[Document | str] = []
+    for item, known in items:
+        try:
+            read.append(read_document(item, known))
+        except OSError as error:
+            read.append(f"cannot be read: {error.strerror or error}")
+    return read
+
+
+def _decoded(data: bytes, item: Found) -> tuple[str, list[str]]:
+    notes = []
+    if item.size > len(data):
+        notes.append(f"only its first {len(data) >> 20} MiB of {item.size / (1 << 20):,.0f} are read")
+    name = next((name for bom, name in _BOMS if data.startswith(bom)), "utf-8")
+    try:
+        return data.decode(name), notes
+    except UnicodeDecodeError as error:
+        if item.size == len(data) or len(data) - error.start > 4:
+            notes.append(f"is no UTF-8 from byte {error.start:,} on: what cannot be read is shown as \ufffd")
+        return data.decode(name, "replace"), notes
+
+
+def _blocks(text: str, item: Found) -> tuple[Block, ...]:
+    """The name of the file and the section's title belong to every block: a question often names the step."""
+    of_file = set(terms(item.name.replace("/", " ")))
+    made = []
+    of_section: dict[str, set[str]] = {}
+    for block in blocks(text, item.path.suffix):
+        shown = "\n".join(block.lines)
+        counts: dict[str, float] = {**Counter(terms(shown))}
+        length = int(sum(counts.values()))
+        if block.section not in of_section:
+            of_section[block.section] = of_file | set(terms(block.section))
+        for term in of_section[block.section]:
+            counts.setdefault(term, CONTEXT_COUNT)
+        made.append(Block(block.line, block.section, shown, length, counts))
+    return tuple(made)
+
+
+def _record_blocks(text: str, item: Found) -> tuple[Block, ...]:
+    """Of a record, what people look for: names, statuses and sentences. Its tables of numbers are rows of the index."""
+    return tuple(block for block in _blocks(text, item) if not block.section.startswith(_QUIET))
+
+
+_QUIET = ("thresholds", "environment", "cost")

@@ -59,7 +59,7 @@ def read_source(path: Path) -> bytes:
 
 
 def read_document(item: Found, known_digest: str = "") -> Document:
-    """One file. OSError when it cannot be read. One whose content is `known_digest` comes back without anything else."""
+    """One file; one whose content is `known_digest` comes back without anything else. OSError: it cannot be read."""
     data = read_source(item.path)
     sha = digest(data)
     if sha == known_digest:

@@ -19,9 +19,9 @@ _COLUMNS = (
 
 @dataclass(frozen=True)
 class FactRow:
-    """A fact with its citation: file (`path` on this machine, `file` as shown), line, and the file's digest.
+    """A fact with its citation: file (`path` on this machine, `file` as shown), line, and the digest of the file.
 
-    unit_source says where the unit comes from: stated, derived, convention, or not stated. run: whose numbers these are.
+    unit_source says where the unit comes from: stated, derived, convention, not stated. run: whose numbers these are.
     date: the day of the document, empty where nothing says it. name and about are the two parts of `key`.
     """
 
@@ -94,7 +94,11 @@ def _conditions(wanted: Filter) -> tuple[str, list[object]]:
         values.extend(given)
 
     plain = "replace(lower({}), '_', ' ')"
-    for column, text in (("key", wanted.key), ("run", wanted.run), ("key || ' ' || raw || ' ' || section", wanted.text)):
+    for column, text in (
+        ("key", wanted.key),
+        ("run", wanted.run),
+        ("key || ' ' || raw || ' ' || section", wanted.text),
+    ):
         for word in (text or "").lower().replace("_", " ").split() if column.startswith("key ||") else [text or ""]:
             if word:
                 add(f"contains({plain.format(column)}, ?)", word.lower().replace("_", " "))
@@ -109,5 +113,9 @@ def _conditions(wanted: Filter) -> tuple[str, list[object]]:
     if wanted.until:
         add("date <= ? AND date <> ''", wanted.until)
     if wanted.low is not None or wanted.high is not None:
-        add("unit = 'nats' AND number BETWEEN ? AND ?", wanted.low or 0.0, wanted.high if wanted.high is not None else 1e9)
+        add(
+            "unit = 'nats' AND number BETWEEN ? AND ?",
+            wanted.low or 0.0,
+            wanted.high if wanted.high is not None else 1e9,
+        )
     return (f"WHERE {' AND '.join(parts)}" if parts else ""), values

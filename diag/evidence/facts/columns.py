@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 
 from diag.evidence.facts import run_log, tables
 from diag.evidence.facts.fact import Draft, Notes
@@ -32,7 +33,7 @@ def read(lines: Sequence[str], notes: Notes) -> Iterator[Draft]:
         yield from tables.of_rows(rows[0][1], rows[1:], "")
 
 
-def _splitter(lines: Sequence[str]):  # type: ignore[no-untyped-def]
+def _splitter(lines: Sequence[str]) -> Callable[[str], list[str]]:
     """How the rows are cut: at the sign that occurs in all of them equally often."""
     for sign in ("\t", ",", ";"):
         counts = {line.count(sign) for line in lines}
@@ -57,7 +58,7 @@ def _named(columns: list[list[float]]) -> list[str]:
     names = [""] * len(columns)
     losses = []
     for i, column in enumerate(columns):
-        grows = [b - a for a, b in zip(column, column[1:], strict=False)]
+        grows = [b - a for a, b in pairwise(column)]
         whole = all(value.is_integer() for value in column)
         if i == 0 and len(column) > 1 and whole and all(step > 0 for step in grows):
             names[i] = "epoch" if set(grows) == {1.0} else "step"
@@ -83,6 +84,6 @@ def _named(columns: list[list[float]]) -> list[str]:
 
 def _jumps(column: list[float]) -> float:
     """The mean size of the changes of direction."""
-    changes = [b - a for a, b in zip(column, column[1:], strict=False)]
-    turns = [abs(b - a) for a, b in zip(changes, changes[1:], strict=False)]
+    changes = [b - a for a, b in pairwise(column)]
+    turns = [abs(b - a) for a, b in pairwise(changes)]
     return sum(turns) / max(len(turns), 1)

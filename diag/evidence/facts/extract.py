@@ -13,6 +13,7 @@ from diag.evidence.facts.identifiers import identifiers
 from diag.evidence.facts.names import position_words
 from diag.evidence.facts.runs import date_of, run_of
 from diag.evidence.facts.status import PASS_NAME, status_of
+from diag.evidence.facts.tree import GENERIC
 from diag.evidence.facts.units import is_loss, unit_of_name
 from diag.evidence.terms import strip_ansi
 
@@ -39,6 +40,7 @@ READERS: dict[str, Reader] = {
     ".ini": run_log.read,
     "": run_log.read,
 }
+_COLOUR = re.compile(r"\[\d{1,3}(?:;\d{1,3})*m")  # a colour whose escape character was lost on the way
 _LOG_OF = re.compile(r"\b(?:ln|log_e)\s?\(|\bln [Vv]\b")
 
 
@@ -55,7 +57,7 @@ class Extracted:
 def extract(text: str, name: str, suffix: str, *, record: bool = False) -> Extracted:
     """The facts of a text. `name`: its path below the evidence folders, which names its run. Never fails on a text.
     record: it is a record of ours."""
-    lines = strip_ansi(text).replace("\r\n", "\n").split("\n")
+    lines = _COLOUR.sub("", strip_ansi(text)).replace("\r\n", "\n").split("\n")
     lines = [line.rpartition("\r")[2] if "\r" in line else line for line in lines]  # what a progress bar left behind
     notes = Notes()
     facts: list[Fact] = []
@@ -89,7 +91,8 @@ def _reader(suffix: str, lines: Sequence[str]) -> Reader:
 
 def understood(draft: Draft, run: str) -> Fact:
     """A draft with its value, unit, state and identity."""
-    number, unit, source = _quantity(draft.name, draft.raw, draft.unit)
+    named = draft.about if draft.name.lower() in GENERIC and draft.about else draft.name
+    number, unit, source = _quantity(named, draft.raw, draft.unit)
     read = status_of(draft.status_raw, any_case=True) if draft.status_raw else None
     state = read[1] if read else None
     if draft.status_raw and draft.status_raw.lower() in ("true", "false"):

@@ -20,47 +20,68 @@ def read(lines: Sequence[str], notes: Notes) -> Iterator[Draft]:
 def between(lines: Sequence[str], first: int, notes: Notes, section: str = "") -> Iterator[Draft]:
     """The drafts of some lines; `first` is the number of the first."""
     walk = Walk(notes, section)
-    line, name, waiting, value_next, odd = first, "", None, False, 0
-    lists: list[bool] = []
+    reader = _Tokens(walk)
+    line = first
     for match in _TOKEN.finditer("\n".join(lines)):
-        text, sign, newline, bare, stray = match.groups()
+        text, sign, newline, bare, _ = match.groups()
         if newline:
             line += 1
-            if not lists:
+            if not walk.depth:
                 yield from walk.drafts()
-        elif sign and sign in "{[":
-            walk.open(name, line, is_list=sign == "[")
-            lists.append(sign == "[")
-            name, waiting, value_next = "", None, False
-        elif sign and sign in "}]":
-            if waiting is not None and lists and lists[-1]:
-                walk.scalar("", waiting, line, quoted=True)
-            walk.close()
-            if lists:
-                lists.pop()
-            name, waiting, value_next = "", None, False
-        elif sign == ":":
-            name, waiting, value_next = waiting or "", None, True
-        elif sign == ",":
-            if waiting is not None and lists and lists[-1]:
-                walk.scalar("", waiting, line, quoted=True)
-            name, waiting, value_next = "", None, False
+        elif sign:
+            reader.sign(sign, line)
         elif text is not None:
-            decoded = _decoded(text)
-            if value_next:
-                walk.scalar(name, decoded, line, quoted=True)
-                name, value_next = "", False
-            else:
-                waiting = decoded
-        elif bare and (value_next or (lists and lists[-1])):
-            walk.scalar(name, bare, line, quoted=False)
-            name, value_next = "", False
-        elif bare or stray:
-            odd += 1
+            reader.text(_decoded(text), line)
+        else:
+            reader.bare(bare, line)
     walk.end()
     yield from walk.drafts()
-    if odd:
-        notes.left_out.append(f"{odd} pieces are no JSON")
+    if reader.odd:
+        notes.left_out.append(f"{reader.odd} pieces are no JSON")
+
+
+class _Tokens:
+    """What comes next, a name or a value, from one token to the next."""
+
+    def __init__(self, walk: Walk) -> None:
+        self._walk = walk
+        self._lists: list[bool] = []
+        self._name = ""
+        self._waiting: str | None = None  # a text that is a name if a colon follows
+        self._value_next = False
+        self.odd = 0
+
+    def sign(self, sign: str, line: int) -> None:
+        """A bracket, a comma or a colon."""
+        if sign == ":":
+            self._name, self._waiting, self._value_next = self._waiting or "", None, True
+            return
+        if sign in "{[":
+            self._walk.open(self._name, line, is_list=sign == "[")
+            self._lists.append(sign == "[")
+        else:
+            if self._waiting is not None and self._lists and self._lists[-1]:
+                self._walk.scalar("", self._waiting, line, quoted=True)
+            if sign in "}]" and self._lists:
+                self._walk.close()
+                self._lists.pop()
+        self._name, self._waiting, self._value_next = "", None, False
+
+    def text(self, text: str, line: int) -> None:
+        """A text in quotes."""
+        if self._value_next:
+            self._walk.scalar(self._name, text, line, quoted=True)
+            self._name, self._value_next = "", False
+        else:
+            self._waiting = text
+
+    def bare(self, text: str | None, line: int) -> None:
+        """A number, true, false, null, or something that is no JSON."""
+        if text and (self._value_next or (self._lists and self._lists[-1])):
+            self._walk.scalar(self._name, text, line, quoted=False)
+            self._name, self._value_next = "", False
+        else:
+            self.odd += 1
 
 
 def _decoded(text: str) -> str:

@@ -10,12 +10,13 @@ from diag.evidence.facts.units import is_unit
 
 # Where in a run: `step 250`, `epoch 3/10`, `iteration 10/ 100`. These are no facts of their own.
 POSITION = re.compile(
-    r"(?P<what>(?:global[_ ])?step|iter(?:ation)?|ep(?:och)?|epoch_num)(?![A-Za-z])\s*[:=#]?\s*"
+    r"(?P<what>(?:global[_ ])?step|iter(?:ation)?|epoch(?:_num)?|ep(?=\s*[:\d]))(?![A-Za-z])\s*[:=#]?\s*"
     r"(?P<number>\d+(?:\.\d+)?)(?:\s*/\s*\d+)?(?![\w.]*\d|\s*[sx×]\b)",
     re.IGNORECASE,
 )
 POSITION_NAME = re.compile(
-    r"(?:(?:global[_ ]|current[_ ]|opt(?:imizer)?[_ ])?(?:step|iter(?:ation)?|epoch|ep|it|batch_idx|iter_num)|epoch_num)",
+    r"_?(?:(?:global[_ ]|current[_ ]|opt(?:imizer)?[_ ])?(?:step|iter(?:ation)?|epoch|ep|it|batch_idx|iter_num)"
+    r"|epoch_num)",
     re.IGNORECASE,
 )
 # Numbers that name, place or secure something, and measure nothing.
@@ -43,8 +44,9 @@ _QUANTITIES = (
     "losses|loss|perplexity|ppl|entropy|accuracy|acc|throughput|similarity|cosine|norm|rate|lr|LR|bpb|nll|ratio|recall"
     "|precision|f1|F1|bleu|rouge|score|size|length|seed|agreement|correlation|overlap|mfu|MFU|skill|memory|latency"
     "|utilization|utilisation|temperature|rank|dropout|decay|epsilon|eps|theta|vocab|warmup|tokens|shards"
+    "|Loss|Perplexity|Entropy|Accuracy|Throughput"
 )
-METRIC = rf"(?:{_QUALIFIERS}[ _])*(?:{_QUANTITIES}|Loss|Perplexity|Entropy|Accuracy|Throughput)"
+METRIC = rf"(?:{_QUALIFIERS}[ _])*(?:{_QUANTITIES})"
 # Begins with plain words, so that a search is quick; what stands in front is looked at when it was found.
 _SAID = re.compile(
     rf"(?P<name>{_QUANTITIES})\s+(?:(?:is|was|of|at|to|reached|stays at|remains|=)\s+)?(?=[~≈]?\s?[+\-−]?[.\d])"
@@ -57,7 +59,7 @@ def said(text: str, begin: int = 0) -> Iterator[tuple[str, int, int]]:
     for match in _SAID.finditer(text, begin):
         here = _NAME_HERE.search(text, max(0, match.start() - 60), match.start())
         start = here.start() if here else match.start()
-        if start == 0 or text[start - 1] not in "-/.":
+        if not re.search(r"[-/.]$|\d\s$", text[max(0, start - 2) : start]):
             yield text[start : match.end("name")], start, match.end()
 
 
@@ -97,4 +99,4 @@ def positions(text: str) -> tuple[tuple[str, float], ...]:
 
 def position_words(at: tuple[tuple[str, float], ...]) -> str:
     """`epoch 3, step 250`."""
-    return ", ".join(f"{what} {number:g}" for what, number in at)
+    return ", ".join(f"{what} {number:.0f}" if number.is_integer() else f"{what} {number:g}" for what, number in at)

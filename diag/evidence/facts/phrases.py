@@ -9,24 +9,30 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 from diag.evidence.facts import numbers
 from diag.evidence.facts.fact import Draft
 from diag.evidence.facts.names import METRIC, POSITION, is_fact_name, positions, said, trimmed
 from diag.evidence.facts.status import PASS_NAME, STATUS_NAME, status_of
+from diag.evidence.facts.units import is_unit
 
+# What stands before the message: stamps, brackets without a space in them, levels, the name of the logger.
 _PREFIX = re.compile(
-    r"^(?:\s*(?:\[?(?:¤+|\d{4}[-/]\d\d[-/]\d\d[T ]?¤*)[,.\d]*Z?\]?|\[(?:INFO|DEBUG|WARN(?:ING)?|ERROR|rank ?\d+|RANK ?\d+|\w+#?\d*|[A-Z]+-\d+(?:-\w+)*)\]"
-    r"|(?:INFO|DEBUG|WARN(?:ING)?|ERROR|NOTICE)(?:\b|:)|\(\w+ pid=¤*\d*\)|[|]|-\s(?=\w+\s-)|root\s*[-:]|\[(?:\w+\.)+\w+(?::\d+)?\]))+\s*[-:|]?\s*"
+    r"^(?:\s*(?:\[(?:[^\]\s]{0,80}|rank ?\d+|RANK ?\d+)\]:?|\[?¤+[,.\d]*Z?\]?"
+    r"|(?:INFO|DEBUG|WARN(?:ING)?|ERROR|NOTICE)(?:\b|:)"
+    r"|\(\w+ pid=¤*\d*\)|[|#]|>>+|-\s(?=\w+\s-)|root\s*[-:]))+\s*[-:|>]*\s*"
 )
 _DRAWN = re.compile(r"[\u2500-\u259f\u2800-\u28ff]+")
 _DICT = re.compile(
     r"""['"]([\w/@. -]{1,60})['"]\s*:\s*(['"]?)([+-]?(?:\d[\d.]*(?:[eE][+-]?\d+)?|nan|inf))\2(?=\s*[,}])"""
 )
-_BRACKET_UNIT = re.compile(r"\s*\((ms|s|sec|secs|seconds|%|[KMG]i?B|tok/s|nats|bits|min|h|TFLOPs?|W)\)(?=\s*[:=])")
-_SPACES = re.compile(r"([:=])[ \t]+(?=\S)")
+_BRACKET_UNIT = re.compile(r"\s*\(([A-Za-z/%µ°]{1,14})\)(?=\s*[:=])")
+_LEADER = re.compile(r"\s\.{3,}\s")
+_SPACES = re.compile(r"\s*([:=])[ \t]+(?=\S)")
 _CUT = re.compile(
-    r"\s*[|()]\s*|\s{2,}|[,;]\s+|\t|\s[-–—]\s|\.\s+(?=[A-Z])|(?<=\d)\s+(?=[A-Za-z_][\w/.-]*[:=]\s?[\d.+-])"
+    r"\s*[|()]\s*|\s{2,}|[,;]\s+|\t|\s[-–—]\s|\.\s+(?=[A-Z])"
+    r"|(?:(?<=\d)|(?<=\d%)|(?<=\ds)|(?<=\dms))\s+(?=[A-Za-z_][\w/.-]*[:=]\s?[\d.+-])"
 )
 _PAIR = re.compile(r"^(?P<name>(?:[^:=≈]|::){1,80}?)\s*(?P<sign>:(?!:)|[=≈]|->)\s*(?P<value>\S.*)$")
 _BARE = re.compile(rf"^(?P<name>[A-Za-z][\w/. -]{{0,40}}?)\s+(?P<value>{numbers.NUMBER}\s?%?[A-Za-z/°%]*)$")
@@ -38,37 +44,24 @@ _ROW = re.compile(
 _REQUIRED = re.compile(r"required|threshold|expected|limit|min|max|want", re.IGNORECASE)
 _METRIC = re.compile(rf"(?:{METRIC})$")
 _AFTER = re.compile(r"\bafter (?P<n>\d+) (?P<what>epoch|step|iteration)s?(?:\(s\))?")
-_NOUN = re.compile(r"^\s?(?P<noun>[A-Za-z_][A-Za-z_-]+(?: [A-Za-z_][A-Za-z_-]+){0,2})")
+_NOUN = re.compile(r"^\s?(?P<noun>[A-Za-z_][\w-]+(?: [A-Za-z_][A-Za-z_-]+){0,2})")
 _PREPOSITION = re.compile(r" (?:in|to|on|at|of|for|with|from)\b")
+_ENDS_IN_PLACE = re.compile(r"(?:^|[\s_])(?:step|iter(?:ation)?|epoch|layer|rank)$", re.IGNORECASE)
+_OF = re.compile(r" (?:will be|is|are|was|were|of|at)$")
+_LENGTH = re.compile(r"length|size|count|number|total|num[_ ]|steps", re.IGNORECASE)
 _COUNTED = re.compile(
     r"(?:passed|failed|skipped|errors?|warnings?|positions?|mismatches|tokens|examples|samples|params)$"
 )
 _DONE_IN = re.compile(
-    r"^(?P<name>[A-Za-z][\w ]{2,40}?) (?P<word>in|took|after) (?P<value>[\d.,]+ ?(?:ms|s|sec|seconds|min|minutes|h|hours))\b"
+    r"^(?P<name>[A-Za-z][\w ]{2,40}?) (?P<word>in|took|after) "
+    r"(?P<value>[\d.,]+ ?(?:ms|s|sec|seconds|min|minutes|h|hours))\b"
 )
-_NO_NOUN = {
-    "and",
-    "or",
-    "of",
-    "to",
-    "in",
-    "at",
-    "for",
-    "with",
-    "the",
-    "is",
-    "from",
-    "on",
-    "than",
-    "limit",
-    "max",
-    "min",
-}
+_NO_NOUN = re.compile(r"and|or|of|to|in|at|for|with|the|is|from|on|than|limit|max|min")
 MAX_FIELDS = 40
 MAX_ARRAY = 3  # a field with more numbers in a row is a dump of a tensor
 
 
-def of_line(text: str, line: int, section: str, *, section_is_subject: bool = True) -> Iterator[Draft]:
+def of_line(text: str, line: int, section: str) -> Iterator[Draft]:
     """The drafts of one line of a log. Drawn bars and the stamp in front are not part of it."""
     text = _DRAWN.sub("  ", text)
     if not any(c.isdigit() for c in text) and not any(c.isupper() for c in text) and ":" not in text:
@@ -90,17 +83,13 @@ def of_line(text: str, line: int, section: str, *, section_is_subject: bool = Tr
     raw, word = status if status and status[0].isascii() else (None, None)  # a tick before a line is decoration
     stated = [draft for draft in found if draft.status_raw]
     if flag := next((d.status_raw for d in stated if d.status_raw in ("True", "False", "true", "false")), None):
-        found = [_with(d, "PASS" if flag.lower() == "true" else "FAIL") if d.status_raw is None else d for d in found]
-    if raw and word and not stated and (name := _subject(text, raw, section if section_is_subject else "")):
+        found = [
+            d if d.status_raw else replace(d, status_raw="PASS" if flag.lower() == "true" else "FAIL") for d in found
+        ]
+    if raw and word and not stated and (name := _subject(text, raw, section)):
         yield Draft(line, section, name, raw, status_raw=raw, near=text, at=where)
     for draft in found:
-        yield draft if draft.status_raw or not raw else _with(draft, raw)
-
-
-def _with(draft: Draft, status: str) -> Draft:
-    return Draft(
-        draft.line, draft.section, draft.name, draft.raw, draft.about, status, draft.unit, draft.near, draft.at
-    )
+        yield draft if draft.status_raw or not raw else replace(draft, status_raw=raw)
 
 
 def _against_required(found: list[Draft]) -> list[Draft]:
@@ -111,7 +100,7 @@ def _against_required(found: list[Draft]) -> list[Draft]:
             asked = numbers.at(draft.raw.lstrip("<>≤≥= "))
             if own.number is not None and asked and asked.number is not None:
                 met = own.number >= asked.number if draft.raw[0] in ">≥" else own.number <= asked.number
-                found[place - 1] = _with(before, "PASS" if met else "FAIL")
+                found[place - 1] = replace(before, status_raw="PASS" if met else "FAIL")
     return found
 
 
@@ -132,8 +121,11 @@ def _fields(clean: str, line: int, section: str, where: tuple[tuple[str, float],
     if after:
         yield Draft(line, section, f"{after['what']}s", after["n"], near=clean)
         clean = f"{clean[: after.start()]}  {clean[after.end() :]}"
-    clean = _BRACKET_UNIT.sub(r" [\1]", clean)
-    clean = _SPACES.sub(r"\1 ", clean)
+    clean = _BRACKET_UNIT.sub(lambda m: f" ⟨{m.group(1)}⟩" if is_unit(m.group(1)) else m.group(), clean)
+    clean = _LEADER.sub(": ", clean)
+    clean = _SPACES.sub(lambda m: ": " if m.group(1) == ":" else " = ", clean)
+    if clean.count("|") >= 2:
+        clean = re.sub(r" {2,}", " ", clean)
     fields = [field for field in _CUT.split(clean) if field and field.strip()]
     numeric = sum(bool(re.fullmatch(r"[\s\[\]\d.,eE+-]+", field)) for field in fields)
     if numeric > MAX_ARRAY:
@@ -155,11 +147,12 @@ def _field(field: str, label: str, barred: bool) -> tuple[str, str, str | None] 
     if "¤" in field and not _PAIR.match(field):
         return None
     done = _DONE_IN.match(field)
-    if done and done["name"].lower() not in _NO_NOUN:
+    if done and not _NO_NOUN.fullmatch(done["name"].lower()):
         return f"{done['name'].strip()} {done['word']}", done["value"], None
     pair = _PAIR.match(field)
     if pair:
-        return _pair(trimmed(pair["name"]), pair["value"].strip(), barred)
+        name = _OF.sub("", trimmed(pair["name"])).replace("⟨", "(").replace("⟩", ")")
+        return _pair(name, pair["value"].strip(), barred)
     if (flag := _FLAG.match(field)) and is_fact_name(flag["name"]):
         return flag["name"], flag["value"], flag["value"] if PASS_NAME.search(flag["name"]) else None
     bare = _BARE.match(field)
@@ -167,7 +160,7 @@ def _field(field: str, label: str, barred: bool) -> tuple[str, str, str | None] 
         name, value = trimmed(bare["name"]), bare["value"]
         read = numbers.at(value)
         good = _METRIC.search(name) or _COUNTED.search(name) or (barred and len(name) > 1)
-        if read and good and read.end == len(value) and is_fact_name(name):
+        if read and good and read.end == len(value) and is_fact_name(name) and not _ENDS_IN_PLACE.search(name):
             return name, read.raw, None
         return None
     for name, _, place in said(field):
@@ -193,8 +186,12 @@ def _pair(name: str, value: str, barred: bool) -> tuple[str, str, str | None] | 
         inner = _field(value, "", barred)
         return inner or (f"{name}:" if not any(c.isdigit() for c in value) else None)
     rest = value[read.end :].strip()
-    if read.unit is None and (counted := _NOUN.match(rest)) and counted["noun"].split()[0].lower() not in _NO_NOUN:
-        noun = _PREPOSITION.split(counted["noun"])[0]
+    if (
+        read.unit is None
+        and (counted := _NOUN.match(rest))
+        and not _NO_NOUN.fullmatch(counted["noun"].split()[0].lower())
+    ):
+        noun = name if _LENGTH.search(name) else _PREPOSITION.split(counted["noun"])[0]
         return (noun, read.raw, None) if rest == counted["noun"] or _PREPOSITION.search(rest) else None
     if rest[:1] in ("*", "/", "^", "[", "{") or re.match(r"[+]\s*\w", rest):
         return None  # a formula
@@ -206,7 +203,7 @@ def _counted(field: str, first: numbers.Value, label: str) -> tuple[str, str, st
     noun = _NOUN.match(field[first.end :])
     if noun:
         name = _PREPOSITION.split(noun["noun"])[0]
-        if name.split()[0].lower() not in _NO_NOUN and is_fact_name(name) and len(name) > 2:
+        if not _NO_NOUN.fullmatch(name.split()[0].lower()) and is_fact_name(name) and len(name) > 2:
             return name, first.raw, None
         return None
     if field[first.end :].strip():

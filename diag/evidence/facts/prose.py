@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from diag.evidence.facts import numbers
 from diag.evidence.facts.fact import Draft
@@ -20,47 +21,14 @@ _ITEM = re.compile(r"^\s*(?:>\s*)*(?:[-*+]|\d+[.)])\s+|^\s*(?:>\s*)+")
 _CODE = re.compile(r"`([^`\n]*)`")
 _CODE_SIGNS = re.compile(r"[\[\]{};]|\w\(\w*[.,)]|::|\s[*/+]\s|\.\w+\(|/\w|\w/")
 _FORMULA = re.compile(r"\s*[*/^+]\s*[\w(]|\s-\s\d|\s[×x]\s|[\])}]?\[")
-_QUALIFIER = [
-    "final",
-    "best",
-    "min",
-    "max",
-    "mean",
-    "avg",
-    "average",
-    "median",
-    "initial",
-    "last",
-    "peak",
-    "total",
-    "target",
-    "train",
-    "training",
-    "val",
-    "validation",
-    "eval",
-    "test",
-    "held-out",
-    "step",
-    "epoch",
-    "unigram",
-    "bigram",
-    "shannon",
-    "cosine",
-    "grad",
-    "gradient",
-    "learning",
-    "batch",
-    "warmup",
-    "lm",
-    "expected",
-    "observed",
-    "global",
-    "pure",
-    "end",
-]
+_QUALIFIER = re.compile(
+    r"final|best|min|max|mean|avg|average|median|initial|last|peak|total|target|train|training|val|validation|eval|test"
+    r"|held-out|step|epoch|unigram|bigram|shannon|cosine|grad|gradient|learning|batch|warmup|lm|expected|observed|global"
+    r"|pure|end"
+)
+_LOG = r"(?:ln|log2?|log₂)\s?\([^()]{1,40}\)"
 _ASSIGNED = re.compile(
-    rf"(?P<name>(?:(?:[A-Za-zΔ][\w-]*) ){{0,3}}(?:ln|log2?|log₂)\s?\([^()]{{1,40}}\)|(?:[A-Za-zΔ][\w/%.-]*)(?:\s\([\w ]{{1,24}}\))?)"
+    rf"(?P<name>(?:[A-Za-zΔ][\w-]* ){{0,3}}{_LOG}|[A-Za-zΔ][\w/%.-]*(?:\s\([\w ]{{1,24}}\))?)"
     rf"\s*(?P<sign>=|≈|:=|~=|[<>≤≥]=?)\s*(?P<value>[~≈]?\s?{numbers.NUMBER})"
 )
 _CODE_NAME = re.compile(rf"_|\(|^[A-Z]{{2,8}}$|^step-\d|^(?:{METRIC})(?: \w+)?$")
@@ -71,32 +39,38 @@ _METRIC_AFTER = re.compile(
 )
 _LABEL = re.compile(r"^(?P<label>[^:=]{2,70}?)\s?[:—]\s+(?P<rest>.*)$", re.DOTALL)
 _LEAD = re.compile(
-    r"^(?:(?:unchanged|stays|still|remains|now|at|about|approximately|roughly|only|is|was|of|to|up|down|from)\s+){0,4}(?=[~≈<>≤≥]?\s?[+\-−]?[.\d])"
+    r"^(?:(?:unchanged|stays|still|remains|now|at|about|approximately|roughly|only|is|was|of|to|up|down|from)\s+){0,4}"
+    r"(?=[~≈<>≤≥]?\s?[+\-−]?[.\d])"
 )
 _LEAD_MOVED = re.compile(r"\s*(?:→|->|to)\s")
 _TURNS = re.compile(rf"\s*(?:to|→|->)\s+(?:{STATE.pattern})")
-_STRONG = {
-    "nats",
-    "bits",
-    "%",
-    "tok/s",
-    "bits/byte",
-    "pp",
-    "ppl",
-    "samples/s",
-    "steps/s",
-    "GB",
-    "MB",
-    "GiB",
-    "MiB",
-    "KB",
-    "TB",
-}
+_STRONG = re.compile(r"nats|bits|%|tok/s|bits/byte|pp|ppl|samples/s|steps/s|[KMGT]i?B")
 _VERB = re.compile(
-    r"\s+(?:(?:has|have|had)\s+(?:been\s+)?|(?:is|are|was|were|remains?|stays?|becomes?|became)\s+(?:now\s+|still\s+|itself\s+)?|=\s*|→\s*|[—–:]\s*)$",
+    r"\s+(?:(?:has|have|had)\s+(?:been\s+)?|=\s*|→\s*|[—–:]\s*"
+    r"|(?:is|are|was|were|remains?|stays?|becomes?|became)\s+(?:now\s+|still\s+|itself\s+)?)$",
     re.IGNORECASE,
-)  # fmt: skip
+)
+_CONDITION = re.compile(r"\b(?:from|if|not yet|until|or|and)\s$|\(.{0,7}(?:\(|was |\")$|^\($", re.IGNORECASE)
 MAX_SUBJECT = 70
+
+
+@dataclass(frozen=True)
+class _Passage:
+    """A text whose lines were joined: where each began, and what its drafts have in common."""
+
+    text: str
+    clean: str
+    section: str
+    first: int
+    starts: tuple[int, ...] = (0,)
+    about: str = ""
+    near: str = ""
+
+    def draft(self, place: int, name: str, raw: str, near: str, status: str | None = None) -> Draft:
+        """What stands at `place`, on the line that it stands on."""
+        line = self.first + bisect_right(self.starts, place) - 1
+        at = positions(near) if status is None else ()
+        return Draft(line, self.section, name, raw, self.about, status, near=self.near or near, at=at)
 
 
 def between(lines: Sequence[str], first: int, section: str) -> Iterator[Draft]:
@@ -107,16 +81,13 @@ def between(lines: Sequence[str], first: int, section: str) -> Iterator[Draft]:
         starts.append(at)
         at += len(line) + 1
     text = " ".join(cleaned)
-
-    def line_of(place: int) -> int:
-        return first + bisect_right(starts, place) - 1
-
-    yield from _drafts(text, section, "", "", "", line_of)
+    yield from _drafts(_Passage(text, numbers.without_noise(text), section, first, tuple(starts)), "")
 
 
 def of_text(text: str, line: int, section: str, *, subject: str, about: str = "", near: str = "") -> Iterator[Draft]:
     """The drafts of a text that stands on one line, a value of JSON; `subject` names it when it says one number."""
-    yield from _drafts(_cleaned(text), section, subject, about, near, lambda place: line)
+    text = _cleaned(text)
+    yield from _drafts(_Passage(text, numbers.without_noise(text), section, line, (0,), about, near), subject)
 
 
 def _cleaned(line: str) -> str:
@@ -126,34 +97,32 @@ def _cleaned(line: str) -> str:
     return line.replace("**", "").replace("*", "").strip()
 
 
-def _drafts(text: str, section: str, subject: str, about: str, near: str, line_of) -> Iterator[Draft]:  # type: ignore[no-untyped-def]
+def _drafts(passage: _Passage, subject: str) -> Iterator[Draft]:
+    text, clean = passage.text, passage.clean
+    if not any(c.isdigit() for c in text) and not PHRASE.search(text):
+        return
     label = _LABEL.match(text)
     if subject and label and len(label["label"].split()) > 3:
         label = None
-    shown = PHRASE.sub("", label["label"]) if label else subject
-    shown = trimmed(shown) or (trimmed(label["label"]) if label else "")
-    if shown and (len(shown.split()) > 9 or (label and numbers.find(shown) and "%" in shown)):
+    shown = trimmed(PHRASE.sub("", label["label"])) or trimmed(label["label"]) if label else subject
+    if len(shown.split()) > 9 or (label and "%" in shown and numbers.find(shown)):
         shown = ""
-    if not any(c.isdigit() for c in text) and not PHRASE.search(text):
-        return
-    clean = numbers.without_noise(text)
     begin = label.start("rest") if label else 0
     taken: list[tuple[int, int]] = []
     lead = _LEAD.match(clean[begin:])
     value = numbers.at(clean, begin + lead.end()) if lead and shown else None
     if value and _leads(value, clean, shown, bool(label)):
         taken.append((value.start, value.end))
-        yield Draft(line_of(value.start), section, shown, value.raw, about, near=near or text, at=positions(clean))
+        yield passage.draft(value.start, shown, value.raw, clean)
     for name, sign, start, place in _named(clean, begin if value else 0):
         found = numbers.at(clean, place)
         if found is None or _overlaps(taken, found.start, found.end) or _FORMULA.match(clean, found.end):
             continue
         taken.append((found.start, found.end))
-        raw = f"{sign} {found.raw}" if sign[:1] in "<>≤≥" and sign else found.raw
-        sentence = _sentence(clean, start, found.end)
-        yield Draft(line_of(found.start), section, name, raw, about, near=near or sentence, at=positions(sentence))
-    yield from _with_units(clean, section, about, near, line_of, taken)
-    yield from _states(text, section, shown if label else "", about, near, line_of)
+        raw = f"{sign} {found.raw}" if sign[:1] in set("<>≤≥") else found.raw
+        yield passage.draft(found.start, name, raw, _sentence(clean, start, found.end))
+    yield from _with_units(passage, taken)
+    yield from _states(passage, shown if label else "")
 
 
 def _leads(value: numbers.Value, clean: str, name: str, labelled: bool) -> bool:
@@ -161,6 +130,10 @@ def _leads(value: numbers.Value, clean: str, name: str, labelled: bool) -> bool:
     rest = clean[value.end :].lstrip()
     if not is_fact_name(name) or _FORMULA.match(clean, value.end) or rest.startswith(("-", "×")):
         return False
+    if labelled and value.number is None and value.unit is None and re.search("→|->", value.raw):
+        return True
+    if labelled and value.number is not None and re.fullmatch(r"[a-z][a-z-]*(?: [a-z-]+){0,2}", rest):
+        return True  # `Layers: 12 transformer blocks`
     if value.unit or not rest or rest[0] in ".,;()[]—–@" or _LEAD_MOVED.match(clean[value.end :]):
         return value.number is not None or not labelled or value.unit is not None
     return not labelled and value.end == len(clean)
@@ -175,13 +148,8 @@ def _named(clean: str, begin: int) -> Iterator[tuple[str, str, int, int]]:
             continue  # `4 bytes/token = …` is a product, not a name
         if spaced and not _CODE_NAME.search(name):
             # `Train_loss across those 100 batches = 1.20`: the quantity stands further left, or nowhere.
-            name = next(
-                (
-                    m["name"]
-                    for m in reversed(list(_QUANTITY.finditer(clean, max(0, match.start() - 120), match.end("name"))))
-                ),
-                "",
-            )
+            left = [m["name"] for m in _QUANTITY.finditer(clean, max(0, match.start() - 120), match.end("name"))]
+            name = left[-1] if left else ""
         if is_fact_name(name) and len(name) > 1:
             yield name.strip(), match["sign"], match.start(), match.start("value")
     for name, start, place in said(clean, begin):
@@ -195,68 +163,61 @@ def _qualified(clean: str, match: re.Match[str]) -> str:
     if "(" in name:
         name = re.sub(r"^.*?((?:ln|log2?|log₂)\s?\()", r"\1", name)
     before = clean[: match.start()].rstrip().split(" ")
-    if name.lower() in _QUALIFIER and before and re.fullmatch(METRIC, before[-1] or ""):
+    if _QUALIFIER.fullmatch(name.lower()) and before and re.fullmatch(METRIC, before[-1] or ""):
         return f"{before[-1]} {name}"
     words: list[str] = []
     for word in reversed(before[-2:]):
-        if word.lower() not in _QUALIFIER:
+        if not _QUALIFIER.fullmatch(word.lower()):
             break
         words.insert(0, word)
     return " ".join((*words, name))
 
 
-def _with_units(clean: str, section: str, about: str, near: str, line_of, taken) -> Iterator[Draft]:  # type: ignore[no-untyped-def]
+def _with_units(passage: _Passage, taken: list[tuple[int, int]]) -> Iterator[Draft]:
     """`7.42 bits entropy`, `perplexity (1.0008)`, `0% unk`: a number with a unit beside a measured quantity."""
-    start = 0
+    clean, start = passage.clean, 0
     while value := numbers.find(clean, start):
         start = value.end
-        if value.unit not in _STRONG or value.number is None or _overlaps(taken, value.start, value.end):
+        if not _STRONG.fullmatch(value.unit or "") or value.number is None or _overlaps(taken, value.start, value.end):
             continue
-        after = _METRIC_AFTER.match(clean[value.end : value.end + 60])
-        before = _METRIC_BEFORE.search(clean[max(0, value.start - 40) : value.start])
-        chosen = after or before
+        chosen = _METRIC_AFTER.match(clean[value.end : value.end + 60]) or _METRIC_BEFORE.search(
+            clean[max(0, value.start - 40) : value.start]
+        )
         if chosen and is_fact_name(chosen["name"]):
             taken.append((value.start, value.end))
-            sentence = _sentence(clean, value.start, value.end)
-            yield Draft(
-                line_of(value.start), section, chosen["name"].strip(), value.raw, about,
-                near=near or sentence, at=positions(sentence),
-            )  # fmt: skip
+            near = _sentence(clean, value.start, value.end)
+            yield passage.draft(value.start, chosen["name"].strip(), value.raw, near)
 
 
-def _states(text: str, section: str, shown: str, about: str, near: str, line_of) -> Iterator[Draft]:  # type: ignore[no-untyped-def]
-    """`That hypothesis was FALSIFIED`, `**cascade**: COMPLETE`: capital words that are a state, and what they are said of."""
+def _states(passage: _Passage, label: str) -> Iterator[Draft]:
+    """`That hypothesis was FALSIFIED`, `**cascade**: COMPLETE`: a state in capitals, and what it is said of."""
+    text = passage.text
     done: set[str] = set()
     opening = identifiers(text[:60].split(" ", maxsplit=1)[0])
     for match in PHRASE.finditer(text):
         before = text[: match.start()]
-        if (before.endswith(("(", "was ", '"')) and "(" in before[-8:]) or re.search(
-            r"\b(?:from|if|not yet|until|or|and)\s$", before, re.I
-        ):
-            continue
-        if _TURNS.match(text, match.end()):
-            continue  # the later of two counts
+        if _CONDITION.search(before[-12:]) or _TURNS.match(text, match.end()):
+            continue  # `was RED`, `if GREEN`; of `PASS to RED` the later counts
         clause = re.split(r"[.;!?]\s|[,(]\s?(?=\w)", before)[-1]
-        verb = _VERB.search(clause)
-        name = trimmed(clause[: verb.start()]) if verb else ""
-        known = [id for id in identifiers(clause) if not id[0].isdigit()]
-        if opening:
-            name = opening[0]
-        elif known and (not name or len(name.split()) > 3):
-            name = known[-1]
-        if not name and shown and len(before) - len(text.partition(": ")[0]) <= 16:
-            name = shown
-        if not name and match.end() < len(text) and text[match.end()] in ":(" and clause.strip():
-            name = trimmed(clause)  # `5g.1 re-encode SUCCESS: …`
-        if not name or len(name) > MAX_SUBJECT or name in done or not is_fact_name(name):
-            continue
+        name = opening[0] if opening else _subject(clause, text[match.end() : match.end() + 1])
+        if not name and label and len(before) - len(text.partition(": ")[0]) <= 16:
+            name = label
         read = status_of(match.group())
-        if read is None:
-            continue
-        done.add(name)
-        yield Draft(
-            line_of(match.start()), section, name, match.group(), about, read[0], near=near or f"{name} {clause}",
-        )  # fmt: skip
+        if read and name and len(name) <= MAX_SUBJECT and name not in done and is_fact_name(name):
+            done.add(name)
+            yield passage.draft(match.start(), name, match.group(), f"{name} {clause}", read[0])
+
+
+def _subject(clause: str, after: str) -> str:
+    """What a state is said of, from the words before it and the character behind it."""
+    verb = _VERB.search(clause)
+    name = trimmed(clause[: verb.start()]) if verb else ""
+    known = [id for id in identifiers(clause) if not id[0].isdigit()]
+    if known and (not name or len(name.split()) > 3):
+        return known[-1]
+    if not name and after in (":", "(") and clause.strip():
+        return trimmed(clause)  # `5g.1 re-encode SUCCESS: …`
+    return name
 
 
 def _sentence(clean: str, start: int, end: int) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from diag.evidence.facts import phrases
 from diag.evidence.facts.fact import Draft, Notes
@@ -13,9 +14,9 @@ _SECTION = re.compile(
     r"^\s*(?:={2,}|-{3,}|#{2,}|\*{3,})\s*(?P<title>[^=#*-].{0,100}?)\s*(?:={2,}|-{3,}|#{2,}|\*{3,})?\s*$"
 )
 _RULE = re.compile(r"^[\s=\-*#_~\u2500-\u257f\u2580-\u259f]+$")
+_PROGRAMS = r"python3?|torchrun|accelerate|deepspeed|apr|litgpt|bash|sh|srun|uv run"
 _COMMAND = re.compile(
-    r"^\s*(?:\$\s+|\+\s+(?=\w)|(?=(?:python3?|torchrun|accelerate|deepspeed|apr|litgpt|bash|sh|srun|uv run)\s[^:]*?(?:\s--?\w|\.py\b|\\$)))"
-    r"(?P<command>[\w./~]\S*\s.*)$"
+    rf"^\s*(?:\$\s+|\+\s+(?=\w)|(?=(?:{_PROGRAMS})\s[^:]*?(?:\s--?\w|\.py\b|\\$)))(?P<command>[\w./~]\S*\s.*)$"
 )
 _MAX_LINE = 4_000
 
@@ -28,7 +29,9 @@ def read(lines: Sequence[str], notes: Notes) -> Iterator[Draft]:
 def between(lines: Sequence[str], first: int, section: str, notes: Notes) -> Iterator[Draft]:
     """The drafts of some lines of a log; `first` is the number of the first. A command line begins a run."""
     command, goes_on, long = "", False, 0
-    for number, text in enumerate(lines, start=first):
+    for number, whole in enumerate(lines, start=first):
+        text = whole[:_MAX_LINE]
+        long += len(whole) > _MAX_LINE
         if not text or text.isspace() or _RULE.match(text):
             goes_on = False
             continue
@@ -43,18 +46,8 @@ def between(lines: Sequence[str], first: int, section: str, notes: Notes) -> Ite
         if title and not re.search(r"\d\.\d", title["title"]):
             section = title["title"].strip()
             continue
-        if len(text) > _MAX_LINE:
-            long += 1
-            text = text[:_MAX_LINE]
         said_in_line(text, notes)
         for draft in phrases.of_line(text, number, section):
-            yield draft if not command else _under(draft, command)
+            yield replace(draft, command=command) if command else draft
     if long:
         notes.left_out.append(f"{long} lines are longer than {_MAX_LINE} characters: what follows in them is not read")
-
-
-def _under(draft: Draft, command: str) -> Draft:
-    return Draft(
-        draft.line, draft.section, draft.name, draft.raw, draft.about, draft.status_raw, draft.unit, draft.near,
-        draft.at, command,
-    )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Which run a number belongs to: the folder, and what its documents say of run directory, dataset, checkpoint, command."""
+"""Which run a number belongs to: its folder, and what documents say of run directory, dataset, checkpoint, command."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from diag.evidence.facts.fact import Notes
 
 # What a document says of its run, by name. The last part of a path tells runs apart as well as the whole.
 _SAID = re.compile(
-    r"(?:^|[\s\"'`{,*-])(?P<name>run[ _-]dir|output[_ -]dir|out_dir|dataset(?:_path|[ _]dir)?|evidence_path|--dataset|--data|--run-dir"
+    r"(?:^|[\s\"'`{,*-])(?P<name>run[ _-]dir|output[_ -]dir|out_dir"
+    r"|dataset(?:_path|[ _]dir)?|evidence_path|--dataset|--data|--run-dir"
     r"|--output-dir|--init|--checkpoint|--model|init_path|checkpoint|model(?:_path|_name_or_path)?|tokenizer(?:_dir|_path)?"
     r"|--tokenizer|Date)[\"'`]?(?:\*\*)?\s*(?:[:=]\s*|(?<=[a-z])\s+(?=/))(?:\*\*\s*)?[\"'`]?(?P<value>[^\s\"'`,]+)",
     re.IGNORECASE,

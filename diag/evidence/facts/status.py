@@ -61,7 +61,7 @@ def mood(status: str) -> Mood | None:
         return None
     if re.match(r"(?:NOT|UN)[-_ ]", status):
         return "bad" if WORDS[parts[0]] == "good" else "open"
-    return next((m for m in ("bad", "open", "good") if any(WORDS[part] == m for part in parts)), None)  # type: ignore[return-value]
+    return next((m for m in ("bad", "open", "good") if any(WORDS[part] == m for part in parts)), None)
 
 
 def _word(parts: list[str]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from diag.evidence.facts import numbers
 from diag.evidence.facts.fact import Draft
@@ -41,6 +42,7 @@ def of_rows(header: Sequence[str], rows: Sequence[Row], section: str) -> Iterato
     heads = [trimmed(head) or head.strip() for head in header]
     where = [i for i, head in enumerate(heads) if POSITION_NAME.fullmatch(head)]
     named = _names_in_first(heads, rows)
+    numbers_first = not named and 0 not in where and bool(_METRIC_CELL.match(heads[0])) and _mostly_numbers(rows)
     for line, row in rows:
         at: list[tuple[str, float]] = []
         for i in where:
@@ -48,12 +50,32 @@ def of_rows(header: Sequence[str], rows: Sequence[Row], section: str) -> Iterato
             if read and read.number is not None:
                 at.append(("epoch" if heads[i].lower().startswith("ep") else "step", read.number))
         first = trimmed(row[0]) if row else ""
-        if 0 in where or heads[0] in ("#", "No", "No."):
-            first = "" if 0 in where or len(row) < 2 else trimmed(row[1])
+        if numbers_first or 0 in where or heads[0] in ("#", "No", "No."):
+            first = trimmed(row[1]) if heads[0] in ("#", "No", "No.") and len(row) > 1 else ""
+        of_row = _Row(line, section, heads, first, named, tuple(at))
         for i, cell in enumerate(row[: len(heads)]):
-            if i in where or (i == 0 and not where and len(row) > 1):
-                continue
-            yield from _cell(cell, line, section, heads, i, first, named, tuple(at))
+            if i not in where and (i > 0 or numbers_first or len(row) == 1):
+                yield from _cell(cell, i, of_row)
+
+
+@dataclass(frozen=True)
+class _Row:
+    """What the cells of a row have in common. named: its first cell is the name of what the others measure."""
+
+    line: int
+    section: str
+    heads: Sequence[str]
+    first: str
+    named: bool
+    at: tuple[tuple[str, float], ...]
+
+    def draft(self, name: str, raw: str, about: str, near: str, status: str | None = None) -> Draft:
+        """A cell."""
+        return Draft(self.line, self.section, name, raw, about, status, near=near, at=self.at)
+
+
+def _mostly_numbers(rows: Sequence[Row]) -> bool:
+    return 2 * sum(bool(row and (v := numbers.at(row[0])) and v.end == len(row[0])) for _, row in rows) >= len(rows)
 
 
 def _names_in_first(heads: Sequence[str], rows: Sequence[Row]) -> bool:
@@ -69,39 +91,35 @@ def _names_in_first(heads: Sequence[str], rows: Sequence[Row]) -> bool:
     return metric_heads == 0 and metric_cells * 2 > len(rows)
 
 
-def _cell(
-    cell: str, line: int, section: str, heads: Sequence[str], i: int, first: str, named: bool,
-    at: tuple[tuple[str, float], ...],
-) -> Iterator[Draft]:  # fmt: skip
+def _cell(cell: str, i: int, row: _Row) -> Iterator[Draft]:
     plain = cell.replace("**", "").replace("`", "").strip()
     if not plain:
         return
-    name, about = (first, heads[i]) if named else (heads[i], first)
-    if named and len(heads) == 2 and _VALUES.fullmatch(heads[1]):
+    head, first = row.heads[i], row.first
+    name, about = (first, head) if row.named else (head, first)
+    if row.named and len(row.heads) == 2 and _VALUES.fullmatch(head):
         about = ""
-    near = f"{first} {heads[i]}"
-    state = status_of(plain, any_case=bool(STATUS_NAME.search(heads[i])))
-    place = _PLACE.search(plain)
-    at = at or (positions(place["at"]) if place else ())
+    near = f"{first} {head}"
+    state = status_of(plain, any_case=bool(STATUS_NAME.search(head)))
     if state and plain.find(state[0]) <= 3:
         if first:
-            about = heads[i] if len(heads) > 2 and not STATUS_NAME.fullmatch(heads[i]) else ""
-            yield Draft(line, section, first, plain[:200], about, state[0], near=first, at=at)
+            about = head if len(row.heads) > 2 and not STATUS_NAME.fullmatch(head) else ""
+            yield row.draft(first, plain[:200], about, first, state[0])
         return
+    if (place := _PLACE.search(plain)) and not row.at:
+        row = replace(row, at=positions(place["at"]))
     clean = numbers.without_noise(plain)
     value = numbers.at(clean, len(clean) - len(clean.lstrip("~≈<>≤≥ ")))
-    inside = list(_INSIDE.finditer(clean))
-    if (value and value.start == 0) or (value and clean[: value.start].strip("~≈<>≤≥ ") == ""):
+    if value:
         if is_fact_name(name) and not _is_list(clean[value.end :]):
-            raw = plain[: value.end].strip() if clean[0] in "<>≤≥" else value.raw
-            yield Draft(line, section, name, raw, about, near=near, at=at)
+            yield row.draft(name, plain[: value.end].strip() if clean[0] in "<>≤≥" else value.raw, about, near)
         return
-    for match in inside:
+    for match in _INSIDE.finditer(clean):
         found = numbers.at(clean, match.end())
         if found and is_fact_name(match["name"]) and not re.match(r"\s*[*/+^]", clean[found.end :]):
             sign = match["sign"]
             raw = f"{sign} {found.raw}" if sign[0] in "<>≤≥" else found.raw
-            yield Draft(line, section, match["name"], raw, first if first != plain else "", near=near, at=at)
+            yield row.draft(match["name"], raw, first if first != plain else "", near)
 
 
 def _is_list(rest: str) -> bool:

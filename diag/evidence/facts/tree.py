@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from diag.evidence.facts import numbers, prose
 from diag.evidence.facts.fact import Draft, Notes
@@ -35,8 +35,18 @@ _ABOUT = (
     "check",
     "benchmark",
 )
-_AT = {"epoch": "epoch", "step": "step", "global_step": "step", "iteration": "step", "iter": "step", "iter_num": "step"}
+_AT = {
+    "epoch": "epoch",
+    "step": "step",
+    "global_step": "step",
+    "iteration": "step",
+    "iter": "step",
+    "iter_num": "step",
+    "_step": "step",
+}
 _UNIT_ENTRY = ("unit", "units")
+GENERIC = ("value", "actual", "threshold", "mean", "min", "max", "std", "count", "total", "score", "result")
+_OF_ALL = re.compile(r"(?:max|num|total|is|best|n)_|seed|batch_size|lr$", re.IGNORECASE)  # of the run, not of a step
 
 
 @dataclass
@@ -51,6 +61,7 @@ class _Level:
     at: dict[str, float] = field(default_factory=dict)
     unit: str | None = None
     count: int = 0
+    kind: str = ""
 
 
 class Walk:
@@ -106,6 +117,8 @@ class Walk:
         if not level.is_list:
             if low in _ABOUT and quoted and not level.about:
                 level.about = value[:80]
+            elif low == "type" and quoted:
+                level.kind = value[:80]
             elif low in _UNIT_ENTRY:
                 level.unit = shown_unit(value)
                 return
@@ -132,13 +145,15 @@ class Walk:
         near = " ".join((*path, about))
         for name, value, line, quoted in level.entries:
             label = about if name.lower() not in _ABOUT else ""
-            if (
-                not label
-                and name.lower() in ("value", "actual", "threshold", "mean", "min", "max", "std", "count", "total")
-            ) or (not label and len(path) > 1 and identifiers(parent)):
+            if name.lower() in GENERIC:
+                label = level.about or level.kind or parent or about
+            elif not label and len(path) > 1 and identifiers(parent):
                 label = parent
             unit = level.unit or (_unit_beside(level, value) if name in ("value", "actual") else None)
-            self._entry(name, value, line, quoted, section, label, tuple(at.items()), near, unit)
+            place = () if _OF_ALL.match(name) else tuple(at.items())
+            self._entry(
+                Draft(line, section, name, value, label, unit=unit, near=f"{near} {name}", at=place), quoted=quoted
+            )
 
     def _list(self, level: _Level, section: str, about: str) -> None:
         plain = [entry for entry in level.entries if not entry[3] and numbers.at(entry[1])]
@@ -154,21 +169,17 @@ class Walk:
             if quoted:
                 self._ready += prose.of_text(value, line, section, subject="")
 
-    def _entry(
-        self, name: str, value: str, line: int, quoted: bool, section: str, about: str,
-        at: tuple[tuple[str, float], ...], near: str, unit: str | None,
-    ) -> None:  # fmt: skip
+    def _entry(self, draft: Draft, *, quoted: bool) -> None:
+        name, value = draft.name, draft.raw
         if quoted:
             said_in_line(f"{name}: {value}", self._notes)
         if name.lower() == "date" and re.fullmatch(r"\d{4}-\d\d-\d\d", value):
             self._notes.said.setdefault("date", value)
         if not is_fact_name(name) or value in ("null", "~", ""):
             return
-        draft = Draft(line, section, name, value, about, unit=unit, near=f"{near} {name}", at=at)
-        low = value.lower()
-        if low in ("true", "false") and not quoted:
+        if value.lower() in ("true", "false") and not quoted:
             status = value if PASS_NAME.search(name) else None
-            self._ready.append(_stated(draft, status, value))
+            self._ready.append(replace(draft, status_raw=status, unit=None))
             return
         whole = numbers.at(value)
         if whole and whole.end == len(value):
@@ -177,9 +188,11 @@ class Walk:
             return
         state = status_of(value, any_case=bool(STATUS_NAME.search(name)))
         if state and value.find(state[0]) <= 3:
-            self._ready.append(_stated(draft, state[0], value[:200]))
+            self._ready.append(replace(draft, raw=value[:200], status_raw=state[0], unit=None))
         elif quoted or " " in value:
-            self._ready += prose.of_text(value, line, section, subject=name, about=about, near=draft.near)
+            self._ready += prose.of_text(
+                value, draft.line, draft.section, subject=name, about=draft.about, near=draft.near
+            )
 
 
 def _unit_beside(level: _Level, value: str) -> str | None:
@@ -190,7 +203,3 @@ def _unit_beside(level: _Level, value: str) -> str | None:
         if own and said and said.unit and own.number and said.number and abs(said.number / own.number - 1) < 0.02:
             return said.unit
     return None
-
-
-def _stated(draft: Draft, status: str | None, raw: str) -> Draft:
-    return Draft(draft.line, draft.section, draft.name, raw, draft.about, status, None, draft.near, draft.at)

@@ -15,7 +15,7 @@ _TABLE: tuple[tuple[str, str], ...] = (
     (r"bits?(?:/tok(?:en)?)?", "bits"),
     (r"tok(?:en)?s?\s?(?:/|per )\s?s(?:ec(?:ond)?)?(?:/(?:gpu|device))?|t/s|tps", "tok/s"),
     (r"(?:samples|sequences|seqs?)\s?(?:/|per )\s?s(?:ec(?:ond)?)?", "samples/s"),
-    (r"(?:it|its|iter|iters|steps?)\s?/\s?s(?:ec)?", "steps/s"),
+    (r"(?:it|its|iter|iters|steps?)\s?/\s?s(?:ec(?:ond)?)?", "steps/s"),
     (r"s(?:ec)?/(?:it|iter|step)", "s/step"),
     (r"ms/(?:it|iter|step)", "ms/step"),
     (r"s/epoch", "s/epoch"),
@@ -23,7 +23,7 @@ _TABLE: tuple[tuple[str, str], ...] = (
     (r"[KMGTP]i?B", ""),
     (r"[kmg]b", ""),
     (r"bytes?", "bytes"),
-    (r"[TGPM]FLOPS?/s|[TGPM]FLOPS?", ""),
+    (r"[TGPM]FLOPS?/s(?:/GPU)?|[TGPM]FLOPS?", ""),
     (r"FLOPs", "FLOPs"),
     (r"%|percent", "%"),
     (r"pp|percentage points", "pp"),
@@ -83,8 +83,9 @@ _TOKENS = re.compile(
     re.IGNORECASE,
 )
 _COUNTS = re.compile(
-    r"(?:tokens|documents|docs|perplexity|ppl|params|parameters|days|hours|minutes|seconds|bpb|bytes)$", re.I
+    r"(?:tokens|documents|docs|perplexity|ppl|params|parameters|days|hours|minutes|seconds|bpb|bytes|tps)$", re.I
 )
+_RUNTIME = re.compile(r"(?:^|_)(?:eval|train|test|predict)_runtime$")
 _BYTES = re.compile(rf"{_WORD}bytes{_END}(?!per)", re.IGNORECASE)
 _DOCUMENTS = re.compile(rf"{_WORD}(?:documents|docs|doc_count|num_docs|document_count){_END}", re.IGNORECASE)
 _PARAMETERS = re.compile(rf"{_WORD}(?:n_)?param(?:eter)?s(?:_count|_total)?$", re.IGNORECASE)
@@ -95,7 +96,7 @@ LOSS = re.compile(
 )
 _NO_LOSS = re.compile(
     r"loss[\s_-]*(?:scale|weight|fn|function|mask|type|ratio|spikes?|coef\w*|scaling|chunk\w*|improvement|reduction)"
-    r"|lossless|(?:aux|balance|z|router|moe|kl|dpo|mse|mae|l1|l2|seq_len|preference|reward)[\s_-]loss|packet",
+    r"|lossless|(?:aux|auxiliary|balanc(?:e|ing)|z|router|moe|kl|dpo|mse|mae|l1|l2|seq_len|preference|reward)[\s_-]loss|packet",
     re.IGNORECASE,
 )
 _SHARE = re.compile(r"%")
@@ -132,6 +133,8 @@ def unit_of_name(name: str) -> tuple[str | None, UnitSource]:
         return "bits/byte", "derived"
     if is_loss(name):
         return ("%", "stated") if _SHARE.search(name) else ("nats", "convention")
+    if _RUNTIME.search(name):
+        return "s", "convention"
     if _SHARE.search(name):
         return "%", "stated"
     if _BYTES.search(name):

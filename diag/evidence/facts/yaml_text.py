@@ -29,57 +29,74 @@ def read(lines: Sequence[str], notes: Notes) -> Iterator[Draft]:
 
 def between(lines: Sequence[str], first: int, notes: Notes, section: str = "") -> Iterator[Draft]:
     """The drafts of some lines; `first` is the number of the first."""
-    walk = Walk(notes, section)
-    walk.open("", first, is_list=False)
-    indents: list[float] = [-1.0]  # of a key, or of a list's dash and half a column
-    block: int | None = None
-    top = section
-    held: list[str] = []
-    held_from = first
+    reader = _Lines(Walk(notes, section), first, section)
     for number, line in enumerate(lines, start=first):
+        yield from reader.line(line, number)
+    yield from reader.end()
+
+
+class _Lines:
+    """Which maps and lists are open, by their indentation, from one line to the next."""
+
+    def __init__(self, walk: Walk, first: int, section: str) -> None:
+        self._walk = walk
+        walk.open("", first, is_list=False)
+        self._indents: list[float] = [-1.0]  # of a key, or of a list's dash and half a column
+        self._block: int | None = None  # the indentation of the key whose block text goes on
+        self._held: list[str] = []
+        self._held_from = first
+        self._section, self._top = section, section
+
+    def line(self, line: str, number: int) -> Iterator[Draft]:
+        """One line; what it completes."""
         stripped = line.strip()
-        indent = len(line) - len(line.lstrip())
-        if block is not None and (not stripped or indent > block):
-            held.append(line)
-            continue
-        if block is not None:
-            yield from prose.between(held, held_from, top)
-            block = None
-        if not stripped or stripped.startswith(("#", "---", "...")):
-            continue
-        entry = _ENTRY.match(line)
+        if self._block is not None:
+            if not stripped or len(line) - len(line.lstrip()) > self._block:
+                self._held.append(line)
+                return
+            yield from self._block_text()
+        entry = _ENTRY.match(line) if stripped and not stripped.startswith(("#", "---", "...")) else None
         if entry is None:
-            continue
-        dashes = entry["dashes"].count("-")
+            return
         at = len(entry["indent"])
-        while indents[-1] >= at + (0.25 if dashes else 0.0) and len(indents) > 1:
-            indents.pop()
-            walk.close()
+        while self._indents[-1] >= at + (0.25 if entry["dashes"] else 0.0) and len(self._indents) > 1:
+            self._indents.pop()
+            self._walk.close()
+        self._entry(entry, at, number)
+        yield from self._walk.drafts()
+
+    def end(self) -> Iterator[Draft]:
+        """What the end of the text completes."""
+        yield from self._block_text()
+        while self._walk.depth:
+            self._walk.close()
+        self._walk.end()
+        yield from self._walk.drafts()
+
+    def _entry(self, entry: re.Match[str], at: int, number: int) -> None:
         value = _COMMENT.sub("", entry["value"]).strip()
         name = (entry["name"] or "").strip("\"'")
-        if dashes:  # each item of a list is a map of its own
-            walk.open("", number, is_list=not name and not value.startswith("{"))
-            indents.append(at + 0.5)
+        if entry["dashes"]:  # each item of a list is a map of its own
+            self._walk.open("", number, is_list=not name and not value.startswith("{"))
+            self._indents.append(at + 0.5)
             at += len(entry["dashes"])
         if name and at == 0:
-            top = section or name
+            self._top = self._section or name
         if _BLOCK_TEXT.fullmatch(value):
-            block, held, held_from = at, [], number + 1
+            self._block, self._held, self._held_from = at, [], number + 1
         elif value.startswith(("{", "[")):
-            _flow(walk, name, value, number)
+            _flow(self._walk, name, value, number)
         elif value:
-            quoted = value[0] in "\"'"
-            walk.scalar(name, value.strip("\"'"), number, quoted=quoted or _is_text(value))
+            quoted = value[0] in "\"'" or _is_text(value)
+            self._walk.scalar(name, value.strip("\"'"), number, quoted=quoted)
         elif name:
-            walk.open(name, number, is_list=False)
-            indents.append(at)
-        yield from walk.drafts()
-    if block is not None:
-        yield from prose.between(held, held_from, top)
-    while walk.depth:
-        walk.close()
-    walk.end()
-    yield from walk.drafts()
+            self._walk.open(name, number, is_list=False)
+            self._indents.append(at)
+
+    def _block_text(self) -> Iterator[Draft]:
+        if self._block is not None:
+            yield from prose.between(self._held, self._held_from, self._top)
+        self._block = None
 
 
 def _is_text(value: str) -> bool:

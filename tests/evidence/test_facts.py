@@ -1,0 +1,211 @@
+"""Facts: the right line, value, unit and state from every kind of document, and no line number among them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from diag.cli.main import app
+from diag.evidence.facts.extract import extract
+from diag.evidence.facts.fact import Fact
+from diag.evidence.index import sync
+from diag.evidence.known_facts import Filter, facts, left_out
+
+README = """\
+# Encoding, again (2026-03-04)
+
+- **Encoding SUCCESS**: 2.41 B Python tokens, **0% unk**, 6.13 bits
+  entropy on the first shard (was 98.7% unk).
+- The run stopped at epoch 0 with val_loss = **12.34** (> 10.0 threshold), see line 805 of `loss.rs`, PR #1579.
+- **SHIP-9 done %**: unchanged at 57% until GATE-X-004 is resolved.
+
+That hypothesis was FALSIFIED by this run.
+
+```
+$ enc encode --corpus /data/x.jsonl --out /data/x
+  Shards: 126
+  Documents: 405.9K
+```
+
+| Metric | broken corpus | fixed corpus |
+|---|---|---|
+| Distinct tokens | 2 | **3324** |
+| Unk ratio | 99.99% | **0.00%** |
+
+Epoch | train_loss | val_loss
+------|------------|---------
+0     | 1.20       | 0.00081
+
+| Model state | Expected val_loss |
+|---|---|
+| Uniform (50257) | ln(50257) = 15.62 |
+| Small model, zero-shot | ≈ 1.5–3.0 |
+
+## Status against `some-contract-v2.yaml`
+
+| Falsifier | Status |
+|---|---|
+| FALSIFY-005 (val_loss < 9.38) | RED-WITH-HONEST (was PASSED before) |
+| FALSIFY-006 | ✅ DISCHARGED (~40s) |
+"""
+
+LOGS = """\
+\x1b[1m━━━━ encode ━━━━\x1b[0m
+=== Run Result ===
+  \x1b[32mOK CONVERGED\x1b[0m  final val_loss=0.0007 after 3 epoch(s)
+    Batch × seq: 4 × 512
+  ✓ GPU state allocated (LM head: 544.5 MB)
+iter 250: loss 1.6170, time 6002.98ms, mfu 9.86%
+step 500: train loss 2.8636, val loss 2.8543
+[rank0]:[titan] 2025-10-30 20:35:34,953 - root - INFO - step: 50  loss:  7.1839  memory: 52.53GiB(66.33%)  tps: 11,481
+{'loss': '19.84', 'grad_norm': '0.1131', 'learning_rate': '0.0001913', 'epoch': '0.8824'}
+ [2026-04-27 00:00:01] iteration 11/ 300 | elapsed time per iteration (ms): 40.0 | lm loss: 3.5E+00 | loss scale: 1.0 |
+Epoch 1 | iter 10 step 5 | loss train: 1.236, val: n/a | iter time: 300.12 ms (step)
+step 1/19560 | loss 11.009 (+nanz)| norm 15.366 (+nanz)| lr 8.57e-07 | 3056.36 ms | 171546 tok/s
+tokens 92 | passed 92 | failed 0 | parity True | min cosine 1.0
+Cosine similarity: -0.005 (required: ≥0.98)
+  seq_length ..................... 1024
+[dump] K input, first 16: [-1.17, 1.27, 1.25, -0.40], ptr 0x7c6eae671000, pid: 4242
+"""
+
+QA = """\
+{
+  "passed": false,
+  "gates": [
+    {"name": "throughput", "passed": true, "message": "25.3 tok/s >= 1 tok/s threshold",
+      "value": 25.2695, "duration_ms": 21090}
+  ],
+  "loss": {"epoch": 4, "val_loss": 5.3557215, "val_ppl": 211.8},
+  "verdict": "PASS (4.024 below)",
+  "size_bytes": 2520691140,
+  "commit": "a975a8520", "session_id": 77
+}
+"""
+
+
+TSV = "".join(f"{i}\t{6 - i / 9:.4f}\t{(i + 1) * 4096}\n" for i in range(9))
+
+
+def found(text: str, name: str = "e/run/a.md") -> list[Fact]:
+    """The facts of a text."""
+    return list(extract(text, name, Path(name).suffix).facts)
+
+
+def says(facts_: list[Fact], line_holds: str, text: str) -> set[tuple[str, str, str | None, str | None]]:
+    """(key, raw, unit, state) of the facts on the only line that holds a text."""
+    line = next(i for i, row in enumerate(text.split("\n"), start=1) if line_holds in row)
+    return {(f.key, f.raw, f.unit, f.status) for f in facts_ if f.line == line}
+
+
+def test_a_readme_says_what_its_tables_fences_items_and_sentences_say() -> None:
+    here = found(README)
+    for holds, *wanted in (
+        ("2.41 B", ("Encoding", "2.41 B Python tokens", "tokens", None), ("unk", "0%", "%", None)),
+        ("entropy on", ("unk", "98.7%", "%", None)),
+        ("12.34", ("val_loss (epoch 0)", "12.34", "nats", None)),
+        ("SHIP-9", ("SHIP-9 done %", "57%", "%", None)),
+        ("FALSIFIED", ("That hypothesis", "FALSIFIED", None, "FALSIFIED")),
+        ("Shards", ("Shards", "126", None, None)),
+        ("Documents", ("Documents", "405.9K", "documents", None)),
+        ("3324", ("Distinct tokens (fixed corpus)", "3324", None, None)),
+        ("99.99", ("Unk ratio (broken corpus)", "99.99%", "%", None)),
+        ("0.00081", ("val_loss (epoch 0)", "0.00081", "nats", None)),
+        ("15.62", ("ln(50257) (Uniform (50257))", "15.62", "bits", None)),
+        ("1.5–3.0", ("Expected val_loss (Small model, zero-shot)", "1.5–3.0", "nats", None)),
+        ("-006", ("FALSIFY-006", "✅ DISCHARGED (~40s)", None, "DISCHARGED")),
+    ):
+        assert set(wanted) <= says(here, holds, README), holds
+    assert next(f for f in here if f.raw == "2.41 B Python tokens").number == 2.41e9
+    gate = next(f for f in here if f.status == "RED-WITH-HONEST")
+    assert gate.identifiers == ("FALSIFY-005", "FALSIFY-SOME-CONTRACT-005")
+    assert not {f.number for f in here} & {805.0, 1579.0, 2026.0}
+
+
+def test_logs_of_the_usual_trainers_are_understood() -> None:
+    here = found(LOGS, "e/run/train.log")
+    for holds, *wanted in (
+        ("CONVERGED", ("Run Result", "OK CONVERGED", None, "CONVERGED"), ("epochs", "3", None, "CONVERGED")),
+        ("CONVERGED", ("final val_loss", "0.0007", "nats", "CONVERGED")),
+        ("Batch", ("Batch × seq", "4 × 512", None, None)),
+        ("LM head", ("LM head", "544.5 MB", "MB", None)),
+        ("iter 250", ("loss (step 250)", "1.6170", "nats", None), ("mfu (step 250)", "9.86%", "%", None)),
+        ("step 500", ("val loss (step 500)", "2.8543", "nats", None)),
+        ("titan", ("loss (step 50)", "7.1839", "nats", None), ("tps (step 50)", "11,481", "tok/s", None)),
+        ("grad_norm", ("loss (epoch 0.8824)", "19.84", "nats", None)),
+        ("iteration", ("elapsed time per iteration (ms) (step 11)", "40.0", "ms", None)),
+        ("iteration", ("lm loss (step 11)", "3.5E+00", "nats", None), ("loss scale (step 11)", "1.0", None, None)),
+        ("iter 10 step", ("loss train (epoch 1, step 10)", "1.236", "nats", None)),
+        ("19560", ("throughput (step 1)", "171546 tok/s", "tok/s", None)),
+        ("tokens 92", ("tokens", "92", "tokens", "PASS")),
+        ("Cosine", ("Cosine similarity", "-0.005", None, "FAIL")),
+        ("seq_length", ("seq_length", "1024", None, None)),
+    ):
+        assert set(wanted) <= says(here, holds, LOGS), holds
+    assert says(here, "[dump]", LOGS) == set()
+
+
+def test_json_has_lines_names_of_gates_and_units_from_names_and_messages() -> None:
+    here = found(QA, "e/run/qa.json")
+    assert ("passed", "false", None, "FAIL") in says(here, '"passed": false', QA)
+    assert ("value (throughput)", "25.2695", "tok/s", None) in says(here, "25.2695", QA)
+    assert ("duration_ms (throughput)", "21090", "ms", None) in says(here, "25.2695", QA)
+    assert says(here, "val_loss", QA) == {
+        ("val_loss (epoch 4)", "5.3557215", "nats", None),
+        ("val_ppl (epoch 4)", "211.8", "ppl", None),
+    }
+    assert ("verdict", "PASS (4.024 below)", None, "PASS") in says(here, "4.024", QA)
+    assert ("size_bytes", "2520691140", "bytes", None) in says(here, "size_bytes", QA)
+    assert says(here, "session_id", QA) == set()
+    assert {f.unit_source for f in here if f.unit == "nats"} == {"convention"}
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "wanted"),
+    [
+        ("a.yaml", "t:\n  - {id: T1, state: DONE}\n  - {id: T2, state: BLOCKED_ON, on: T1}\n", "state (T2) BLOCKED_ON"),
+        ("a.yaml", "gates:\n  GATE-A-1:\n    status: red\n    threshold: 9.38\n", "status (GATE-A-1) red"),
+        ("a.csv", "step,val_loss,lr\n100,5.30,0.0003\n200,5.01,0.0003\n", "val_loss (step 200) 5.01"),
+        ("a.tsv", TSV, "tokens_seen (epoch 8) 36864"),
+        ("a.tsv", TSV.replace("\t", " "), "loss (epoch 0) 6.0000"),
+        ("trainer_state.json", '{"log_history": [{"epoch": 0.5, "loss": 1.97, "step": 5}]}', "loss (epoch 0.5, step 5) 1.97"),
+        ("a.jsonl", '{"_step": 10, "train/loss": 4.2, "_timestamp": 172.1}\n', "train/loss (step 10) 4.2"),
+        ("a.md", "| Training Loss | Epoch | Loss |\n|---|---|---|\n| 3.50 | 1.0 | 3.31 |\n", "Training Loss (epoch 1) 3.50"),
+    ],
+)  # fmt: skip
+def test_tables_and_trees(name: str, text: str, wanted: str) -> None:
+    assert wanted in [f"{f.key} {f.raw}" for f in found(text, f"e/run/{name}")]
+
+
+def test_text_that_is_cut_off_deep_or_no_text_is_read_as_far_as_it_goes_and_listed(tmp_path: Path) -> None:
+    folder = tmp_path / "team" / "run"
+    folder.mkdir(parents=True)
+    (folder / "half.json").write_text('{"val_loss": 3.25, "history": [{"epoch": 1, "val_lo')
+    (folder / "deep.json").write_text('{"a":' * 10_000 + '{"val_loss": 1.5}')
+    (folder / "binary.json").write_bytes(b"\x80\x04\x95\0\0" * 100)
+    (folder / "latin.md").write_bytes(b"val_loss = 2.5 \xe9\n")
+    (folder / "weights.bin").write_bytes(b"\0")
+    (folder / "loop").symlink_to(folder)
+    db = tmp_path / "i.duckdb"
+    sync([folder.parent], db)
+    assert [(f.raw, Path(f.path).name) for f in facts(db, Filter(key="val_loss"))] == [
+        ("3.25", "half.json"),
+        ("2.5", "latin.md"),
+    ]
+    reasons = {Path(item.path).name: "" for item in left_out(db)}
+    for item in left_out(db):
+        reasons[Path(item.path).name] += item.reason
+    assert set(reasons) == {"half.json", "deep.json", "binary.json", "latin.md", "weights.bin", "loop"}
+    assert "cut off" in reasons["half.json"] and "deeper" in reasons["deep.json"] and "UTF-8" in reasons["latin.md"]
+
+
+def test_the_command_filters_by_key_and_run_and_cites_the_digest(tmp_path: Path) -> None:
+    for run, loss in (("one", 5.1), ("two", 4.2)):
+        (tmp_path / "team" / run).mkdir(parents=True)
+        (tmp_path / "team" / run / "epoch-000.metadata.json").write_text(f'{{"epoch": 0, "val_loss": {loss}}}\n')
+    db = str(tmp_path / "i.duckdb")
+    run = CliRunner().invoke
+    assert run(app, ["evidence", "index", str(tmp_path / "team"), "--db", db]).exit_code == 0
+    shown = run(app, ["evidence", "facts", "--key", "val_loss", "--run", "two", "--db", db])
+    assert "4.2" in shown.stdout and "nats (convention)" in shown.stdout and "5.1" not in shown.stdout

@@ -26,6 +26,8 @@ Query = Annotated[str, typer.Argument(help="Words, numbers or ids; * stands for 
 Database = Annotated[Path | None, typer.Option("--db", help="The index file [default: settings].")]
 Key = Annotated[str | None, typer.Option("--key", help="Only facts whose key holds this: val_loss, shards …")]
 RunName = Annotated[str | None, typer.Option("--run", help="Only facts of runs whose name holds this.")]
+Identifier = Annotated[str, typer.Argument(help="A part of an identifier: FALSIFY-005, GATE-TRAIN …")]
+Statement = Annotated[str, typer.Argument(help="One SELECT.")]
 INDEX = "The index of evidence"
 
 
@@ -40,6 +42,14 @@ def add_to(app: typer.Typer) -> None:
     group.command(
         epilog=o.examples("subrandom evidence facts --key val_loss", "subrandom evidence facts --run my-run --json")
     )(facts)
+    group.command(epilog=o.examples("subrandom evidence conflicts", "subrandom evidence conflicts --json"))(conflicts)
+    group.command(epilog=o.examples("subrandom evidence ledger", "subrandom evidence ledger FALSIFY-005"))(ledger)
+    group.command(
+        epilog=o.examples(
+            'subrandom evidence sql "SELECT key, count(*) FROM facts GROUP BY key"',
+            "subrandom evidence sql \"SELECT run, min(number) FROM facts WHERE unit = 'nats' GROUP BY run\" --json",
+        )
+    )(sql)
     app.add_typer(group, name="evidence")
 
 
@@ -71,3 +81,30 @@ def facts(*, key: Key = None, run: RunName = None, db: Database = None, json: o.
     from diag.cli.evidence_known import draw_facts, run_facts
 
     render.show(run_facts(key, run, db), draw_facts, json)
+
+
+def conflicts(*, db: Database = None, json: o.Json = False) -> None:
+    """Contradictions and traps: two numbers for one thing, units taken for others, passes that were none."""
+    extras.require("duckdb", INDEX)
+    from diag.cli.evidence_known import draw_conflicts, run_conflicts
+
+    render.show(run_conflicts(db), draw_conflicts, json)
+
+
+def ledger(identifier: Identifier = "", *, db: Database = None, json: o.Json = False) -> None:
+    """Each gate, ticket and hypothesis with what was said of it, by date."""
+    extras.require("duckdb", INDEX)
+    from diag.cli.evidence_known import draw_ledger, run_ledger
+
+    render.show(run_ledger(identifier, db), draw_ledger, json)
+
+
+def sql(statement: Statement, *, db: Database = None, json: o.Json = False) -> None:
+    """One SELECT over the tables facts, files, records and left_out.
+
+    Read-only, with limits of time, memory and rows.
+    """
+    extras.require("duckdb", INDEX)
+    from diag.cli.evidence_known import draw_sql, run_sql
+
+    render.show(run_sql(statement, db), draw_sql, json)

@@ -11,8 +11,11 @@ from rich.console import Console
 from rich.text import Text
 
 from diag.errors import one_line
+from diag.evidence import query
+from diag.evidence.conflicts.table import conflicts
 from diag.evidence.index import Connection, asked, index_path, sync_and_query
 from diag.evidence.known_facts import Filter, facts, left_out
+from diag.evidence.ledger import ledger
 from diag.report import terminal
 from diag.results import codec
 from diag.settings import load_settings
@@ -65,3 +68,55 @@ def unit_words(unit: str | None, source: str) -> str:
     if unit is None:
         return "not stated"
     return unit if source == "stated" else f"{unit} ({source})"
+
+
+def run_conflicts(db: Path | None) -> dict[str, Any]:
+    """`evidence conflicts --json`."""
+    answer: dict[str, Any] = codec.plain({"conflicts": ask(db, conflicts)})
+    return answer
+
+
+def draw_conflicts(console: Console, value: dict[str, Any]) -> None:
+    """Each with both places."""
+    for found in value["conflicts"]:
+        console.print(Text(f"{found['kind']}: {one_line(found['key'], 80)}", style="bold"))
+        console.print(Text(f"  {one_line(found['text'], 400)}"))
+        for place in (found["a"], found["b"]):
+            if place:
+                console.print(Text(f"  {place['file'] or place['path']}:{place['line']}  {one_line(place['raw'], 80)}"))
+    console.print(Text(f"{len(value['conflicts'])} contradictions and traps"))
+
+
+def run_ledger(identifier: str, db: Path | None) -> dict[str, Any]:
+    """`evidence ledger --json`."""
+    answer: dict[str, Any] = codec.plain({"entries": ask(db, lambda con: ledger(con, identifier))})
+    return answer
+
+
+def draw_ledger(console: Console, value: dict[str, Any]) -> None:
+    """Each identifier with its states by date."""
+    for entry in value["entries"]:
+        also = f"  also {', '.join(entry['aliases'])}" if entry["aliases"] else ""
+        console.print(Text(f"{entry['identifier']}{also}", style="bold"))
+        for stated in entry["history"]:
+            console.print(
+                Text(f"  {stated['date'] or 'no date':<10}  {stated['status']}  {stated['file']}:{stated['line']}")
+            )
+    console.print(Text(f"{len(value['entries'])} identifiers"))
+
+
+def run_sql(statement: str, db: Path | None) -> dict[str, Any]:
+    """`evidence sql --json`."""
+    if db is None:
+        settings = load_settings()
+        db = index_path(settings)
+        sync_and_query(settings, db, lambda con: None)
+    answer: dict[str, Any] = codec.plain(query.ask(db, statement))
+    return answer
+
+
+def draw_sql(console: Console, value: dict[str, Any]) -> None:
+    """Columns and rows."""
+    rows = [tuple("" if cell is None else one_line(str(cell), 120) for cell in row) for row in value["rows"]]
+    console.print(terminal.table(tuple(value["columns"]), rows))
+    console.print(Text(f"{len(rows)} rows" + ("; not all: the answer is cut" if value["truncated"] else "")))

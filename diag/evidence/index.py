@@ -17,7 +17,7 @@ from diag.errors import InputError
 from diag.evidence.documents import is_record, read_source
 from diag.evidence.files import digest
 from diag.evidence.ingest import SyncReport, ingest
-from diag.evidence.store import IndexHandle, read_sources, remember_sources, with_index
+from diag.evidence.store import IndexHandle, no_index, read_sources, remember_sources, with_index
 from diag.evidence.terms import MAX_QUERY_WORDS, like_pattern, words
 from diag.settings import Settings, short_hash
 
@@ -203,7 +203,7 @@ def asked(db_path: Path, work: Callable[[Connection], T]) -> T:
     db_path = db_path.absolute()
     sources = read_sources(db_path)
     if not db_path.exists() and not sources:
-        raise InputError("There is no index yet.", where=str(db_path), fix="Run: python -m diag evidence index DIR")
+        raise no_index(db_path)
     return with_index(db_path, lambda opened: work(opened.con), rebuild=lambda opened: ingest(opened, sources))
 
 

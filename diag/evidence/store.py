@@ -9,6 +9,7 @@ import errno
 import json
 import logging
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -97,6 +98,32 @@ def read_sources(db_path: Path) -> list[Path]:
     except (OSError, ValueError, RecursionError):
         return []
     return [Path(item) for item in listed if isinstance(item, str)] if isinstance(listed, list) else []
+
+
+def copy_index(db_path: Path, target: Path) -> None:
+    """A copy of an index file that nobody writes meanwhile. InputError: there is none, or another process keeps it."""
+    db_path = db_path.absolute()
+    _refuse_other_files(db_path)
+    try:
+        with _locked(db_path) as mine:
+            if not mine:
+                raise InputError("The index is in use by another process.", where=str(db_path), fix="Ask again later.")
+            _copy(db_path, target)
+    except _ReadOnly:
+        _copy(db_path, target)
+
+
+def _copy(db_path: Path, target: Path) -> None:
+    for suffix in ("", ".wal"):
+        with suppress(FileNotFoundError):
+            shutil.copyfile(db_path.with_name(db_path.name + suffix), target.with_name(target.name + suffix))
+    if not target.exists():
+        raise no_index(db_path)
+
+
+def no_index(db_path: Path) -> InputError:
+    """What is said where an index is asked for that is not there."""
+    return InputError("There is no index yet.", where=str(db_path), fix="Run: python -m diag evidence index DIR")
 
 
 class _Busy(Exception):

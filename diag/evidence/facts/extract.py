@@ -41,7 +41,7 @@ READERS: dict[str, Reader] = {
     "": run_log.read,
 }
 _COLOUR = re.compile(r"\[\d{1,3}(?:;\d{1,3})*m")  # a colour whose escape character was lost on the way
-_LOG_OF = re.compile(r"\b(?:ln|log_e)\s?\(|\bln [Vv]\b")
+LOG_OF = re.compile(r"\b(?:ln|log_e)\s?\(|\bln [Vv]\b")
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ def _quantity(name: str, raw: str, stated: str | None) -> tuple[float | None, st
         return number, value.unit, "stated"
     if stated:
         return number, stated, "stated"
-    if _LOG_OF.search(name) and number is not None:
+    if LOG_OF.search(name) and number is not None:
         return number, _unit_of_log(name, number), "derived"
     unit, source = unit_of_name(name)
     if unit == "bytes" and raw.rstrip().endswith("B"):
@@ -155,7 +155,11 @@ def _unit_of_log(name: str, number: float) -> str:
     return "nats"
 
 
-def loss_in_nats(fact: Fact) -> bool:
+def loss_in_nats(name: str, about: str, unit: str | None, raw: str, number: float | None) -> bool:
     """Whether a fact is a loss that can be drawn on the ruler: a cross-entropy in nats, no bound and no difference."""
-    plain_name = is_loss(fact.name) and not re.search(r"delta|Δ|diff|improvement|reduction|gap|ratio", fact.key, re.I)
-    return plain_name and fact.unit == "nats" and fact.number is not None and fact.raw[:1] not in "<>≤≥"
+    if not is_loss(name) or _DIFFERENCE.search(f"{name} {about}"):
+        return False
+    return unit == "nats" and number is not None and not raw.startswith(("<", ">", "≤", "≥"))
+
+
+_DIFFERENCE = re.compile(r"delta|Δ|diff|improvement|reduction|gap|ratio", re.IGNORECASE)

@@ -19,7 +19,7 @@ from diag.evidence.facts.status import PHRASE, STATE, status_of
 
 _ITEM = re.compile(r"^\s*(?:>\s*)*(?:[-*+]|\d+[.)])\s+|^\s*(?:>\s*)+")
 _CODE = re.compile(r"`([^`\n]*)`")
-_CODE_SIGNS = re.compile(r"[\[\]{};]|\w\(\w*[.,)]|::|\s[*/+]\s|\.\w+\(|/\w|\w/")
+_CODE_SIGNS = re.compile(r"[\[\]{};]|\w(?<!ln)(?<!log)(?<!log2)\(\w*[.,)]|::|\s[*/+]\s|\.\w+\(|/\w|\w/")
 _FORMULA = re.compile(r"\s*[*/^+]\s*[\w(]|\s-\s\d|\s[×x]\s|[\])}]?\[")
 _QUALIFIER = re.compile(
     r"final|best|min|max|mean|avg|average|median|initial|last|peak|total|target|train|training|val|validation|eval|test"
@@ -144,7 +144,7 @@ def _named(clean: str, begin: int) -> Iterator[tuple[str, str, int, int]]:
     for match in _ASSIGNED.finditer(clean):
         name = _qualified(clean, match)
         spaced = clean[match.end("name") : match.start("sign")] or clean[match.end("sign") : match.start("value")]
-        if re.search(r"[\d×]\s*$", clean[: match.start()]):
+        if "(" not in name and re.search(r"[\d×]\s*$", clean[: match.start()]):
             continue  # `4 bytes/token = …` is a product, not a name
         if spaced and not _CODE_NAME.search(name):
             # `Train_loss across those 100 batches = 1.20`: the quantity stands further left, or nowhere.

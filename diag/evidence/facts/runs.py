@@ -10,12 +10,20 @@ from diag.evidence.facts.fact import Notes
 # What a document says of its run, by name. The last part of a path tells runs apart as well as the whole.
 _SAID = re.compile(
     r"(?:^|[\s\"'`{,*-])(?P<name>run[ _-]dir|output[_ -]dir|out_dir"
-    r"|dataset(?:_path|[ _]dir)?|evidence_path|--dataset|--data|--run-dir"
+    r"|dataset(?:_path|[ _]dir)?|evidence_path|manifest(?:_path)?|--dataset|--data|--run-dir"
     r"|--output-dir|--init|--checkpoint|--model|init_path|checkpoint|model(?:_path|_name_or_path)?|tokenizer(?:_dir|_path)?"
     r"|--tokenizer|Date)[\"'`]?(?:\*\*)?\s*(?:[:=]\s*|(?<=[a-z])\s+(?=/))(?:\*\*\s*)?[\"'`]?(?P<value>[^\s\"'`,]+)",
     re.IGNORECASE,
 )
-_KIND = {"run": "run", "output": "run", "out": "run", "dataset": "dataset", "data": "dataset", "evidence": "dataset"}
+_KIND = {
+    "run": "run",
+    "output": "run",
+    "out": "run",
+    "dataset": "dataset",
+    "data": "dataset",
+    "evidence": "dataset",
+    "manifest": "dataset",
+}
 _KIND |= {
     "init": "checkpoint",
     "checkpoint": "checkpoint",
@@ -32,7 +40,10 @@ def said_in_line(text: str, notes: Notes) -> None:
         return
     for match in _SAID.finditer(text):
         kind = _KIND[re.split(r"[\s_-]+", match["name"].lower().lstrip("-"))[0]]
-        value = match["value"].rstrip("/\\.")
+        value = match["value"].removesuffix("/manifest.json").rstrip("/\\")
+        if value.endswith(("...", "…")):
+            continue
+        value = value.rstrip(".")
         if kind == "date":
             value = value if _DATE.fullmatch(value) else ""
         if value and ("/" in value or kind == "date" or "." in value):

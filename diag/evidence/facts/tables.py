@@ -53,6 +53,8 @@ def of_rows(header: Sequence[str], rows: Sequence[Row], section: str) -> Iterato
         if numbers_first or 0 in where or heads[0] in ("#", "No", "No."):
             first = trimmed(row[1]) if heads[0] in ("#", "No", "No.") and len(row) > 1 else ""
         of_row = _Row(line, section, heads, first, named, tuple(at))
+        if row and not numbers_first and 0 not in where:
+            yield from _inside(numbers.without_noise(first), of_row, "", bounds_only=True)
         for i, cell in enumerate(row[: len(heads)]):
             if i not in where and (i > 0 or numbers_first or len(row) == 1):
                 yield from _cell(cell, i, of_row)
@@ -114,12 +116,19 @@ def _cell(cell: str, i: int, row: _Row) -> Iterator[Draft]:
         if is_fact_name(name) and not _is_list(clean[value.end :]):
             yield row.draft(name, plain[: value.end].strip() if clean[0] in "<>≤≥" else value.raw, about, near)
         return
+    yield from _inside(clean, row, first if first != plain else "", near=near)
+
+
+def _inside(clean: str, row: _Row, about: str, *, near: str = "", bounds_only: bool = False) -> Iterator[Draft]:
+    """`val_loss < 9.38` inside a cell."""
     for match in _INSIDE.finditer(clean):
+        if bounds_only and match["sign"][0] not in "<>≤≥":
+            continue
         found = numbers.at(clean, match.end())
         if found and is_fact_name(match["name"]) and not re.match(r"\s*[*/+^]", clean[found.end :]):
             sign = match["sign"]
             raw = f"{sign} {found.raw}" if sign[0] in "<>≤≥" else found.raw
-            yield row.draft(match["name"], raw, first if first != plain else "", near)
+            yield row.draft(match["name"], raw, about, near or clean)
 
 
 def _is_list(rest: str) -> bool:

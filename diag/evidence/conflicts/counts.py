@@ -1,0 +1,114 @@
+"""Counts of one thing that differ: between documents, and between a document and the files beside it."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from diag.evidence.conflicts.conflict import BOUNDS, Citation, Conflict, Known, agree, cite
+from diag.evidence.facts.extract import loss_in_nats
+from diag.evidence.known_facts import FactRow
+
+# What is one thing wherever it is counted, and the names it goes by.
+_COUNTED = (
+    (
+        "shards",
+        re.compile(r"(?:n_|num_|number of |total[ _])?shards?(?:[ _]count)?(?:_(?:disk|manifest|total))?", re.I),
+    ),
+    ("tokens", re.compile(r"(?:total|corpus|num)[ _]tokens(?:_(?:disk|manifest))?", re.I)),
+    ("documents", re.compile(r"(?:total|num)[ _]documents|documents", re.I)),
+    ("vocabulary", re.compile(r"vocab(?:ulary)?[ _]size", re.I)),
+    ("bytes", re.compile(r"total[ _]bytes(?:_(?:disk|manifest))?", re.I)),
+)
+_DATA = re.compile(r"\.(?:bin|u16|u32|npy|npz|parquet|arrow|tokens|ds|mds|zst|tar|idx|jsonl\.gz|safetensors)$", re.I)
+_SHARD_FILE = re.compile(r"shard|train|val|data|corpus|chunk|part|^\d+\.|[-_]\d{2,}\.", re.I)
+MAX_LISTED = 100_000
+
+
+def two_numbers(known: Known) -> Iterator[Conflict]:
+    """126 shards in a text, 125 in the log and in the manifest of the same dataset."""
+    groups: dict[tuple[str, str], list[FactRow]] = {}
+    for fact in known.facts:
+        what = next((what for what, name in _COUNTED if name.fullmatch(fact.name)), "")
+        if what and fact.number is not None and not fact.about and not fact.raw.startswith(BOUNDS):
+            groups.setdefault((known.scope(fact.path), what), []).append(fact)
+    for (scope, what), found in groups.items():
+        said: list[FactRow] = []
+        for fact in found:
+            if all(not agree(fact, other) for other in said) or not said:
+                said.append(fact)
+        for other in said[1:]:
+            first = said[0]
+            if not _same_thing(first, other, scope):
+                continue
+            more = [f.file for f in found if agree(f, other) and f.path != other.path]
+            also = f" {more[0]} says {other.raw} too." if more else ""
+            where = scope.replace("dataset ", "the dataset ").replace("folder ", "the folder ")
+            yield Conflict(
+                "two_numbers", other.key, cite(first), cite(other),
+                f"{where} has {first.raw} {what} in one place and {other.raw} in another.{also} Count them.",
+            )  # fmt: skip
+
+
+def losses_of_one_epoch(known: Known) -> Iterator[Conflict]:
+    """A text gives a loss for an epoch that no log or metadata of its folder gives."""
+    measured: dict[tuple[str, str, float], list[FactRow]] = {}
+    written: list[FactRow] = []
+    for fact in known.facts:
+        if fact.epoch is None or not loss_in_nats(fact.name, fact.about, fact.unit, fact.raw, fact.number):
+            continue
+        if fact.path.endswith((".md", ".rst", ".markdown")):
+            written.append(fact)
+        else:
+            measured.setdefault((known.folder(fact.path), fact.name.lower(), fact.epoch), []).append(fact)
+    for fact in written:
+        others = measured.get((known.folder(fact.path), fact.name.lower(), fact.epoch or 0.0), [])
+        plain = fact.about in ("", f"epoch {fact.epoch:g}")
+        if plain and " · " not in fact.run and others and not any(agree(fact, other) for other in others):
+            yield Conflict(
+                "two_numbers", fact.key, cite(fact), cite(others[0]),
+                f"The text says {fact.raw} for epoch {fact.epoch:g}, the run's own file {others[0].raw}. "
+                "Check which of them is of this run.",
+            )  # fmt: skip
+
+
+def shard_files(known: Known) -> Iterator[Conflict]:
+    """A count of shards that the files beside the document do not have."""
+    shards = _COUNTED[0][1]
+    for fact in known.facts:
+        if not shards.fullmatch(fact.name) or fact.number is None or fact.about:
+            continue
+        folder = Path(fact.path).parent
+        files = _shards_in(folder)
+        if files and len(files) != fact.number and not fact.raw.startswith(BOUNDS):
+            shown = Citation(str(folder / files[-1]), 1, files[-1], f"{Path(fact.file).parent}/{files[-1]}")
+            yield Conflict(
+                "shard_count", fact.key, cite(fact), shown,
+                f"{fact.raw} shards are stated and {len(files)} files lie beside, from {files[0]} to {files[-1]}. "
+                "Check whether one is missing or the count is wrong.",
+            )  # fmt: skip
+
+
+def _same_thing(a: FactRow, b: FactRow, scope: str) -> bool:
+    """Two logs of a folder that names no dataset may be two runs, whose numbers never contradict each other."""
+    if scope.startswith("dataset ") or a.path == b.path:
+        return True
+    return a.path.endswith((".md", ".rst")) != b.path.endswith((".md", ".rst"))
+
+
+def _shards_in(folder: Path) -> list[str]:
+    """The files of a folder that are shards by their names; of the kind that there are most of."""
+    kinds: dict[str, list[str]] = {}
+    try:
+        with os.scandir(folder) as entries:
+            for count, entry in enumerate(entries):
+                if count > MAX_LISTED:
+                    return []
+                if (suffix := _DATA.search(entry.name)) and _SHARD_FILE.search(entry.name) and entry.is_file():
+                    kinds.setdefault(suffix.group().lower(), []).append(entry.name)
+    except OSError:
+        return []
+    most = max(kinds, key=lambda kind: len(kinds[kind]), default="")
+    return sorted(kinds.get(most, []))

@@ -1,0 +1,99 @@
+"""What later turned out otherwise: a state that flipped, a record whose inputs have changed since."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from pathlib import Path
+
+from diag.catalogue import scan
+from diag.checkpoints import open_checkpoint
+from diag.errors import InputError
+from diag.evidence.conflicts.conflict import Citation, Conflict, Known
+from diag.evidence.facts.status import mood
+from diag.evidence.ledger import Stated, ledger
+from diag.evidence.records import read_record
+from diag.settings import load_settings
+from diag.shards import open_shard
+
+
+def flipped(known: Known) -> Iterator[Conflict]:
+    """A gate that passed and is red later: was the pass one?"""
+    for entry in ledger(known.con):
+        if "-" not in entry.identifier:
+            continue  # §61, #1577 and H1 name many things
+        good: Stated | None = None
+        for stated in entry.history:
+            if _claims_good(stated.status):
+                good = stated
+            elif good and mood(stated.status) == "bad" and stated.path != good.path and stated.date >= good.date:
+                yield Conflict(
+                    "flip", entry.identifier, _cite(good), _cite(stated),
+                    f"{entry.identifier} was {good.status} on {good.date or 'an unknown day'} and is {stated.status} "
+                    f"on {stated.date or 'an unknown day'}. Check what the first one measured, and what rests on it.",
+                )  # fmt: skip
+                break
+
+
+def stale_records(known: Known) -> Iterator[Conflict]:
+    """A record whose shard or checkpoint has been written since, with other content."""
+    if not known.records:
+        return
+    settings = load_settings()
+    catalogue = scan(settings)
+    opened: dict[str, str] = {}
+    for row in known.records:
+        for kind, id, read in (("shard", row.shard, _shard), ("checkpoint", row.checkpoint, _checkpoint)):
+            entry = next((e for e in catalogue.of(kind) if e.id == id), None)  # type: ignore[arg-type]
+            if entry is None or not _written_since(entry.path, row.created):
+                continue
+            now = opened[str(entry.path)] if str(entry.path) in opened else _fingerprint(read, entry.path)
+            opened[str(entry.path)] = now
+            before = _recorded(settings.evidence_dir, row.id, kind)
+            if now and before and now != before:
+                where = settings.evidence_dir / "records" / f"{row.id}.json"
+                yield Conflict(
+                    "stale_record", f"record {row.id}", Citation(str(where), 1, before[:16], f"records/{row.id}.json"),
+                    Citation(str(entry.path), 1, now[:16], id),
+                    f"The {kind} {id} has changed since this record of {row.created[:10]}: what was measured is not "
+                    "what lies there now. Test it again.",
+                )  # fmt: skip
+
+
+def _claims_good(status: str) -> bool:
+    return mood(status) == "good" or ("PASSED" in status and mood(status) != "bad")
+
+
+def _cite(stated: Stated) -> Citation:
+    return Citation(stated.path, stated.line, stated.status_raw or stated.status, stated.file, stated.digest)
+
+
+def _written_since(path: Path, created: str) -> bool:
+    try:
+        made = datetime.fromisoformat(created.replace("Z", "+00:00")).timestamp()
+        files = [path] if path.is_file() else [p for p in path.iterdir() if p.is_file()]
+        return any(p.stat().st_mtime > made for p in files)
+    except (OSError, ValueError):
+        return False
+
+
+def _recorded(evidence_dir: Path, id: str, kind: str) -> str:
+    try:
+        return str(read_record(evidence_dir, id).inputs[kind].get("fingerprint", ""))
+    except (InputError, KeyError):
+        return ""
+
+
+def _fingerprint(read: Callable[[Path], str], path: Path) -> str:
+    try:
+        return read(path)
+    except (InputError, OSError):
+        return ""
+
+
+def _shard(path: Path) -> str:
+    return open_shard(path).fingerprint
+
+
+def _checkpoint(path: Path) -> str:
+    return open_checkpoint(path).fingerprint

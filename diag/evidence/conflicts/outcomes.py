@@ -1,0 +1,130 @@
+"""States that their own numbers do not bear: targets missed, checks skipped, gates that the data passes alone."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from diag.evidence.conflicts.conflict import Citation, Conflict, Known, bound, cite, near, step_of
+from diag.evidence.facts.extract import loss_in_nats
+from diag.evidence.facts.numbers import at
+from diag.evidence.facts.status import mood
+from diag.evidence.facts.units import is_loss
+from diag.evidence.known_facts import FactRow
+from diag.results.thresholds_evidence import FAR_BELOW
+from diag.units import LN2
+
+_TARGET = re.compile(r"(?:^|[\s_])(?:target|goal|required|wanted)(?:[\s_]|$)", re.IGNORECASE)
+_FINAL = re.compile(r"final|best|last|end|actual|^value$", re.IGNORECASE)
+
+
+def target_missed(known: Known) -> Iterator[Conflict]:
+    """CONVERGED or PASS, and the loss is above the target that the same document states."""
+    for here in known.by_path.values():
+        good = [f for f in here if f.status and mood(f.status) == "good"]
+        if not good:
+            continue
+        targets = [f for f in here if _TARGET.search(f.name) and is_loss(f.name) and f.number is not None]
+        for target in targets:
+            reached = [f for f in here if _reached(f, target)]
+            status = next((f for f in good if f.number is not None and f in reached), None) or next(
+                (f for f in good if f.number is None and f.run == target.run and not f.identifiers), None
+            )
+            value = status if status in reached else next(iter(near(reached, status.line)), None) if status else None
+            if status and value and value.number is not None and target.number is not None:
+                missed = value.number > target.number + step_of(target.raw) * 1.0000001
+                if missed:
+                    yield Conflict(
+                        "target_missed", value.key, cite(value), cite(target),
+                        f"It is called {status.status} with a loss of {value.raw}, and the target is {target.raw}. "
+                        "Check what ended the run.",
+                    )  # fmt: skip
+    yield from _gates(known)
+
+
+def _reached(fact: FactRow, target: FactRow) -> bool:
+    """Whether a fact is the loss at the end of the run that a target is of."""
+    split = re.search(r"val|eval|test|train", target.name, re.I)
+    same = not split or split.group().lower()[:3] in fact.name.lower() or fact.name.lower() == "value"
+    plain = loss_in_nats(fact.name, fact.about, fact.unit, fact.raw, fact.number) and not _TARGET.search(fact.name)
+    return plain and same and fact.run == target.run and (bool(_FINAL.search(fact.name)) or fact.status is not None)
+
+
+def _gates(known: Known) -> Iterator[Conflict]:
+    """A gate that is good beside a number that its own bound refuses: `val_loss < 9.38`, PASS (11.55)."""
+    for here in known.by_path.values():
+        bounds = [(f, b) for f in here if (b := bound(f)) is not None]
+        for asked, limit in bounds:
+            for fact in [f for f in here if f.line == asked.line and f.status and f is not asked]:
+                said = re.search(r"\(\s*(?:\w[\w -]*[=≈:]\s*)?(?=[\d.])", fact.raw)
+                value = at(fact.raw, said.end()) if said else None
+                good = bool(fact.status) and mood(fact.status or "") == "good"
+                if good and value and value.number is not None and value.unit is None:
+                    missed = value.number > limit + step_of(asked.raw)
+                    text = f"{fact.status} is said of {value.raw}, and the gate asks for {asked.raw}."
+                    if missed:
+                        text += " Check the number or the state."
+                        yield Conflict("target_missed", fact.key, cite(fact), cite(asked), text)
+
+
+def skipped_pass(known: Known) -> Iterator[Conflict]:
+    """`passed: true` beside `skipped: true`: nothing was checked."""
+    for here in known.by_path.values():
+        skipped = {(f.section, f.about): f for f in here if f.name.lower() == "skipped" and f.raw.lower() == "true"}
+        for fact in here:
+            if fact.name.lower() in ("passed", "pass", "ok", "success") and fact.raw.lower() == "true":
+                beside = skipped.get((fact.section, fact.about))
+                if beside and abs(beside.line - fact.line) < 30:
+                    yield Conflict(
+                        "skipped_pass", fact.key, cite(fact), cite(beside),
+                        f"{fact.about or 'It'} counts as passed and was skipped: nothing was checked.",
+                    )  # fmt: skip
+
+
+def void_gate(known: Known) -> Iterator[Conflict]:
+    """A gate that a predictor of word counts passes: the entropy of the data is below its bound."""
+    for here in known.by_path.values():
+        for asked in here:
+            limit = bound(asked)
+            if limit is None or not is_loss(asked.name) or re.search(r"train", asked.name, re.I):
+                continue
+            passed = sorted((f for f in _entropies(known, asked.path) if _nats(f) < limit), key=_nats, reverse=True)
+            if passed:
+                yield Conflict(
+                    "void_gate", asked.key, cite(asked), cite(passed[0]),
+                    f"Word counts alone reach {_nats(passed[0]):.3g} nats on this data and pass {asked.raw}: the gate "
+                    "is VOID, it measures the data.",
+                )  # fmt: skip
+    for row in known.records:
+        if row.gate == "VOID":
+            place = Citation("", 1, "VOID", f"records/{row.id}.json")
+            yield Conflict(
+                "void_gate", f"record {row.id}", place, None,
+                "The gate of this record is VOID: word counts alone pass it.",
+            )  # fmt: skip
+
+
+def below_entropy(known: Known) -> Iterator[Conflict]:
+    """A loss far below the entropy of the data it was measured on."""
+    for here in known.by_path.values():
+        losses = [f for f in here if loss_in_nats(f.name, f.about, f.unit, f.raw, f.number)]
+        losses = [f for f in losses if not _TARGET.search(f.name) and not re.search("train", f.name, re.I)]
+        entropies = _entropies(known, here[0].path) if losses else []
+        least = min(entropies, key=_nats, default=None)
+        lowest = min(losses, key=lambda f: f.number or 0.0, default=None)
+        if least and lowest and lowest.number is not None and 0 <= lowest.number < FAR_BELOW.value * _nats(least):
+            yield Conflict(
+                "below_entropy", lowest.key, cite(lowest), cite(least),
+                f"A loss of {lowest.raw} nats is far below the data's {_nats(least):.3g} nats a token, which counts "
+                "alone reach. Check the evaluation before the model.",
+            )  # fmt: skip
+
+
+def _entropies(known: Known, path: str) -> list[FactRow]:
+    """The entropies that the documents of the same folder or dataset state."""
+    scope = known.scope(path)
+    return [f for f in known.entropies if known.scope(f.path) == scope or known.folder(f.path) == known.folder(path)]
+
+
+def _nats(fact: FactRow) -> float:
+    return (fact.number or 0.0) * (LN2 if fact.unit == "bits" else 1.0)

@@ -1,0 +1,136 @@
+"""Stated growth and monotony that the document's own numbers do not give."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator
+from itertools import pairwise
+
+from diag.evidence.conflicts.conflict import Conflict, Known, Passage, cite, step_of
+from diag.evidence.facts.extract import loss_in_nats
+from diag.evidence.facts.numbers import NUMBER, at
+from diag.evidence.known_facts import FactRow
+from diag.results.thresholds_evidence import GROWTH, GROWTH_SHARE
+
+_FACTOR = re.compile(r"(?<![\d×x.,@^]\s)(?<![\w.,-])(?P<factor>\d+(?:\.\d+)?)\s?[×x](?!\s?\d|\(|\w)")
+_TIMES = re.compile(r"(?<![\w.,-])(?P<factor>\d+(?:\.\d+)?)[- ](?:fold|times)\b")
+_SHARE = re.compile(
+    r"(?P<share>\d+(?:\.\d+)?)\s?%\s(?:\w+\s)?(?P<what>reduction|improvement|increase|decrease|drop|growth|lower|higher)"
+)
+REACH = 80  # characters between a factor and its numbers
+_NEXT = re.compile(r"[+;]|\band\b|\bbut\b|\d\s?[×x]|,\s")
+_CLAIMED = r"\d\s?[×x]|\d[- ](fold|times)\b|\d\s?%\s(\w+\s)?(reduc|improve|increase|decrease|drop|growth|lower|higher)"
+_PAIR = re.compile(
+    rf"(?<![\w.§#-])(?P<a>{NUMBER}\s?[KMBT]?(?![\w.]))(?:\s\w+)?\s?(?:→|->|=>|\bto\b|\bvs\.?|\bversus\b)\s?(?P<b>~?{NUMBER}\s?[KMBT]?(?![\w]))"
+)
+_MONOTONE = re.compile(r"(?<!non-)(?<!not )(?<!n't )(?<!non)monoton(?:ic|ically|e|ous)", re.IGNORECASE)
+_PLACE = re.compile(r"(?:epoch [\d.]+)?(?:, )?(?:step [\d.]+)?")
+_SENTENCE = re.compile(r"(?<=[.;!?])\s+(?=[A-Z])|\n\s*\n|\n\s*[-*|]\s")
+
+
+def growth(known: Known) -> Iterator[Conflict]:
+    """`80×` beside `1.24B → 49.6B`, which is 40×; `17 % lower` beside numbers that give 30 %."""
+    for passage in known.passages(_CLAIMED):
+        start = 0
+        for piece in (*_SENTENCE.finditer(passage.text), None):
+            end = piece.start() if piece else len(passage.text)
+            yield from _of_sentence(passage, start, end)
+            start = piece.end() if piece else end
+
+
+def _of_sentence(passage: Passage, start: int, end: int) -> Iterator[Conflict]:
+    sentence = passage.text[start:end].replace("**", "  ").replace("`", " ")
+    for pattern, what in ((_FACTOR, "×"), (_TIMES, "×"), (_SHARE, "%")):
+        for match in pattern.finditer(sentence):
+            pair = _pair_of(sentence, match)
+            if pair is None:
+                continue
+            a, b = at(pair["a"].strip()), at(pair["b"].strip().lstrip("~"))
+            if not (a and b and a.number and b.number) or a.number * b.number <= 0:
+                continue
+            stated = float(match[1])
+            wrong = _factor(stated, a.number, b.number) if what == "×" else _share(stated, a.number, b.number)
+            if wrong:
+                yield Conflict(
+                    "growth", f"{match.group().strip()}", passage.cite(start + match.start(), match.group()),
+                    passage.cite(start + pair.start(), pair.group()),
+                    f"{match.group().strip()} is stated, and {pair.group().strip()} is {wrong}. Check both numbers.",
+                )  # fmt: skip
+
+
+def _pair_of(sentence: str, match: re.Match[str]) -> re.Match[str] | None:
+    """The two numbers that a factor is about: those that follow it in its clause, else those just before it."""
+    after = _PAIR.search(sentence, match.end(), match.end() + REACH)
+    if after and not _NEXT.search(sentence, match.end(), after.start()):
+        return after
+    before = list(_PAIR.finditer(sentence, max(0, match.start() - REACH), match.start()))
+    return before[-1] if before and not _NEXT.search(sentence, before[-1].end(), match.start()) else None
+
+
+def _factor(stated: float, a: float, b: float) -> str:
+    ratio = max(a / b, b / a)
+    if stated < GROWTH.value or ratio < GROWTH.value or abs(math.log(stated / ratio)) <= math.log(GROWTH_SHARE.value):
+        return ""
+    return f"{ratio:.3g} ×"
+
+
+def _share(stated: float, a: float, b: float) -> str:
+    shares = (100 * abs(a - b) / abs(a), 100 * abs(a - b) / abs(b))
+    if any(abs(share - stated) <= max(1.0, stated * (GROWTH_SHARE.value - 1)) for share in shares):
+        return ""
+    return f"{shares[0]:.3g} %"
+
+
+def monotony(known: Known) -> Iterator[Conflict]:
+    """`monotonic` over a loss that rises once."""
+    for path, here in known.by_path.items():
+        for fact in here:
+            if _MONOTONE.search(fact.name) and fact.raw.lower() == "true":
+                yield from _rises(known, path, fact.name, fact)
+    for passage in known.passages(r"(?i)monoton"):
+        if passage.path.endswith((".json", ".jsonl", ".yaml", ".yml")):
+            continue
+        for match in _MONOTONE.finditer(passage.text):
+            yield from _rises(
+                known, passage.path, passage.text[max(0, match.start() - 80) : match.end() + 80], passage, match
+            )
+
+
+def _rises(
+    known: Known, path: str, about: str, claim: FactRow | Passage, match: re.Match[str] | None = None
+) -> Iterator[Conflict]:
+    """The first rise of the series that a claim is about: the one it names, else what was held out."""
+    wanted = "train" if re.search("train", about, re.I) else "val"
+    for series in _series(known, path, wanted):
+        for before, after in pairwise(series):
+            rise = (after.number or 0.0) - (before.number or 0.0)
+            if rise > step_of(after.raw):
+                place = claim.cite(match.start(), match.group()) if isinstance(claim, Passage) and match else None
+                yield Conflict(
+                    "not_monotonic", after.key, place or cite(claim), cite(after),  # type: ignore[arg-type]
+                    f"The loss is called monotonic and rises from {before.raw} ({before.about}) to {after.raw} "
+                    f"({after.about}). Check the series.",
+                )  # fmt: skip
+                return
+
+
+def _series(known: Known, path: str, wanted: str) -> list[list[FactRow]]:
+    """The losses by epoch or step of a document, else of its folder's documents."""
+    folder = known.folder(path)
+    for paths in ([path], [p for p in known.by_path if known.folder(p) == folder]):
+        found: dict[tuple[str, str], list[FactRow]] = {}
+        for p in paths:
+            for f in (f for f in known.by_path.get(p, ()) if _is_point(f, wanted)):
+                found.setdefault((p if len(paths) == 1 else f.run, f.name.lower()), []).append(f)
+        whole = [sorted(s, key=lambda f: (f.epoch or 0.0, f.step or 0.0)) for s in found.values() if len(s) > 2]
+        if whole:
+            return whole
+    return []
+
+
+def _is_point(fact: FactRow, wanted: str) -> bool:
+    """Whether a fact is a point of a series of losses, and of nothing narrower than its epoch or step."""
+    placed = (fact.epoch is not None or fact.step is not None) and _PLACE.fullmatch(fact.about)
+    loss = loss_in_nats(fact.name, fact.about, fact.unit, fact.raw, fact.number)
+    return bool(placed) and loss and ("train" in fact.name.lower()) == (wanted == "train")

@@ -1,0 +1,125 @@
+"""Units taken for others: log2 called ln, nats called percentage points, losses compared across units."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import pairwise
+
+from diag.evidence.conflicts.conflict import BOUNDS, Conflict, Known, Passage, cite, near, step_of
+from diag.evidence.facts.extract import LOG_OF
+from diag.evidence.facts.units import is_loss
+from diag.evidence.known_facts import FactRow
+from diag.units import LN2
+
+LARGEST_VOCABULARY = 2_000_000  # no tokenizer in use has more; ln of it is 14.5
+_VOCABULARY = re.compile(r"vocab|uniform", re.IGNORECASE)
+_SIZE = re.compile(r"\(\s*(\d[\d,]{2,})\s*\)")
+_POINTS = re.compile(r"(?P<value>\d+\.\d+)\s?(?P<unit>pp\b|percentage points|%(?!\w))")
+_ABOUT_LOSS = re.compile(r"loss|\bCE\b|perplexity|improve|reduc|below|above|lower|baseline|\bby\b", re.IGNORECASE)
+_COMPARED = re.compile(
+    r"below|above|under|over|better|worse|lower|higher|\bvs\b|versus|than|[<>≤≥]|beats?|exceeds?", re.I
+)
+
+
+def log_base(known: Known) -> Iterator[Conflict]:
+    """`ln(V) = 17.21`, which is log2: nats have another name and another size."""
+    for here in known.by_path.values():
+        sizes = [(fact, size) for fact in here if (size := _size(fact))]
+        for fact in here:
+            if not LOG_OF.search(fact.name) or fact.number is None or fact.raw.startswith(BOUNDS):
+                continue
+            own = _SIZE.search(fact.name)
+            listed = [(fact, float(own.group(1).replace(",", "")))] if own else sizes
+            source, size = next(((f, v) for f, v in listed if _is_log2(fact.number, v)), (None, 0.0))
+            if source is None and (own or fact.number < math.log(LARGEST_VOCABULARY)):
+                continue
+            size = size or 2.0**fact.number
+            other = cite(source) if source and source is not fact else None
+            if source is fact:
+                other = replace(cite(fact), raw=f"{size:.0f}")
+            called = f"{fact.number:g} is log2 of {size:,.0f}, in bits, not ln"
+            if source is None:
+                called = (
+                    f"{fact.number:g} as ln is the chance of {math.exp(fact.number):,.0f} ids, as log2 of {size:,.0f}"
+                )
+            yield Conflict(
+                "log_base", fact.key, cite(fact), other,
+                f"{called}: chance is {math.log(size):.2f} nats. Check every loss compared with this number.",
+            )  # fmt: skip
+    yield from _compared_with_bits(known)
+
+
+def _compared_with_bits(known: Known) -> Iterator[Conflict]:
+    """A loss in nats on the same line as an ln that is log2."""
+    for here in known.by_path.values():
+        for fact in here:
+            if not LOG_OF.search(fact.name) or fact.number is None or fact.number < math.log(LARGEST_VOCABULARY):
+                continue
+            beside = [f for f in here if 0 <= fact.line - f.line <= 1 and f.unit == "nats" and is_loss(f.name)]
+            for loss in [f for f in beside if f.number is not None and not f.raw.startswith(BOUNDS)][:1]:
+                text = f"{loss.raw} nats is compared with {fact.raw}, which is in bits: {fact.number * LN2:.2f} nats."
+                yield Conflict("unit_comparison", loss.key, cite(loss), cite(fact), f"{text} Compare them in one unit.")
+
+
+def points(known: Known) -> Iterator[Conflict]:
+    """A difference of losses that is called percentage points or per cent."""
+    for passage in known.passages(r"\d\.\d+\s?(pp|percentage points|%)"):
+        losses = _losses(known, passage)
+        for match in _POINTS.finditer(passage.text):
+            if not _ABOUT_LOSS.search(passage.text[max(0, match.start() - 120) : match.end() + 80]):
+                continue
+            value, step = float(match["value"]), step_of(match["value"])
+            if match["unit"] == "%" and step > 0.01:
+                continue  # too few digits to tell a difference from a share
+            pairs = [(a, b) for a in losses for b in losses if a.number and b.number and a.number > b.number]
+            pair = next((p for p in pairs if abs(p[0].number - p[1].number - value) <= step * 0.51), None)  # type: ignore[operator]
+            share = any(abs(100 * (1 - b.number / a.number) - value) <= step for a, b in pairs)  # type: ignore[operator]
+            if pair and not (share and match["unit"] == "%"):
+                a, b = pair
+                percent = 100 * (1 - b.number / a.number)  # type: ignore[operator]
+                yield Conflict(
+                    "nats_called_points", a.key, passage.cite(match.start(), match.group()), cite(a),
+                    f"{match.group()} is the difference of two losses, {a.raw} − {b.raw} = {value:g} nats. "
+                    f"In per cent it is {percent:.1f} %. Check what the number is used for.",
+                )  # fmt: skip
+
+
+def across(known: Known) -> Iterator[Conflict]:
+    """Two losses in different units on one line, compared as if they were in one."""
+    for here in known.by_path.values():
+        losses = [f for f in here if f.unit in ("nats", "bits") and f.number and not f.raw.startswith(BOUNDS)]
+        losses = [f for f in losses if is_loss(f.name) or re.search("entropy|chance|uniform|baseline", f.name, re.I)]
+        for a, b in pairwise(losses):
+            if a.unit == b.unit or b.line - a.line > 1 or LOG_OF.search(a.name) or LOG_OF.search(b.name):
+                continue
+            nats, bits = (a, b) if a.unit == "nats" else (b, a)
+            same = abs((bits.number or 0) * LN2 - (nats.number or 0)) <= 0.02 * (nats.number or 1)
+            if not same and _COMPARED.search(known.lines(a.path, a.line, b.line)):
+                yield Conflict(
+                    "unit_comparison", a.key, cite(a), cite(b),
+                    f"{a.raw} is in {a.unit} and {b.raw} in {b.unit}: {(bits.number or 0) * LN2:.3g} nats. "
+                    "Compare them in one unit.",
+                )  # fmt: skip
+
+
+def _is_log2(number: float, size: float) -> bool:
+    return size > 1 and abs(number - math.log2(size)) < 0.02 and abs(number - math.log(size)) > 0.02
+
+
+def _size(fact: FactRow) -> float:
+    """A size of a vocabulary that a fact states, as its number or in its name."""
+    if re.search(r"vocab", fact.name, re.I) and fact.number and fact.number > 1000 and not LOG_OF.search(fact.name):
+        return fact.number
+    inside = (
+        _SIZE.search(f"{fact.name} {fact.about}") if _VOCABULARY.search(fact.key) or LOG_OF.search(fact.name) else None
+    )
+    return float(inside.group(1).replace(",", "")) if inside else 0.0
+
+
+def _losses(known: Known, passage: Passage) -> list[FactRow]:
+    """The losses that a document states, bounds too, nearest first."""
+    found = [f for f in known.by_path.get(passage.path, ()) if f.unit == "nats" and f.number is not None]
+    return near([f for f in found if is_loss(f.name) and "Δ" not in f.name], passage.line)[:40]

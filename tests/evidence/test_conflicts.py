@@ -1,0 +1,160 @@
+"""Every trap is found where it was planted, with both places; ten clean runs have none."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from diag.cli.main import app
+from diag.evidence.conflicts.table import RULES, conflicts
+from diag.evidence.index import sync
+from diag.evidence.ledger import ledger
+
+RUN = "=== Configuration ===\n  Target val_loss: {target}\n=== Run Result ===\n  OK CONVERGED  final val_loss={loss}\n"
+GATE = "## Status against `some-gate-v1.yaml`\n\n| Gate | Status |\n|---|---|\n| FALSIFY-005 | {status} |\n"
+
+FALLING = (
+    '{"series": [\n{"epoch": 0, "val_loss": 5.0},\n{"epoch": 1, "val_loss": 4.0},\n{"epoch": 2, "val_loss": 4.2}],\n'
+)
+SHARDS = {f"shard-{i:03d}.bin": "" for i in range(3)}
+GATES = "| Gate | Status |\n|---|---|\n"
+EPOCHS = "| Epoch | val_loss |\n|---|---|\n"
+
+# kind, files of a folder, and where the two places are: (file, line).
+TRAPS: list[tuple[str, dict[str, str], tuple[str, int], tuple[str, int] | None]] = [
+    ("log_base", {"a.md": "Uniform over 50257: `ln(50257) = 15.62` is chance.\n"}, ("a.md", 1), ("a.md", 1)),
+    ("log_base", {"a.md": "vocab_size = 50257\n\nval_loss is above ln(vocab) = 15.62.\n"}, ("a.md", 3), ("a.md", 1)),
+    (
+        "unit_comparison",
+        {"a.md": "The val_loss of 3.20 nats is below the unigram entropy of 4.40 bits.\n"},
+        ("a.md", 1),
+        ("a.md", 1),
+    ),
+    (
+        "nats_called_points",
+        {"a.json": '{\n "baseline_val_loss": 8.71,\n "val_loss": 5.20,\n "improvement": "3.51pp reduction"\n}\n'},
+        ("a.json", 4),
+        ("a.json", 2),
+    ),
+    ("target_missed", {"r.txt": RUN.format(target="2.20", loss="5.36")}, ("r.txt", 4), ("r.txt", 2)),
+    ("target_missed", {"a.md": f"{GATES}| G-1 (val_loss < 9.38) | PASS (11.5) |\n"}, ("a.md", 3), ("a.md", 3)),
+    (
+        "flip",
+        {f"2026-01-0{i}/a.md": GATE.format(status=s) for i, s in ((1, "✅"), (2, "RED"))},
+        ("a.md", 5),
+        ("a.md", 5),
+    ),
+    (
+        "skipped_pass",
+        {"qa.json": '{"gates": [\n{"name": "x", "passed": true,\n "skipped": true}]}\n'},
+        ("qa.json", 2),
+        ("qa.json", 3),
+    ),
+    ("two_numbers", {"a.md": "```\n  Shards: 12\n```\n", "r.txt": "Shards: 11\n"}, ("a.md", 2), ("r.txt", 1)),
+    (
+        "two_numbers",
+        {"a.md": f"{EPOCHS}| 0 | 4.1 |\n", "e.json": '{"epoch": 0,\n "val_loss": 4.31}'},
+        ("a.md", 3),
+        ("e.json", 2),
+    ),
+    ("growth", {"a.md": "The corpus grew 80× (1.24B → 49.6B tokens).\n"}, ("a.md", 1), ("a.md", 1)),
+    ("growth", {"a.md": "A 5× larger corpus: 1.24B to 49.6B tokens.\n"}, ("a.md", 1), ("a.md", 1)),
+    ("not_monotonic", {"a.json": FALLING + '"monotonic_decrease": true}\n'}, ("a.json", 5), ("a.json", 4)),
+    (
+        "not_monotonic",
+        {"a.md": "val_loss fell monotonically.\n", "l.csv": "epoch,val_loss\n0,5\n1,4\n2,6\n"},
+        ("a.md", 1),
+        ("l.csv", 4),
+    ),
+    ("shard_count", {"m.json": '{\n "shard_count": 4}\n', **SHARDS}, ("m.json", 2), ("shard-002.bin", 1)),
+    (
+        "below_entropy",
+        {"a.md": "Shannon entropy: 7.4 bits\n", "e.json": '{"epoch": 0,\n "val_loss": 0.0008}\n'},
+        ("e.json", 2),
+        ("a.md", 1),
+    ),
+    ("void_gate", {"a.md": "Asked: val_loss < 9.38.\n\nShannon entropy: 7.4 bits\n"}, ("a.md", 1), ("a.md", 3)),
+]
+
+
+def planted(folder: Path, files: dict[str, str]) -> Path:
+    """Write files, return an index over them."""
+    for name, text in files.items():
+        (folder / "team" / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / "team" / name).write_text(text)
+    sync([folder / "team"], folder / "i.duckdb")
+    return folder / "i.duckdb"
+
+
+@pytest.mark.parametrize(("kind", "files", "a", "b"), TRAPS, ids=[f"{t[0]}-{i}" for i, t in enumerate(TRAPS)])
+def test_a_planted_trap_is_found_with_both_places(
+    tmp_path: Path, kind: str, files: dict[str, str], a: tuple[str, int], b: tuple[str, int] | None
+) -> None:
+    found = [c for c in conflicts(planted(tmp_path, files)) if c.kind == kind]
+    places = [((Path(c.a.path).name, c.a.line), (Path(c.b.path).name, c.b.line) if c.b else None) for c in found]
+    assert (a, b) in places or (b, a) in places, conflicts(tmp_path / "i.duckdb")
+
+
+def test_every_kind_of_the_table_is_planted_or_needs_a_record() -> None:
+    assert {kind for rule in RULES for kind in rule.kinds} == {trap[0] for trap in TRAPS} | {"stale_record"}
+
+
+def clean_run(i: int) -> dict[str, str]:
+    """One sound run: its numbers agree with each other, not with those of the other runs."""
+    losses = [round(7.1 - 0.3 * e - 0.01 * i, 4) for e in range(6)]
+    table = "".join(f"| {e} | {loss:.2f} |\n" for e, loss in enumerate(losses))
+    return {
+        "README.md": f"# Run {i} (2026-02-{i + 1:02d})\n\n- **Shards**: {120 + i}\n- Chance is ln(50257) = 10.82.\n\n"
+        f"| Epoch | val_loss |\n|---|---|\n{table}\nThe val_loss fell monotonically, by "
+        f"{100 * (1 - losses[-1] / losses[0]):.1f}% ({losses[0]:.2f} → {losses[-1]:.2f}).\n"
+        f"Warmup was 5× longer (500 vs 100 steps).\n\n{GATES}| GATE-R{i}-1 (val_loss < 6.0) | PASS |\n",
+        "dispatch.txt": f"Shards: {120 + i}\n" + RUN.format(target="0.00", loss="0.0007" if i == 3 else "0.00"),
+        "trajectory.json": json.dumps([{"epoch": e, "val_loss": loss} for e, loss in enumerate(losses)], indent=1),
+        "qa.json": '{"gates": [{"name": "x", "passed": true, "skipped": false, "value": 3.0, "threshold": 1.0}]}',
+        f"2026-02-{i + 1:02d}/state.yaml": f"GATE-X-1: {{state: {'RED' if i == 0 else 'GREEN'}}}\n",
+    }  # fmt: skip
+
+
+def test_ten_clean_runs_have_no_conflict(tmp_path: Path) -> None:
+    runs = {f"run-{i}/{name}": text for i in range(10) for name, text in clean_run(i).items()}
+    assert conflicts(planted(tmp_path, runs)) == []
+
+
+def test_the_ledger_knows_a_gate_by_its_short_name_and_goes_by_date(tmp_path: Path) -> None:
+    files = {"2026-01-02/a.md": GATE.format(status="RED"), "2026-01-01/a.md": GATE.format(status="✅ PASSED")}
+    entry = ledger(planted(tmp_path, files), "falsify-005")[0]
+    assert (entry.identifier, entry.aliases) == ("FALSIFY-SOME-GATE-005", ("FALSIFY-005",))
+    assert [(s.date, s.status, s.line) for s in entry.history] == [("2026-01-01", "PASS", 5), ("2026-01-02", "RED", 5)]
+
+
+@pytest.mark.parametrize(
+    ("statement", "says"),
+    [
+        ("DELETE FROM facts", "not one SELECT"),
+        ("SELECT 1; SELECT 2", "not one SELECT"),
+        ("SELECT * FROM read_text('/etc/passwd')", "disabled"),
+        ("SELECT nothing FROM facts", "nothing"),
+        ("SELECT count(*) FROM range(100000000) a, range(100000000) b", "longer than"),
+        ("SELECT list(range) FROM range(20000000)", "more than 64MB"),
+    ],
+)
+def test_sql_reads_the_copy_only_and_within_limits(
+    tmp_path: Path, statement: str, says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("diag.evidence.query.SECONDS", 2.0)
+    monkeypatch.setattr("diag.evidence.query.MEMORY", "64MB")
+    db = planted(tmp_path, {"a.md": "val_loss = 3.5\n"})
+    done = CliRunner().invoke(app, ["evidence", "sql", statement, "--db", str(db)])
+    assert done.exit_code != 0 and says in str(done.exception or "") + done.output
+
+
+def test_sql_answers_with_columns_and_rows(tmp_path: Path) -> None:
+    db = planted(tmp_path, {"a.md": "val_loss = 3.5\n"})
+    statement = "SELECT key, number, unit FROM facts UNION ALL SELECT 'x', range, '' FROM range(20000)"
+    done = CliRunner().invoke(app, ["evidence", "sql", statement, "--db", str(db), "--json"])
+    answer = json.loads(done.stdout)
+    assert answer["columns"] == ["key", "number", "unit"] and answer["rows"][0] == ["val_loss", 3.5, "nats"]
+    assert answer["truncated"] and len(answer["rows"]) == 10_000 and answer["seconds"] > 0

@@ -73,9 +73,9 @@ def search(query: Query, *, db: Database = None, json: o.Json = False) -> None:
 
 
 def facts(*, key: Key = None, run: RunName = None, db: Database = None, json: o.Json = False) -> None:
-    """What documents state: numbers with units, states, each with file and line.
+    """Numbers and states that documents give.
 
-    Also lists what was not read, and why.
+    Each with its unit, file and line; and what was not read, and why.
     """
     extras.require("duckdb", INDEX)
     from diag.cli.evidence_known import draw_facts, run_facts
@@ -84,7 +84,10 @@ def facts(*, key: Key = None, run: RunName = None, db: Database = None, json: o.
 
 
 def conflicts(*, db: Database = None, json: o.Json = False) -> None:
-    """Contradictions and traps: two numbers for one thing, units taken for others, passes that were none."""
+    """Contradictions and traps in documents.
+
+    Two numbers for one thing, units taken for others, passes that were none.
+    """
     extras.require("duckdb", INDEX)
     from diag.cli.evidence_known import draw_conflicts, run_conflicts
 
@@ -92,7 +95,7 @@ def conflicts(*, db: Database = None, json: o.Json = False) -> None:
 
 
 def ledger(identifier: Identifier = "", *, db: Database = None, json: o.Json = False) -> None:
-    """Each gate, ticket and hypothesis with what was said of it, by date."""
+    """What was said of gates and tickets, by date."""
     extras.require("duckdb", INDEX)
     from diag.cli.evidence_known import draw_ledger, run_ledger
 
@@ -100,9 +103,9 @@ def ledger(identifier: Identifier = "", *, db: Database = None, json: o.Json = F
 
 
 def sql(statement: Statement, *, db: Database = None, json: o.Json = False) -> None:
-    """One SELECT over the tables facts, files, records and left_out.
+    """Answer one SELECT over facts and records.
 
-    Read-only, with limits of time, memory and rows.
+    The tables are facts, files, records and left_out. Read-only, with limits of time, memory and rows.
     """
     extras.require("duckdb", INDEX)
     from diag.cli.evidence_known import draw_sql, run_sql

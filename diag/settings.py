@@ -23,6 +23,8 @@ from diag.limits import LIMITS, Limit
 CONFIG_NAME = "subrandom.toml"
 MAX_CONFIG_BYTES = 1024 * 1024
 DEMO_ROOT = "demo"
+MOST_WORKERS = 64
+_RAY_ADDRESS = re.compile(r"ray://[A-Za-z0-9.\[\]:_-]+:[0-9]{1,5}", re.ASCII)
 
 # One row per setting: the key in subrandom.toml, the environment variable that overrides it.
 VARIABLES = {
@@ -32,6 +34,9 @@ VARIABLES = {
     "demo_dir": "SUBRANDOM_DEMO",
     "cache_dir": "SUBRANDOM_CACHE",
     "metrics": "SUBRANDOM_METRICS",
+    "status": "SUBRANDOM_STATUS",
+    "workers": "SUBRANDOM_WORKERS",
+    "engine": "SUBRANDOM_ENGINE",
     **{row.key: row.variable for row in LIMITS},
 }
 DEFAULT_DIRS = installation.default_dirs()
@@ -51,7 +56,9 @@ class Settings:
 
     The demo folder is always the root named "demo", whether it is built yet or not. `base_url` has no slash at the
     end; it is None when links work on this machine only. What lies in `cache_dir` can be deleted at any time.
-    `metrics`: whether /_stcore/metrics answers; it tells counts of sessions and sizes of caches to whoever asks.
+    `metrics`: whether /_stcore/metrics and /metrics answer; they tell counts and sizes to whoever asks. `status`:
+    whether the operator's page /status and /status.json do. `workers`: how many, None for one a GPU or else one.
+    `engine`: "local", "ray" or "ray://HOST:PORT" (diag/jobs/engine.py).
     """
 
     roots: tuple[Root, ...]
@@ -60,6 +67,9 @@ class Settings:
     cache_dir: Path = DEFAULT_DIRS["cache_dir"]
     base_url: str | None = None
     metrics: bool = False
+    status: bool = False
+    workers: int | None = None
+    engine: str = "local"
     config_file: Path | None = None
     problems: tuple[str, ...] = ()
 
@@ -97,7 +107,10 @@ def load_settings(env: Mapping[str, str] = os.environ) -> Settings:
         demo_dir=dirs["demo_dir"],
         cache_dir=dirs["cache_dir"],
         base_url=_base_url(env.get("SUBRANDOM_BASE_URL", "").strip() or config.get("base_url")),
-        metrics=_switch("metrics", env.get("SUBRANDOM_METRICS", "").strip().lower() or config.get("metrics", False)),
+        metrics=_switch("metrics", _stated("metrics", env, config, False)),
+        status=_switch("status", _stated("status", env, config, False)),
+        workers=_workers(_stated("workers", env, config, "auto")),
+        engine=engine_of(_stated("engine", env, config, "local")),
         config_file=config_file,
         problems=tuple(problems),
     )
@@ -143,6 +156,26 @@ def _folder(key: str, env: Mapping[str, str], config: Mapping[str, Any], here: P
     if not isinstance(value, str) or not value:
         raise InputError(f"{key} is no folder.", where=CONFIG_NAME, fix=f'Write {key} = "path/to/folder".')
     return (here / Path(value).expanduser()).absolute()
+
+
+def _stated(key: str, env: Mapping[str, str], config: Mapping[str, Any], default: object) -> object:
+    return env.get(VARIABLES[key], "").strip().lower() or config.get(key, default)
+
+
+def _workers(value: object) -> int | None:
+    if value == "auto":
+        return None
+    count = int(value) if isinstance(value, str) and value.isascii() and value.isdigit() else value
+    if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= MOST_WORKERS:
+        raise InputError(f"workers is '{value}'.", fix=f'Write workers = "auto", or a number from 1 to {MOST_WORKERS}.')
+    return count
+
+
+def engine_of(value: object) -> str:
+    """The name of an engine, checked; InputError for any other."""
+    if isinstance(value, str) and (value in ("local", "ray") or _RAY_ADDRESS.fullmatch(value)):
+        return value
+    raise InputError(f"engine is '{value}'.", fix="Use local, ray, or ray://HOST:PORT.")
 
 
 def _switch(key: str, value: object) -> bool:

@@ -14,20 +14,23 @@ import time
 
 from diag.installation import child_environment
 from diag.jobs.protocol import Beat, Message, Ready, parse, to_line
+from diag.jobs.slots import Slot
 
 
 class WorkerProcess:
     """One worker, from its start to its end. Every method but `wait` returns at once. OSError if none can be
     started."""
 
-    def __init__(self) -> None:
+    lost = False  # it ends with this machine
+
+    def __init__(self, slot: Slot) -> None:
         self.process = subprocess.Popen(
             [sys.executable, "-P", "-m", "diag.jobs.worker"],  # -P: nothing of the current folder
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
             encoding="utf-8",
-            env=child_environment(),
+            env={**child_environment(), **slot.environment},
         )
         self.ready = False
         self._heard = time.monotonic()
@@ -35,6 +38,11 @@ class WorkerProcess:
         self._from_it: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
         for work in (self._write, self._read):
             threading.Thread(target=work, name=f"worker {self.process.pid}: {work.__name__}", daemon=True).start()
+
+    @property
+    def pid(self) -> int:
+        """Of its process."""
+        return self.process.pid
 
     @property
     def silent(self) -> float:

@@ -17,7 +17,7 @@ from diag.errors import InputError
 from diag.results import codec
 from diag.results.record import MAX_RECORD_BYTES
 
-VERSION = 2  # of the messages; 1 had none in its lines, and neither Beat nor Began
+VERSION = 3  # of the messages; 2 had no Stop, no Learnt, no Holds and no limit of time
 JobKind = Literal["measure", "test"]
 MAX_LINE = 4 * MAX_RECORD_BYTES  # a record in a message, its quotation marks escaped
 
@@ -61,6 +61,13 @@ class Cancel:
     job: str
 
 
+@dataclass(frozen=True)
+class Stop:
+    """Conclude this job from what it knows at the next batch of sequences, and record that it was stopped."""
+
+    job: str
+
+
 # From the worker ------------------------------------------------------------------------------------------------------
 @dataclass(frozen=True)
 class Ready:
@@ -91,6 +98,33 @@ class Step:
     job: str
     fraction: float
     text: str
+
+
+@dataclass(frozen=True)
+class Learnt:
+    """What the job knows already, a sentence under a name: the loss as loaded, or a hypothesis. The record decides."""
+
+    job: str
+    name: str
+    text: str
+
+
+@dataclass(frozen=True)
+class HeldModel:
+    """A model that stays on the device for the next job. checkpoint: the name that it was loaded under."""
+
+    checkpoint: str
+    dtype: str
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Holds:
+    """Said after each job: the models that the worker keeps, the latest used first, and the bytes of its memory."""
+
+    pid: int
+    models: tuple[HeldModel, ...]
+    resident_bytes: int
 
 
 @dataclass(frozen=True)
@@ -127,14 +161,17 @@ class Cancelled:
     error: str
 
 
-Message = Run | Cancel | Ready | Beat | Began | Step | Done | Unwritten | Failed | Cancelled
+Message = Run | Cancel | Stop | Ready | Beat | Began | Step | Learnt | Holds | Done | Unwritten | Failed | Cancelled
 _WORDS: dict[str, type[Any]] = {
     "run": Run,
     "cancel": Cancel,
+    "stop": Stop,
     "ready": Ready,
     "beat": Beat,
     "began": Began,
     "progress": Step,
+    "learnt": Learnt,
+    "holds": Holds,
     "done": Done,
     "unwritten": Unwritten,
     "failed": Failed,

@@ -17,8 +17,8 @@ from diag.checkpoints.compare.differences import CheckpointComparison, TensorDif
 from diag.checkpoints.compare.groups import Difference, differences
 from diag.checkpoints.compare.kinds import Relationship, relationship
 from diag.checkpoints.reader import Checkpoint
+from diag.jobs import models
 from diag.jobs.inputs import Inputs
-from diag.model.build import build
 from diag.model.edits.round_to import RoundTo
 from diag.model.evaluate import Evaluator
 from diag.progress import Progress
@@ -114,7 +114,8 @@ def _rounded_losses(inputs: Inputs, there: Checkpoint, comparison: CheckpointCom
     by_type: dict[str | float, list[str]] = defaultdict(list)
     for one in _close(comparison):
         by_type[_rounds(one)].append(one.name)
-    loaded = build(there, device=inputs.case.device, dtype=inputs.case.dtype)
+    name = inputs.case.reference or ""
+    loaded = models.KEPT.of(there, device=inputs.case.device, dtype=inputs.case.dtype, name=name)
     evaluator = Evaluator(loaded, inputs.window.ids)
     edits = tuple(
         RoundTo(tuple(n for n in names if n in loaded.tensors), dtype)

@@ -23,13 +23,13 @@ from diag.hypotheses.base import Context
 from diag.hypotheses.facts import Suspect
 from diag.hypotheses.registry import ABOUT_CHECKPOINT, DATA, select
 from diag.hypotheses.suspects import of_audit
+from diag.jobs import models
 from diag.jobs.beginning import beginning, comes_first, one_later, told
 from diag.jobs.blocked import blocked
 from diag.jobs.divergence import at_the_beginning
 from diag.jobs.hints import hints
 from diag.jobs.inputs import Inputs, tokenizer_of
 from diag.jobs.reference import judge_reference
-from diag.model.build import build
 from diag.model.evaluate import Evaluator
 from diag.model.loaded import LoadedModel
 from diag.model.stored import CheckpointTensors
@@ -65,11 +65,11 @@ def read(inputs: Inputs, progress: Progress, *, lens: bool = True) -> Loaded:
     unlike: tuple[str, ...] = ()
     if inputs.readable:
         progress(0.02, "Loading the checkpoint")
-        model = _build(inputs, inputs.checkpoint)
+        model = _build(inputs, inputs.checkpoint, inputs.case.checkpoint)
         measured = _measure(inputs, model, "the checkpoint", part(progress, 0.1, 0.5), lens)
         if inputs.reference:
             progress(0.5, "Loading the reference")
-            other = _build(inputs, inputs.reference)
+            other = _build(inputs, inputs.reference, inputs.case.reference or "")
             theirs = _measure(inputs, other, "the reference", part(progress, 0.55, 0.85), lens)
             if lens:
                 apart, unlike = at_the_beginning(inputs, model, other, part(progress, 0.85, 0.98))
@@ -199,8 +199,8 @@ def versions() -> dict[str, str]:
     }
 
 
-def _build(inputs: Inputs, checkpoint: Checkpoint) -> LoadedModel:
-    return build(checkpoint, device=inputs.case.device, dtype=inputs.case.dtype)
+def _build(inputs: Inputs, checkpoint: Checkpoint, name: str) -> LoadedModel:
+    return models.KEPT.of(checkpoint, device=inputs.case.device, dtype=inputs.case.dtype, name=name)
 
 
 def _measure(inputs: Inputs, model: LoadedModel, what: str, progress: Progress, lens: bool) -> Measurement:

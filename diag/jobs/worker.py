@@ -16,6 +16,7 @@ import time
 import traceback
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
 from typing import TextIO
 
 from diag import errors
@@ -30,6 +31,7 @@ from diag.jobs.protocol import (
     Cancelled,
     Done,
     Failed,
+    Holds,
     Message,
     Ready,
     Run,
@@ -38,6 +40,7 @@ from diag.jobs.protocol import (
     parse,
     to_line,
 )
+from diag.jobs.slots import WORKERS_ON_DEVICE
 from diag.results.thresholds_jobs import HEARTBEAT
 from diag.settings import load_settings
 
@@ -45,6 +48,7 @@ from diag.settings import load_settings
 NICENESS = 10
 # A message at most this often: a page polls twice a second, and the pipe is not for logging.
 PROGRESS_STEP = 0.005
+POISONED = 70  # exit code, EX_SOFTWARE
 
 
 class Worker:
@@ -82,18 +86,23 @@ class Worker:
 
     def run_forever(self) -> None:
         """Answer requests, one after the other."""
-        from diag.jobs import tasks  # torch and transformers: seconds and hundreds of MB, in this process only
+        from diag.jobs import models, tasks  # torch: seconds and hundreds of MB, in this process only
 
+        models.keep(int(os.environ.get(WORKERS_ON_DEVICE, "1")))
         self.send(Ready(os.getpid(), tasks.versions()))
         while True:
             self.answer(self.requests.get())
+            self.send(Holds(os.getpid(), models.KEPT.held, resident_bytes()))
 
     def answer(self, request: Run) -> None:
         """Run one request to its last message; whatever happens, there is exactly one."""
-        job = request.job
+        from diag.jobs import models
+
+        job, done = request.job, False
         self.send(Began(job))
         try:
             self.send(self._run(request))
+            done = True
         except errors.Cancelled:
             self.send(Cancelled(job, "Stopped on request; nothing was recorded."))
         except InputError as error:
@@ -101,8 +110,11 @@ class Worker:
         except Exception as error:  # the next job must still run
             traceback.print_exc()
             self.send(Failed(job, f"{in_words(error)} The server's log has the details."))
+            if poisoned(error):
+                os._exit(POISONED)  # the next job gets a worker that can compute
         finally:
             self.cancelled.discard(job)
+            models.KEPT.settle(attested=done)
 
     def _run(self, request: Run) -> Done | Unwritten:
         from diag.jobs import tasks
@@ -130,6 +142,19 @@ class Worker:
         except NotWritten as error:
             return Unwritten(request.job, record.id, error.text, str(error))
         return Done(request.job, record.id)
+
+
+def poisoned(error: Exception) -> bool:
+    """Whether the CUDA context is lost to this process: every later call in it fails too (CUDA's sticky errors)."""
+    name, text = type(error).__name__, str(error)
+    return name != "OutOfMemoryError" and (name == "AcceleratorError" or "CUDA error" in text or "CUBLAS_" in text)
+
+
+def resident_bytes() -> int:
+    """Of this process's memory; 0 where the machine does not say."""
+    with suppress(OSError, ValueError):
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    return 0
 
 
 def main() -> None:

@@ -29,8 +29,9 @@ from pathlib import Path
 from diag.case import Case, Window
 from diag.errors import InputError
 from diag.evidence.records import records_dir
+from diag.jobs.job import FINISHED, Job
 from diag.jobs.protocol import JobRequest
-from diag.jobs.queue import FINISHED, Job, JobQueue
+from diag.jobs.queue import JobQueue
 from diag.results.record import import_record
 from tests.faults.loop_files import ROOT, WINDOW, Known, Place, can_mount
 
@@ -170,9 +171,9 @@ class Loop:
         self.place.restore()
 
     def _victim(self, rng: random.Random) -> int | None:
-        worker = self.queue._worker
-        process = rng.choice((self.cli, worker.process if worker else None))
-        return process.pid if process is not None and process.poll() is None else None
+        worker = self.queue.seats[0].worker
+        cli = self.cli.pid if self.cli is not None and self.cli.poll() is None else None
+        return rng.choice((cli, worker.pid if worker and worker.running() else None))
 
     def kill(self, rng: random.Random) -> None:
         """kill -9 of the command, or of the worker."""

@@ -112,15 +112,15 @@ def _page() -> None:
     import streamlit as st
 
     from diag.case import Case
+    from diag.jobs.job import Job
     from diag.jobs.protocol import JobRequest
-    from diag.jobs.queue import Job
     from diag.ui.shell import run
     from diag.ui.shell.server import job_queue
 
     request = JobRequest("measure", Case("s", "c"))
     job_queue().unwritten.keep("0" * 16, json.dumps({"id": "0" * 16}))
     job_queue()._jobs[request.id] = Job(
-        request.id, request, "done", record="0" * 16, error="<b>: No space left on device."
+        request.id, request, state="done", record="0" * 16, error="<b>: No space left on device."
     )
     st.query_params["job"] = request.id
     run.panel(None, "measure", everything=True)  # type: ignore[arg-type]  # what is picked does not matter

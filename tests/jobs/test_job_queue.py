@@ -13,8 +13,9 @@ from diag.case import Case, Window
 from diag.errors import InputError
 from diag.evidence.records import read_record
 from diag.jobs import queue as queue_module
+from diag.jobs.job import FINISHED, Job
 from diag.jobs.protocol import JobRequest
-from diag.jobs.queue import FINISHED, Job, JobQueue
+from diag.jobs.queue import JobQueue
 
 SHARD, HEALTHY = "demo/shards/stdlib", "demo/checkpoints/healthy"
 BROKEN = "demo/checkpoints/h4a-random-head"
@@ -53,8 +54,8 @@ def test_a_killed_worker_is_said_and_the_next_job_runs(jobs: JobQueue) -> None:
     long = jobs.submit(JobRequest("test", Case(SHARD, BROKEN, HEALTHY, LONG, device="cpu")))
     while wait(jobs, long.id, ("running",)).fraction == 0:
         time.sleep(0.1)
-    assert jobs._worker is not None
-    os.kill(jobs._worker.process.pid, signal.SIGKILL)
+    assert jobs.seats[0].worker is not None
+    os.kill(jobs.seats[0].worker.pid, signal.SIGKILL)
     failed = wait(jobs, long.id)
     assert failed.state == "failed" and "signal 9" in failed.error and "Run it again" in failed.error
     assert wait(jobs, jobs.submit(measure()).id).state == "done"
@@ -66,10 +67,10 @@ def test_a_running_job_is_cancelled_at_the_next_batch_and_the_worker_lives_on(jo
     assert jobs.get(behind.id).ahead == 1  # type: ignore[union-attr]
     while wait(jobs, long.id, ("running",)).fraction == 0:
         time.sleep(0.1)
-    worker = jobs._worker
+    worker = jobs.seats[0].worker
     jobs.cancel(long.id)
     assert wait(jobs, long.id).state == "cancelled"
-    assert wait(jobs, behind.id).state == "done" and jobs._worker is worker
+    assert wait(jobs, behind.id).state == "done" and jobs.seats[0].worker is worker
     assert len(list((evidence / "records").glob("*.json"))) == 1
 
 
@@ -90,8 +91,20 @@ def test_the_queue_is_bounded(jobs: JobQueue, monkeypatch: pytest.MonkeyPatch) -
 
 def test_the_worker_ends_with_its_parent(jobs: JobQueue) -> None:
     jobs.warm()
-    assert jobs._worker is not None
-    worker = jobs._worker.process
+    assert jobs.seats[0].worker is not None
+    worker = jobs.seats[0].worker.process
     assert worker.stdin is not None
     worker.stdin.close()
     assert worker.wait(timeout=30) == 0
+
+
+def test_a_model_stays_for_the_next_job_and_another_content_is_loaded_anew(jobs: JobQueue, evidence: Path) -> None:
+    first = wait(jobs, jobs.submit(measure()).id)
+    until = time.monotonic() + 10
+    while (holds := jobs.seats[0].holds) is None and time.monotonic() < until:
+        time.sleep(0.05)
+    assert holds is not None and [model.checkpoint for model in holds.models] == [HEALTHY]
+    other = wait(jobs, jobs.submit(JobRequest("measure", measure().case, stamp="again")).id)
+    broken = wait(jobs, jobs.submit(measure(BROKEN)).id)
+    losses = [read_record(evidence, str(job.record)).loss.nats for job in (first, other, broken)]
+    assert losses[0] == losses[1] != losses[2]

@@ -14,6 +14,7 @@ from streamlit.testing.v1 import AppTest
 from diag.case import Case
 from diag.jobs import process as process_module
 from diag.jobs import queue as queue_module
+from diag.jobs import seat as seat_module
 from diag.jobs.protocol import JobRequest
 from diag.jobs.queue import JobQueue
 from diag.results.thresholds_jobs import CANCEL_GRACE, HEARTBEAT, NO_ANSWER
@@ -41,14 +42,14 @@ def running(jobs: JobQueue) -> tuple[str, int]:
 
 
 def pid(jobs: JobQueue) -> int:
-    assert jobs._worker is not None
-    return jobs._worker.process.pid
+    assert jobs.seats[0].worker is not None
+    return jobs.seats[0].worker.pid
 
 
 def ready(jobs: JobQueue) -> int:
     """An idle worker that has loaded torch: its pid."""
     jobs.warm()
-    until(lambda: jobs._worker is not None and jobs._worker.ready)
+    until(lambda: (w := jobs.seats[0].worker) is not None and w.ready)
     return pid(jobs)
 
 
@@ -60,7 +61,8 @@ def _page() -> None:
 
 
 def test_a_stopped_worker_is_said_and_goes_on_when_it_is_let(jobs: JobQueue, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(queue_module, "NO_ANSWER", replace(NO_ANSWER, value=3.0))
+    for module in (queue_module, seat_module):
+        monkeypatch.setattr(module, "NO_ANSWER", replace(NO_ANSWER, value=3.0))
     id, worker = running(jobs)
     behind = jobs.submit(measure())
     os.kill(worker, signal.SIGSTOP)
@@ -133,7 +135,8 @@ def test_a_full_pipe_holds_up_nobody(jobs: JobQueue) -> None:
 def test_a_worker_that_got_stuck_with_nothing_to_do_is_replaced(
     jobs: JobQueue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(queue_module, "NO_ANSWER", replace(NO_ANSWER, value=3.0))
+    for module in (queue_module, seat_module):
+        monkeypatch.setattr(module, "NO_ANSWER", replace(NO_ANSWER, value=3.0))
     worker = ready(jobs)
     os.kill(worker, signal.SIGSTOP)
     time.sleep(3.5)

@@ -7,8 +7,8 @@ import time
 import streamlit as st
 
 from diag.errors import InputError
+from diag.jobs.job import FINISHED, Job
 from diag.jobs.protocol import JobKind, JobRequest
-from diag.jobs.queue import FINISHED, Job
 from diag.jobs.unwritten import RETRY_SECONDS
 from diag.report import numbers
 from diag.ui.shell import show

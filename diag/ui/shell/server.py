@@ -24,6 +24,7 @@ from diag import isolated, ui
 from diag.errors import InputError
 from diag.evidence.records import Record, read_record, record_path
 from diag.jobs.queue import JobQueue
+from diag.jobs.slots import Slot, slots
 from diag.settings import load_settings
 from diag.shards.counting import pairs, scan
 from diag.ui.shell import memory
@@ -42,8 +43,16 @@ def job_queue() -> JobQueue:
     global _queue  # noqa: PLW0603
     with _queue_lock:
         if _queue is None:
-            _queue = JobQueue()
+            _queue = JobQueue(_slots())
         return _queue
+
+
+def _slots() -> tuple[Slot, ...]:
+    """As the settings want them; settings that cannot be used are said on every page, which must open."""
+    try:
+        return slots(load_settings().workers)
+    except InputError:
+        return slots()
 
 
 @asynccontextmanager

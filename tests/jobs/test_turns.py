@@ -95,5 +95,5 @@ def test_workers_and_engine_are_checked(tmp_path: Path) -> None:
     assert load_settings({**env, "SUBRANDOM_WORKERS": "auto"}).workers is None
     for text in ("workers = 0", "workers = true", 'workers = "many"', 'engine = "spark"', 'engine = "ray://h"'):
         path.write_text(text)
-        with pytest.raises(InputError, match="workers|engine"):
+        with pytest.raises(InputError, match=r"workers|engine"):
             load_settings(env)

@@ -8,7 +8,7 @@ import streamlit as st
 
 from diag.errors import InputError
 from diag.installation import PAGES_DIR
-from diag.ui.shell import show, sidebar, words
+from diag.ui.shell import show, sidebar, tray, words
 from diag.ui.shell.pages import PAGES
 
 LOGO = str(Path(__file__).with_name("logo.svg"))
@@ -42,8 +42,15 @@ def main() -> None:
         return
     if chosen.case:
         st.caption(show.plain(words.case_line(chosen.case)))
+    place = st.container()
     show.warnings(chosen.problems)
-    page.run()
+    st.session_state["panel-job"] = None
+    tray.fresh()
+    try:
+        page.run()
+    finally:  # pages stop early; the tray must know first which job the page shows itself
+        with place:
+            tray.draw(chosen, page.url_path)
 
 
 main()

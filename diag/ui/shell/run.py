@@ -2,33 +2,40 @@
 
 from __future__ import annotations
 
-import time
-
 import streamlit as st
 
+from diag.case import Case
 from diag.errors import InputError
-from diag.jobs.job import FINISHED, Job
+from diag.jobs.job import Job
 from diag.jobs.protocol import JobKind, JobRequest
 from diag.jobs.unwritten import RETRY_SECONDS
 from diag.report import numbers
-from diag.ui.shell import show
+from diag.ui.shell import show, who
 from diag.ui.shell.server import job_queue
 from diag.ui.shell.session import Selection
 
 POLL_SECONDS = 0.5
+_CASE_PARTS = ("shard", "checkpoint", "reference", "window", "device", "dtype")
 SHORTCUT = "Ctrl+Enter"
 
 
-def current() -> Job | None:
-    """The job that the link names, if this server knows it."""
+def about(job: Job, case: Case | None) -> bool:
+    """Whether a job is about this case: the same names and window, whatever is claimed or promised."""
+    asked = job.request.case
+    return case is not None and all(getattr(asked, part) == getattr(case, part) for part in _CASE_PARTS)
+
+
+def under_way(case: Case | None) -> bool:
+    """Whether the link's job, or another of this case, waits or runs."""
     id = st.query_params.get("job")
-    return job_queue().get(id) if id else None
+    return any(job.active and (job.id == id or about(job, case)) for job in job_queue().all_jobs())
 
 
-def under_way() -> bool:
-    """Whether the link's job waits or runs."""
-    job = current()
-    return job is not None and job.state not in FINISHED
+def _of_case(chosen: Selection | None, kind: JobKind) -> str | None:
+    """The job of this kind that somebody asked for about this case, while it waits or runs."""
+    case = chosen.case if chosen and not chosen.record else None
+    jobs = job_queue().all_jobs()
+    return next((job.id for job in jobs if job.active and job.request.kind == kind and about(job, case)), None)
 
 
 def button(
@@ -50,7 +57,7 @@ def button(
         type="primary" if main else "secondary",
         icon=":material/play_arrow:",
         shortcut=shortcut,
-        disabled=not chosen.runnable or under_way(),
+        disabled=not chosen.runnable or under_way(chosen.case),
         help=help or None,
     )
 
@@ -60,9 +67,8 @@ def start(chosen: Selection, kind: JobKind, ids: tuple[str, ...] = ()) -> None:
     if chosen.case is None:
         return
     try:
-        job = job_queue().submit(JobRequest(kind, chosen.case, ids, chosen.stamp))
-        if job.state == "done":  # asked again on purpose: another run, another record
-            job = job_queue().submit(JobRequest(kind, chosen.case, ids, f"{chosen.stamp} after {time.time()}"))
+        request = JobRequest(kind, chosen.case, ids, chosen.stamp)
+        job = job_queue().submit(request, who.me(), again=True)  # asked on purpose: another run, another record
     except InputError as error:
         st.session_state["refused"] = error
         return
@@ -77,7 +83,7 @@ def panel(chosen: Selection, kind: JobKind, ids: tuple[str, ...] = (), *, everyt
     refused = st.session_state.pop("refused", None) if everything else None
     if refused:
         show.problem(refused, "The work was not queued")
-    id = st.query_params.get("job")
+    id = st.query_params.get("job") or (_of_case(chosen, kind) if everything else None)
     if not id:
         return
     job = job_queue().get(id)
@@ -92,12 +98,13 @@ def panel(chosen: Selection, kind: JobKind, ids: tuple[str, ...] = (), *, everyt
                 icon=":material/history:",
             )
             _again(chosen, kind, ids, id)
-    elif job.state not in FINISHED:
+    elif job.active:
+        st.session_state["panel-job"] = job.id
         _watch(job.id)
     elif job.state == "done" and job_queue().unwritten.get(job.record):
         _offer(job.id)
     elif job.state == "done":
-        del st.query_params["job"]
+        st.query_params.pop("job", None)
         st.toast("Recorded.", icon=":material/check:")
     else:
         _failed(chosen, job)
@@ -148,7 +155,8 @@ def _again(chosen: Selection, kind: JobKind, ids: tuple[str, ...], id: str) -> N
 def _watch(id: str) -> None:
     """Progress, twice a second; one rerun of the page at the end."""
     job = job_queue().get(id)
-    if job is None or job.state in FINISHED:
+    if job is None or not job.active:
+        st.query_params["job"] = id  # also for those who did not ask for it: how it ended stands here
         st.rerun()
     if job.state == "queued":
         text = "Waiting: nothing before it" if job.ahead == 0 else f"Waiting: {job.ahead} job(s) before this one"

@@ -30,6 +30,7 @@ from diag.shards.counting import pairs, scan
 from diag.ui.shell import memory
 from diag.ui.shell.guard import Guard
 from diag.ui.shell.headers import HEADERS
+from diag.ui.shell.who import Cookie
 from diag.ui.shell.words import record_numbers, record_title
 
 SCRIPT = "diag.ui.shell.main"  # draws when it is imported
@@ -91,7 +92,7 @@ def routes() -> list[BaseRoute]:
 
 def middleware() -> list[Middleware]:
     """Headers on every answer, and no answer to hosts and origins that are not ours."""
-    return [Middleware(Guard)]
+    return [Middleware(Guard), Middleware(Cookie)]
 
 
 def exception_handlers() -> dict[int, Any]:

@@ -42,15 +42,10 @@ def main() -> None:
         return
     if chosen.case:
         st.caption(show.plain(words.case_line(chosen.case)))
-    place = st.container()
-    show.warnings(chosen.problems)
-    st.session_state["panel-job"] = None
     tray.fresh()
-    try:
-        page.run()
-    finally:  # pages stop early; the tray must know first which job the page shows itself
-        with place:
-            tray.draw(chosen, page.url_path)
+    tray.draw(chosen, page.url_path)
+    show.warnings(chosen.problems)
+    page.run()
 
 
 main()

@@ -17,6 +17,7 @@ from diag.ui.shell.session import Selection
 POLL_SECONDS = 0.5
 _CASE_PARTS = ("shard", "checkpoint", "reference", "window", "device", "dtype")
 SHORTCUT = "Ctrl+Enter"
+WATCHES: dict[str, JobKind] = {"case": "measure", "activations": "measure", "hypotheses": "test"}  # pages with a panel
 
 
 def about(job: Job, case: Case | None) -> bool:
@@ -29,6 +30,15 @@ def under_way(case: Case | None) -> bool:
     """Whether the link's job, or another of this case, waits or runs."""
     id = st.query_params.get("job")
     return any(job.active and (job.id == id or about(job, case)) for job in job_queue().all_jobs())
+
+
+def shown_on(page: str, chosen: Selection | None) -> str | None:
+    """The job that a page's panel shows, if it runs or waits."""
+    kind = WATCHES.get(page)
+    if kind is None:
+        return None
+    linked = job_queue().get(st.query_params.get("job", ""))
+    return linked.id if linked and linked.request.kind == kind else _of_case(chosen, kind)
 
 
 def _of_case(chosen: Selection | None, kind: JobKind) -> str | None:
@@ -99,7 +109,6 @@ def panel(chosen: Selection, kind: JobKind, ids: tuple[str, ...] = (), *, everyt
             )
             _again(chosen, kind, ids, id)
     elif job.active:
-        st.session_state["panel-job"] = job.id
         _watch(job.id)
     elif job.state == "done" and job_queue().unwritten.get(job.record):
         _offer(job.id)

@@ -34,7 +34,7 @@ def draw(chosen: Selection | None, page: str) -> None:
         if not st.session_state.pop("tray-fresh", False):
             st.rerun()
     st.session_state["tray-fresh"] = False
-    rows = _rows(jobs, case, page)
+    rows = _rows(jobs, case, page, run.shown_on(page, chosen))
     if not rows:
         return
     with st.container(border=True, key="tray", gap="small"):
@@ -74,11 +74,10 @@ def _news(jobs: list[Job], case: Case | None) -> frozenset[tuple[str, float]]:
     return frozenset((job.id, job.finished) for job in jobs if job.state == "done" and run.about(job, case))
 
 
-def _rows(jobs: list[Job], case: Case | None, page: str) -> list[Job]:
+def _rows(jobs: list[Job], case: Case | None, page: str, shown: str | None) -> list[Job]:
     """Those that run or wait, but for the one that the page itself shows; then what of mine is finished and was neither
     opened nor put away. Mine first."""
     mine, away = who.me(), st.session_state.setdefault("tray-away", set())
-    shown = st.session_state.get("panel-job")
     rows = []
     for job in jobs:
         if job.active:
@@ -86,8 +85,9 @@ def _rows(jobs: list[Job], case: Case | None, page: str) -> list[Job]:
                 rows.append(job)
             continue
         key = (job.id, job.finished)
-        if run.about(job, case) and PAGE_OF[job.request.kind] == page and job.state == "done":
-            away.add(key)  # its result stands on this page
+        here = run.about(job, case) and PAGE_OF[job.request.kind] == page
+        if job.id == shown or (here and job.state == "done"):
+            away.add(key)  # how it ended stands on this page
         if mine in job.owners and key not in away and time.time() - job.finished < KEPT_SECONDS:
             rows.append(job)
     return sorted(rows, key=lambda job: (mine not in job.owners, not job.active))
@@ -97,7 +97,10 @@ def _row(job: Job) -> None:
     text = f"**{show.plain(title(job))}** · {show.plain(state(job))} · {show.plain(who.named(job.owners))}"
     with st.container(horizontal=True, vertical_alignment="center"):
         if job.active:
-            st.progress(min(1.0, max(0.0, job.fraction)), text=text)
+            if job.state == "running":
+                st.progress(min(1.0, max(0.0, job.fraction)), text=text)
+            else:
+                st.markdown(text, width="stretch")
             st.button(
                 "Cancel",
                 key=f"tray-cancel-{job.id}",

@@ -37,6 +37,10 @@ VARIABLES = {
     "status": "SUBRANDOM_STATUS",
     "workers": "SUBRANDOM_WORKERS",
     "engine": "SUBRANDOM_ENGINE",
+    "public_url": "SUBRANDOM_PUBLIC_URL",
+    "name": "SUBRANDOM_NAME",
+    "name_header": "SUBRANDOM_NAME_HEADER",
+    "runners": "SUBRANDOM_RUNNERS",
     **{row.key: row.variable for row in LIMITS},
 }
 DEFAULT_DIRS = installation.default_dirs()
@@ -59,6 +63,8 @@ class Settings:
     `metrics`: whether /_stcore/metrics and /metrics answer; they tell counts and sizes to whoever asks. `status`:
     whether the operator's page /status and /status.json do. `workers`: how many, None for one a GPU or else one.
     `engine`: "local", "ray" or "ray://HOST:PORT" (diag/jobs/engine.py).
+    name: who signs decisions; name_header: the header in which a proxy says it, of people it has let in; runners: who
+    may start work and decide, by that name (nobody named: everybody).
     """
 
     roots: tuple[Root, ...]
@@ -70,6 +76,9 @@ class Settings:
     status: bool = False
     workers: int | None = None
     engine: str = "local"
+    name: str = ""
+    name_header: str = ""
+    runners: tuple[str, ...] = ()
     config_file: Path | None = None
     problems: tuple[str, ...] = ()
 
@@ -111,6 +120,11 @@ def load_settings(env: Mapping[str, str] = os.environ) -> Settings:
         status=_switch("status", _stated("status", env, config, False)),
         workers=_workers(_stated("workers", env, config, "auto")),
         engine=engine_of(_stated("engine", env, config, "local")),
+        base_url=_base_url(_first(env, config, "public_url") or _first(env, config, "base_url")),
+        metrics=_switch("metrics", env.get("SUBRANDOM_METRICS", "").strip().lower() or config.get("metrics", False)),
+        name=_text(env, config, "name"),
+        name_header=_text(env, config, "name_header"),
+        runners=tuple(_names(env, config, "runners")),
         config_file=config_file,
         problems=tuple(problems),
     )
@@ -142,8 +156,26 @@ def _read_config(env: Mapping[str, str]) -> tuple[Path | None, dict[str, Any]]:
 def _strings(config: Mapping[str, Any], key: str) -> list[str]:
     value = config.get(key, [])
     if not isinstance(value, list) or not all(isinstance(item, str) and item for item in value):
-        raise InputError(f"{key} is no list of folders.", where=CONFIG_NAME, fix=f'Write {key} = ["/data/ckpts"].')
+        raise InputError(f"{key} is no list of texts.", where=CONFIG_NAME, fix=f'Write {key} = ["…", "…"].')
     return value
+
+
+def _first(env: Mapping[str, str], config: Mapping[str, Any], key: str) -> object:
+    return env.get(VARIABLES[key], "").strip() or config.get(key)
+
+
+def _text(env: Mapping[str, str], config: Mapping[str, Any], key: str) -> str:
+    """A short line of text."""
+    value = _first(env, config, key) or ""
+    if not isinstance(value, str) or len(value) > 120 or not value.isprintable():
+        raise InputError(f"{key} is no short line of text.", where=CONFIG_NAME, fix=f'Write {key} = "…".')
+    return value
+
+
+def _names(env: Mapping[str, str], config: Mapping[str, Any], key: str) -> list[str]:
+    """A list in the file, names between commas in the environment."""
+    given = env.get(VARIABLES[key], "").strip()
+    return [part.strip() for part in given.split(",") if part.strip()] if given else _strings(config, key)
 
 
 def _folder(key: str, env: Mapping[str, str], config: Mapping[str, Any], here: Path) -> Path:

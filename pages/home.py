@@ -1,5 +1,6 @@
-"""The bare address: leads to the first question, and takes a link's parameters along."""
+"""The bare address: leads to the wall, or with a case in it to that case, and takes the parameters along."""
 
 import streamlit as st
 
-st.switch_page(st.session_state["pages"]["case"], query_params=st.query_params.to_dict())
+query = st.query_params.to_dict()
+st.switch_page(st.session_state["pages"]["case" if query else "triage"], query_params=query)

@@ -31,6 +31,18 @@ INKS: dict[Tone, Ink] = {
 }
 
 
+# The zones of a ruler, told apart by lightness alone (CIE L* 92, 79, 63, 47, 29; "too good" 67 and blue), and so under
+# every kind of colour blindness; the same in both themes. tests/report/test_look.py measures them.
+ZONE_FILL: dict[str, str] = {
+    "too_good": "#6FA8DC",
+    "plausible": "#E2E8F0",
+    "no_better_than_bigram": "#E6BE5A",
+    "no_better_than_unigram": "#CF8A3C",
+    "about_chance": "#B4533C",
+    "worse_than_chance": "#7F1D2D",
+}
+
+
 @dataclass(frozen=True)
 class Look:
     """The mark that stands before a status word, and the tone of both."""
@@ -116,8 +128,9 @@ LOOKS: dict[str, Look] = {
     # a finding in a file
     "warning": _MATTERS,
     "info": Look("i", "neutral"),
-    # a case in triage
+    # a case on the wall
     "measured": Look("·", "neutral"),
+    "not_run": Look("·", "neutral"),
 }
 
 

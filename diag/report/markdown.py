@@ -64,7 +64,7 @@ def _head(record: Record) -> str:
         "",
         escape(found.text),
         "",
-        *_table(table, CELL_CHARS[0]),
+        *table_lines(table, CELL_CHARS[0]),
         "",
         "```text",
         ruler_text(loss.ruler, losses),
@@ -114,7 +114,7 @@ def _section(section: Section, cell: int) -> str:
     lines = [f"<details><summary>{section.title}</summary>", ""]
     for item in section.items:
         if isinstance(item, Table):
-            lines += [*_table(item, cell), ""]
+            lines += [*table_lines(item, cell), ""]
         elif isinstance(item, Code):
             lines += [*_code(item.text), ""]
         elif isinstance(item, Word):
@@ -124,7 +124,8 @@ def _section(section: Section, cell: int) -> str:
     return "\n".join([*lines, "</details>", ""])
 
 
-def _table(table: Table, cell: int) -> list[str]:
+def table_lines(table: Table, cell: int) -> list[str]:
+    """A table, each cell of at most `cell` characters."""
     rule = ["---:" if column in table.numeric else "---" for column in range(len(table.head))]
     rows = [[_cell(text, cell) for text in row] for row in table.rows]
     return [f"| {' | '.join(row)} |" for row in ([*table.head], rule, *rows)]

@@ -11,8 +11,12 @@ from diag.installation import PAGES_DIR
 from diag.ui.shell import show, sidebar, tray, words
 from diag.ui.shell.pages import PAGES
 
+WITHOUT_CASE = ("triage", "evidence")  # they are about all cases
 LOGO = str(Path(__file__).with_name("logo.svg"))
 # Streamlit writes white on the primary colour, and no blue carries white text and is itself text on black.
+# The first screen holds the answer: Streamlit leaves 6rem above the page and 5rem beside it.
+ROOM = "<style>[data-testid=stMainBlockContainer] { padding: 2.5rem 2rem 3rem } @media (max-width: 640px) { "
+ROOM += "[data-testid=stMainBlockContainer] { padding: 3rem 1rem } }</style>"
 DARK_BUTTONS = "<style>[data-testid=stBaseButton-primary]:enabled, "
 DARK_BUTTONS += "[data-testid=stBaseButton-primary]:enabled * { color: #10151C !important }</style>"
 
@@ -27,8 +31,7 @@ def main() -> None:
         if (PAGES_DIR / f"{name}.py").exists()
     }
     st.session_state["pages"] = pages
-    if st.context.theme.type == "dark":
-        st.html(DARK_BUTTONS)
+    st.html(ROOM + (DARK_BUTTONS if st.context.theme.type == "dark" else ""))
     # Streamlit answers the default page's own path with "Page not found", so the default is none of the seven.
     home = st.Page(PAGES_DIR / "home.py", title="Subrandom", default=True, visibility="hidden")
     page = st.navigation([home, *pages.values()])
@@ -40,7 +43,7 @@ def main() -> None:
     except InputError as error:
         show.problem(error, "The settings cannot be used")
         return
-    if chosen.case:
+    if chosen.case and page.url_path not in WITHOUT_CASE:
         st.caption(show.plain(words.case_line(chosen.case)))
     tray.fresh()
     tray.draw(chosen, page.url_path)

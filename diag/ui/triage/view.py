@@ -1,28 +1,168 @@
-"""The triage page: one sentence about where things stand, then all cases in one table, worst first."""
+"""The wall: every case and every checkpoint under the roots, drawn by our own component.
+
+Around it stand the few controls that need the server. The view is in the address."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
 import streamlit as st
 
-from diag.ui.shell import show
-from diag.ui.triage import cases, columns
-from diag.ui.triage.cases import CaseRow
+from diag.evidence import decisions
+from diag.evidence.decisions import WORDS
+from diag.report import numbers
+from diag.settings import Settings
+from diag.share import board as shared
+from diag.ui.shell import empty, person, session, show
+from diag.ui.shell.session import Selection
+from diag.ui.triage import actions, board, cells
+from diag.wall.looks import Looks
+from diag.wall.rows import Row, build
+from diag.wall.summaries import summaries
+
+KEYS = {"q": "find", "tone": "show", "family": "family", "group": "group", "sort": "sort", "present": "present"}
+MAX_VIEW = 200
+BUSY_SECONDS, QUIET_SECONDS = 3.0, 20.0
+
+_looks: dict[Path, Looks] = {}
+_lock = threading.Lock()
 
 
-def show_cases(rows: Sequence[CaseRow]) -> None:
-    """The cases, or how to get one."""
-    if not rows:
-        st.info("No case yet. Pick a shard and a checkpoint in the sidebar, then run a test on the hypotheses page.")
+def looks(settings: Settings) -> Looks:
+    """The server's, one for each cache folder."""
+    folder = settings.cache_dir / "wall"
+    with _lock:
+        if folder not in _looks:
+            _looks[folder] = Looks(folder)
+        return _looks[folder]
+
+
+def wall(chosen: Selection) -> None:
+    """The rows, or how to get one."""
+    if not chosen.catalogue.of("checkpoint") and not summaries(chosen.settings.evidence_dir):
+        empty.nothing_picked(chosen)
         return
-    st.markdown(f"**{show.plain(cases.summary(rows))}**")
-    first = rows[0]
-    if first.newest:
-        st.write(f"Worst first: {show.plain(first.names[1])}. {show.plain(first.newest.text or '')}")
-    show.table(cases.table(rows), "triage", column_config=columns.TRIAGE, row_height=44, height="content")
-    st.caption(
-        "One row per case: a shard and its window, a checkpoint and a reference, by what the files hold and not by "
-        "their names. The newest test of every hypothesis counts, else the newest test, else the newest measurement. "
-        "Losses are nats per token. 'open' leads to the record, or to the case where there is none yet."
+    seen, states = looks(chosen.settings).want(chosen.catalogue)
+    st.fragment(_board, run_every=QUIET_SECONDS if seen == states else BUSY_SECONDS)(chosen, seen == states)
+
+
+def rows_of(chosen: Selection) -> tuple[list[Row], str, int]:
+    """All rows, when the last meeting ended, and how many lines of the decisions cannot be read."""
+    made, unread = decisions.read(chosen.settings.evidence_dir)
+    case = chosen.case or session.default_case(chosen.catalogue)
+    rows = build(
+        chosen.catalogue,
+        looks(chosen.settings).known(),
+        summaries(chosen.settings.evidence_dir),
+        made,
+        default_shard=case.shard if any(e.id == case.shard for e in chosen.catalogue.of("shard")) else "",
+        default_window=session.default_window,
     )
+    meeting = next((d.at for d in reversed(made) if d.what == "meeting"), "")
+    return rows, meeting, unread
+
+
+def _board(chosen: Selection, was_quiet: bool) -> None:
+    seen, states = looks(chosen.settings).want(chosen.catalogue)
+    if not was_quiet and seen == states:
+        st.rerun()  # slower from now on
+    rows, meeting, unread = rows_of(chosen)
+    _headline(rows, seen, states)
+    if unread:
+        show.warnings((f"{unread} line(s) of the decisions cannot be read and are passed over.",))
+    may = person.may_run(chosen.settings)
+    right = cells.right_end(rows)
+    now = time.time() // 60 * 60  # so that a row that is the same is not sent again
+    data = {
+        "rows": [cells.cells(row, right, now) for row in rows],
+        "right": right,
+        "view": _view(),
+        "may": {"test": may, "decide": may},
+        "by": person.name(chosen.settings),
+        "dark": st.context.theme.type == "dark",
+        "decisions": [[word, words] for word, words in WORDS.items() if word in actions.DECIDE],
+        "status": f"New since {meeting[:16].replace('T', ' ')} UTC is marked." if meeting else "",
+    }
+    answer = _component()(key="wall", data=data, on_view_change=_write_view, on_act_change=lambda: None)
+    if asked := answer.get("act"):
+        with show.guard("This was not done"):
+            actions.act(asked, rows, chosen)
+            st.rerun(scope="fragment")
+    _below(rows, chosen, may)
+
+
+def _headline(rows: list[Row], seen: int, states: int) -> None:
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown(f"**{show.plain(cells.summary(rows))}**")
+        if seen < states:
+            st.progress(seen / states, text=f"Reading headers and weights: {seen:,} of {states:,} distinct files")
+
+
+def _below(rows: list[Row], chosen: Selection, may: bool) -> None:
+    """The board for others, and the end of a meeting."""
+    title, base = "Subrandom board", chosen.settings.base_url
+    with st.container(horizontal=True, vertical_alignment="center"):
+        for label, build_text, mime in (
+            ("Markdown", lambda: shared.board_markdown(rows, base), "text/markdown"),
+            ("HTML", lambda: shared.board_html(rows, title, base), "text/html"),
+        ):
+            st.download_button(
+                f"Board as {label}",
+                build_text,
+                file_name=f"subrandom-board.{'md' if label == 'Markdown' else 'html'}",
+                mime=mime,
+                key=f"board-{label}",
+                type="tertiary",
+                on_click="ignore",
+                icon=":material/download:",
+            )
+        ended = st.button(
+            "End the meeting",
+            type="tertiary",
+            icon=":material/event_available:",
+            disabled=not may,
+            help="What comes after it is marked as new.",
+        )
+    if ended:
+        with show.guard("The meeting was not ended"):
+            actions.end_meeting(chosen.settings)
+            st.rerun(scope="fragment")
+    end = numbers.figure(cells.right_end(rows))
+    st.caption(
+        "One row a case: a shard and its window, a checkpoint and a reference, by what the files hold. All losses are "
+        f"in nats a token, on one axis that ends at {end}; ◆ as loaded, ○ repaired, a bar the reference."
+    )
+
+
+def _view() -> dict[str, Any]:
+    """What the address says, every word of it untrusted: the browser only compares with it."""
+    raw = st.query_params
+    found: dict[str, Any] = {key: raw[name][:MAX_VIEW] for key, name in KEYS.items() if name in raw}
+    pins = raw.get("pin", "")
+    return {**found, "pin": [pin for pin in pins.split(",") if pin][:50]}
+
+
+def _write_view() -> None:
+    view = st.session_state["wall"].get("view")
+    if not isinstance(view, Mapping):
+        return
+    for key, name in KEYS.items():
+        _write(name, str(view.get(key) or "")[:MAX_VIEW])
+    pins = view.get("pin")
+    _write("pin", ",".join(str(pin) for pin in pins[:50]) if isinstance(pins, list) else "")
+
+
+def _write(name: str, value: str) -> None:
+    if value:
+        st.query_params[name] = value
+    elif name in st.query_params:
+        del st.query_params[name]
+
+
+@st.cache_resource(show_spinner=False)
+def _component() -> Any:
+    return st.components.v2.component("subrandom_wall", css=board.style(), js=board.script(), isolate_styles=False)

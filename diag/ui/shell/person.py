@@ -1,0 +1,25 @@
+"""Who looks at the page, and what they may do: by login, by a proxy's header, or by the settings."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from diag.errors import one_line
+from diag.settings import Settings
+
+MAX_NAME = 120
+NOT_ALLOWED = "Your name may look and not run. Ask whoever runs this server to add it to `runners`."
+
+
+def name(settings: Settings) -> str:
+    """Of the person: who is logged in (OIDC), else the header that the proxy sets, else the name in the settings."""
+    user = st.user.to_dict() if st.user else {}
+    found = user.get("email") or user.get("name")
+    if not found and settings.name_header:
+        found = st.context.headers.get(settings.name_header)
+    return one_line(str(found or settings.name), MAX_NAME).strip()
+
+
+def may_run(settings: Settings) -> bool:
+    """Whether this person may start work and decide: everybody, unless `runners` names those who may."""
+    return not settings.runners or name(settings) in settings.runners

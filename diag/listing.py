@@ -37,9 +37,16 @@ class FolderNames:
         """Of all files."""
         return frozenset(file.name for file in self.files)
 
+    @cached_property
+    def _by_suffix(self) -> dict[str, list[Path]]:
+        found: dict[str, list[Path]] = {}
+        for file in self.files:
+            found.setdefault(file.suffix.lower(), []).append(file)
+        return found
+
     def with_suffix(self, *suffixes: str) -> list[Path]:
         """The files with one of these suffixes, in any case; in lexical order for each suffix in turn."""
-        return [file for suffix in suffixes for file in self.files if file.suffix.lower() == suffix]
+        return [file for suffix in suffixes for file in self._by_suffix.get(suffix, ())]
 
 
 @dataclass(frozen=True)

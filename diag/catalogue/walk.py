@@ -99,6 +99,7 @@ class _Walk:
                 children = sorted(entries, key=lambda entry: entry.name)
         except OSError:
             return files, folders
+        here = folder.resolve()
         for child in children:
             self.visited += 1
             if self.visited > MAX_VISITED:
@@ -112,7 +113,7 @@ class _Walk:
                 if child.is_symlink() and not is_inside(path.resolve(), self.reals):
                     self.escaped += 1
                 elif child.is_dir():
-                    real = path.resolve()
+                    real = path.resolve() if child.is_symlink() else here / child.name
                     if real not in self.seen and real != self.skip and not self._is_of_another(real):
                         self.seen.add(real)
                         folders.append(path)

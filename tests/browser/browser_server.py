@@ -61,7 +61,7 @@ class Watched:
         expect(self.page.locator("[data-testid=stException]")).to_have_count(0)
 
 
-def start_server(evidence: Path, demo: Path = DEFAULT_DIR, roots: str = "") -> Server:
+def start_server(evidence: Path, demo: Path = DEFAULT_DIR, roots: str = "", name: str = "") -> Server:
     """Start `streamlit run app.py` and wait until it answers."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -72,6 +72,7 @@ def start_server(evidence: Path, demo: Path = DEFAULT_DIR, roots: str = "") -> S
         "SUBRANDOM_DEMO": str(demo),
         "SUBRANDOM_CACHE": str(evidence.parent / "cache"),
         "SUBRANDOM_ROOTS": roots,
+        "SUBRANDOM_NAME": name,
         "SUBRANDOM_CONFIG": "",
     }
     process = subprocess.Popen(

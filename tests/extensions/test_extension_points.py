@@ -118,8 +118,8 @@ def test_an_edit_and_a_hypothesis_that_uses_it(extended: Path, demo: Path, tmp_p
     assert finding["signature"]["detail"] == "Dummy looked at 74 tensors." and finding["status"] == "refuted"
     tried = [*finding["repairs"], *finding.get("screened", [])]
     assert [r["name"] for r in tried] == ["final norm × 2"] and tried[0]["delta_nats"] < 0
-    code = "from diag.ui.triage.cases import HYPOTHESES; from diag.ui.shell.results import EVERY_ID\n"
-    code += "print('H9Z' in HYPOTHESES, 'H9Z' in EVERY_ID)"
+    code = "from diag.wall import summaries; from diag.ui.shell.results import EVERY_ID\n"
+    code += "print('H9Z' in summaries.EVERY_ID, 'H9Z' in EVERY_ID)"
     assert run(extended, code) == "True True"
 
 

@@ -1,4 +1,4 @@
-"""What the pages read and say: cached summaries of the demo's files, tables, the first odd layer, the triage."""
+"""What the pages read and say: cached summaries of the demo's files, tables, the first odd layer."""
 
 from __future__ import annotations
 
@@ -11,11 +11,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from diag.case import Case, Window
 from diag.catalogue import Catalogue, Entry, scan
 from diag.errors import InputError
-from diag.evidence.index import RecordRow
-from diag.hypotheses.registry import ABOUT_CHECKPOINT
 from diag.results.baseline import LayerProbe
 from diag.settings import Root, Settings
 from diag.ui.activations import layers
@@ -24,8 +21,6 @@ from diag.ui.evidence import tables as tables_evidence
 from diag.ui.shard import audits
 from diag.ui.shell import contents, knowledge
 from diag.ui.shell.tables import facts
-from diag.ui.triage import cases as triage
-from diag.ui.triage.columns import TRIAGE
 from diag.ui.weights import reads, tables
 
 
@@ -134,105 +129,6 @@ def test_without_a_reference_the_sentence_says_what_one_would_add() -> None:
 def test_the_layer_table_has_the_reference_only_when_there_is_one() -> None:
     assert "residual_rms_reference" in tables_activations.layers(SOUND, SOUND[:2])
     assert "residual_rms_reference" not in tables_activations.layers(SOUND)
-
-
-def row(id: str, **changes: object) -> RecordRow:
-    values: dict[str, object] = {
-        "id": id,
-        "created": "2026-01-02T03:04:05+00:00",
-        "kind": "test",
-        "case_id": f"case of {changes.get('checkpoint', id)}",
-        "query": {},
-        "shard": "d/s",
-        "checkpoint": f"d/{id}",
-        "reference": None,
-        "loss_nats": 5.0,
-        "zone": "plausible",
-        "conclusion": "healthy",
-        "text": "",
-        "statuses": {"H4A": "refuted"},
-        "gate": None,
-        "device": "cpu",
-        "dtype": "fp32",
-    }
-    return RecordRow(**values | changes)  # type: ignore[arg-type]
-
-
-def test_triage_has_one_row_a_case_worst_first() -> None:
-    records = [
-        row("healthy"),
-        row("explained", conclusion="explained", loss_nats=9.0),
-        row("worse", conclusion="explained", loss_nats=19.8),
-        row("unexplained", conclusion="unexplained"),
-        row("data", conclusion="data", loss_nats=None),
-        row("nan", kind="measure", conclusion=None, zone="not_finite", loss_nats=math.nan),
-    ]
-    here = {"case of new": Case("d/s", "d/new", None, Window(1, 1, 8)), "case of worse": Case("d/s", "d/worse")}
-    found = triage.rows(records, here)
-    assert [r.names[1] for r in found] == [
-        "d/data", "d/unexplained", "d/worse", "d/explained", "d/nan", "d/new", "d/healthy",
-    ]  # fmt: skip
-    assert triage.summary(found).startswith("7 cases: ") and "1 not run yet" in triage.summary(found)
-
-
-def test_the_newest_test_decides_and_a_measurement_only_without_one() -> None:
-    records = [
-        row("m", checkpoint="c", kind="measure", conclusion=None),
-        row("new", checkpoint="c"),
-        row("old", checkpoint="c", conclusion="unexplained"),
-    ]
-    assert [(r.newest.id, r.records) for r in triage.rows(records) if r.newest] == [("new", 3)]
-    assert [r.newest.id for r in triage.rows(records[:1]) if r.newest] == ["m"]
-
-
-def test_a_later_test_of_one_hypothesis_does_not_hide_the_test_of_all() -> None:
-    every = dict.fromkeys(triage.HYPOTHESES, "refuted") | {"H4A": "confirmed"}
-    records = [
-        row("one", checkpoint="c", conclusion="unexplained", statuses={"H4D": "inconclusive"}),
-        row("all", checkpoint="c", conclusion="explained", statuses=every),
-    ]
-    (only,) = triage.rows(records)
-    assert only.newest and (only.newest.id, only.records) == ("all", 2)
-    (alone,) = triage.rows(records[:1])
-    assert alone.newest and alone.newest.id == "one"
-
-
-def test_records_of_the_same_files_under_other_names_are_one_row() -> None:
-    """One file once stood three times in triage: as the shell, the app and a colleague called it."""
-    records = [
-        row("app", checkpoint="demo/x", case_id="same"),
-        row("shell", checkpoint="x", case_id="same", conclusion="unexplained"),
-        row("theirs", checkpoint="runs/x", case_id="same", conclusion="data"),
-    ]
-    (only,) = triage.rows(records, {"same": Case("d/s", "here/x")})
-    assert only.newest and only.newest.id == "app" and only.records == 3 and only.names[1] == "here/x"
-
-
-def test_triage_links_lead_to_the_record_or_to_the_case() -> None:
-    table = triage.table(triage.rows([row("abc")], {"x": Case("d/s", "d/x y", None, Window(1, 1, 8))}))
-    links = dict(zip(table["checkpoint"], table["open"], strict=True))
-    assert links["abc"] == "/r/abc"
-    assert links["x y"].startswith("/case?shard=d%2Fs&checkpoint=d%2Fx+y&window=1x1x8")
-    assert table.set_index("checkpoint").loc["x y", "conclusion"] == "not run yet"
-
-
-def test_triage_has_a_column_for_every_hypothesis_of_the_registry() -> None:
-    table = triage.table(triage.rows([row("abc", statuses={"H4A": "confirmed", "H9": "present"})]))
-    assert all(h.id in table and h.id in TRIAGE for h in ABOUT_CHECKPOINT)
-    assert table.loc[0, "H4A"] == "● confirmed" and table.loc[0, "others"] == "H9 present"
-    assert table.loc[0, "zone"] == "✓ plausible"
-
-
-def test_equal_last_parts_keep_their_full_ids() -> None:
-    table = triage.table(triage.rows([row("1", checkpoint="a/x"), row("2", checkpoint="b/x")]))
-    assert sorted(table["checkpoint"]) == ["a/x", "b/x"]
-
-
-def test_the_demos_cases_are_those_the_catalogue_lists(catalogue: Catalogue, demo: Path) -> None:
-    found = triage.demo_cases(catalogue, demo)
-    assert len(found) == 7
-    assert {case.shard for case in found} == {"demo/shards/stdlib", "demo/shards/stdlib-unk"}
-    assert triage.demo_cases(Catalogue((), ()), demo) == []
 
 
 def test_an_empty_workspace_knows_nothing_and_says_so(tmp_path: Path) -> None:

@@ -70,9 +70,10 @@ def settings() -> Settings:
     return load_settings()
 
 
-@st.cache_data(ttl=SCAN_SECONDS, max_entries=4, show_spinner=False)
+@st.cache_data(ttl=SCAN_SECONDS, max_entries=4, show_spinner=False, refresh_mode="background")
 def catalogue(settings: Settings) -> Catalogue:
-    """The scan, at most some seconds old; `catalogue.clear()` rescans."""
+    """The scan, at most twice SCAN_SECONDS old: it is taken anew while a page is drawn with the last one, since a
+    thousand checkpoints cost half a second. `catalogue.clear()` rescans."""
     return scan(settings)
 
 

@@ -17,7 +17,6 @@ from diag.wall.rows import NOT_RUN, UNUSABLE, Row
 
 MAX_AXIS, LEAST_AXIS = 24.0, 8.0
 FITS = 5
-_NOT_RUN_YET = "Nobody has run it yet."
 
 
 def right_end(rows: Sequence[Row]) -> float:
@@ -29,7 +28,8 @@ def right_end(rows: Sequence[Row]) -> float:
 
 
 def cells(row: Row, right: float, now: float) -> dict[str, Any]:
-    """One row. right: the end of the shared axis; now: epoch seconds, for ages."""
+    """One row; what is empty is left out, and the browser fills it in (EMPTY in wall.js). right: the end of the shared
+    axis; now: epoch seconds, for ages."""
     newest, seen = row.newest, row.look
     name, folder = row.name, row.entry.group if row.entry else "not on this machine"
     verdict = _verdict(row)
@@ -41,7 +41,7 @@ def cells(row: Row, right: float, now: float) -> dict[str, Any]:
         "folder": folder,
         "copies": list(row.copies),
         "here": row.entry is not None,
-        "href": href(row),
+        "query": urlencode(query(row)),
         "family": (seen.family if seen else "") or numbers.NOTHING,
         "shapes": seen.shapes if seen else "",
         "kind": _kind(row),
@@ -70,19 +70,12 @@ def cells(row: Row, right: float, now: float) -> dict[str, Any]:
         "tested": row.is_tested,
         "runnable": row.case is not None,
         "next": next_action(row),
-        "text": newest.text if newest else (seen.problem or seen.says or _NOT_RUN_YET) if seen else _NOT_RUN_YET,
+        "text": newest.text if newest else "",
         "todo": list(newest.todo[:6]) if newest else [],
         **_static(row),
         **_ruler(row, right),
     }
-    searched = (name, folder, *row.copies, found["kind"], found["cause"], verdict[2], found["owner"], found["note"])
-    found["search"] = " ".join([*searched, found["decision"], found["lookText"]]).lower()
-    return found
-
-
-def href(row: Row) -> str:
-    """The case where its files are here, else its record."""
-    return f"/case?{urlencode(query(row))}"
+    return {key: value for key, value in found.items() if value not in ("", None, [], 0, False)}
 
 
 def query(row: Row) -> dict[str, str]:

@@ -16,16 +16,17 @@ from diag.evidence import decisions
 from diag.evidence.decisions import WORDS
 from diag.report import numbers
 from diag.settings import Settings
-from diag.share import board as shared
 from diag.ui.shell import empty, person, session, show
 from diag.ui.shell.session import Selection
 from diag.ui.triage import actions, board, cells
+from diag.wall import board as shared
 from diag.wall.looks import Looks
 from diag.wall.rows import Row, build
 from diag.wall.summaries import summaries
 
 KEYS = {"q": "find", "tone": "show", "family": "family", "group": "group", "sort": "sort", "present": "present"}
 MAX_VIEW = 200
+FIRST_ROWS = 60  # sent at once; the browser asks for the rest when it has drawn them
 BUSY_SECONDS, QUIET_SECONDS = 3.0, 20.0
 
 _looks: dict[Path, Looks] = {}
@@ -77,8 +78,10 @@ def _board(chosen: Selection, was_quiet: bool) -> None:
     may = person.may_run(chosen.settings)
     right = cells.right_end(rows)
     now = time.time() // 60 * 60  # so that a row that is the same is not sent again
+    some = rows if st.session_state.get("wall", {}).get("all") else rows[:FIRST_ROWS]
     data = {
-        "rows": [cells.cells(row, right, now) for row in rows],
+        "rows": [cells.cells(row, right, now) for row in some],
+        "partial": len(some) < len(rows),
         "right": right,
         "view": _view(),
         "may": {"test": may, "decide": may},
@@ -87,7 +90,9 @@ def _board(chosen: Selection, was_quiet: bool) -> None:
         "decisions": [[word, words] for word, words in WORDS.items() if word in actions.DECIDE],
         "status": f"New since {meeting[:16].replace('T', ' ')} UTC is marked." if meeting else "",
     }
-    answer = _component()(key="wall", data=data, on_view_change=_write_view, on_act_change=lambda: None)
+    answer = _component()(
+        key="wall", data=data, on_view_change=_write_view, on_act_change=_nothing, on_all_change=_nothing
+    )
     if asked := answer.get("act"):
         with show.guard("This was not done"):
             actions.act(asked, rows, chosen)
@@ -144,6 +149,10 @@ def _view() -> dict[str, Any]:
     found: dict[str, Any] = {key: raw[name][:MAX_VIEW] for key, name in KEYS.items() if name in raw}
     pins = raw.get("pin", "")
     return {**found, "pin": [pin for pin in pins.split(",") if pin][:50]}
+
+
+def _nothing() -> None:
+    """A change of state is news by itself."""
 
 
 def _write_view() -> None:

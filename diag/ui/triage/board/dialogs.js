@@ -11,11 +11,13 @@ function dialog(root, title, draw) {
   made.addEventListener("close", () => made.remove());
   root.append(made);
   made.showModal();
+  made.querySelector("select, input")?.focus();
   return made;
 }
 
 function field(label, input) {
   const made = make("label", "sw-field");
+  input.setAttribute("aria-label", label);
   made.append(make("span", "", label), input);
   return made;
 }
@@ -168,7 +170,7 @@ class Presentation {
     this.place.replaceChildren(bar, make("p", "sw-title", row.name), make("p", "sw-small", row.folder), verdict, make("p", "sw-cause", row.cause),
       ruler(row, this.app.data.right, true), axis(this.app.data.right),
       make("p", "sw-number", row.repaired ? `${row.loss} → ${row.repaired} nats` : row.loss ? `${row.loss} nats` : "no loss yet"),
-      make("p", "", row.text), todo,
+      make("p", "", row.text || row.lookText || "Nobody has run it yet."), todo,
       make("p", "sw-decision", [row.decision, row.owner && `owner: ${row.owner}`, row.note].filter(Boolean).join(" · ") || "no decision yet"));
     this.app.presented(id);
   }

@@ -51,6 +51,7 @@ function ruler(row, right, tall = false) {
 function cell(row, classes, ...parts) {
   const made = make("td", classes);
   made.append(...parts.filter((part) => part !== null && part !== ""));
+  if (made.textContent === NOTHING) made.classList.add("sw-nothing");
   row.append(made);
   return made;
 }
@@ -70,7 +71,7 @@ function drawRow(row, right, may, act) {
   pin.setAttribute("aria-label", `Pin ${row.name}`);
   cell(made, "sw-select", box, pin);
   const link = make("a", "sw-name", row.name);
-  link.href = row.href;
+  link.href = `case?${row.query}`;
   link.addEventListener("click", (event) => {
     if (event.ctrlKey || event.metaKey || event.shiftKey) return;
     event.preventDefault();

@@ -6,6 +6,17 @@ const COLUMNS = [["", null], ["Checkpoint", "name"], ["In the file", "look"], ["
 const GROUPS = [["", "no groups"], ["cause", "by cause"], ["family", "by family"], ["folder", "by folder"], ["verdict", "by verdict"]];
 const TONES = [["", "all"], ["broken", "broken"], ["explained", "explained"], ["neutral", "nothing found"], ["healthy", "healthy"], ["not_run", "not run"], ["new", "new"], ["open", "undecided"]];
 
+// What a row that has nothing of it is sent without.
+const EMPTY = { copies: [], here: false, shapes: "", kind: "", data: null, shard: "", loss: "", lossNats: null, repaired: "", cause: "", reference: "",
+  referenceText: "", referenceId: "", fits: [], decision: "", decided: "", note: "", owner: "", last: "", created: 0, records: "", history: [], isNew: false,
+  tested: false, runnable: false, text: "", todo: [], lookText: "", zones: [], marks: [], order: 0 };
+
+function whole(row) {
+  const made = { ...EMPTY, ...row };
+  made.search = [row.name, row.folder, ...made.copies, made.kind, made.cause, made.verdict[2], made.owner, made.note, made.decision, made.lookText].join(" ").toLowerCase();
+  return made;
+}
+
 class Wall {
   constructor(root, component) {
     this.root = make("section", "sw-wall");
@@ -22,7 +33,6 @@ class Wall {
     document.addEventListener("keydown", this.keys, true);
     this.frame();
     this.update(component);
-    if (this.view.present) this.present(this.view.present);
   }
 
   close() {
@@ -62,7 +72,8 @@ class Wall {
 
   update(component) {
     this.component = component;
-    this.data = component.data;
+    this.data = { ...component.data, rows: component.data.rows.map(whole) };
+    if (this.data.partial) setTimeout(() => component.setStateValue("all", true), 0);
     this.root.classList.toggle("sw-dark", Boolean(this.data.dark));
     this.byId = new Map(this.data.rows.map((row) => [row.id, row]));
     this.selected = new Set([...this.selected].filter((id) => this.byId.has(id)));
@@ -73,6 +84,8 @@ class Wall {
       this.family.value = this.view.family;
     }
     this.draw();
+    // A link to a presentation waits for its row, which may come with the rest.
+    if (!this.presentation && this.view.present && this.byId.has(this.view.present)) this.present(this.view.present);
   }
 
   row(id) { return this.byId.get(id); }
@@ -120,7 +133,7 @@ class Wall {
     this.drawHead();
     this.drawTones();
     this.drawChosen();
-    this.status.textContent = `${rows.length.toLocaleString("en")} of ${this.data.rows.length.toLocaleString("en")} shown. ${this.data.status}`;
+    this.status.textContent = this.data.partial ? "The first rows; the rest is coming." : `${rows.length.toLocaleString("en")} of ${this.data.rows.length.toLocaleString("en")} shown. ${this.data.status}`;
     const bodies = groups.map(([label]) => {
       const body = make("tbody");
       if (label) {

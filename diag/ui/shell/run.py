@@ -10,7 +10,7 @@ from diag.jobs.job import Job
 from diag.jobs.protocol import JobKind, JobRequest
 from diag.jobs.unwritten import RETRY_SECONDS
 from diag.report import numbers
-from diag.ui.shell import show, who
+from diag.ui.shell import person, show, who
 from diag.ui.shell.server import job_queue
 from diag.ui.shell.session import Selection
 
@@ -67,7 +67,7 @@ def button(
         type="primary" if main else "secondary",
         icon=":material/play_arrow:",
         shortcut=shortcut,
-        disabled=not chosen.runnable or under_way(chosen.case),
+        disabled=not chosen.runnable or under_way(chosen.case) or not person.may_run(chosen.settings),
         help=help or None,
     )
 
@@ -77,6 +77,8 @@ def start(chosen: Selection, kind: JobKind, ids: tuple[str, ...] = ()) -> None:
     if chosen.case is None:
         return
     try:
+        if not person.may_run(chosen.settings):
+            raise InputError(person.NOT_ALLOWED)
         request = JobRequest(kind, chosen.case, ids, chosen.stamp)
         job = job_queue().submit(request, who.me(), again=True)  # asked on purpose: another run, another record
     except InputError as error:

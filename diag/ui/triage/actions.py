@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -13,7 +14,7 @@ from diag.evidence import decisions
 from diag.evidence.decisions import Decision
 from diag.jobs.protocol import JobRequest
 from diag.settings import Settings
-from diag.ui.shell import person, server
+from diag.ui.shell import person, server, who
 from diag.ui.shell.session import Selection
 from diag.ui.triage import cells
 from diag.wall.rows import Row
@@ -49,13 +50,14 @@ def end_meeting(settings: Settings) -> None:
 def _test(asked: Mapping[str, Any], rows: Sequence[Row], settings: Settings) -> None:
     """Queue a test of everything for each row, beside the reference that was picked where one was."""
     picked = asked.get("reference")
-    queued = 0
+    queued, batch = 0, f"wall {time.time():.3f}" if len(rows) > 1 else ""
     for row in rows:
         if row.case is None:
             continue
         case = replace(row.case, reference=picked or None) if isinstance(picked, str) else row.case
         stamp = f"{row.entry.stamp if row.entry else ''} {len(row.history)}"
-        server.job_queue().submit(JobRequest("test", case, (), stamp))
+        request = JobRequest("test", case, (), stamp)
+        server.job_queue().submit(request, who.me(), again=True, batch=batch)
         queued += 1
     if queued == 0:
         raise InputError("Nothing was queued: the files of these cases are not all here.", fix="Add their folders.")

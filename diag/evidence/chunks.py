@@ -66,6 +66,6 @@ def blocks(text: str, suffix: str) -> Iterator[Block]:
 
 def _numbered(text: str) -> Iterator[tuple[int, str]]:
     for number, raw in enumerate(text.split("\n"), start=1):
-        line = one_line(strip_ansi(raw), len(raw) + 1).rstrip()
+        line = (raw if raw.isprintable() else one_line(strip_ansi(raw), len(raw) + 1)).rstrip()
         for begin in range(0, max(len(line), 1), MAX_LINE_CHARS):
             yield number, line[begin : begin + MAX_LINE_CHARS]

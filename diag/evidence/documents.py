@@ -5,22 +5,24 @@ Pure of any database, so that several processes can read files at once.
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+from diag.errors import InputError
+from diag.evidence import chunks
 from diag.evidence.chunks import blocks
 from diag.evidence.facts.extract import extract
 from diag.evidence.facts.fact import Fact
 from diag.evidence.files import MAX_TEXT_BYTES, Found, digest, read_regular
+from diag.evidence.record_rows import row_of, spans
 from diag.evidence.terms import terms
-from diag.results.record import MAX_RECORD_BYTES
+from diag.results.record import MAX_RECORD_BYTES, import_record
 
 CONTEXT_COUNT = 0.25  # how often a block holds a word of its heading or file name, beside the words it has itself
 _BOMS = ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"), (b"\xef\xbb\xbf", "utf-8-sig"))
-_RECORD_TEXT = re.compile(rb'\A\s*\{\s*"id"\s*:\s*"[0-9a-f]{16}"\s*,\s*"schema"\s*:\s*"subrandom-record-')
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class Block:
 
 @dataclass(frozen=True)
 class Document:
-    """A file as the index keeps it. `data` is kept for records only, which are checked before they are believed."""
+    """A file as the index keeps it. row: of a record, which is checked before it is believed; refused: why not."""
 
     found: Found
     digest: str
@@ -45,7 +47,8 @@ class Document:
     blocks: tuple[Block, ...] = ()
     facts: tuple[Fact, ...] = ()
     left_out: tuple[str, ...] = ()
-    data: bytes = b""
+    row: tuple[Any, ...] = ()
+    refused: str = ""
 
 
 def is_record(path: Path) -> bool:
@@ -66,13 +69,24 @@ def read_document(item: Found, known_digest: str = "") -> Document:
         return Document(item, sha)
     if b"\0" in data[:4096] and not data.startswith((b"\xff\xfe", b"\xfe\xff")):
         return Document(item, sha, left_out=("is no text: it holds zero bytes",))
+    if is_record(item.path):
+        return _record(item, data, sha)
     text, notes = _decoded(data, item)
-    record = is_record(item.path)
-    found = extract(text, item.name, item.path.suffix, record=record)
-    cut = _record_blocks(text, item) if record else _blocks(text, item)
-    return Document(
-        item, sha, found.date, found.said, cut, found.facts, (*notes, *found.left_out), data if record else b""
-    )
+    found = extract(text, item.name, item.path.suffix)
+    cut = _blocks(text, item, blocks(text, item.path.suffix))
+    return Document(item, sha, found.date, found.said, cut, found.facts, (*notes, *found.left_out))
+
+
+def _record(item: Found, data: bytes, sha: str) -> Document:
+    try:
+        row = row_of(str(item.path), import_record(data, where=item.name))
+    except InputError as error:
+        return Document(item, sha, left_out=(str(error)[:300],), refused=str(error))
+    text = data.decode("utf-8", "replace")
+    lines = text.split("\n")
+    facts = extract(text, item.name, ".json", record=True).facts
+    parts = [chunks.Block(first + 1, "record", tuple(lines[first:last])) for first, last in spans(lines)]
+    return Document(item, sha, row[2][:10], {}, _blocks(text, item, parts), facts, row=row)
 
 
 def read_documents(items: Sequence[tuple[Found, str]]) -> list[Document | str]:
@@ -99,12 +113,12 @@ def _decoded(data: bytes, item: Found) -> tuple[str, list[str]]:
         return data.decode(name, "replace"), notes
 
 
-def _blocks(text: str, item: Found) -> tuple[Block, ...]:
+def _blocks(text: str, item: Found, parts: Iterable[chunks.Block]) -> tuple[Block, ...]:
     """The name of the file and the section's title belong to every block: a question often names the step."""
     of_file = set(terms(item.name.replace("/", " ")))
     made = []
     of_section: dict[str, set[str]] = {}
-    for block in blocks(text, item.path.suffix):
+    for block in parts:
         shown = "\n".join(block.lines)
         counts: dict[str, float] = {**Counter(terms(shown))}
         length = int(sum(counts.values()))
@@ -114,11 +128,3 @@ def _blocks(text: str, item: Found) -> tuple[Block, ...]:
             counts.setdefault(term, CONTEXT_COUNT)
         made.append(Block(block.line, block.section, shown, length, counts))
     return tuple(made)
-
-
-def _record_blocks(text: str, item: Found) -> tuple[Block, ...]:
-    """Of a record, what people look for: names, statuses and sentences. Its tables of numbers are rows of the index."""
-    return tuple(block for block in _blocks(text, item) if not block.section.startswith(_QUIET))
-
-
-_QUIET = ("thresholds", "environment", "cost")

@@ -13,12 +13,10 @@ from typing import Any
 import duckdb
 import numpy as np
 
-from diag.errors import InputError
-from diag.evidence.documents import Document, is_record
+from diag.evidence.documents import Document
 from diag.evidence.files import Found, LeftOut, text_files, unreadable
-from diag.evidence.reading import documents_of
+from diag.evidence.reading import Readers
 from diag.evidence.store import IndexHandle
-from diag.results.record import Record, import_record
 
 BATCH_FILES = 1_000  # that one commit brings: what was committed stays when the rest is interrupted
 BATCH_BYTES = 32 * 1024 * 1024
@@ -60,13 +58,15 @@ def ingest(opened: IndexHandle, folders: Sequence[Path]) -> SyncReport:
     if gone:
         with _transaction(con):
             _forget(con, gone)
-    for batch in _batches(stale):
-        with _transaction(con):
-            fresh = _read(con, batch, {path: row[1] for path, row in stored.items()}, passed)
-            _forget(con, [path for path in fresh if path in stored])
-            _insert(con, fresh, notes)
-        new = sum(path not in stored for path in fresh)
-        added, changed = added + new, changed + len(fresh) - new
+    digests = {path: row[1] for path, row in stored.items()}
+    with Readers(len(stale), digests) as readers:
+        for batch, documents in readers.read(list(_batches(stale))):
+            with _transaction(con):
+                fresh = _changed(con, batch, documents, digests, passed)
+                _forget(con, [path for path in fresh if path in stored])
+                _insert(con, fresh, notes)
+            new = sum(path not in stored for path in fresh)
+            added, changed = added + new, changed + len(fresh) - new
     _list_left_out(con, folders, passed)
     if (added or changed or gone) and not opened.in_memory:
         con.execute("CHECKPOINT")
@@ -118,12 +118,16 @@ def _forget(con: duckdb.DuckDBPyConnection, paths: list[str]) -> None:
     con.execute("DELETE FROM left_out WHERE in_file AND path IN (SELECT unnest(?))", [paths])
 
 
-def _read(
-    con: duckdb.DuckDBPyConnection, batch: list[Found], digests: dict[str, str], passed: list[LeftOut]
+def _changed(
+    con: duckdb.DuckDBPyConnection,
+    batch: list[Found],
+    documents: list[Document | str],
+    digests: dict[str, str],
+    passed: list[LeftOut],
 ) -> dict[str, Document]:
     """The files whose content is new, by path. One that was only touched gets its new time."""
     fresh: dict[str, Document] = {}
-    for item, read in zip(batch, documents_of(batch, digests), strict=True):
+    for item, read in zip(batch, documents, strict=True):
         path = str(item.path)
         if isinstance(read, str):
             passed.append(LeftOut(path, read))
@@ -144,13 +148,10 @@ def _insert(con: duckdb.DuckDBPyConnection, fresh: dict[str, Document], notes: l
         of_run = [said.get(what, "") for what in ("run", "dataset", "checkpoint")]
         rows["file"].append((path, item.name, item.stamp, read.digest, read.date, folder, *of_run))
         rows["left_out"] += [(path, reason, True) for reason in read.left_out]
-        if is_record(item.path):
-            try:
-                rows["record"].append(_record_row(path, import_record(read.data, where=item.name)))
-            except InputError as error:
-                notes.append(str(error))
-                rows["left_out"].append((path, str(error)[:300], True))
-                continue  # neither its result nor its words may be found
+        if read.refused:
+            notes.append(read.refused)  # neither its result nor its words may be found
+        if read.row:
+            rows["record"].append(tuple(read.row))
         for block in read.blocks:
             doc += 1
             rows["document"].append((doc, path, block.line, block.section, block.text, block.length))
@@ -199,28 +200,3 @@ def _column(values: Sequence[Any]) -> Any:
 def _one(con: duckdb.DuckDBPyConnection, sql: str) -> int:
     """A single number. fetchall, because DuckDB 2.0 refuses other work while a result is not read to its end."""
     return int(con.execute(sql).fetchall()[0][0])
-
-
-def _record_row(path: str, record: Record) -> tuple[Any, ...]:
-    """In the order of the table's columns."""
-    diagnosis, loss = record.diagnosis, record.loss
-    reference = record.inputs.get("reference") or {}
-    return (
-        path,
-        record.id,
-        record.created,
-        record.kind,
-        record.case_id,
-        json.dumps(record.case),
-        record.inputs["shard"]["name"],
-        record.inputs["checkpoint"]["name"],
-        reference.get("name"),
-        loss.nats,
-        loss.zone,
-        diagnosis.conclusion.kind if diagnosis else None,
-        diagnosis.conclusion.text if diagnosis else None,
-        json.dumps({f.id: f.status for f in diagnosis.findings} if diagnosis else {}),
-        loss.gate.word if loss.gate else None,
-        str(record.environment.get("device", "")),
-        str(record.environment.get("dtype", "")),
-    )

@@ -67,6 +67,8 @@ def with_index(db_path: Path, work: Callable[[IndexHandle], T], rebuild: Callabl
                 except _Busy:
                     pass
                 except duckdb.Error as error:
+                    if "no space left" in str(error).lower():
+                        raise _ReadOnly("there is no room on the disk") from None
                     note = f"{_move_aside(db_path)} It was rebuilt from the files. ({_first_line(error)})"
                     _LOG.warning(note)  # for callers that have no place for notes
                     with suppress(duckdb.Error, _Busy):
@@ -85,10 +87,13 @@ def remember_sources(db_path: Path, folders: Sequence[Path]) -> None:
     """Keep the list of indexed folders beside the index, so that it can be rebuilt when it is lost or in use."""
     known = [path for path in dict.fromkeys([*read_sources(db_path), *folders]) if path.exists()]
     path = _sources_path(db_path)
-    with suppress(OSError):
-        temporary = path.with_name(f"{path.name}.{os.getpid()}")
+    temporary = path.with_name(f"{path.name}.{os.getpid()}")
+    try:
         temporary.write_text(json.dumps([str(folder) for folder in known]), encoding="utf-8")
         temporary.replace(path)
+    except OSError:
+        with suppress(OSError):
+            temporary.unlink()
 
 
 def read_sources(db_path: Path) -> list[Path]:

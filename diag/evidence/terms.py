@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 
 MAX_TERM = 80
 MAX_QUERY_WORDS = 32
@@ -39,7 +40,7 @@ class Word:
     value: str | None = None
     parts: tuple[str, ...] = ()
 
-    @property
+    @cached_property
     def terms(self) -> tuple[str, ...]:
         """Every term that leads to this word, each once."""
         return tuple(dict.fromkeys((self.whole, *((self.value,) if self.value else ()), *self.parts)))
@@ -73,6 +74,7 @@ def like_pattern(whole: str) -> str | None:
     return re.sub(r"[*…]+", "%", escaped)
 
 
+@lru_cache(maxsize=100_000)
 def _word(raw: str) -> Word:
     whole = _STATUS.sub(lambda match: match.group().replace("_", "-"), raw)
     value = _value(raw)

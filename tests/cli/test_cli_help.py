@@ -67,7 +67,9 @@ def test_the_version_is_that_of_the_package() -> None:
     assert run("--version").stdout == f"subrandom {diag.__version__}\n"
 
 
-@pytest.mark.parametrize(("args", "holds"), [((), "checkpoint  What does"), (("evidence",), "search     Search records")])
+@pytest.mark.parametrize(
+    ("args", "holds"), [((), "checkpoint  What does"), (("evidence",), "search     Search records")]
+)
 def test_a_group_alone_prints_its_help_and_exits_with_2(args: tuple[str, ...], holds: str) -> None:
     done = run(*args)
     assert done.returncode == 2 and done.stdout == "" and holds in done.stderr and "Examples:\n" in done.stderr

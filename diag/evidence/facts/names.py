@@ -28,6 +28,7 @@ _NO_FACT = re.compile(
     re.IGNORECASE,
 )
 _TOKEN_ID = re.compile(r"(?:bos|eos|pad|unk|sep|cls|mask|decoder_start|image|.*)_?token_ids?", re.IGNORECASE)
+_MAY_BE_PLACE = re.compile(r"step|iter|ep", re.IGNORECASE)
 _COUNT_OF = re.compile(r"(?:total|warm-?up|max|num|per|every|/|last|best|\d)\s*$", re.IGNORECASE)
 _LETTER = re.compile(r"[A-Za-zΔ§%]")
 _TRIM = " \t\"'`*_:=.,;|·•–—-→>#[]{}()✓✔✅❌✗~≈"
@@ -73,6 +74,7 @@ def is_fact_name(name: str) -> bool:
     return bool(_TOKEN_ID.fullmatch(name)) or not (_NO_FACT.fullmatch(name) or POSITION_NAME.fullmatch(name))
 
 
+@lru_cache(maxsize=20_000)
 def trimmed(name: str) -> str:
     """A name without markup, quotes and signs at its ends, and without one bracket that is not closed."""
     name = re.sub(r"\s+", " ", name.replace("**", "").replace("`", "")).strip()
@@ -88,6 +90,8 @@ def trimmed(name: str) -> str:
 
 def positions(text: str) -> tuple[tuple[str, float], ...]:
     """Where in a run a text stands: (`epoch`, 3.0), (`step`, 250.0); the first of each."""
+    if not _MAY_BE_PLACE.search(text):
+        return ()
     found: dict[str, float] = {}
     for match in POSITION.finditer(text):
         before = text[: match.start()]

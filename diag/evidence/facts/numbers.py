@@ -26,6 +26,8 @@ _NOISE = re.compile(
     r"|(?<!\d)\d{1,2}:\d\d(?::\d\d)?(?:[.,]\d+)?(?!\d)|\b\d+\.\d+\.\d+[\w.-]*|\b0x[0-9a-fA-F]+\b"
     r"|\b[vV]\d+(?:\.\d+)+[\w.-]*"
 )
+_MAY_BE_NOISE = re.compile(r"\d{4}-\d|\d:\d|\d\.\d+\.|0x|[vV]\d|[0-9a-f]{7}")
+_MAY_BE_OTHERS = re.compile(r"[A-Za-z.][ :=#]+#?\d")
 _HASH = re.compile(r"\b(?=[a-f]*\d)(?=\d*[a-f])[0-9a-f]{7,64}\b(?!\.)")
 _PATH = re.compile(
     r"https?://\S+|(?<![\w.~/-])[\w.~-]*/(?:[\w.+~{}=,-]+/)+[\w.+~{}=,-]*|(?<![\w.~/-])[\w~.-]*/[\w-]+\.[A-Za-z]\w{0,8}\b"
@@ -52,7 +54,9 @@ def without_noise(text: str) -> str:
     """`text`, as long as before, with dates, times, paths, hashes, versions and product names blotted out by `¤`."""
     if "/" in text:
         text = _PATH.sub(_blotted, text)
-    return _OTHERS.sub(_blotted, _HASH.sub(_blotted, _NOISE.sub(_blotted, text)))
+    if _MAY_BE_NOISE.search(text):
+        text = _HASH.sub(_blotted, _NOISE.sub(_blotted, text))
+    return _OTHERS.sub(_blotted, text) if _MAY_BE_OTHERS.search(text) else text
 
 
 def _blotted(match: re.Match[str]) -> str:

@@ -33,6 +33,7 @@ _COMPOUND = rf"(?:[A-Z]+-)*(?:{_ONE})(?:-[A-Z]+)*"
 STATE = re.compile(rf"(?<![\w-])(?:(?:NOT|PARTIALLY|LIVE)[ -])?{_COMPOUND}(?![\w=-])")
 _ANY_CASE = re.compile(STATE.pattern, re.IGNORECASE)
 PHRASE = re.compile(rf"(?:{STATE.pattern})(?:\s+(?:{STATE.pattern}))*")
+_CAPITALS = re.compile(r"[A-Z]{2}")
 STATUS_NAME = re.compile(
     r"(?:^|[\s_])(?:status|state|verdict|result|outcome|conclusion|decision)(?:$|[\s_(])", re.IGNORECASE
 )
@@ -44,7 +45,8 @@ PASS_NAME = re.compile(
 
 def status_of(written: str, *, any_case: bool = False) -> tuple[str, str] | None:
     """(as written, in one word) of the first state in a text, or None. any_case: the field is known to hold a state."""
-    found = PHRASE.search(written) or (_ANY_CASE.search(written[:60]) if any_case else None)
+    capital = any_case or _CAPITALS.search(written)
+    found = (PHRASE.search(written) if capital else None) or (_ANY_CASE.search(written[:60]) if any_case else None)
     if found:
         parts = [m.group() for m in _ANY_CASE.finditer(found.group())]
         return found.group(), _word(parts)

@@ -102,6 +102,7 @@ _NO_LOSS = re.compile(
 _SHARE = re.compile(r"%")
 
 
+@lru_cache(maxsize=2_000)
 def shown_unit(written: str) -> str:
     """A unit as the tables show it."""
     text = written.strip()

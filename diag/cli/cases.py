@@ -1,4 +1,4 @@
-"""`forward`, `test` and `diverge`: a checkpoint on a shard, with live forward passes."""
+"""`forward`, `test`, `diverge` and `reproduce`: a checkpoint on a shard, with live forward passes."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Ids = Annotated[list[str] | None, typer.Argument(help="Hypotheses, such as H4A; 
 
 
 def add_to(app: typer.Typer) -> None:
-    """All three commands."""
+    """All four commands."""
     app.command(
         epilog=o.examples(
             "subrandom forward --checkpoint runs/step-100 --shard corpus/",
@@ -48,6 +48,12 @@ def add_to(app: typer.Typer) -> None:
             "subrandom diverge --checkpoint model.gguf --reference base/ --shard val.bin --dtype fp64 --json",
         )
     )(diverge)
+    app.command(
+        epilog=o.examples(
+            "subrandom reproduce --checkpoint base/ --shard corpus/ --claimed-loss 19.8",
+            "subrandom reproduce --checkpoint model.gguf --shard val.bin --claimed-loss 17.2 --json",
+        )
+    )(reproduce)
 
 
 def forward(case: o.CaseOptions, *, json: o.Json = False) -> None:
@@ -186,6 +192,36 @@ def diverge(
     spelled = as_cased.to_case(places)
     with render.progress("Comparing", quiet=json) as progress:
         found = command.run(spelled, places, progress, announce("diverge", quiet=json), double=double)
+    render.answer(found, json)
+
+
+def reproduce(
+    checkpoint: o.HealthyPath,
+    shard: o.ShardPath,
+    claimed_loss: o.LossToReproduce,
+    *,
+    claimed_unit: o.ClaimedUnit = "nats",
+    batches: o.Batches = 16,
+    batch_size: o.BatchSize = 4,
+    seq_len: o.SeqLen = 512,
+    device: o.DeviceOption = "auto",
+    dtype: o.DTypeOption = "auto",
+    json: o.Json = False,
+) -> None:
+    """Which defect of a program gives the claimed loss?
+
+    Injects defects into a healthy checkpoint, alone and in pairs, and ranks them by how near they come.
+    """
+    from diag.cli import reproduce as command
+    from diag.cli.costs import announce
+    from diag.places import Places
+
+    o.check_finite(claimed_loss=claimed_loss)
+    places = Places()
+    as_cased = o.CaseOptions(checkpoint, shard, None, batches, batch_size, seq_len, device, dtype)
+    spelled = as_cased.to_case(places, claim=Claim(claimed_loss, claimed_unit))
+    with render.progress("Injecting", quiet=json) as progress:
+        found = command.run(spelled, places, progress, announce("reproduce", quiet=json))
     render.answer(found, json)
 
 

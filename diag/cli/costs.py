@@ -13,7 +13,7 @@ from diag.report.costs import cost_text
 Announce = Callable[[Inputs], None]
 
 
-def announce(kind: Literal["measure", "test", "diverge"], *, quiet: bool) -> Announce:
+def announce(kind: Literal["measure", "test", "diverge", "reproduce"], *, quiet: bool) -> Announce:
     """A function that prints the estimate of a case that is open; nothing with --json, nor where the device that was
     asked for is not there."""
 

@@ -7,22 +7,20 @@ from typing import Any
 from diag.case import Case
 from diag.cli.costs import Announce
 from diag.cli.render import Answer
-from diag.errors import InputError
-from diag.jobs.inputs import Inputs, open_inputs
+from diag.jobs.inputs import open_inputs, refuse_unreadable
 from diag.places import Places
 from diag.progress import Progress
 from diag.report.sections import of_result
 from diag.results import codec
 from diag.results.baseline import BaselineResult
-from diag.shards import max_id
 from diag.units import bits, perplexity
 
 
 def run(case: Case, places: Places, progress: Progress, announce: Announce) -> Answer:
-    """The loss as loaded; what it will take is announced before. Raises InputError when the window holds ids that the
+    """The loss as loaded; what it will take is announced before. InputError where the window holds an id that the
     checkpoint has no row for."""
     inputs = open_inputs(case, places.resolve, places.tokenizers)
-    _readable(inputs)
+    refuse_unreadable(inputs)
     announce(inputs)
     from diag.jobs import tasks  # torch: seconds, and only once the input is known to be usable
 
@@ -73,14 +71,3 @@ def to_json(baseline: BaselineResult) -> dict[str, Any]:
         }
     )
     return found
-
-
-def _readable(inputs: Inputs) -> None:
-    if not inputs.readable:
-        lowest = int(inputs.window.ids.min())
-        wrong = lowest if lowest < 0 else max_id(inputs.window)
-        raise InputError(
-            f"The window holds id {wrong:,}, and the embedding has {inputs.rows:,} rows.",
-            where=str(inputs.shard.path),
-            fix="The shard was made with another tokenizer: audit it, or pick the checkpoint it belongs to.",
-        )

@@ -40,6 +40,8 @@ PreciseDType = Annotated[
     typer.Option("--dtype", help="auto is bf16 on a GPU and fp32 on the CPU; fp64 settles noise against bug."),
 ]
 ClaimedLoss = Annotated[float | None, typer.Option("--claimed-loss", help="A loss that somebody else reported.")]
+LossToReproduce = Annotated[float, typer.Option("--claimed-loss", help="The loss that a program reported.")]
+HealthyPath = Annotated[Path, typer.Option("--checkpoint", help="File or folder of a checkpoint that is sound.")]
 ClaimedUnit = Annotated[LossUnit, typer.Option("--claimed-unit", help="The unit it was reported in.")]
 GateBelow = Annotated[float | None, typer.Option("--gate-below", help="The gate: loss below this many nats.")]
 ExpectedLoss = Annotated[

@@ -54,7 +54,7 @@ def signature(context: Context) -> Signature:
 def repairs(context: Context, signature: Signature) -> list[Repair]:
     """Rows of Q and K put back as the weights show; the base from published values and a sweep; scaling taken out, or
     put in; another share of the rows; Gemma 3's two bases exchanged."""
-    return [*_orders(context), *_bases(context), *_scalings(context), *_shares(context)]
+    return [*_orders(context), *bases(context), *scalings(context), *shares(context)]
 
 
 def _orders(context: Context) -> list[Repair]:
@@ -121,7 +121,8 @@ def _odd_base(context: Context) -> str:
     )
 
 
-def _bases(context: Context) -> list[Repair]:
+def bases(context: Context) -> list[Repair]:
+    """Other bases: those that were published, and a sweep; Gemma 3's two exchanged."""
     now = context.checkpoint.config.rope_theta
     found = []
     if exchanged := _exchanged(context):
@@ -149,7 +150,7 @@ def _bases(context: Context) -> list[Repair]:
     return found
 
 
-def _scalings(context: Context) -> list[Repair]:
+def scalings(context: Context) -> list[Repair]:
     """A scaling that is stated, taken out; linear scaling where none is."""
     raw, theta = context.checkpoint.raw_config, context.checkpoint.config.rope_theta
     settings = rotary(raw)
@@ -176,7 +177,7 @@ def _scalings(context: Context) -> list[Repair]:
     return found
 
 
-def _shares(context: Context) -> list[Repair]:
+def shares(context: Context) -> list[Repair]:
     """Another share of each head's rows turned, where the family has such a setting or the file states one."""
     raw, settings = context.checkpoint.raw_config, context.family.settings
     key = next((key for key in ("rotary_pct", "partial_rotary_factor") if key in raw or key in settings), None)

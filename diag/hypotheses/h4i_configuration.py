@@ -118,7 +118,7 @@ def _window(checkpoint: Checkpoint) -> Iterable[Odd]:
         yield Odd("window", said, {f"full attention in every layer {every}": all_keys | {"layer_types": mixed}})
 
 
-def _heads(checkpoint: Checkpoint) -> Iterable[Odd]:
+def heads(checkpoint: Checkpoint) -> Iterable[Odd]:
     """The rows of q and k are heads × width, so that no shape tells one from the other, unless heads are normed."""
     family, config = checkpoint.family, checkpoint.config
     if family is None or "q" not in family.roles or "q_norm" in family.roles:
@@ -141,7 +141,7 @@ _LOOKS: tuple[Callable[[Checkpoint], Iterable[Odd]], ...] = (
     _attention_scale,
     _agreed,
     _window,
-    _heads,
+    heads,
 )
 
 HYPOTHESIS = Hypothesis(

@@ -208,6 +208,18 @@ def _same_model(checkpoint: Checkpoint, reference: Checkpoint, where: str) -> No
         )
 
 
+def refuse_unreadable(inputs: Inputs) -> None:
+    """InputError where the window holds an id that the checkpoint has no row for: there is no loss then."""
+    if not inputs.readable:
+        lowest = int(inputs.window.ids.min())
+        wrong = lowest if lowest < 0 else max_id(inputs.window)
+        raise InputError(
+            f"The window holds id {wrong:,}, and the embedding has {inputs.rows:,} rows.",
+            where=str(inputs.shard.path),
+            fix="The shard was made with another tokenizer: audit it, or pick the checkpoint it belongs to.",
+        )
+
+
 def embedding_rows(checkpoint: Checkpoint) -> int:
     """Rows of the embedding as stored; the config's vocabulary where the file holds none."""
     family = checkpoint.family

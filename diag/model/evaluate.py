@@ -33,10 +33,32 @@ class _Seen:
     placed: np.ndarray
 
 
+class Modules:
+    """The loaded model under each configuration that edits ask for: each is built once, around the same parameters."""
+
+    def __init__(self, loaded: LoadedModel) -> None:
+        self.loaded = loaded
+        self._built: dict[str, TokenLoss] = {}
+
+    def under(self, edits: Sequence[Edit]) -> tuple[TokenLoss, str]:
+        """The loaded model, or the same parameters under the configuration that the edits ask for; and what tells it
+        from others."""
+        raw = before = dict(self.loaded.checkpoint.raw_config)
+        for edit in edits:
+            raw = edit.configured(raw)
+        if raw == before:
+            return self.loaded.loss, ""
+        key = repr(sorted(raw.items()))
+        if key not in self._built:
+            self._built[key] = variant(self.loaded, raw)
+        return self._built[key], key
+
+
 class Evaluator:
     """Evaluates edits on one checkpoint and one window, each sequence at most once.
 
-    ids: int64 [sequences, seq + 1]. Losses are float64 [sequences], nats, the mean over each sequence's targets.
+    ids: int64 [sequences, seq + 1]. targets: [sequences, seq], where they are not the next ids. Losses are float64
+    [sequences], nats, the mean over each sequence's targets. modules: those of another window, to build none twice.
     bucket_positions: int64 [buckets], how many positions each bucket of `losses_by_position` covers.
     Memory: that of a sweep (sweep.py), in waves that fit what is free (waves.py); and for each set of edits about 10 to
     20 numbers a sequence.
@@ -49,15 +71,18 @@ class Evaluator:
         *,
         reference: TensorSource | None = None,
         progress: Progress = silent,
+        targets: np.ndarray | None = None,
+        modules: Modules | None = None,
     ) -> None:
         check_window(loaded, ids)
         self.loaded, self.reference, self.progress = loaded, reference, progress
         self.ids = torch.tensor(ids)
+        self.targets = None if targets is None else torch.tensor(targets)
+        self.modules = modules or Modules(loaded)
         self.sequences = len(ids)
         self.forward_passes = 0  # of one sequence each
         self.bucket_positions = bucket_positions(ids.shape[1] - 1)
         self._seen: dict[tuple[Edit, ...], _Seen] = {}
-        self._variants: dict[str, TokenLoss] = {}
 
     def losses(self, edits: Sequence[Edit] = (), subset: Sequence[int] | None = None) -> np.ndarray:
         """Losses [n] of the whole window, or of the sequences in `subset`, in that order.
@@ -115,9 +140,11 @@ class Evaluator:
                 self._sweep(rows, some)
 
     def _sweep(self, rows: Sequence[int], sets: Sequence[tuple[Edit, ...]]) -> None:
-        variants = [Variant(self.loaded, edits, *self._module(edits), self.reference) for edits in sets]
-        ids = self.ids[rows].to(self.loaded.device)
-        losses = [nll.double() for nll in sweep(variants, ids, lambda: self.progress(None, ""))]
+        variants = [Variant(self.loaded, edits, *self.modules.under(edits), self.reference) for edits in sets]
+        device = self.loaded.device
+        targets = None if self.targets is None else self.targets[rows].to(device)
+        swept = sweep(variants, self.ids[rows].to(device), lambda: self.progress(None, ""), targets)
+        losses = [nll.double() for nll in swept]
         figures = torch.stack([torch.cat([nll.mean(-1, keepdim=True), bucket_sums(nll)], dim=1) for nll in losses])
         self.forward_passes += len(sets) * len(rows)
         for edits, found in zip(sets, figures.cpu().numpy(), strict=True):  # one copy to the host for all
@@ -127,16 +154,3 @@ class Evaluator:
             at = np.array(rows)
             seen.losses[at[fresh]], seen.sums[at] = found[fresh, 0], found[:, 1:]
             seen.known[at] = seen.placed[at] = True
-
-    def _module(self, edits: tuple[Edit, ...]) -> tuple[TokenLoss, str]:
-        """The loaded model, or the same parameters under the configuration that the edits ask for, each built once; and
-        what tells it from others."""
-        raw = before = dict(self.loaded.checkpoint.raw_config)
-        for edit in edits:
-            raw = edit.configured(raw)
-        if raw == before:
-            return self.loaded.loss, ""
-        key = repr(sorted(raw.items()))
-        if key not in self._variants:
-            self._variants[key] = variant(self.loaded, raw)
-        return self._variants[key], key

@@ -33,14 +33,17 @@ class Probe(Protocol):
     def __call__(self, layer: int, first: int, before: Tensor, after: Tensor, tokens: Tensor) -> None: ...
 
 
-def sweep(variants: Sequence[Variant], ids: Tensor, tick: Callable[[], None] = lambda: None) -> list[Tensor]:
+def sweep(
+    variants: Sequence[Variant], ids: Tensor, tick: Callable[[], None] = lambda: None, targets: Tensor | None = None
+) -> list[Tensor]:
     """nll [sequences, seq] in nats, float32, of each variant, for ids [sequences, seq + 1] on the model's device.
+    targets: [sequences, seq], where they are not the next ids.
 
     Costs for each variant the layers from its first edit on, and the head; `tick` is called after every group of a
     layer. Memory: a stream [sequences, seq, d_model] for each variant that has branched off, a batch of activations, a
     chunk of logits, and the edited tensors of one layer.
     """
-    return _swept(variants, ids[:, :-1], ids[:, 1:], tick)
+    return _swept(variants, ids[:, :-1], ids[:, 1:] if targets is None else targets, tick)
 
 
 def observe(

@@ -16,7 +16,7 @@ ORDER = (
     *("errors", "file_state", "reading", "extras", "installation", "progress", "units", "jit", "blas", "case"),
     *("results", "limits", "settings", "isolated"),
     *("listing", "foreign", "shards", "checkpoints", "demo", "catalogue", "places", "evidence", "model", "hypotheses"),
-    "reproduce",
+    *("reproduce", "repairs"),
     *("report", "charts", "share", "wall", "jobs", "api", "ui", "cli", "zoo", "pages"),
 )
 

@@ -11,7 +11,7 @@ import typer
 
 import diag
 from diag import installation
-from diag.cli import cases, evidence, files, interrupt, records, workspace
+from diag.cli import cases, evidence, files, interrupt, records, repairs, workspace
 from diag.cli.options import examples, help_without_command
 from diag.errors import InputError, in_words
 
@@ -23,7 +23,7 @@ app = typer.Typer(
     rich_markup_mode=None,  # examples and brackets are printed as they are written
     pretty_exceptions_enable=False,
 )
-for group in (workspace, files, cases, evidence, records):
+for group in (workspace, files, cases, repairs, evidence, records):
     group.add_to(app)
 
 

@@ -19,10 +19,11 @@ from diag.hypotheses.facts import Suspect
 from diag.hypotheses.joint import joint_set
 from diag.hypotheses.judged import alone, finding
 from diag.hypotheses.localise import Place, localise, told
-from diag.hypotheses.search import Candidate, stderr
+from diag.hypotheses.search import Candidate, combined, stderr
 from diag.hypotheses.setup import Setup
 from diag.hypotheses.state import State
 from diag.hypotheses.verdict import Outcome
+from diag.model.edits.as_data import to_data
 from diag.progress import Progress
 from diag.results.diagnosis import Diagnosis, DifferenceFound, Joint, JointRepair, NotExcluded
 from diag.results.finding import Finding
@@ -114,6 +115,7 @@ def _diagnosis(
             attribution_stderr=state.search.attribution_stderr(joint),
             stderr_nats=over.stderr if over else None,
             by_position_nats=state.by_position(joint),
+            edits=tuple(to_data(edit) for edit in combined(joint)),
         )
         if joint
         else None,

@@ -70,8 +70,8 @@ class Measured:
 
 @dataclass(frozen=True)
 class Ranked:
-    """nearest: measured on the whole window, closest first. tolerance: nats, by which a set matches, usually. fits: sets
-    that give the claim, those that were not measured on the whole window by what a part of it says. around: sets within
+    """nearest: measured on the whole window, closest first. tolerance: nats, by which a set usually matches. fits: sets
+    that give the claim; of those that were not measured on the whole window, a part of it says so. around: sets within
     AROUND nats of it."""
 
     nearest: tuple[Measured, ...]
@@ -89,34 +89,40 @@ def rank(model: Losses, injections: Sequence[Injection], claim: float, tell: Cal
     Cost: 128 tokens for each set, then at most 250,000 tokens for those near the claim on each of 512, 2,048 and all
     tokens of the window (but 24 sets on all of it at least).
     """
+
+    def says(start: float, width: float, text: str) -> Callable[[float], None]:
+        return lambda done: tell(start + width * done, text)
+
     ask, parts = _Asked(model, claim), _parts(model.whole)
     singles: list[Set] = [(), *((each,) for each in injections)]
-    says = f"Injecting {len(injections)} defects, each alone"
-    ask.measure(singles, parts[min(1, len(parts) - 1)], lambda done: tell(0.1 * done, says))
+    text = f"Injecting {len(injections)} defects, each alone"
+    ask.measure(singles, parts[min(1, len(parts) - 1)], says(0.0, 0.1, text))
     inert = {s[0] for s in singles[1:] if s[0].unit == 1.0 and ask.same(s, (), parts[min(1, len(parts) - 1)])}
     alive = [each for each in injections if each not in inert]
     pairs: list[Set] = [p for p in combinations(alive, 2) if fits(*p) and not any(each.alone for each in p)]
     pool: list[Set] = [*((each,) for each in alive), *pairs]
-    says = f"Injecting {len(pairs):,} pairs"
-    ask.measure([(), *pool], parts[0], lambda done: tell(0.1 + 0.4 * done, says))
+    ask.measure([(), *pool], parts[0], says(0.1, 0.4, f"Injecting {len(pairs):,} pairs"))
     kept = pool
     guess: Callable[[Set], float] = lambda injected: ask.mean(injected, parts[0])  # noqa: E731
     for step, (part, larger) in enumerate(pairwise(parts), 1):
-        guides = [s for s in sorted(pool, key=lambda s: _gap(guess(s), claim)) if len(s) == 1]
-        guides = [(), *guides[: int(INJECTED_GUIDES.value)]]
+        near = [s for s in sorted(pool, key=lambda s: _gap(guess(s), claim)) if len(s) == 1]
+        guides: list[Set] = [(), *near[: int(INJECTED_GUIDES.value)]]
         most = max(int(INJECTED_KEPT.value), int(INJECTED_BUDGET.value) // larger.tokens)
-        start, says = 0.5 + 0.15 * (step - 1), f"Measuring those near the claim on {larger.tokens:,} tokens"
-        ask.measure(guides, larger, lambda done: tell(start, says))
+        start, text = 0.5 + 0.15 * (step - 1), f"Measuring those near the claim on {larger.tokens:,} tokens"
+        ask.measure(guides, larger, says(start, 0.0, text))
         told = ask.told(guides, part, larger)
         if step == 1:
             guess = told
-        kept = sorted(kept, key=lambda s: _gap(told(s), claim))[:most]
-        ask.measure(kept, larger, lambda done: tell(start + 0.15 * done, says))
-    found = [Measured(s, ask.reported(s, model.whole)) for s in kept]
-    found = [m for m in found if len(m.injected) == 1 or not ask.adds_nothing(m.injected, model.whole)]
+        gaps = {s: _gap(told(s), claim) for s in kept}
+        kept = sorted(kept, key=gaps.__getitem__)[:most]
+        ask.measure(kept, larger, says(start, 0.15, text))
+    part = parts[max(0, len(parts) - 2)]
+    ask.measure([(each,) for s in kept for each in s], part, says(0.95, 0.05, "Looking for defects that hide"))
+    seen = [s for s in kept if len(s) == 1 or not ask.adds_nothing(s, part)]
+    found = [Measured(s, ask.reported(s, model.whole)) for s in seen]
     found.sort(key=lambda m: (round(m.distance(claim), 9), len(m.injected)))
     known = {m.injected for m in found}
-    gaps = [_gap(guess(s), claim) for s in pool if s not in known]
+    others = [_gap(guess(s), claim) for s in pool if s not in known]
     noise = float(np.nanmedian([m.stderr for m in found])) if len(model.losses([()], model.whole)[0]) > 1 else 0.0
     tolerance = max(MATERIAL_SE.value * noise, REPRODUCES_NATS.value)
     return Ranked(
@@ -124,8 +130,8 @@ def rank(model: Losses, injections: Sequence[Injection], claim: float, tell: Cal
         singles=len(injections),
         pairs=len(pairs),
         tolerance=tolerance,
-        fits=sum(m.matches(claim) for m in found) + sum(gap <= tolerance for gap in gaps),
-        around=sum(gap <= AROUND for gap in [*gaps, *(m.distance(claim) for m in found)]),
+        fits=sum(m.matches(claim) for m in found) + sum(gap <= tolerance for gap in others),
+        around=sum(gap <= AROUND for gap in [*others, *(m.distance(claim) for m in found)]),
         without_effect=tuple(each.name for each in injections if each in inert),
     )
 

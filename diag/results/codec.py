@@ -12,6 +12,7 @@ import json
 import math
 import types
 from collections.abc import Mapping
+from enum import StrEnum
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -88,6 +89,8 @@ def _value(hint: Any, data: object, where: str, unknown: dict[str, Any]) -> Any:
         return number(data) if isinstance(data, str) else _as_float(data, where)
     if hint in (int, str, bool) and type(data) is hint:
         return data
+    if isinstance(hint, type) and issubclass(hint, StrEnum) and isinstance(data, str) and data in list(hint):
+        return hint(data)
     raise _unfit(where, data)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from diag.results.baseline import BaselineResult
 from diag.results.finding import Finding
@@ -40,7 +40,8 @@ class JointRepair:
 class Joint:
     """The smallest set of repairs within noise of the best, and what each hypothesis in it is worth in nats.
     attribution_stderr: the standard error of each, paired over the sequences; empty in records that have none.
-    by_position_nats: with all of them, as a measurement has it."""
+    by_position_nats: with all of them, as a measurement has it. edits: what the repairs change, as plain data in the
+    order in which they are applied (diag/model/edits/as_data.py); empty in records that have none."""
 
     repairs: tuple[JointRepair, ...]
     loss_nats: float
@@ -49,6 +50,7 @@ class Joint:
     stderr_nats: float | None = None
     by_position_nats: tuple[tuple[float, ...], ...] = ()
     attribution_stderr: dict[str, float | None] = field(default_factory=dict)
+    edits: tuple[dict[str, Any], ...] = ()
 
 
 @dataclass(frozen=True)

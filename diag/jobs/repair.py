@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -58,8 +59,8 @@ def refuse_other_inputs(record: Record, inputs: Inputs, edits: Sequence[Edit]) -
             if needs_reference(edits):
                 raise InputError("The repair takes tensors from the reference.", fix=same.format(what))
             continue
-        assert found is not None
-        refuse_other(found, stated["fingerprint"], f"{what} of record {record.id}", same.format(what))
+        assert found is not None and stated is not None
+        refuse_other(found, stated.get("fingerprint", ""), f"{what} of record {record.id}", same.format(what))
     if inputs.shard.fingerprint != record.inputs["shard"].get("fingerprint"):
         raise InputError(
             f"This is not the shard of record {record.id}.", where=str(inputs.shard.path), fix=same.format("shard")
@@ -99,7 +100,7 @@ def repair(record: Record, inputs: Inputs, out: Path, progress: Progress) -> Rep
             window=str(case.window),
             device=measured.device,
             dtype=measured.dtype,
-            before_nats=diagnosis.loss.nats,
+            before_nats=math.nan if (nats := diagnosis.loss.nats) is None else nats,
             after_nats=measured.loss_nats,
             after_stderr_nats=measured.stderr_nats,
             reference_nats=diagnosis.loss.ruler.reference_nats,

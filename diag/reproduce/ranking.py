@@ -22,7 +22,9 @@ from diag.results.thresholds import (
     INJECTED_GUIDES,
     INJECTED_KEPT,
     INJECTED_NOTHING,
-    INJECTED_TOKENS,
+    INJECTED_POSITIONS,
+    INJECTED_SEQUENCES,
+    INJECTED_STEPS,
     MATERIAL_SE,
     REPRODUCES_NATS,
 )
@@ -86,7 +88,7 @@ class Ranked:
 def rank(model: Losses, injections: Sequence[Injection], claim: float, tell: Callable[[float, str], None]) -> Ranked:
     """All defects alone and in pairs against a claim, nats.
 
-    Cost: 128 tokens for each set, then at most 250,000 tokens for those near the claim on each of 512, 2,048 and all
+    Cost: 128 tokens for each set, then at most 200,000 tokens for those near the claim on each of 512, 2,048 and all
     tokens of the window (but 24 sets on all of it at least).
     """
 
@@ -141,12 +143,13 @@ def _gap(nats: float, claim: float) -> float:
 
 
 def _parts(whole: Part) -> list[Part]:
-    """Beginnings of the window of about so many tokens, then all of it: whole sequences, but where one alone is longer
-    than all of them."""
+    """Beginnings of more and more sequences, then all of the window. Few tokens of many sequences tell more than many
+    of one: what a sequence is about is hard or easy for all that is broken."""
     found = []
-    for tokens in (int(t.value) for t in INJECTED_TOKENS):
-        positions = min(whole.positions, tokens)
-        found.append(Part(min(whole.sequences, max(1, tokens // positions)), positions))
+    for step in range(int(INJECTED_STEPS.value)):
+        positions, sequences = (int(t.value) << step for t in (INJECTED_POSITIONS, INJECTED_SEQUENCES))
+        here = min(whole.sequences, sequences)
+        found.append(Part(here, min(whole.positions, positions * sequences // here)))
     return [*(part for part in dict.fromkeys(found) if part.tokens < whole.tokens), whole]
 
 

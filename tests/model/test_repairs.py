@@ -1,0 +1,192 @@
+"""Repaired checkpoints: on disk they have the loss of the edits, whole or not at all, and a patch does it again."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+from tiny import SHAPE, write_tiny
+
+from diag.case import Case, Window
+from diag.checkpoints import open_checkpoint
+from diag.checkpoints.buffer_order import BufferOrder
+from diag.errors import InputError
+from diag.evidence.records import Record
+from diag.jobs import repair as jobs
+from diag.jobs import tasks
+from diag.jobs.inputs import Inputs, join_inputs
+from diag.model.build import build
+from diag.model.edits import (
+    ApplyScale,
+    Copy,
+    FromReference,
+    MoveLayers,
+    PairRows,
+    Regather,
+    Reorder,
+    Retag,
+    Scale,
+    SetEps,
+    Shift,
+    SuggestConfig,
+)
+from diag.model.edits.as_data import from_data, to_data
+from diag.model.edits.base import Edit
+from diag.model.evaluate import Evaluator
+from diag.model.stored import CheckpointTensors
+from diag.progress import silent
+from diag.repairs.folder import whole_folder
+from diag.repairs.patch import read_patch
+from diag.repairs.safetensors_out import SafetensorsOut
+from diag.results.diagnosis import Conclusion, Diagnosis, Joint, JointRepair
+from diag.shards import open_shard
+
+Q, GATE = (tuple(f"model.layers.{i}.{part}_proj.weight" for i in range(3)) for part in ("self_attn.q", "mlp.gate"))
+NORM, EMBEDDING, HEAD = "model.norm.weight", "model.embed_tokens.weight", "lm_head.weight"
+EDITS: tuple[Edit, ...] = (
+    Reorder(Q, BufferOrder.COLUMN_MAJOR),
+    Regather(((GATE[0], GATE[0].replace("gate", "up")),), (96, 96), (1, 0)),
+    Scale((GATE[1],), 0.3),
+    Shift((NORM,), -1.0),
+    FromReference((GATE[2],)),
+    Copy(HEAD, EMBEDDING),
+    SetEps(1e-3),
+    SuggestConfig("rotary", '{"rope_theta": 500.0}'),
+)
+
+
+def in_bf16(folder: Path) -> None:
+    """The weights as a bfloat16 checkpoint has them."""
+    file = folder / "model.safetensors"
+    save_file({n: t.to(torch.bfloat16) for n, t in load_file(file).items()}, file, {"format": "pt"})
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two tiny models in bfloat16, and a shard."""
+    made = tmp_path_factory.mktemp("repairs")
+    for name, seed in (("broken", 1), ("sound", 2)):
+        write_tiny("qwen2-tied", made / name, seed)
+        in_bf16(made / name)
+    ids = np.random.default_rng(0).integers(0, SHAPE["vocab_size"], 4000)
+    ids.astype("<u2").tofile(made / "shard.bin")
+    return made
+
+
+def opened(place: Path, checkpoint: str = "broken") -> Inputs:
+    case = Case("shard.bin", checkpoint, "sound", Window(1, 2, 16), device="cpu")
+    folders = (open_checkpoint(place / checkpoint), open_checkpoint(place / "sound"))
+    return join_inputs(case, open_shard(place / "shard.bin"), *folders)
+
+
+def recorded(inputs: Inputs, edits: tuple[Edit, ...]) -> Record:
+    """A record whose joint repair is these edits."""
+    baseline = tasks.read(inputs, silent, lens=False).baseline
+    joint = Joint((JointRepair("H4X", "all"),), 0.0, None, {}, edits=tuple(to_data(edit) for edit in edits))
+    return tasks.record(inputs, Diagnosis(baseline, (), joint, Conclusion("explained", ("H4X",), "")))
+
+
+@pytest.fixture(scope="module")
+def written(place: Path) -> jobs.RepairWritten:
+    inputs = opened(place)
+    return jobs.repair(recorded(inputs, EDITS), inputs, place / "fixed", silent)
+
+
+def test_from_disk_it_has_the_loss_of_the_edits(place: Path, written: jobs.RepairWritten) -> None:
+    inputs = opened(place)
+    reference = CheckpointTensors(open_checkpoint(place / "sound"))
+    evaluator = Evaluator(build(inputs.checkpoint, device="cpu", dtype="fp32"), inputs.window.ids, reference=reference)
+    expected = float(evaluator.losses(sorted(EDITS, key=lambda edit: edit.order)).mean())
+    assert written.baseline.loss.nats == pytest.approx(expected, abs=1e-5)
+    assert written.baseline.loss.nats != pytest.approx(float(evaluator.losses().mean()), abs=1e-2)
+
+
+def test_transformers_reads_the_same_loss(place: Path, written: jobs.RepairWritten) -> None:
+    from transformers import AutoModelForCausalLM
+
+    model = AutoModelForCausalLM.from_pretrained(written.path, dtype=torch.float32).eval()
+    ids = torch.from_numpy(opened(place).window.ids.astype("int64"))
+    with torch.inference_mode():
+        logits = model(ids[:, :-1]).logits
+    nats = float(torch.nn.functional.cross_entropy(logits.transpose(1, 2), ids[:, 1:]))
+    assert nats == pytest.approx(written.baseline.loss.nats, abs=1e-5)
+
+
+def test_what_moves_stays_in_its_type_and_what_is_computed_is_exact(written: jobs.RepairWritten) -> None:
+    with safe_open(written.path / "model.safetensors", "pt") as file:
+        kinds = {name: file.get_slice(name).get_dtype() for name in file.keys()}  # noqa: SIM118  its own method
+    assert (kinds[Q[0]], kinds[GATE[0]], kinds[EMBEDDING], kinds[HEAD]) == ("BF16",) * 4
+    # × 0.3 is no bfloat16 any more; 1 taken from what lies near 1 is one.
+    assert (kinds[GATE[1]], kinds[NORM]) == ("F32", "BF16")
+    config = json.loads((written.path / "config.json").read_text())
+    assert (config["rms_norm_eps"], config["rope_theta"]) == (1e-3, 500.0)
+    assert ("config", "rms_norm_eps") in {(each.kind, each.name) for each in written.changes}
+
+
+def test_a_patch_does_it_again_on_a_copy_and_on_no_other_file(place: Path, written: jobs.RepairWritten) -> None:
+    patch, edits = read_patch(written.path)
+    copy, sound = open_checkpoint(place / "broken"), open_checkpoint(place / "sound")
+    path, changes = jobs.apply(patch, edits, copy, sound, out=place / "again", progress=silent)
+    assert open_checkpoint(path).fingerprint == open_checkpoint(written.path).fingerprint == patch.repaired
+    assert changes == written.changes
+    with pytest.raises(InputError, match="not the checkpoint that the patch was made for"):
+        jobs.apply(patch, edits, sound, sound, out=place / "never", progress=silent)
+    with pytest.raises(InputError, match="not the reference"):
+        jobs.apply(patch, edits, copy, copy, out=place / "never", progress=silent)
+    other = replace(patch, repaired="0" * 64)
+    with pytest.raises(InputError, match="not the checkpoint that the patch promises"):
+        jobs.apply(other, edits, copy, sound, out=place / "never", progress=silent)
+    assert not [*place.glob("never*"), *place.glob(".never*")]
+
+
+def test_a_record_of_other_files_is_refused(place: Path) -> None:
+    record = recorded(opened(place), (Copy(HEAD, EMBEDDING),))
+    with pytest.raises(InputError, match=f"not the checkpoint of record {record.id}"):
+        jobs.repair(record, opened(place, "sound"), place / "never", silent)
+
+
+def test_a_failure_leaves_nothing_and_what_is_there_is_never_written_over(tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError), whole_folder(tmp_path / "new", 0) as folder:
+        (folder / "half").write_text("x")
+        raise ZeroDivisionError
+    (left := tmp_path / ".new.partial-99999999").mkdir()  # of a process that is gone
+    with whole_folder(tmp_path / "new", 0) as folder:
+        (folder / "whole").write_text("x")
+    assert not left.exists()
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["new"]
+    with pytest.raises(InputError, match="There is something already"), whole_folder(tmp_path / "new", 0):
+        pass
+    with pytest.raises(InputError, match="are free"), whole_folder(tmp_path / "other", 1 << 60):
+        pass
+
+
+def test_shards_have_an_index_that_transformers_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("diag.repairs.safetensors_out.SHARD_BYTES", 100)
+    values = {f"t{i}": np.arange(i, i + 20, dtype="<f4") for i in range(4)}
+    out = SafetensorsOut(tmp_path, {name: v.shape for name, v in values.items()}, ["t1"])
+    for name, v in values.items():
+        out.add(name, "F32", v.shape, [v.view(np.uint8)])
+    files = out.close()
+    assert [file.name for file in files[:2]] == ["model-00001-of-00004.safetensors", "model-00002-of-00004.safetensors"]
+    index = json.loads(files[-1].read_text())
+    assert index["metadata"]["total_size"] == 320
+    for name, file in index["weight_map"].items():
+        assert (load_file(tmp_path / file)[name].numpy() == values[name]).all()
+    assert list(out.digests) == ["t1"]
+
+
+def test_every_edit_of_a_repair_is_data_and_back() -> None:
+    more: tuple[Edit, ...] = (
+        *(ApplyScale(Q), Retag(Q, "F16"), PairRows(Q, (0, 16), 16, "halves"), MoveLayers(((Q[0], Q[1]), (Q[1], Q[0])))),
+    )
+    for edit in (*EDITS, *more):
+        assert from_data(json.loads(json.dumps(to_data(edit))), "here") == edit
+    for wrong in ({"kind": "Nothing"}, {"kind": "Copy", "target": "a", "source": "b", "more": 1}, {"kind": "Reorder"}):
+        with pytest.raises(InputError):
+            from_data(wrong, "here")

@@ -35,6 +35,7 @@ class RuntimeDefect:
     """A row of the table: `ways` gives the defect with every value that it is tried with, () where the model has no
     such part. source: the public report it is known from, or what it is a variant of."""
 
+    name: str
     source: str
     ways: Callable[[Context], Iterable[Injection]]
 

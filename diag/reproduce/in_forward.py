@@ -129,15 +129,17 @@ def _set(name: str, slot: str, setting: str, values: dict[str, Any]) -> Injectio
 
 
 IN_FORWARD: tuple[RuntimeDefect, ...] = (
-    RuntimeDefect("variant of mere-run#136", _residual),
-    RuntimeDefect("ggml-org/ggml#161", _sequential),
-    RuntimeDefect("pytorch/torchtitan#3775, deepspeedai/DeepSpeed#8341, NVIDIA/Megatron-LM#6305", _angles),
-    RuntimeDefect("vllm-project/vllm#21863", _mask),
-    RuntimeDefect("ggml-org/llama.cpp#8197", _caps),
-    RuntimeDefect("ggml-org/llama.cpp#8197", _attention_scale),
-    RuntimeDefect("mattn/tensai#248", _embedding_scale),
-    RuntimeDefect("ggml-org/llama.cpp#2373, lit-llama#339", _eps),
-    RuntimeDefect("paiml/aprender#1228, kekzl/imp#1289", _norms),
-    RuntimeDefect("NVIDIA/TensorRT-Model-Connect#720", _activation),
-    RuntimeDefect("NVIDIA-NeMo/Skills#228, minGPT#71", _heads),
+    RuntimeDefect("residual", "variant of mere-run#136", _residual),
+    RuntimeDefect("order of the updates", "ggml-org/ggml#161", _sequential),
+    RuntimeDefect(
+        "rotary angles", "pytorch/torchtitan#3775, deepspeedai/DeepSpeed#8341, NVIDIA/Megatron-LM#6305", _angles
+    ),
+    RuntimeDefect("mask", "vllm-project/vllm#21863", _mask),
+    RuntimeDefect("soft cap", "ggml-org/llama.cpp#8197", _caps),
+    RuntimeDefect("attention scale", "ggml-org/llama.cpp#8197", _attention_scale),
+    RuntimeDefect("embedding scale", "mattn/tensai#248", _embedding_scale),
+    RuntimeDefect("eps", "ggml-org/llama.cpp#2373, lit-llama#339", _eps),
+    RuntimeDefect("kind of norm", "paiml/aprender#1228, kekzl/imp#1289", _norms),
+    RuntimeDefect("activation", "NVIDIA/TensorRT-Model-Connect#720", _activation),
+    RuntimeDefect("heads", "NVIDIA-NeMo/Skills#228, minGPT#71", _heads),
 )

@@ -28,8 +28,8 @@ def _units(factor: float, words: str) -> Callable[[Context], Iterator[Injection]
 
 
 IN_LOSS: tuple[RuntimeDefect, ...] = (
-    RuntimeDefect("huggingface/transformers#46898", _labels),
-    RuntimeDefect("variant of huggingface/transformers#29250", _beginning),
-    RuntimeDefect("log2 in place of ln", _units(1 / LN2, "bits reported for nats")),
-    RuntimeDefect("ln in place of log2", _units(LN2, "nats converted as if they were bits")),
+    RuntimeDefect("labels", "huggingface/transformers#46898", _labels),
+    RuntimeDefect("BOS", "variant of huggingface/transformers#29250", _beginning),
+    RuntimeDefect("bits", "log2 in place of ln", _units(1 / LN2, "bits reported for nats")),
+    RuntimeDefect("nats", "ln in place of log2", _units(LN2, "nats converted as if they were bits")),
 )

@@ -153,15 +153,15 @@ def _nothing_read(roles: Sequence[str], words: str) -> Callable[[Context], Itera
 
 
 IN_WEIGHTS: tuple[RuntimeDefect, ...] = (
-    RuntimeDefect("paiml/aprender#369, microsoft/onnxruntime-genai#2202", _tags),
-    RuntimeDefect("realizar#160, ggml-org/llama.cpp#6040, larql#18", _layout),
-    RuntimeDefect("mlx-lm#767, ROCm/Megatron-LM#63, ndif-team/nnsight#719", _fused),
-    RuntimeDefect("onnx/onnx#7274", _tiled),
-    RuntimeDefect("TinyLlama#24, ggml-org/llama.cpp#7481, paiml/aprender#2252", _pairing),
-    RuntimeDefect("paiml/aprender#1604", _biases),
-    RuntimeDefect("shainet#176, mlx-lm#1623, kekzl/imp#1289", _norm_weights),
-    RuntimeDefect("huggingface/transformers#43429, tinygrad#13796, vec2text#94", _head),
-    RuntimeDefect("variant of huggingface/transformers#30202", _positions),
-    RuntimeDefect("BitNet#608", _nothing_read(("down",), "down matrices zero")),
-    RuntimeDefect("variant of BitNet#608", _nothing_read(("o",), "o matrices zero")),
+    RuntimeDefect("type tag", "paiml/aprender#369, microsoft/onnxruntime-genai#2202", _tags),
+    RuntimeDefect("layout", "realizar#160, ggml-org/llama.cpp#6040, larql#18", _layout),
+    RuntimeDefect("fused order", "mlx-lm#767, ROCm/Megatron-LM#63, ndif-team/nnsight#719", _fused),
+    RuntimeDefect("tiled heads", "onnx/onnx#7274", _tiled),
+    RuntimeDefect("rotary pairing", "TinyLlama#24, ggml-org/llama.cpp#7481, paiml/aprender#2252", _pairing),
+    RuntimeDefect("biases", "paiml/aprender#1604", _biases),
+    RuntimeDefect("norm weights", "shainet#176, mlx-lm#1623, kekzl/imp#1289", _norm_weights),
+    RuntimeDefect("head", "huggingface/transformers#43429, tinygrad#13796, vec2text#94", _head),
+    RuntimeDefect("learned positions", "variant of huggingface/transformers#30202", _positions),
+    RuntimeDefect("down zero", "BitNet#608", _nothing_read(("down",), "down matrices zero")),
+    RuntimeDefect("o zero", "variant of BitNet#608", _nothing_read(("o",), "o matrices zero")),
 )

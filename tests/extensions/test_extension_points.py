@@ -22,6 +22,7 @@ from diag.checkpoints.formats.registry import FORMATS as CHECKPOINT_FORMATS
 from diag.checkpoints.signatures import SIGNATURES
 from diag.hypotheses.registry import REGISTRY
 from diag.model.edits import EDITS
+from diag.reproduce.table import DEFECTS
 from diag.shards.audit.alarms import ALARMS
 from diag.shards.formats.registry import FORMATS as TOKEN_FORMATS
 from diag.ui.shell.pages import PAGES
@@ -36,6 +37,7 @@ TABLES: dict[str, Iterable[str]] = {
     "Alarms of a dataset": (row.code for row in ALARMS),
     "Edits": (row.__name__ for row in EDITS),
     "Hypotheses": (row.id for row in REGISTRY),
+    "Runtime defects": (row.name for row in DEFECTS),
     "Pages": PAGES,
 }
 

@@ -135,6 +135,7 @@ def test_every_command_is_in_the_readme() -> None:
     readme = (ROOT / "README.md").read_text()
     names = set(get_command(app).commands)
     known = {"app", "demo", "shard", "checkpoint", "forward", "test", "diverge", "evidence", "records", "report"}
+    known |= {"repair", "apply", "reproduce"}
     assert names == known
     assert all(f"\n    subrandom {name}" in readme for name in names)
 

@@ -9,9 +9,10 @@ from typing import Any, Literal
 
 from diag.case import Case
 from diag.checkpoints import open_checkpoint
+from diag.cli import record_table
 from diag.cli.render import Answer
 from diag.errors import InputError
-from diag.evidence.records import NotWritten, Record, check_writable, read_record, records_dir, write_record
+from diag.evidence.records import NotWritten, Record, check_writable, write_record
 from diag.jobs.inputs import join_inputs, open_inputs
 from diag.model.estimate import has_gpu
 from diag.places import Places
@@ -28,7 +29,7 @@ def run(
 ) -> Answer:
     """Write the repair of a record. given: paths by role, for names of the record that are not found."""
     kept_in = evidence or load_settings().evidence_dir
-    record, places = read_record(kept_in, whole_id(kept_in, record_id)), Places()
+    record, places = record_table.read(kept_in, record_id), Places()
     check_writable(kept_in)
     from diag.jobs import repair, tasks  # torch: seconds
 
@@ -83,16 +84,6 @@ def run_patch(patch_path: Path, checkpoint: Path, reference: Path | None, out: P
         f"Its fingerprint is the patch's, {patch.repaired[:16]}: {patch.after_nats:.4f} nats where that was measured."
     )
     return Answer(value, (Section("Applied", (str(path), says)), _changes(changes)))
-
-
-def whole_id(evidence_dir: Path, beginning: str) -> str:
-    """The id of the one record that begins so. InputError where there is none, or several."""
-    folder = records_dir(evidence_dir)
-    names = sorted(file.stem for file in folder.glob("*.json")) if folder.is_dir() else []
-    found = [name for name in names if len(beginning) >= 4 and name.startswith(beginning.lower())]
-    if len(found) > 1:
-        raise InputError(f"{len(found)} records begin with '{beginning}'.", fix="Give more of the id.")
-    return found[0] if found else beginning
 
 
 def _case(record: Record, given: Mapping[str, Path | None], places: Places, *, wanted: bool) -> Case:

@@ -41,7 +41,7 @@ def change(pattern: str, to: Callable[[Tensor], Tensor]) -> Inject:
         assert found, pattern
         with torch.no_grad():
             for p in found:
-                p.copy_(to(p))
+                p.copy_(to(p.clone()))
 
     return inject
 

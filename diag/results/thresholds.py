@@ -62,7 +62,7 @@ INJECTED_SEQUENCES = Threshold(
 )
 INJECTED_POSITIONS = Threshold(32, "positions", "of them: 4 x 32 tokens tell the window to 0.27 nats, 1 x 128 to 0.38")
 INJECTED_STEPS = Threshold(3, "steps", "of twice the sequences and positions, before the whole window")
-INJECTED_BUDGET = Threshold(200_000, "tokens", "of all sets together, at each step after the first")
+INJECTED_BUDGET = Threshold(250_000, "tokens", "of all sets together, at each step after the first")
 INJECTED_KEPT = Threshold(24, "sets", "nearest to the claim, fewest that a step keeps")
 INJECTED_GUIDES = Threshold(16, "sets", "alone, near the claim: they show how a part tells the whole")
 INJECTED_NOTHING = Threshold(1e-6, "nats", "on every sequence: rounding in another order")

@@ -172,7 +172,12 @@ LINES: tuple[Line, ...] = (
         'self.gguf_writer.add_attn_logit_softcapping(self.hparams["attn_logit_softcapping"])',
         "ggml-org/llama.cpp#8197",
     ),
-    Line(_setting("window"), "vLLM, model config", "follow layer_types: not every layer slides", "vllm-project/vllm#21863"),
+    Line(
+        _setting("window"),
+        "vLLM, model config",
+        "follow layer_types: not every layer slides",
+        "vllm-project/vllm#21863",
+    ),
     Line(
         _setting("activation"),
         "any runtime",

@@ -88,8 +88,15 @@ def brief(record: Record) -> Brief:
         text=diagnosis.conclusion.text if diagnosis else f"Measured as loaded: {numbers.in_all_units(loss.nats)}.",
         losses=tuple(losses),
         marks=tuple(marks),
-        todo=todo(diagnosis),
+        todo=(*todo(diagnosis), *_written(record)),
     )
+
+
+def _written(record: Record) -> tuple[str, ...]:
+    """How to have the repaired checkpoint, where the record holds its edits."""
+    joint = record.diagnosis.joint if record.diagnosis else None
+    command = f"subrandom repair {record.id} --out DIR"
+    return (f"Or write the repaired checkpoint: {command}",) if joint and joint.edits else ()
 
 
 def case_name(case: Case) -> str:
@@ -116,7 +123,7 @@ def todo(diagnosis: Diagnosis | None) -> tuple[str, ...]:
     """The exact changes, or else what would decide, in sentences; at least one."""
     if diagnosis is None:
         return (_MEASURED,)
-    fixes = diagnosis.conclusion.fix
+    fixes = [fix for fix in diagnosis.conclusion.fix if fix.what in ("config", "tensor")]
     if fixes:
         return tuple(change(fix) for fix in fixes)
     kind = diagnosis.conclusion.kind

@@ -6,7 +6,7 @@ from __future__ import annotations
 from diag.checkpoints.fold import layer_set
 from diag.report import numbers
 from diag.report.brief import folded
-from diag.report.parts import MAX_ROWS, Section, Table
+from diag.report.parts import MAX_ROWS, Code, Item, Section, Table
 from diag.results.diagnosis import Diagnosis, DifferenceFound, ReferenceFound
 
 _KINDS = {
@@ -58,9 +58,18 @@ def _differences(found: tuple[DifferenceFound, ...]) -> tuple[Table | str, ...]:
     return (Table(head, rows, numeric=(4,)), *more)
 
 
-def _fix(diagnosis: Diagnosis) -> tuple[Table, ...]:
-    rows = tuple((f.what, folded(f.where), f.change) for f in diagnosis.conclusion.fix[:MAX_ROWS])
-    return (Table(("what", "where", "change"), rows),) if rows else ()
+def _fix(diagnosis: Diagnosis) -> tuple[Item, ...]:
+    """Rows for files and tools, then the settings as a diff and the code, to copy."""
+    fixes = diagnosis.conclusion.fix
+    rows = tuple((f.what, folded(f.where), f.change) for f in fixes if f.what not in ("config", "code"))[:MAX_ROWS]
+    diffs = "\n".join(f.change for f in fixes if f.what == "config")
+    lines = "\n".join(f.change for f in fixes if f.what == "code")
+    found: list[Item] = [Table(("what", "where", "change"), rows)] if rows else []
+    if diffs:
+        found += ["config.json:", Code(diffs)]
+    if lines:
+        found += ["The same in Python, where `state` (and `reference`) are state dicts:", Code(lines)]
+    return tuple(found)
 
 
 def _open(diagnosis: Diagnosis) -> tuple[Table, ...]:

@@ -18,6 +18,8 @@ from diag.checkpoints import open_checkpoint
 from diag.checkpoints.buffer_order import BufferOrder
 from diag.errors import InputError
 from diag.evidence.records import Record
+from diag.hypotheses.as_code import code
+from diag.hypotheses.base import Context
 from diag.jobs import repair as jobs
 from diag.jobs import tasks
 from diag.jobs.inputs import Inputs, join_inputs
@@ -44,6 +46,7 @@ from diag.progress import silent
 from diag.repairs.folder import whole_folder
 from diag.repairs.patch import read_patch
 from diag.repairs.safetensors_out import SafetensorsOut
+from diag.repairs.tensors import Repaired
 from diag.results.diagnosis import Conclusion, Diagnosis, Joint, JointRepair
 from diag.shards import open_shard
 
@@ -190,3 +193,31 @@ def test_every_edit_of_a_repair_is_data_and_back() -> None:
     for wrong in ({"kind": "Nothing"}, {"kind": "Copy", "target": "a", "source": "b", "more": 1}, {"kind": "Reorder"}):
         with pytest.raises(InputError):
             from_data(wrong, "here")
+
+
+ALONE: tuple[Edit, ...] = (
+    *EDITS[:6],
+    Reorder(GATE, BufferOrder.UNDO_COLUMN_MAJOR),
+    Retag((*Q, NORM), "F16"),
+    Retag((NORM,), "big-endian BF16"),
+    PairRows(Q, (0, 16, 32, 48), 16, "halves"),
+    PairRows((Q[1],), (16,), 8, "adjacent"),
+    MoveLayers(tuple((a, b) for names in (Q, GATE) for a, b in ((names[0], names[2]), (names[2], names[0])))),
+    MoveLayers(((Q[0], Q[1]), (GATE[1], GATE[0]))),
+    Regather(tuple((g, g.replace("gate", "up")) for g in GATE), (48,) * 4, (0, 2, 1, 3)),
+    FromReference((HEAD, NORM)),
+)
+
+
+@pytest.mark.parametrize("edit", ALONE, ids=lambda edit: type(edit).__name__)
+def test_the_lines_of_code_that_are_shown_do_what_the_edit_does(edit: Edit, place: Path) -> None:
+    ours, theirs = open_checkpoint(place / "broken"), open_checkpoint(place / "sound")
+    state, reference = (load_file(place / name / "model.safetensors") for name in ("broken", "sound"))
+    before = {name: values.clone() for name, values in state.items()}
+    exec(code(edit, Context(ours, theirs)), {"torch": torch, "state": state, "reference": reference})
+    repaired = Repaired(ours, (edit,), theirs)
+    assert set(state) - set(before) <= set(edit.targets)
+    for name, values in state.items():
+        expected = repaired.tensor(name) if name in edit.targets else before[name]
+        assert torch.equal(values.float().nan_to_num(), expected.float().nan_to_num()), name
+    assert any(name not in before or not torch.equal(state[name], before[name]) for name in edit.targets)

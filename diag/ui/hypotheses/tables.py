@@ -38,7 +38,7 @@ def differences(diagnosis: Diagnosis) -> pd.DataFrame:
 
 def fix(diagnosis: Diagnosis) -> pd.DataFrame:
     """The changes that restore the loss."""
-    return pd.DataFrame([vars(f) for f in diagnosis.conclusion.fix], columns=list(FIX))
+    return pd.DataFrame([vars(f) for f in diagnosis.conclusion.fix if f.what != "code"], columns=list(FIX))
 
 
 def not_excluded(diagnosis: Diagnosis) -> pd.DataFrame:

@@ -64,6 +64,9 @@ def conclusion(diagnosis: Diagnosis) -> None:
     if found.fix:
         st.markdown("**What to change**")
         show.table(tables.fix(diagnosis), "what-to-change", column_config=columns.FIX)
+        if lines := [fix.change for fix in found.fix if fix.what == "code"]:
+            with st.expander("The same in Python, to copy"):
+                st.code("\n".join(lines), language="python")
     if diagnosis.joint:
         show.table(tables.joint(diagnosis), "joint-set", column_config=columns.JOINT)
     _compared(diagnosis)

@@ -19,7 +19,7 @@ _CODES = {4: "<I", 5: "<i", 6: "<f", 7: "<?", 10: "<Q", 11: "<q", 12: "<d"}
 def header_values(checkpoint: Checkpoint, wanted: Mapping[str, Any]) -> dict[str, Any] | None:
     """Key-values of the header that stand for keys of config.json, with their new values; None where the header has no
     number for one of them, or the file is split."""
-    if checkpoint.format != "GGUF" or len(checkpoint.files) != 1:
+    if checkpoint.format != "gguf" or len(checkpoint.files) != 1:
         return None
     values = read_header(checkpoint.files[0]).values
     name = values.get("general.architecture")

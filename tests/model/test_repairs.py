@@ -47,8 +47,12 @@ from diag.repairs.folder import whole_folder
 from diag.repairs.patch import read_patch
 from diag.repairs.safetensors_out import SafetensorsOut
 from diag.repairs.tensors import Repaired
+from diag.repairs.write import write_repaired
 from diag.results.diagnosis import Conclusion, Diagnosis, Joint, JointRepair
 from diag.shards import open_shard
+from diag.zoo.gguf_file import write_gguf
+from diag.zoo.model import Change as ZooChange
+from diag.zoo.model import open_model
 
 Q, GATE = (tuple(f"model.layers.{i}.{part}_proj.weight" for i in range(3)) for part in ("self_attn.q", "mlp.gate"))
 NORM, EMBEDDING, HEAD = "model.norm.weight", "model.embed_tokens.weight", "lm_head.weight"
@@ -182,6 +186,26 @@ def test_shards_have_an_index_that_transformers_reads(tmp_path: Path, monkeypatc
     for name, file in index["weight_map"].items():
         assert (load_file(tmp_path / file)[name].numpy() == values[name]).all()
     assert list(out.digests) == ["t1"]
+
+
+def test_a_gguf_file_stays_one_where_its_header_alone_changes(tmp_path: Path) -> None:
+    write_tiny("llama", tmp_path / "hf")
+    model = open_model(tmp_path / "hf")
+    broken = open_checkpoint(
+        write_gguf(model.changed(ZooChange(config={"rms_norm_eps": 0.5, "rope_theta": 1e4})), tmp_path / "b", "Q8_0")
+    )
+    edits: tuple[Edit, ...] = (SetEps(1e-5), SuggestConfig("rotary", '{"rope_theta": 500.0}'))
+    (tmp_path / "header").mkdir()
+    written = write_repaired(broken, edits, None, tmp_path / "header", silent)
+    again = open_checkpoint(written.path)
+    assert (written.path.name, again.config.rms_norm_eps, again.config.rope_theta) == ("model.gguf", 1e-5, 500.0)
+    assert all((again.raw(name) == broken.raw(name)).all() for name in broken.tensors)
+    (tmp_path / "tensors").mkdir()
+    written = write_repaired(broken, (*edits, Shift((NORM,), 1.0)), None, tmp_path / "tensors", silent)
+    again = open_checkpoint(written.path)
+    assert (again.format, again.config.rms_norm_eps, again.config.num_kv_heads) == ("safetensors", 1e-5, 2)
+    assert (again.float32(Q[0]) == broken.float32(Q[0])).all()
+    assert (again.float32(NORM) == broken.float32(NORM) + 1).all()
 
 
 def test_every_edit_of_a_repair_is_data_and_back() -> None:

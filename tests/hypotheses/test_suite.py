@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
 from numbers_as_losses import HARD, Loss, N, Numbers, adding, candidate, own, table
 
+from diag.checkpoints import Checkpoint
+from diag.checkpoints.families.llama import LLAMA
 from diag.errors import InputError
 from diag.hypotheses import suite
 from diag.hypotheses.base import Context, Hypothesis, Repair
@@ -18,6 +21,8 @@ from diag.results.finding import Finding, Signature
 from diag.results.ruler import Ruler, zone
 from diag.results.yardstick import Yardstick
 from diag.units import Claim
+
+NO_FILE = Checkpoint(Path("none"), "none", None, {}, LLAMA, {}, ())
 
 
 def hypothesis(id: str, *repairs: Repair, seen: str = "") -> Hypothesis:
@@ -46,7 +51,7 @@ def diagnose(loss: Loss, *hypotheses: Hypothesis, reference: float | None = 3.0,
     """Test hypotheses on losses; `reference` is the mean loss of the reference."""
     setup = suite.Setup(
         evaluator=Numbers(loss),
-        context=Context(None),  # type: ignore[arg-type]  no hypothesis here looks at a file
+        context=Context(NO_FILE),  # no hypothesis here looks at a file
         baseline=baseline(loss, reference),
         reference=None if reference is None else RELATIVE,
         reference_losses=None if reference is None else HARD + reference,
@@ -178,7 +183,7 @@ def test_a_repair_is_backed_only_if_it_changes_nothing_else() -> None:
 def test_no_repair_touches_what_equals_the_reference() -> None:
     setup = suite.Setup(
         Numbers(adding(9.0, {"a": 6.0})),
-        Context(None, equal=frozenset("a")),  # type: ignore[arg-type]
+        Context(NO_FILE, equal=frozenset("a")),
         baseline(adding(9.0, {}), 3.0),
         RELATIVE,
         HARD + 3.0,
@@ -208,7 +213,7 @@ def test_a_test_that_fails_and_one_that_does_not_apply_leave_the_others_alone() 
 
 
 def test_findings_made_before_stand_among_the_others() -> None:
-    setup = suite.Setup(Numbers(adding(3.0, {})), Context(None), baseline(adding(3.0, {})))  # type: ignore[arg-type]
+    setup = suite.Setup(Numbers(adding(3.0, {})), Context(NO_FILE), baseline(adding(3.0, {})))
     before = Finding("H0", "refuted", Signature(False, "text"))
     said: list[float | None] = []
     found = suite.run(setup, [hypothesis("H1", own("a"))], lambda fraction, text: said.append(fraction), (before,))

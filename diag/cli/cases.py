@@ -14,6 +14,7 @@ import typer
 from diag.case import Case
 from diag.cli import interrupt, render
 from diag.cli import options as o
+from diag.cli.claim_from import ClaimFrom
 from diag.errors import InputError
 from diag.settings import load_settings
 from diag.units import Claim
@@ -75,6 +76,7 @@ def forward(case: o.CaseOptions, *, json: o.Json = False) -> None:
 def test(
     ids: Ids = None,
     *,
+    claim_from: ClaimFrom = None,
     case: o.CaseOptions,
     claimed_loss: o.ClaimedLoss = None,
     claimed_unit: o.ClaimedUnit = "nats",

@@ -112,8 +112,11 @@ def main() -> None:
     """The second process: a list of files a line in, their documents a line out."""
     for line in sys.stdin.buffer:
         items = [(Found(Path(path), name, size, stamp), known) for path, name, size, stamp, known in json.loads(line)]
-        sys.stdout.buffer.write(json.dumps([_packed(read) for read in read_documents(items)]).encode() + b"\n")
-        sys.stdout.buffer.flush()
+        try:
+            sys.stdout.buffer.write(json.dumps([_packed(read) for read in read_documents(items)]).encode() + b"\n")
+            sys.stdout.buffer.flush()
+        except BrokenPipeError:  # the first one was killed: nobody waits for this
+            os._exit(1)
 
 
 if __name__ == "__main__":

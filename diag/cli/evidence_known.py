@@ -14,7 +14,7 @@ from diag.errors import one_line
 from diag.evidence import query
 from diag.evidence.conflicts.table import conflicts
 from diag.evidence.index import Connection, asked, index_path, sync_and_query
-from diag.evidence.known_facts import Filter, facts, left_out
+from diag.evidence.known_facts import Filter, facts, left_out, unit_words
 from diag.evidence.ledger import ledger
 from diag.report import terminal
 from diag.results import codec
@@ -61,13 +61,6 @@ def draw_facts(console: Console, value: dict[str, Any]) -> None:
     more = len(value["left_out"]) - 20
     if more > 0:
         console.print(Text(f"left out: {more} more with --json"))
-
-
-def unit_words(unit: str | None, source: str) -> str:
-    """`nats (convention)`."""
-    if unit is None:
-        return "not stated"
-    return unit if source == "stated" else f"{unit} ({source})"
 
 
 def run_conflicts(db: Path | None) -> dict[str, Any]:

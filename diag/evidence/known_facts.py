@@ -63,6 +63,8 @@ class Filter:
     low: float | None = None
     high: float | None = None
     text: str | None = None
+    path: str | None = None
+    line: int | None = None
 
 
 def facts(where: Path | Connection, wanted: Filter | None = None, limit: int = MAX_FACTS) -> list[FactRow]:
@@ -102,6 +104,10 @@ def _conditions(wanted: Filter) -> tuple[str, list[object]]:
         for word in (text or "").lower().replace("_", " ").split() if column.startswith("key ||") else [text or ""]:
             if word:
                 add(f"contains({plain.format(column)}, ?)", word.lower().replace("_", " "))
+    if wanted.path:
+        add("fact.path = ?", wanted.path)
+    if wanted.line is not None:
+        add("line = ?", wanted.line)
     if wanted.kind:
         add("regexp_extract(file.name, '[.]([A-Za-z]+)$', 1) = ?", wanted.kind)
     if wanted.status:
@@ -119,3 +125,10 @@ def _conditions(wanted: Filter) -> tuple[str, list[object]]:
             wanted.high if wanted.high is not None else 1e9,
         )
     return (f"WHERE {' AND '.join(parts)}" if parts else ""), values
+
+
+def unit_words(unit: str | None, source: str) -> str:
+    """`nats (convention)`."""
+    if unit is None:
+        return "unit not stated"
+    return unit if source == "stated" else f"{unit} ({source})"

@@ -32,6 +32,7 @@ _HASH = re.compile(r"\b(?=[a-f]*\d)(?=\d*[a-f])[0-9a-f]{7,64}\b(?!\.)")
 _PATH = re.compile(
     r"https?://\S+|(?<![\w.~/-])[\w.~-]*/(?:[\w.+~{}=,-]+/)+[\w.+~{}=,-]*|(?<![\w.~/-])[\w~.-]*/[\w-]+\.[A-Za-z]\w{0,8}\b"
 )
+_TAG = re.compile(r"</?[A-Za-z][^<>]{0,200}>")
 _OTHERS = re.compile(
     r"\b(?:PR|pull|issue|lines?|port|pid|PID|page|Python|CUDA|RTX|GTX|Tesla|Ryzen|Threadripper|sm|ROCm|Ubuntu|Section|section"
     r"|Appendix|Fig\.?|Figure|Table|Chapter|arXiv)[ :=#]+#?\d+(?:[.:]\d+)*(?:[-–]\d+)?"
@@ -52,6 +53,8 @@ class Value:
 
 def without_noise(text: str) -> str:
     """`text`, as long as before, with dates, times, paths, hashes, versions and product names blotted out by `¤`."""
+    if "<" in text:
+        text = _TAG.sub(_blotted, text)
     if "/" in text:
         text = _PATH.sub(_blotted, text)
     if _MAY_BE_NOISE.search(text):

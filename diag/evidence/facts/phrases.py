@@ -144,13 +144,13 @@ def _fields(clean: str, line: int, section: str, where: tuple[tuple[str, float],
 
 def _field(field: str, label: str, barred: bool) -> tuple[str, str, str | None] | str | None:
     """(name, raw, status) of a field; a text where it only names what comes next; None for anything else."""
-    if "¤" in field and not _PAIR.match(field):
+    if "¤" in field and not _PAIR.match(field) and not any(said(field)):
         return None
     done = _DONE_IN.match(field)
     if done and not _NO_NOUN.fullmatch(done["name"].lower()):
         return f"{done['name'].strip()} {done['word']}", done["value"], None
     pair = _PAIR.match(field)
-    if pair:
+    if pair and not any(said(pair["name"])):  # `val_loss 12.6 … src=x` says the loss
         name = _OF.sub("", trimmed(pair["name"])).replace("⟨", "(").replace("⟩", ")")
         return _pair(name, pair["value"].strip(), barred)
     if (flag := _FLAG.match(field)) and is_fact_name(flag["name"]):

@@ -40,10 +40,10 @@ _TABLE: tuple[tuple[str, str], ...] = (
     (r"documents|docs", "documents"),
     (r"param(?:eter)?s", "parameters"),
     (r"perplexity|ppl", "ppl"),
-    (r"[×x]", "×"),
+    (r"×|(?<=\d)x", "×"),
 )
 UNIT = "|".join(f"(?:{pattern})" for pattern, _ in _TABLE)
-_COMPILED = tuple((re.compile(pattern), shown) for pattern, shown in _TABLE)
+_COMPILED = tuple((re.compile(pattern.replace(r"(?<=\d)", "")), shown) for pattern, shown in _TABLE)
 
 # What the end of a name states (`duration_ms`, `size_bytes`, `time (s)`), by its last words.
 _IN_NAME: tuple[tuple[str, str], ...] = (

@@ -30,3 +30,25 @@ RECORDS: Columns = {
     "text": text("In words", width="large"),
     "id": text("Record"),
 }
+FACTS: Columns = {
+    "open": link("Open", "The document with the line marked."),
+    "key": text("Key"),
+    "value": text("As written"),
+    "number": c.NumberColumn("Number", format="%.6g"),
+    "unit": text("Unit", "Where the unit comes from stands in brackets: derived, or a convention of trainers."),
+    "status": text("Status"),
+    "file": text("File"),
+    "line": name("Line"),
+    "section": text("Section"),
+    "run": text("Run", "Numbers of two runs never contradict each other."),
+    "date": text("Date"),
+    "identifiers": text("Identifiers"),
+    "digest": text("sha256 of the file"),
+}
+CONFLICTS: Columns = {
+    "kind": text("Kind"),
+    "key": text("Key"),
+    "text": text("What to check", width="large"),
+    "first": text("First place", width="large"),
+    "second": text("Second place", width="large"),
+}

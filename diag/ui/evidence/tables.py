@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from urllib.parse import urlencode
 
 import pandas as pd
 
+from diag.evidence.conflicts.conflict import Conflict
+from diag.evidence.files import LeftOut
 from diag.evidence.index import Hit, RecordRow, has_changed
+from diag.evidence.known_facts import FactRow, unit_words
+from diag.evidence.ledger import Entry
 from diag.results.ruler import zone_words
 
 
@@ -50,3 +55,69 @@ def records(rows: Sequence[RecordRow]) -> pd.DataFrame:
             for row in rows
         ]
     )
+
+
+def facts(found: Sequence[FactRow], link: Callable[..., dict[str, str]]) -> pd.DataFrame:
+    """Facts with their citations; `open` leads to the document with the line marked."""
+    return pd.DataFrame(
+        [
+            {
+                "open": f"/evidence?{urlencode(link(doc=fact.file, line=str(fact.line), digest=fact.digest[:16]))}",
+                "key": fact.key,
+                "value": fact.raw,
+                "number": fact.number,
+                "unit": unit_words(fact.unit, fact.unit_source) if fact.number is not None else None,
+                "status": fact.status,
+                "file": fact.file,
+                "line": fact.line,
+                "section": fact.section,
+                "run": fact.run,
+                "date": fact.date or None,
+                "identifiers": ", ".join(fact.identifiers),
+                "digest": fact.digest,
+            }
+            for fact in found
+        ]
+    )
+
+
+def conflicts(found: Sequence[Conflict]) -> pd.DataFrame:
+    """One row a contradiction, with both citations."""
+    return pd.DataFrame(
+        [
+            {
+                "kind": one.kind,
+                "key": one.key,
+                "text": one.text,
+                "first": f"{one.a.file}:{one.a.line}  {one.a.raw}",
+                "second": f"{one.b.file}:{one.b.line}  {one.b.raw}" if one.b else None,
+            }
+            for one in found
+        ]
+    )
+
+
+def ledger(entries: Sequence[Entry]) -> pd.DataFrame:
+    """Identifier by day; the last status of a day in its cell."""
+    rows = [
+        {"identifier": entry.identifier, **{stated.date or "no date": stated.status for stated in entry.history}}
+        for entry in entries
+    ]
+    frame = pd.DataFrame(rows)
+    return frame[["identifier", *sorted(column for column in frame.columns if column != "identifier")]]
+
+
+def ledger_rows(entries: Sequence[Entry]) -> pd.DataFrame:
+    """One row a statement."""
+    return pd.DataFrame(
+        [
+            {"identifier": entry.identifier, "date": s.date, "status": s.status, "file": s.file, "line": s.line}
+            for entry in entries
+            for s in entry.history
+        ]
+    )
+
+
+def left_out(found: Sequence[LeftOut]) -> pd.DataFrame:
+    """What was not read, and why."""
+    return pd.DataFrame([{"path": item.path, "reason": item.reason} for item in found])

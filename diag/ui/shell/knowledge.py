@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
-from diag.evidence.index import Hit, RecordRow, index_path, records_table, search, sync_and_query
+from diag.evidence.index import Connection, Hit, RecordRow, index_path, records_table, search, sync_and_query
+from diag.evidence.ingest import SyncReport
 from diag.evidence.records import records_dir
 from diag.file_state import FileState
 from diag.settings import Settings
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -53,3 +58,8 @@ def record_rows(settings: Settings) -> list[RecordRow]:
             rows, _ = sync_and_query([folder], index_path(settings), records_table)
             kept = _rows[folder] = (changed, rows)
     return kept[1]
+
+
+def look(settings: Settings, work: Callable[[Connection], T]) -> tuple[T, SyncReport]:
+    """Bring the index up to date and ask it anything."""
+    return sync_and_query(settings, index_path(settings), work)

@@ -33,7 +33,7 @@ def test_from_a_search_to_a_case_and_the_ledger(fresh: Server, visitor: Callable
     page.get_by_role("link", name="Make a case of 12.65 nats").click()
     expect(page).to_have_url(re.compile(r"/case\?.*claimed_loss=12\.65"))
     page.get_by_role("button", name="Measure the loss").click()
-    expect(page.get_by_text("Worse than chance:")).to_be_visible(timeout=LONG)
+    expect(page.get_by_role("heading", name=re.compile("Worse than chance:"))).to_be_visible(timeout=LONG)
 
     reviewer = visitor(fresh, width=390, scheme="dark")
     there = reviewer.open(opened)

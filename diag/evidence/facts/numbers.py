@@ -28,7 +28,7 @@ _NOISE = re.compile(
 )
 _MAY_BE_NOISE = re.compile(r"\d{4}-\d|\d:\d|\d\.\d+\.|0x|[vV]\d|[0-9a-f]{7}")
 _MAY_BE_OTHERS = re.compile(r"[A-Za-z.][ :=#]+#?\d")
-_HASH = re.compile(r"\b(?=[a-f]*\d)(?=\d*[a-f])[0-9a-f]{7,64}\b(?!\.)")
+_HASH = re.compile(r"(?<![.\d])\b(?=[a-f]*\d)(?=\d*[a-f])[0-9a-f]{7,64}\b(?!\.|[-+]\d)")
 _PATH = re.compile(
     r"https?://\S+|(?<![\w.~/-])[\w.~-]*/(?:[\w.+~{}=,-]+/)+[\w.+~{}=,-]*|(?<![\w.~/-])[\w~.-]*/[\w-]+\.[A-Za-z]\w{0,8}\b"
 )

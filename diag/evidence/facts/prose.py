@@ -149,7 +149,7 @@ def _named(clean: str, begin: int) -> Iterator[tuple[str, str, int, int]]:
         if spaced and not _CODE_NAME.search(name):
             # `Train_loss across those 100 batches = 1.20`: the quantity stands further left, or nowhere.
             left = [m["name"] for m in _QUANTITY.finditer(clean, max(0, match.start() - 120), match.end("name"))]
-            name = left[-1] if left else ""
+            name = left[-1] if left and len(name) > 2 else ""
         if is_fact_name(name) and len(name) > 1:
             yield name.strip(), match["sign"], match.start(), match.start("value")
     for name, start, place in said(clean, begin):

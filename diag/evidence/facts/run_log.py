@@ -9,6 +9,7 @@ from dataclasses import replace
 from diag.evidence.facts import phrases
 from diag.evidence.facts.fact import Draft, Notes
 from diag.evidence.facts.runs import said_in_line
+from diag.evidence.facts.source_code import AROUND, code_lines
 
 _SECTION = re.compile(
     r"^\s*(?:={2,}|-{3,}|#{2,}|\*{3,})\s*(?P<title>[^=#*-].{0,100}?)\s*(?:={2,}|-{3,}|#{2,}|\*{3,})?\s*$"
@@ -29,7 +30,10 @@ def read(lines: Sequence[str], notes: Notes) -> Iterator[Draft]:
 def between(lines: Sequence[str], first: int, section: str, notes: Notes) -> Iterator[Draft]:
     """The drafts of some lines of a log; `first` is the number of the first. A command line begins a run."""
     command, goes_on, long = "", False, 0
+    code = code_lines(lines)
     for number, whole in enumerate(lines, start=first):
+        if code[number - first]:
+            continue
         text = whole[:_MAX_LINE]
         long += len(whole) > _MAX_LINE
         if not text or text.isspace() or _RULE.match(text):
@@ -49,5 +53,7 @@ def between(lines: Sequence[str], first: int, section: str, notes: Notes) -> Ite
         said_in_line(text, notes)
         for draft in phrases.of_line(text, number, section):
             yield replace(draft, command=command) if command else draft
+    if any(code) and sum(code) > AROUND:
+        notes.left_out.append(f"{sum(code)} lines are source code")
     if long:
         notes.left_out.append(f"{long} lines are longer than {_MAX_LINE} characters: what follows in them is not read")

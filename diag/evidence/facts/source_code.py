@@ -1,0 +1,32 @@
+"""Which lines of a log are source code: trainers print their own script into it, and a default is no measurement."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from itertools import accumulate
+
+_CODE = re.compile(
+    r"^\s*(?:def|class|async def|fn|pub fn|impl|struct)\s+\w+|^\s*(?:import|from)\s+[\w.]+(?:\s+import\b|$|\s+as\b)"
+    r"|^\s*(?:if|elif|for|while|with|else|try|except)\b.*:\s*(?:#.*)?$|^\s*(?:return|raise|assert|yield|del)\b"
+    r"|^\s*@\w+|\b(?:self|torch|nn|np|dist|args|F)\.[a-z_]\w+"
+    r"|\b[A-Za-z_]\w*\.[A-Za-z_]\w*\(|^\s*(?:#include|template|using namespace)\b|\blambda\b"
+    r"|\w\]?\s*(?:\+=|-=|\*=|/=|//=)\s*\w|;\s*$|^\s*[)\]}]+,?\s*$|\w\[[\w:, -]*\]\s*="
+)
+AROUND = 12  # lines before and behind that say what a line stands in
+SHARE = 0.25
+
+
+def code_lines(lines: Sequence[str]) -> list[bool]:
+    """For each line whether it is source code: of the lines around it that say something, a quarter look like code."""
+    strong = [bool(_CODE.search(line[:400])) for line in lines]
+    if not any(strong):
+        return strong
+    said = [bool(line.strip()) for line in lines]
+    code, text = [0, *accumulate(strong)], [0, *accumulate(said)]
+    found = []
+    for i, own in enumerate(strong):
+        first, last = max(0, i - AROUND), min(len(lines), i + AROUND + 1)
+        near = code[last] - code[first]
+        found.append(near > 0 and near >= SHARE * (text[last] - text[first]) and (own or near > 1))
+    return found

@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from diag.catalogue import scan
 from diag.errors import InputError
 from diag.settings import load_settings
 
@@ -16,6 +15,7 @@ def fill(context: typer.Context, place: str | None) -> str | None:
     """Give the options that a line of a document answers their values; those that are given win. Runs before them."""
     if place is None:
         return None
+    from diag.catalogue import scan
     from diag.evidence.claims import claim_at
 
     name, colon, line = place.rpartition(":")

@@ -43,4 +43,4 @@ def test_from_a_search_to_a_case_and_the_ledger(fresh: Server, visitor: Callable
     there.get_by_role("link", name=re.compile(r"2026-05-10 +RED +")).click()
     expect(there.locator(".doc .marked")).to_contain_text("| FALSIFY-005 | RED |")
     there = reviewer.open(f"{fresh.url}/evidence?view=Contradictions")
-    expect(there.get_by_text(re.compile("FALSIFY-SOME-GATE-005 was PASS on 2026-05-09"))).to_be_visible()
+    expect(there.get_by_text(re.compile("FALSIFY-SOME-GATE-005 was PASS on 2026-05-09")).first).to_be_visible()

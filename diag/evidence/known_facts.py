@@ -9,8 +9,6 @@ from pathlib import Path
 from diag.evidence.files import LeftOut
 from diag.evidence.index import Connection, asked
 
-MAX_FACTS = 100_000
-
 _COLUMNS = (
     "fact.path, line, section, key, raw, number, unit, unit_source, status_raw, status, run, identifiers, digest,"
     " file.name AS file, date, fact.name, about, epoch, step"
@@ -67,13 +65,13 @@ class Filter:
     line: int | None = None
 
 
-def facts(where: Path | Connection, wanted: Filter | None = None, limit: int = MAX_FACTS) -> list[FactRow]:
+def facts(where: Path | Connection, wanted: Filter | None = None, limit: int | None = None) -> list[FactRow]:
     """The facts that a filter lets through, by file and line; 10 ms for a key among 100,000 facts."""
     if isinstance(where, Path):
         return asked(where, lambda con: facts(con, wanted, limit))
     conditions, values = _conditions(wanted or Filter())
-    sql = f"SELECT {_COLUMNS} FROM fact JOIN file USING (path) {conditions} ORDER BY fact.path, line, key LIMIT ?"
-    cursor = where.execute(sql, [*values, max(1, min(limit, MAX_FACTS))])
+    sql = f"SELECT {_COLUMNS} FROM fact JOIN file USING (path) {conditions} ORDER BY fact.path, line, key"
+    cursor = where.execute(f"{sql} LIMIT {int(limit)}" if limit is not None else sql, values)
     names = [column[0] for column in cursor.description or ()]
     rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
     return [FactRow(**row | {"identifiers": tuple(json.loads(row["identifiers"]))}) for row in rows]

@@ -13,6 +13,10 @@ _HEADING = re.compile(r"^ {0,3}(?:>\s*)*#{1,6}\s+(?P<title>.*?)[\s#]*$")
 _FENCE = re.compile(r"^ {0,12}(?P<mark>`{3,}|~{3,})\s*(?P<kind>[\w+-]*)")
 _RULE = re.compile(r"^\s*\|?\s*:?-{2,}:?\s*(?:\|\s*:?-{2,}:?\s*)+\|?\s*$")
 _ITEM = re.compile(r"^\s*(?:>\s*)*(?:[-*+]|\d+[.)])\s+")
+# A line that begins a statement of its own: `**Verdict**: …`, `Status: …`, `FALSIFY-005 → …`.
+_LABEL = re.compile(
+    r"^\s*(?:>\s*)*(?:\*\*[^*]{1,60}\*\*\s?:|\*\*[^*]{1,60}:\*\*|`?[A-Z][\w-]*(?: [\w%-]+){0,3}`?\s?(?::|→|=)\s)"
+)
 _CODE = {
     "python",
     "py",
@@ -83,6 +87,7 @@ def _breaks(lines: Sequence[str], k: int) -> bool:
         _ITEM.match(line)
         or _HEADING.match(line)
         or _FENCE.match(line)
+        or _LABEL.match(line)
         or ("|" in line and k + 1 < len(lines) and _RULE.match(lines[k + 1]))
     )
 

@@ -45,12 +45,14 @@ _QUANTITIES = (
     "losses|loss|perplexity|ppl|entropy|accuracy|acc|throughput|similarity|cosine|norm|rate|lr|LR|bpb|nll|ratio|recall"
     "|precision|f1|F1|bleu|rouge|score|size|length|seed|agreement|correlation|overlap|mfu|MFU|skill|memory|latency"
     "|utilization|utilisation|temperature|rank|dropout|decay|epsilon|eps|theta|vocab|warmup|tokens|shards"
-    "|Loss|Perplexity|Entropy|Accuracy|Throughput"
+    "|Loss|Perplexity|PPL|Entropy|Accuracy|Throughput|chance"
 )
 METRIC = rf"(?:{_QUALIFIERS}[ _])*(?:{_QUANTITIES})"
 # Begins with plain words, so that a search is quick; what stands in front is looked at when it was found.
 _SAID = re.compile(
-    rf"(?P<name>{_QUANTITIES})\s+(?:(?:is|was|of|at|to|reached|stays at|remains|=)\s+)?(?=[~≈]?\s?[+\-−]?[.\d])"
+    rf"(?P<name>{_QUANTITIES})\s+(?:of (?:the |this |a )?\w+\s+(?=is|was))?"
+    r"(?:(?:is|was|of|at|to|reached|stays at|remains|="
+    r"|(?:went|fell|dropped|rose|improved|moved) from)\s+)?(?=[~≈]?\s?[+\-−]?[.\d])"
 )
 _NAME_HERE = re.compile(rf"(?:{_QUALIFIERS} )*[\w-]*$")
 

@@ -39,6 +39,11 @@ _OTHERS = re.compile(
 )
 
 
+_DURATION = re.compile(
+    r"(?:(?P<h>\d+)\s?h(?:ours?)?\s?)?(?P<m>\d+)\s?m(?:in)?\s?(?P<s>\d+(?:\.\d+)?)\s?s(?:ec)?(?![\w/])"
+)
+
+
 @dataclass(frozen=True)
 class Value:
     """A number in a text: where it starts and ends, as written, its value (None for a range or a product), its unit."""
@@ -74,6 +79,9 @@ def find(text: str, start: int = 0) -> Value | None:
 
 def at(text: str, start: int = 0) -> Value | None:
     """The number that begins at `start`, not-a-number and infinity too."""
+    if spent := _DURATION.match(text, start):  # `1m23.456s`
+        seconds = 3600 * float(spent["h"] or 0) + 60 * float(spent["m"]) + float(spent["s"])
+        return Value(start, spent.end(), spent.group(), seconds, "s")
     match = VALUE.match(text, start)
     if match:
         return _value(match)

@@ -29,14 +29,22 @@ _DICT = re.compile(
 )
 _BRACKET_UNIT = re.compile(r"\s*\(([A-Za-z/%µ°]{1,14})\)(?=\s*[:=])")
 _LEADER = re.compile(r"\s\.{3,}\s")
-_SPACES = re.compile(r"\s*([:=])[ \t]+(?=\S)")
+_SPACES = re.compile(r"(?<![<>!])\s*(?<![<>!])([:=])[ \t]+(?=\S)")
 _CUT = re.compile(
     r"\s*[|()]\s*|\s{2,}|[,;]\s+|\t|\s[-–—]\s|\.\s+(?=[A-Z])"
     r"|(?:(?<=\d)|(?<=\d%)|(?<=\ds)|(?<=\dms))\s+(?=[A-Za-z_][\w/.-]*[:=]\s?[\d.+-])"
 )
-_PAIR = re.compile(r"^(?P<name>(?:[^:=≈]|::){1,80}?)\s*(?P<sign>:(?!:)|[=≈]|->)\s*(?P<value>\S.*)$")
+_PAIR = re.compile(r"^(?P<name>(?:[^:=≈]|::){1,80}?)\s*(?P<sign>:(?!:)|[<>]=|[≤≥]|\s[<>]\s|->|[=≈])\s*(?P<value>\S.*)$")
 _BARE = re.compile(rf"^(?P<name>[A-Za-z][\w/. -]{{0,40}}?)\s+(?P<value>{numbers.NUMBER}\s?%?[A-Za-z/°%]*)$")
 _FLAG = re.compile(r"^(?P<name>[A-Za-z][\w -]{0,40}?) (?P<value>True|False|true|false)$")
+_SMI = re.compile(r"\d+MiB\s*/\s*\d+MiB\s*\|")
+_PARENTHESES = re.compile(r"\([^()]*\)")
+# `✅ PASS: golden_output (1234 ms)`, `[FAIL] golden_output: gibberish`.
+_VERDICT = re.compile(
+    r"^\s*(?:[^\w\s\[]{1,2}\s*)?(?:\[\s*(?P<in>PASS(?:ED)?|FAIL(?:ED)?|OK|SKIP(?:PED)?|ERROR|RED|GREEN)\s*\]"
+    r"|(?P<before>PASS(?:ED)?|FAIL(?:ED)?|SKIP(?:PED)?|RED|GREEN)\s*:)\s+(?P<name>[A-Za-z][\w./-]*(?: [\w./-]+){0,5}?)"
+    r"(?=\s*(?:[:(,—–|<>=≥≤]|$)|\s-\s)"
+)
 _ROW = re.compile(
     rf"^\s*(?:ep(?:och)?|step|iter(?:ation)?)\s*\d+\s*[:=|]\s*(?P<value>{numbers.NUMBER})(?![\w.,/]|\s*[\w/]+\s*[:=])",
     re.IGNORECASE,
@@ -64,13 +72,19 @@ MAX_ARRAY = 3  # a field with more numbers in a row is a dump of a tensor
 def of_line(text: str, line: int, section: str) -> Iterator[Draft]:
     """The drafts of one line of a log. Drawn bars and the stamp in front are not part of it."""
     text = _DRAWN.sub("  ", text)
+    if (verdict := _VERDICT.match(text)) and is_fact_name(verdict["name"]):
+        state = verdict["in"] or verdict["before"]
+        yield Draft(line, section, verdict["name"], state, status_raw=state, near=text)
+        text = f"{verdict['name']}{text[verdict.end() :]}"
     if not any(c.isdigit() for c in text) and not any(c.isupper() for c in text) and ":" not in text:
         return
     clean = numbers.without_noise(text)
     prefix = _PREFIX.match(clean)
     begin = prefix.end() if prefix else 0
     clean, text = clean[begin:], text[begin:]
-    where = positions(clean)
+    if _SMI.search(clean):
+        return  # a row of nvidia-smi
+    where = positions(_PARENTHESES.sub(" ", clean))
     status = status_of(text)
     if "{" in clean and (pairs := _DICT.findall(text)):
         yield from _dict(pairs, line, section)
@@ -152,7 +166,11 @@ def _field(field: str, label: str, barred: bool) -> tuple[str, str, str | None] 
     pair = _PAIR.match(field)
     if pair and not any(said(pair["name"])):  # `val_loss 12.6 … src=x` says the loss
         name = _OF.sub("", trimmed(pair["name"])).replace("⟨", "(").replace("⟩", ")")
-        return _pair(name, pair["value"].strip(), barred)
+        found = _pair(name, pair["value"].strip(), barred)
+        sign = pair["sign"].strip()
+        if isinstance(found, tuple) and sign in ("<", ">", "<=", ">=", "≤", "≥"):
+            return found[0], f"{sign} {found[1]}", found[2]
+        return found
     if (flag := _FLAG.match(field)) and is_fact_name(flag["name"]):
         return flag["name"], flag["value"], flag["value"] if PASS_NAME.search(flag["name"]) else None
     bare = _BARE.match(field)

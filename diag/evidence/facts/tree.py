@@ -45,7 +45,10 @@ _AT = {
     "_step": "step",
 }
 _UNIT_ENTRY = ("unit", "units")
-GENERIC = ("value", "actual", "threshold", "mean", "min", "max", "std", "count", "total", "score", "result")
+GENERIC = (
+    *("value", "actual", "threshold", "mean", "min", "max", "std", "count", "total", "score", "result"),
+    *("measured", "observed", "expected", "target", "limit", "before", "after", "current", "previous", "new", "old"),
+)
 _OF_ALL = re.compile(r"(?:max|num|total|is|best|n)_|seed|batch_size|lr$", re.IGNORECASE)  # of the run, not of a step
 
 
@@ -146,7 +149,7 @@ class Walk:
         for name, value, line, quoted in level.entries:
             label = about if name.lower() not in _ABOUT else ""
             if name.lower() in GENERIC:
-                label = level.about or level.kind or parent or about
+                label = level.about or level.kind or ", ".join(dict.fromkeys(p for p in (about, parent) if p))
             elif not label and len(path) > 1 and identifiers(parent):
                 label = parent
             unit = level.unit or (_unit_beside(level, value) if name in ("value", "actual") else None)

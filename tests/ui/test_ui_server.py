@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import struct
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ def in_a_thread(coroutine):  # type: ignore[no-untyped-def]
         return pool.submit(asyncio.run, coroutine).result()
 
 
-def ask(path: str, host: str = "127.0.0.1:8501") -> tuple[int, dict[str, str], str]:
+def ask(path: str, host: str = "127.0.0.1:8501", raw: bool = False) -> tuple[int, dict[str, str], Any]:
     """Status, headers and body of a GET through the middleware and the routes."""
     app = Starlette(routes=server.routes(), middleware=server.middleware())
     sent: list[Any] = []
@@ -52,7 +53,8 @@ def ask(path: str, host: str = "127.0.0.1:8501") -> tuple[int, dict[str, str], s
     }
     in_a_thread(app(scope, receive, send))
     headers = {k.decode(): v.decode() for k, v in sent[0]["headers"]}
-    return sent[0]["status"], headers, b"".join(m.get("body", b"") for m in sent[1:]).decode()
+    body = b"".join(m.get("body", b"") for m in sent[1:])
+    return sent[0]["status"], headers, body if raw else body.decode()
 
 
 @pytest.fixture
@@ -90,11 +92,21 @@ def record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Record:
 def test_a_permanent_link_previews_and_leads_on(record: Record) -> None:
     status, headers, body = ask(f"/r/{record.id}")
     assert status == 200 and "default-src 'self'" in headers["content-security-policy"]
-    assert f'content="0; url=/case?record={record.id}"' in body
-    assert '<meta property="og:title" content="H4A explains it ' in body
+    assert f'content="0; url=../case?record={record.id}"' in body
+    assert '<meta property="og:title" content="Explained (H4A tied weights): x on stdlib"' in body
+    assert '<meta property="og:description" content="H4A explains it ' in body
+    assert f'og:image" content="https://gpu-box.example:8501/pictures/{record.id}.png"' in body
     assert "12.600 ± 0.060 nats a token (n = 4,096)" in body
     assert f'content="https://gpu-box.example:8501/r/{record.id}"' in body
     assert "<script" not in body
+
+
+def test_the_picture_of_a_record_is_a_png_kept_beside_it(record: Record, tmp_path: Path) -> None:
+    status, headers, body = ask(f"/pictures/{record.id}.png", raw=True)
+    assert (status, headers["content-type"], body[:8]) == (200, "image/png", b"\x89PNG\r\n\x1a\n")
+    assert struct.unpack(">II", body[16:24]) == (1200, 630)
+    (kept,) = (tmp_path / "records").glob("*.png")
+    assert kept.read_bytes() == body and ask("/pictures/0123456789abcdef.png")[0] == 404
 
 
 @pytest.mark.parametrize(

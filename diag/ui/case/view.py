@@ -1,4 +1,4 @@
-"""How a loss is shown: the verdict first, then the numbers, the ruler, the two checks, and where it all comes from."""
+"""What stands below the answer: numbers, checks, provenance; and what is known before anything has run."""
 
 from __future__ import annotations
 
@@ -9,39 +9,35 @@ from diag import charts
 from diag.case import Case
 from diag.evidence.records import Record
 from diag.report import numbers
-from diag.report.look import look
+from diag.report.look import said
 from diag.report.of_record import unknown_keys
 from diag.results.baseline import BaselineResult, Check, Measurement
 from diag.results.ruler import GateResult, Loss, Ruler, claim_in_other_unit, judge_gate
-from diag.ui.case import words
-from diag.ui.shell import session, show
+from diag.ui.case import answer, words
+from diag.ui.shell import show
 from diag.ui.shell.preview import Preview
-from diag.ui.shell.results import Results
-from diag.ui.shell.session import Selection
-from diag.ui.shell.words import headline, measured_on, provenance
+from diag.ui.shell.words import measured_on, provenance
 from diag.units import Claim, bits
 
 _BIGRAM = "What the token before predicts: a bigram model learnt from the rest of the shard."
 
 
-def verdict(found: BaselineResult, case: Case, record: Record, chosen: Selection, changed: str) -> None:
-    """A measured loss: the sentence, the numbers beside each other, the ruler, and what a reader must know."""
-    loss = found.loss
-    st.subheader(f"{look(loss.zone or 'invalid').mark} {show.plain(headline(loss))}", anchor=False)
-    st.markdown(words.ZONE_SENTENCES[loss.zone] if loss.zone else show.plain(found.data.text))
-    show.warnings((changed,) if changed else ())
-    if found.missing:
-        names = ", ".join(found.missing[:5]) + (" …" if len(found.missing) > 5 else "")
-        st.error(
-            f"**{len(found.missing)} tensors are missing from the file** and were initialised at random (seed 0), "
-            f"so this loss is not the checkpoint's: {show.plain(names)}",
-            icon=":material/error:",
-        )
+def promises(record: Record, case: Case) -> None:
+    """What was said of this loss: a claim in another unit, and the gate."""
+    found = record.baseline
     if found.measurement:
-        _numbers(loss, found.measurement)
-        _ruler(loss.nats, loss.stderr_nats, loss.ruler, case)
         _unit(case.claim, found.measurement.loss_nats)
-    _gate(judge_gate(case.gate_below, loss.nats, found.null_models_nats))
+    _gate(judge_gate(case.gate_below, found.loss.nats, found.null_models_nats))
+
+
+def numbers_and_chart(record: Record, case: Case) -> None:
+    """Every number in every unit, and the ruler as a chart that answers to the pointer."""
+    found = record.baseline
+    if found.measurement is None:
+        return
+    with st.expander("All numbers, and the ruler as a chart"):
+        _numbers(found.loss, found.measurement)
+        _ruler(found.loss.nats, found.loss.stderr_nats, found.loss.ruler, case)
 
 
 def preview(seen: Preview) -> None:
@@ -62,25 +58,13 @@ def ruler(seen: Preview, case: Case) -> None:
     if seen.ruler:
         if case.claim:
             st.markdown(show.plain(words.claim_text(case.claim, seen.ruler)))
-        _ruler(None, None, seen.ruler, case)
-
-
-def concluded(known: Results, chosen: Selection) -> None:
-    """What a test of this case concluded, if there was one, and the way to its findings."""
-    diagnosis = known.full.diagnosis if known.full else None
-    if diagnosis is None or chosen.case is None:
-        return
-    with st.container(border=True):
-        with st.container(horizontal=True, vertical_alignment="center"):
-            st.markdown("**Tested**")
-            show.badge(diagnosis.conclusion.kind)
-        st.markdown(show.plain(diagnosis.conclusion.text))
-        show.link("hypotheses", "See the findings", session.link_of(chosen.case, chosen.record))
+        answer.ruler(seen.ruler, None, None, case)
 
 
 def checks(data: Check, tie: Check) -> None:
     """The two things that are known without a forward pass, side by side."""
-    left, right = st.columns(2)
+    both = st.expander(f"Data: {said(data.status)}; output head and embedding: {said(tie.status)}")
+    left, right = both.columns(2)
     for column, title, check, page, question in (
         (left, "Data", data, "shard", "Is the data real?"),
         (right, "Output head and embedding", tie, "weights", "What does the file hold?"),
@@ -94,14 +78,13 @@ def checks(data: Check, tie: Check) -> None:
                 show.link(page, question)
 
 
-def origin(found: BaselineResult, record: Record, chosen: Selection) -> None:
-    """Where and when, on what, with which remarks; and the permanent link."""
-    st.subheader("Permanent link", anchor=False)
-    show.permalink(record, chosen.settings, report=True)
-    st.caption(show.plain(provenance(record)))
-    if found.measurement:
-        st.caption(show.plain(measured_on(found.measurement)))
-    show.notes(found.notes)
+def origin(found: BaselineResult, record: Record) -> None:
+    """Where and when, on what, with which remarks."""
+    with st.expander("Provenance"):
+        st.markdown(show.plain(provenance(record)))
+        if found.measurement:
+            st.markdown(show.plain(measured_on(found.measurement)))
+        show.notes(record.notes)
     if record.unknown:
         with st.expander(f"Keys that this version does not know ({len(record.unknown):,})"):
             table = unknown_keys(record.unknown)

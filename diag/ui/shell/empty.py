@@ -6,6 +6,7 @@ import streamlit as st
 
 from diag.installation import CHECKOUT
 from diag.settings import DEMO_ROOT
+from diag.ui.shell import knowledge
 from diag.ui.shell.session import Selection
 
 DEMO = "make demo" if CHECKOUT else "subrandom demo"
@@ -25,6 +26,18 @@ def nothing_picked(chosen: Selection) -> None:
         f"There is no {missing or 'case'} to look at yet.\n\n"
         f"Build the demo, which takes some seconds: `{DEMO}`; then press Rescan in the sidebar.\n\n{OWN_FILES}",
         icon=":material/inbox:",
+    )
+
+
+def first_visit(chosen: Selection) -> None:
+    """What this is and what to press, in three lines, for whoever has no record yet."""
+    if knowledge.record_rows(chosen.settings):
+        return
+    st.info(
+        "**Subrandom finds out why a checkpoint that loads without an error predicts worse than chance.**\n\n"
+        "Pick a token shard and a checkpoint on the left; of the demo a broken one is picked already.\n\n"
+        "Press *Test every hypothesis*: the verdict, the repair that proves it and a permanent link appear here.",
+        icon=":material/waving_hand:",
     )
 
 

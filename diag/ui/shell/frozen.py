@@ -8,7 +8,7 @@ import streamlit as st
 
 from diag.errors import one_line
 from diag.evidence.records import Record
-from diag.ui.shell import show, words
+from diag.ui.shell import show
 from diag.ui.shell.contents import ENTRY_KEYS
 from diag.ui.shell.session import Selection
 
@@ -16,7 +16,8 @@ from diag.ui.shell.session import Selection
 def banner(chosen: Selection) -> None:
     """Says that what follows is exactly what the record's author saw, and which of its files are not here."""
     assert chosen.record
-    text = f"A frozen record: exactly the numbers its author saw. {show.plain(words.provenance(chosen.record))}"
+    made = chosen.record.created[:16].replace("T", " ")
+    text = f"A frozen record: exactly the numbers its author saw, made {made} UTC."
     st.info(text, icon=":material/lock:")
     missing = [role for role in ENTRY_KEYS if chosen.record.inputs.get(role) and getattr(chosen, role) is None]
     if missing:

@@ -8,15 +8,18 @@ import streamlit as st
 
 from diag.errors import InputError
 from diag.installation import PAGES_DIR
-from diag.ui.shell import show, sidebar, tray, words
+from diag.report.brief import case_name
+from diag.ui.shell import rooms, show, sidebar, tray, words
 from diag.ui.shell.pages import PAGES
 
 WITHOUT_CASE = ("triage", "evidence")  # they are about all cases
 LOGO = str(Path(__file__).with_name("logo.svg"))
 # Streamlit writes white on the primary colour, and no blue carries white text and is itself text on black.
 # The first screen holds the answer: Streamlit leaves 6rem above the page and 5rem beside it.
-ROOM = "<style>[data-testid=stMainBlockContainer] { padding: 2.5rem 2rem 3rem } @media (max-width: 640px) { "
-ROOM += "[data-testid=stMainBlockContainer] { padding: 3rem 1rem } }</style>"
+ROOM = "<style>[data-testid=stMainBlockContainer] { padding: 3.4rem 2rem 3rem } @media (max-width: 640px) { "
+ROOM += "[data-testid=stMainBlockContainer] { padding: 3.6rem 1rem } }</style>"
+# Streamlit fades captions to a contrast of 4.2.
+CAPTIONS = "<style>[data-testid=stCaptionContainer], [data-testid=stCaptionContainer] * {{ color: {} }}</style>"
 DARK_BUTTONS = "<style>[data-testid=stBaseButton-primary]:enabled, "
 DARK_BUTTONS += "[data-testid=stBaseButton-primary]:enabled * { color: #10151C !important }</style>"
 
@@ -31,7 +34,8 @@ def main() -> None:
         if (PAGES_DIR / f"{name}.py").exists()
     }
     st.session_state["pages"] = pages
-    st.html(ROOM + (DARK_BUTTONS if st.context.theme.type == "dark" else ""))
+    dark = st.context.theme.type == "dark"
+    st.html(ROOM + CAPTIONS.format("#A9B4C2" if dark else "#4B5666") + (DARK_BUTTONS if dark else ""))
     # Streamlit answers the default page's own path with "Page not found", so the default is none of the seven.
     home = st.Page(PAGES_DIR / "home.py", title="Subrandom", default=True, visibility="hidden")
     page = st.navigation([home, *pages.values()])
@@ -44,10 +48,15 @@ def main() -> None:
         show.problem(error, "The settings cannot be used")
         return
     if chosen.case and page.url_path not in WITHOUT_CASE:
+        st.set_page_config(page_title=f"{case_name(chosen.case)} · {page.title}")
         st.caption(show.plain(words.case_line(chosen.case)))
+        if page.url_path != "case":
+            rooms.verdict(chosen)
     tray.fresh()
     tray.draw(chosen, page.url_path)
     show.warnings(chosen.problems)
+    if chosen.unconfirmed:
+        st.button("Go on with the case shown", on_click=sidebar.confirm, icon=":material/check:")
     page.run()
 
 

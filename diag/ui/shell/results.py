@@ -33,13 +33,15 @@ class Result:
 class Results:
     """What is known about a case. `loaded`: the newest record of it; `full`: the newest test of everything.
 
-    other_content: the sentence about records that used these names for other files; "" if there are none.
+    other_content: the sentence about records that used these names for other files; "" if there are none. records: of
+    this case, newest first.
     """
 
     loaded: Record | None = None
     full: Record | None = None
     findings: dict[str, Result] = field(default_factory=dict)
     other_content: str = ""
+    records: tuple[Record, ...] = ()
 
 
 def results(chosen: Selection) -> Results:
@@ -100,4 +102,4 @@ def _collect(records: Sequence[Record], frozen: bool = False, other_content: str
             full = record
         for finding in diagnosis.findings:
             findings.setdefault(finding.id, Result(finding, diagnosis, record))
-    return Results(records[0] if records else None, full, findings, other_content)
+    return Results(records[0] if records else None, full, findings, other_content, tuple(records))

@@ -25,13 +25,15 @@ from diag.errors import InputError
 from diag.evidence.records import Record, read_record, record_path
 from diag.jobs.queue import JobQueue
 from diag.jobs.slots import Slot, slots
+from diag.report.brief import brief
 from diag.settings import load_settings
 from diag.shards.counting import pairs, scan
-from diag.ui.shell import memory
+from diag.share import picture as share
+from diag.ui.shell import files, memory
 from diag.ui.shell.guard import Guard
 from diag.ui.shell.headers import HEADERS
 from diag.ui.shell.who import Cookie
-from diag.ui.shell.words import record_numbers, record_title
+from diag.ui.shell.words import record_numbers
 
 SCRIPT = "diag.ui.shell.main"  # draws when it is imported
 
@@ -72,6 +74,7 @@ async def lifespan(app: Any) -> AsyncIterator[dict[str, Any]]:
         yield {}
     finally:
         job_queue().close()
+        files.close()
 
 
 def import_pages() -> None:
@@ -86,6 +89,7 @@ def routes() -> list[BaseRoute]:
     return [
         Route("/r/{record_id}", permalink),
         Route("/records/{record_id}.json", download),
+        Route("/pictures/{record_id}.png", picture),
         Route("/healthz", health),
     ]
 
@@ -120,6 +124,17 @@ def permalink(request: Request) -> Response:
     return HTMLResponse(_record_page(record, settings.base_url))
 
 
+def picture(request: Request) -> Response:
+    """The ruler of a record with its verdict, for chats and pull requests."""
+    try:
+        settings = load_settings()
+        record = read_record(settings.evidence_dir, request.path_params["record_id"])
+    except InputError as error:
+        return PlainTextResponse(str(error), status_code=404)
+    keep = {"cache-control": "public, max-age=31536000, immutable", "cross-origin-resource-policy": "cross-origin"}
+    return Response(share.picture(settings.evidence_dir, record), media_type="image/png", headers=keep)
+
+
 def download(request: Request) -> Response:
     """The record file as it was written."""
     id = request.path_params["record_id"]
@@ -134,8 +149,10 @@ def download(request: Request) -> Response:
 
 
 def _record_page(record: Record, base_url: str | None) -> str:
-    target = f"/case?record={record.id}"
-    title, numbers = record_title(record), record_numbers(record)
+    target = f"../case?record={record.id}"  # relative: a proxy may serve all of this below a path
+    found = brief(record)
+    title, numbers = found.title, f"{found.text} {record_numbers(record)}"
+    image = f"{base_url or ''}/pictures/{record.id}.png"
     head = "".join(
         f'<meta property="og:{name}" content="{html.escape(text)}">'
         for name, text in {
@@ -144,12 +161,20 @@ def _record_page(record: Record, base_url: str | None) -> str:
             "title": title,
             "description": numbers,
             "url": f"{base_url}/r/{record.id}" if base_url else "",
+            "image": image,
+            "image:type": "image/png",
+            "image:width": str(share.SIZE[0]),
+            "image:height": str(share.SIZE[1]),
+            "image:alt": title,
         }.items()
         if text
     )
+    head += '<meta name="twitter:card" content="summary_large_image">'
     head += f'<meta name="description" content="{html.escape(numbers)}">'
     head += f'<meta http-equiv="refresh" content="0; url={target}">'
-    return _page(title, numbers, head, f'<p><a href="{target}">Open record {record.id}</a></p>')
+    body = f'<p><a href="{target}">Open record {record.id}</a></p>'
+    body += f'<img src="../pictures/{record.id}.png" alt="" style="max-width:100%">'
+    return _page(title, numbers, head, body)
 
 
 def _page(title: str, text: str, head: str, body: str = '<p><a href="/case">Open Subrandom</a></p>') -> str:

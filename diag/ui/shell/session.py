@@ -27,6 +27,7 @@ DEMO_CASE = {
     "reference": f"{DEMO_ROOT}/checkpoints/healthy",
 }
 SCAN_SECONDS = 5
+FROM_LINK = "From the link: "
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class Selection:
     """What every page works on. `case` is None until a shard and a checkpoint are picked.
 
     With `record` open, `case` is the record's, and the entries are None where its files are not on this machine.
+    unconfirmed: the link named something that is not here, so this is another case than the one that was meant.
     `problems` are sentences about the link, the settings and the catalogue, already shown above the page.
     """
 
@@ -45,6 +47,7 @@ class Selection:
     reference: Entry | None
     record: Record | None = None
     problems: tuple[str, ...] = ()
+    unconfirmed: bool = False
 
     @property
     def stamp(self) -> str:
@@ -54,9 +57,11 @@ class Selection:
 
     @property
     def runnable(self) -> bool:
-        """Whether the case's files are all here."""
+        """Whether the case's files are all here, and it is the case that was asked for."""
         case = self.case
-        return bool(case and self.shard and self.checkpoint and (self.reference or not case.reference))
+        return not self.unconfirmed and bool(
+            case and self.shard and self.checkpoint and (self.reference or not case.reference)
+        )
 
 
 def selection() -> Selection:
@@ -114,7 +119,7 @@ def case_from_link(raw: Mapping[str, str], found: Catalogue, default: Case) -> t
             _check(key, value, found)
             good[key] = value
         except InputError as error:
-            problems.append(f"From the link: {error} The default is used instead.")
+            problems.append(f"{FROM_LINK}{error} The default is shown instead, and nothing runs until you say so.")
     if "shard" not in raw and "checkpoint" not in raw:
         good = {**({"reference": default.reference} if default.reference else {}), **good}
     names = {"shard": good.get("shard", default.shard), "checkpoint": good.get("checkpoint", default.checkpoint)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, get_args
 
@@ -13,7 +14,7 @@ from diag.errors import InputError
 from diag.evidence.records import Record, read_record
 from diag.report import numbers
 from diag.settings import DEMO_ROOT, Settings
-from diag.ui.shell import session, show, words
+from diag.ui.shell import files, session, show, words
 from diag.ui.shell.contents import ENTRY_KEYS
 from diag.ui.shell.session import Selection
 from diag.units import Claim, LossUnit
@@ -31,7 +32,7 @@ def draw() -> Selection:
     with st.sidebar:
         if record:
             _about_record(record)
-        changed = _pickers(found, case)
+        changed = _pickers(found, case, config)
         _rescan(found)
     if changed != case:  # a hand on a picker: what was open belongs to another case
         _forget_record()
@@ -48,6 +49,8 @@ def draw() -> Selection:
     notes = tuple(note for note in found.notes if note != DEMO_ABSENT)
     problems = (*config.problems, *notes, *st.session_state.get("link_problems", ()))
     chosen = session.select(config, found, record.to_case() if record else changed, record, problems)
+    foreign = any(text.startswith(session.FROM_LINK) for text in st.session_state.get("link_problems", ()))
+    chosen = replace(chosen, unconfirmed=foreign and record is None)
     st.session_state["selection"] = chosen
     return chosen
 
@@ -95,6 +98,11 @@ def _forget_record() -> None:
     st.session_state["link_problems"] = ()
 
 
+def confirm() -> None:
+    """The person takes the case that is shown in place of the link's."""
+    st.session_state["link_problems"] = ()
+
+
 def _fit_window(old: Case, new: Case) -> Case:
     """Another checkpoint brings its own default window, unless the window was chosen by hand."""
     if new.checkpoint != old.checkpoint and new.window == session.default_window(old.checkpoint):
@@ -109,14 +117,21 @@ def _about_record(record: Record) -> None:
         st.button("Leave the record", on_click=_forget_record, help="Go on with the case picked below.")
 
 
-def _pickers(found: Catalogue, case: Case) -> Case:
-    shard = _entry("shard", "Token shard", found.of("shard"), case.shard)
-    checkpoint = _entry("checkpoint", "Checkpoint", found.of("checkpoint"), case.checkpoint)
+def _pickers(found: Catalogue, case: Case, config: Settings) -> Case:
+    known = files.KnownFiles.of(config)
+    shard = _entry("shard", "Token shard", [*found.of("shard")], case.shard, _shard_label, _shard_line)
+    checkpoints = sorted(found.of("checkpoint"), key=lambda entry: entry.group)
+    checkpoint = _entry("checkpoint", "Checkpoint", checkpoints, case.checkpoint, known.label, known.line)
+    mine = next((entry for entry in checkpoints if entry.id == checkpoint), None)
+    ordered = known.references(mine, found)
+    why = {entry.id: why for entry, why in ordered}
+
+    def label(entry: Entry) -> str:
+        return f"{known.label(entry)} · {why[entry.id] or 'fits'}"
+
     reference = _entry(
-        "reference",
-        "Reference (trusted checkpoint of the same model)",
-        found.of("checkpoint"),
-        case.reference or "",
+        *("reference", "Reference (trusted checkpoint of the same model)", [entry for entry, _ in ordered]),
+        *(case.reference or "", label, known.line),
         none=NO_REFERENCE,
     )
     with st.expander("Window, device, claim, gate and expected loss"):
@@ -143,19 +158,34 @@ def _pickers(found: Catalogue, case: Case) -> Case:
     return Case(shard, checkpoint, reference or None, window, device, dtype, claim, gate, expected)
 
 
-def _entry(key: str, label: str, entries: tuple[Entry, ...], current: str, none: str = "") -> str:
-    by_id = {entry.id: entry for entry in sorted(entries, key=lambda e: e.group)}
-    groups = {entry.group for entry in entries}
+def _entry(  # noqa: PLR0917
+    key: str,
+    label: str,
+    entries: list[Entry],
+    current: str,
+    label_of: Callable[[Entry], str],
+    line_of: Callable[[Entry], str],
+    none: str = "",
+) -> str:
+    """A list to type into, and below it the second line of what is picked."""
+    by_id = {entry.id: entry for entry in entries}
     options = ["", *by_id] if none or not by_id else list(by_id)
 
     def words_for(id: str) -> str:
-        if id not in by_id:
-            return none or NOTHING
-        entry = by_id[id]
-        parts = [entry.label, numbers.size(entry.bytes), numbers.age(entry.modified)]
-        return " · ".join(parts if len(groups) == 1 else [*parts, entry.group])
+        return label_of(by_id[id]) if id in by_id else none or NOTHING
 
-    return str(_keyed(key, current, st.selectbox, label, options, format_func=words_for))
+    picked = str(_keyed(key, current, st.selectbox, label, options, format_func=words_for))
+    if picked in by_id:
+        st.caption(show.plain(line_of(by_id[picked])))
+    return picked
+
+
+def _shard_label(entry: Entry) -> str:
+    return f"{entry.label} · {entry.group}"
+
+
+def _shard_line(entry: Entry) -> str:
+    return f"{numbers.size(entry.bytes)} · {numbers.age(entry.modified)}"
 
 
 def _choice(key: str, label: str, options: tuple[str, ...], current: str, help: str) -> Any:

@@ -4,10 +4,8 @@ Around it stand the few controls that need the server. The view is in the addres
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import streamlit as st
@@ -15,12 +13,10 @@ import streamlit as st
 from diag.evidence import decisions
 from diag.evidence.decisions import WORDS
 from diag.report import numbers
-from diag.settings import Settings
-from diag.ui.shell import empty, person, session, show
+from diag.ui.shell import empty, files, person, session, show
 from diag.ui.shell.session import Selection
 from diag.ui.triage import actions, board, cells
 from diag.wall import board as shared
-from diag.wall.looks import Looks
 from diag.wall.rows import Row, build
 from diag.wall.summaries import summaries
 
@@ -29,25 +25,14 @@ MAX_VIEW = 200
 FIRST_ROWS = 60  # sent at once; the browser asks for the rest when it has drawn them
 BUSY_SECONDS, QUIET_SECONDS = 3.0, 20.0
 
-_looks: dict[Path, Looks] = {}
-_lock = threading.Lock()
-
-
-def looks(settings: Settings) -> Looks:
-    """The server's, one for each cache folder."""
-    folder = settings.cache_dir / "wall"
-    with _lock:
-        if folder not in _looks:
-            _looks[folder] = Looks(folder)
-        return _looks[folder]
-
 
 def wall(chosen: Selection) -> None:
     """The rows, or how to get one."""
     if not chosen.catalogue.of("checkpoint") and not summaries(chosen.settings.evidence_dir):
         empty.nothing_picked(chosen)
         return
-    seen, states = looks(chosen.settings).want(chosen.catalogue)
+    empty.first_visit(chosen)
+    seen, states = files.looks(chosen.settings).want(chosen.catalogue)
     st.fragment(_board, run_every=QUIET_SECONDS if seen == states else BUSY_SECONDS)(chosen, seen == states)
 
 
@@ -57,7 +42,7 @@ def rows_of(chosen: Selection) -> tuple[list[Row], str, int]:
     case = chosen.case or session.default_case(chosen.catalogue)
     rows = build(
         chosen.catalogue,
-        looks(chosen.settings).known(),
+        files.looks(chosen.settings).known(),
         summaries(chosen.settings.evidence_dir),
         made,
         default_shard=case.shard if any(e.id == case.shard for e in chosen.catalogue.of("shard")) else "",
@@ -68,7 +53,7 @@ def rows_of(chosen: Selection) -> tuple[list[Row], str, int]:
 
 
 def _board(chosen: Selection, was_quiet: bool) -> None:
-    seen, states = looks(chosen.settings).want(chosen.catalogue)
+    seen, states = files.looks(chosen.settings).want(chosen.catalogue)
     if not was_quiet and seen == states:
         st.rerun()  # slower from now on
     rows, meeting, unread = rows_of(chosen)

@@ -1,0 +1,144 @@
+"""The first screen of a case: verdict, loss on the ruler, the proof, what to do, what stays open, and the link."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from diag.case import Case
+from diag.evidence import decisions
+from diag.evidence.records import Record
+from diag.report import numbers
+from diag.report.brief import Brief, brief
+from diag.report.look import look
+from diag.results.baseline import BaselineResult
+from diag.results.diagnosis import Diagnosis
+from diag.results.finding import STATUS_WORDS, Finding
+from diag.results.ruler import Ruler
+from diag.share.ruler import STYLE, layout, ruler_html
+from diag.ui.case import words
+from diag.ui.shell import session, show
+from diag.ui.shell.session import Selection
+from diag.ui.shell.words import headline
+
+MAX_TODO, MAX_OPEN, MAX_HISTORY = 4, 4, 20
+_FIRST = ("confirmed", "contributing", "error", "inconclusive", "present")
+
+
+def title(record: Record) -> None:
+    """The verdict and the case's name, in the colour of its severity."""
+    found = brief(record)
+    of = look(found.word)
+    st.title(f":{of.ink.page}[{of.mark} {show.plain(found.verdict)}]: {show.plain(found.name)}", anchor=False)
+
+
+def first_screen(record: Record, case: Case, chosen: Selection) -> None:
+    """Everything that the question needs."""
+    found, loss = brief(record), record.loss
+    st.markdown(show.plain(found.text if record.diagnosis else headline(loss)))
+    if record.diagnosis:
+        st.caption(f"{show.plain(headline(loss))} {words.ZONE_SENTENCES[loss.zone] if loss.zone else ''}")
+    else:
+        st.caption(words.ZONE_SENTENCES[loss.zone] if loss.zone else show.plain(record.baseline.data.text))
+    repaired = next((mark.nats for mark in found.losses if mark.what == "repaired"), None)
+    ruler(loss.ruler, loss.nats, repaired, case)
+    left, right = st.columns((5, 4), gap="medium")
+    with left:
+        _todo(found, record, chosen)
+    with right:
+        _open(record.diagnosis)
+        st.markdown("###### Permanent link")
+        show.permalink(record, chosen.settings, report=True)
+
+
+def ruler(marks: Ruler, loss: float | None, repaired: float | None, case: Case) -> None:
+    """The ruler as text and boxes: it is there with the page, and needs no library of charts."""
+    st.html(STYLE + ruler_html(layout(marks, loss, repaired, claim=case.claim, gate_below=case.gate_below)))
+    if marks.border_note:
+        st.caption(show.plain(marks.border_note))
+
+
+def _todo(found: Brief, record: Record, chosen: Selection) -> None:
+    st.markdown("###### What to do")
+    lines = [f"- {show.plain(line)}" for line in found.todo[:MAX_TODO]]
+    more = len(found.todo) - MAX_TODO
+    st.markdown("\n".join([*lines, *([f"- and {more} more"] if more > 0 else [])]))
+    proof = " → ".join(f"{mark.what} **{numbers.plus_minus(mark.nats, mark.stderr_nats)}**" for mark in found.losses)
+    reference = record.loss.ruler.reference_nats
+    beside = f", the reference {numbers.number(reference)}" if reference is not None else ""
+    if proof:
+        st.markdown(f"{proof}{beside} nats a token (n = {record.loss.tokens:,}).")
+    if record.diagnosis and record.diagnosis.conclusion.fix:
+        there = session.link_of(chosen.case, chosen.record) if chosen.case else None
+        show.link("hypotheses", "Write the repaired checkpoint", there, icon=":material/build:")
+
+
+def _open(diagnosis: Diagnosis | None) -> None:
+    """What could still be wrong, and how much of the loss it could hide."""
+    if diagnosis is None:
+        return
+    st.markdown("###### What could not be excluded")
+    left = diagnosis.conclusion.not_excluded
+    if not left:
+        st.markdown("Nothing that was tested is left open.")
+        return
+    lines = [
+        f"- **{show.plain(one.id)}** could hide {numbers.nats(one.could_hide_nats)}"
+        if one.could_hide_nats is not None
+        else f"- **{show.plain(one.id)}**"
+        for one in left[:MAX_OPEN]
+    ]
+    more = len(left) - MAX_OPEN
+    st.markdown("\n".join([*lines, *([f"- and {more} more, with their reasons, below"] if more > 0 else [])]))
+
+
+def each_hypothesis(diagnosis: Diagnosis | None, chosen: Selection) -> None:
+    """Confirmed first; what was refuted is one line each."""
+    if diagnosis is None:
+        return
+    with st.expander(f"Each hypothesis ({len(diagnosis.findings)})"):
+        for finding in sorted(diagnosis.findings, key=_weight):
+            mark = look(finding.status).mark
+            said = finding.reason or f"{STATUS_WORDS[finding.status]}."
+            st.markdown(f"{mark} **{show.plain(finding.id)} {finding.status.replace('_', ' ')}** {show.plain(said)}")
+        for one in diagnosis.conclusion.not_excluded:
+            st.caption(f"{show.plain(one.id)} is not excluded: {show.plain(one.why)}")
+        if chosen.case:
+            show.link("hypotheses", "All findings", session.link_of(chosen.case, chosen.record))
+
+
+def _weight(finding: Finding) -> int:
+    return _FIRST.index(finding.status) if finding.status in _FIRST else len(_FIRST)
+
+
+def history(case_id: str, records: Sequence[Record], chosen: Selection) -> None:
+    """Decisions and records of the case, newest first."""
+    made = [d for d in decisions.read(chosen.settings.evidence_dir)[0] if d.case == case_id]
+    lines = [(d.at, f"{d.words}{_note(d)}") for d in made]
+    lines += [(r.created, f"[{show.plain(brief(r).verdict)}](r/{r.id})") for r in records]
+    with st.expander(f"Decisions and history ({len(lines)})"):
+        if made:
+            last = made[-1]
+            st.markdown(f"**{show.plain(last.words)}** {show.plain(_note(last))}")
+        for at, line in sorted(lines, reverse=True)[:MAX_HISTORY]:
+            st.markdown(f"{at[:16].replace('T', ' ')} UTC: {line if '](r/' in line else show.plain(line)}")
+        if "triage" in st.session_state["pages"]:
+            show.link("triage", "Decide on the wall", icon=":material/explore:")
+
+
+def _note(decision: decisions.Decision) -> str:
+    parts = (decision.note, decision.owner and f"owner: {decision.owner}", decision.by and f"signed: {decision.by}")
+    told = "; ".join(part for part in parts if part)
+    return f" ({told})" if told else ""
+
+
+def missing(found: BaselineResult) -> None:
+    """What was not in the file: then the loss is not the checkpoint's."""
+    if found.missing:
+        names = ", ".join(found.missing[:5]) + (" …" if len(found.missing) > 5 else "")
+        st.error(
+            f"**{len(found.missing)} tensors are missing from the file** and were initialised at random (seed 0), "
+            f"so this loss is not the checkpoint's: {show.plain(names)}",
+            icon=":material/error:",
+        )

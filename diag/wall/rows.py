@@ -23,7 +23,7 @@ ORDER = (
 NOT_RUN = "not_run"
 UNUSABLE = "unusable"
 # Conclusions about the data or the claim, and not about the checkpoint.
-_NOT_OF_THE_FILE = ("data", "runtime", "unit")
+NOT_OF_THE_FILE = ("data", "runtime", "unit")
 _SOUND = {"healthy": 0, "no_defect_found": 1}
 
 
@@ -98,7 +98,7 @@ def build(
     for record in records:
         cases.setdefault(record.case_id, []).append(record)
     decided, owners, meeting = _decided(decisions)
-    said = {s.fingerprints["checkpoint"]: s.word for s in reversed(records) if s.word not in _NOT_OF_THE_FILE}
+    said = {s.fingerprints["checkpoint"]: s.word for s in reversed(records) if s.word not in NOT_OF_THE_FILE}
     shards = {entry.id for entry in found.of("shard")}
     rows: list[Row] = []
     run: set[str | None] = set()

@@ -14,6 +14,7 @@ from diag.report.look import said
 from diag.settings import Settings
 from diag.wall.look import Look
 from diag.wall.looks import Looks, key_of
+from diag.wall.rows import NOT_OF_THE_FILE
 from diag.wall.summaries import Summary, summaries
 
 _looks: dict[Path, Looks] = {}
@@ -49,6 +50,8 @@ class KnownFiles:
         newest: dict[str, Summary] = {}
         for record in reversed(summaries(settings.evidence_dir)):
             content = record.fingerprints["checkpoint"] or ""
+            if record.word in NOT_OF_THE_FILE:
+                continue
             if content not in newest or record.weight >= newest[content].weight:
                 newest[content] = record
         return cls(looks(settings).known(), newest)
@@ -83,7 +86,7 @@ class KnownFiles:
             return "not read yet"
         if mine.shapes != theirs.shapes:
             return "another architecture or size"
-        if theirs.errors or self.word(other) not in (None, "healthy", "no_defect_found", "data"):
+        if theirs.errors or self.word(other) not in (None, "healthy", "no_defect_found"):
             return "something is wrong with it"
         return ""
 

@@ -19,7 +19,8 @@ LOGO = str(Path(__file__).with_name("logo.svg"))
 ROOM = "<style>[data-testid=stMainBlockContainer] { padding: 3.4rem 2rem 3rem } @media (max-width: 640px) { "
 ROOM += "[data-testid=stMainBlockContainer] { padding: 3.6rem 1rem } }</style>"
 # Streamlit fades captions to a contrast of 4.2.
-CAPTIONS = "<style>[data-testid=stCaptionContainer], [data-testid=stCaptionContainer] * {{ color: {} }}</style>"
+CAPTIONS = "<style>[data-testid=stCaptionContainer], [data-testid=stCaptionContainer] * {{ color: {}; "
+CAPTIONS += "opacity: 1 !important }}</style>"
 DARK_BUTTONS = "<style>[data-testid=stBaseButton-primary]:enabled, "
 DARK_BUTTONS += "[data-testid=stBaseButton-primary]:enabled * { color: #10151C !important }</style>"
 

@@ -119,7 +119,7 @@ def case_from_link(raw: Mapping[str, str], found: Catalogue, default: Case) -> t
             _check(key, value, found)
             good[key] = value
         except InputError as error:
-            problems.append(f"{FROM_LINK}{error} The default is shown instead, and nothing runs until you say so.")
+            problems.append(f"{FROM_LINK}{error} The default is used instead, and nothing runs until you say so.")
     if "shard" not in raw and "checkpoint" not in raw:
         good = {**({"reference": default.reference} if default.reference else {}), **good}
     names = {"shard": good.get("shard", default.shard), "checkpoint": good.get("checkpoint", default.checkpoint)}
@@ -156,7 +156,9 @@ def select(
     if record:
         case = replace(case, **{key: entry.id for key, entry in entries.items() if entry})  # type: ignore[arg-type]
     whole = case if case.shard and case.checkpoint else None
-    return Selection(settings, found, whole, **entries, record=record, problems=problems)
+    return Selection(
+        settings, found, whole, entries["shard"], entries["checkpoint"], entries["reference"], record, problems
+    )
 
 
 def link_of(case: Case, record: Record | None) -> dict[str, str]:

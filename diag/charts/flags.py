@@ -41,9 +41,13 @@ class Mark:
         return f"{number}<br>{self.about}" if self.about else number
 
 
-def point(figure: go.Figure, mark: Mark, x: float, y: float, stderr_nats: float | None = None) -> None:
-    """A mark at its place, with its standard error where it has one."""
+def point(
+    figure: go.Figure, mark: Mark, x: float, y: float, stderr_nats: float | None = None, *, ink: str = ""
+) -> None:
+    """A mark at its place, with its standard error where it has one. ink: its colour instead of its own, with a white
+    rim, where it stands on other colours."""
     known = finite(stderr_nats)
+    solid = ink and not mark.symbol.endswith("-open")
     figure.add_scatter(
         x=[x],
         y=[y],
@@ -51,10 +55,10 @@ def point(figure: go.Figure, mark: Mark, x: float, y: float, stderr_nats: float 
         marker={
             "symbol": mark.symbol,
             "size": mark.size,
-            "color": mark.colour,
-            "line": {"width": 2, "color": mark.colour},
+            "color": ink or mark.colour,
+            "line": {"width": 1.5 if solid else 2, "color": "#FFFFFF" if solid else ink or mark.colour},
         },
-        error_x={"type": "data", "array": [stderr_nats], "color": mark.colour} if known else None,
+        error_x={"type": "data", "array": [stderr_nats], "color": ink or mark.colour} if known else None,
         hovertext=mark.hover + (f" ± {numbers.nats(stderr_nats)}" if known else ""),
         hoverinfo="text",
         cliponaxis=False,

@@ -11,11 +11,12 @@ import plotly.graph_objects as go
 from diag.charts.flags import LANE_PX, Drawing, Label, Mark, Placed, place, point, stacked
 from diag.charts.style import BLUE, GREY, TEAL, VIOLET, axis, blank
 from diag.report import numbers
-from diag.report.look import look
+from diag.report.look import ZONE_FILL, look
 from diag.results.ruler import Ruler, Zone, zone, zone_bounds
 from diag.units import Claim, bits
 
 BAND_PX = 46
+ON_BAND = "#0F172A"  # marks, with a white rim: seen on every zone
 _FAR = 3.0  # a loss beyond this many times every other mark is drawn at the edge, with an arrow
 _STRETCHES = (1.0, 1.08, 1.2, 1.35, 1.6)
 
@@ -30,7 +31,6 @@ _WORDS: dict[Zone, tuple[str, ...]] = {
     "worse_than_chance": ("worse than", "chance"),
 }
 _Zone = tuple[tuple[str, ...], float, float, Zone]
-_OPACITY: dict[Zone, float] = {"about_chance": 0.2}  # lighter than what is worse, in the same tone
 
 
 def ruler(
@@ -79,8 +79,7 @@ def ruler(
     figure.add_scatter(x=[0], y=[0], xaxis="x2", mode="markers", marker={"opacity": 0}, hoverinfo="skip")
     for (words, a, b, where), foot in zip(zones, feet, strict=True):
         band = {"type": "rect", "x0": a, "x1": b, "y0": 0, "y1": BAND_PX, "line": {"width": 0}}
-        opacity = _OPACITY.get(where, 0.34)
-        drawing.shapes.append({**band, "fillcolor": look(where).ink.chart, "opacity": opacity})
+        drawing.shapes.append({**band, "fillcolor": ZONE_FILL[where], "layer": "below"})
         drawing.line(b, 0, BAND_PX, GREY)
         drawing.flag(foot, "<br>".join(words), x=(a + b) / 2, y=-LANE_PX * (foot.lane + 1), foot=0, colour=GREY)
     for mark, x, top in zip(marks, shown, tops, strict=True):
@@ -88,7 +87,7 @@ def ruler(
         words_of = f"<b>{text}</b>" if mark.words == "loss" else text
         end = BAND_PX + LANE_PX * (top.lane + 1)
         drawing.flag(top, words_of, x=x, y=end, foot=BAND_PX / 2, colour=mark.colour)
-        point(figure, mark, x, BAND_PX / 2, stderr_nats if mark.words == "loss" else None)
+        point(figure, mark, x, BAND_PX / 2, stderr_nats if mark.words == "loss" else None, ink=ON_BAND)
     if loss_nats is not None and loss is None:
         middle = {"x": right / 2, "y": BAND_PX / 2, "showarrow": False}
         drawing.texts.append({**middle, "text": "<b>the loss is not finite</b>"})

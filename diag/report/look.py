@@ -31,14 +31,14 @@ INKS: dict[Tone, Ink] = {
 }
 
 
-# The zones of a ruler, told apart by lightness alone (CIE L* 92, 79, 63, 47, 29; "too good" 67 and blue), and so under
+# The zones of a ruler, told apart by lightness alone (CIE L* 92, 79, 57, 41, 28; "too good" 67 and blue), and so under
 # every kind of colour blindness; the same in both themes. tests/report/test_look.py measures them.
 ZONE_FILL: dict[str, str] = {
     "too_good": "#6FA8DC",
     "plausible": "#E2E8F0",
     "no_better_than_bigram": "#E6BE5A",
-    "no_better_than_unigram": "#CF8A3C",
-    "about_chance": "#B4533C",
+    "no_better_than_unigram": "#C17A2B",
+    "about_chance": "#A5402F",
     "worse_than_chance": "#7F1D2D",
 }
 

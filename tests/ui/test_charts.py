@@ -11,9 +11,9 @@ import pytest
 
 from diag import charts
 from diag.charts.flags import Label, Mark, Placed, place
-from diag.charts.ruler import _arrange, _marks
-from diag.charts.style import BLUE, MAX_MARKS, escape, sample
-from diag.report.look import INKS, look
+from diag.charts.ruler import ON_BAND, _arrange, _marks
+from diag.charts.style import MAX_MARKS, escape, sample
+from diag.report.look import ZONE_FILL
 from diag.results.baseline import LayerProbe
 from diag.results.finding import Finding, RepairResult, Screened, Signature
 from diag.results.ruler import Ruler, zone
@@ -111,12 +111,9 @@ def test_the_rulers_zones_are_those_of_the_units() -> None:
 def test_the_rulers_colours_are_those_of_the_severities() -> None:
     figure = charts.ruler(19.8, RULER)
     bands = {zone((s.x0 + s.x1) / 2, RULER): s.fillcolor for s in figure.layout.shapes if s.type == "rect"}
-    assert bands == {name: look(name).ink.chart for name in bands}
-    losses = {
-        loss: next(t for t in charts.ruler(loss, RULER).data if t.name == "loss") for loss in (4.35, 5.0, 9.0, 19.8)
-    }
-    colours = [losses[loss].marker.color for loss in losses]
-    assert colours == [BLUE, INKS["explained"].chart, INKS["explained"].chart, INKS["broken"].chart]
+    assert bands == {name: ZONE_FILL[name] for name in bands}
+    loss = next(t for t in figure.data if t.name == "loss")
+    assert (loss.marker.color, loss.marker.line.color) == (ON_BAND, "#FFFFFF")
 
 
 @pytest.mark.parametrize("ruler", [Ruler(8.3, 0.0007), Ruler(0.7, 0.69), Ruler(8.3, 9.5)])

@@ -24,7 +24,7 @@ QUESTIONS = {
     "activations": "Where does the signal break?",
     "hypotheses": "Which defect explains it?",
     "evidence": "What do we already know?",
-    "triage": "What next?",
+    "triage": "Which checkpoints are broken, and what next?",
 }
 CASE = {
     "shard": "demo/shards/stdlib",
@@ -58,9 +58,15 @@ def test_pages_fit_narrow_and_dark(shared: Server, visitor: Callable[..., Watche
         assert sticks_out <= 0, name
 
 
-def test_the_bare_address_leads_to_the_first_question(shared: Server, visitor: Callable[..., Watched]) -> None:
-    page = visitor(shared).open(shared.url)
-    expect(page).to_have_url(re.compile(r"/case\?.*h4a-random-head"))
+def test_the_bare_address_leads_to_the_wall_and_a_case_in_it_to_the_case(
+    shared: Server, visitor: Callable[..., Watched]
+) -> None:
+    someone = visitor(shared)
+    page = someone.open(shared.url)
+    expect(page).to_have_url(re.compile(r"/triage\?.*h4a-random-head"))
+    expect(page.get_by_text("Subrandom finds out why")).to_be_visible()
+    page = someone.open(f"{shared.url}/?{urlencode(CASE)}")
+    expect(page).to_have_url(re.compile(r"/case\?.*h4b-gate-column-major"))
     expect(page.get_by_text("Your own files:")).to_be_visible()
 
 
@@ -79,6 +85,9 @@ def test_a_bad_parameter_is_said_and_not_swallowed(shared: Server, visitor: Call
     for key, value, sentence in BAD:
         page = someone.open(f"{shared.url}/case?{urlencode({**CASE, key: value})}")
         expect(page.get_by_text(sentence)).to_be_visible()
+        # Nothing runs on another case than the one that was meant, until a person says so.
+        disarmed = key != "record"
+        expect(page.get_by_role("button", name="Measure the loss")).to_be_disabled() if disarmed else None
         expect(page.get_by_role("heading", name=QUESTIONS["case"])).to_be_visible()
 
 

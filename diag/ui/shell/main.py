@@ -12,7 +12,7 @@ from diag.report.brief import case_name
 from diag.ui.shell import rooms, show, sidebar, tray, words
 from diag.ui.shell.pages import PAGES
 
-WITHOUT_CASE = ("triage", "evidence")  # they are about all cases
+OF_ALL = ("triage", "evidence", "status")  # pages about all cases
 LOGO = str(Path(__file__).with_name("logo.svg"))
 # Streamlit writes white on the primary colour, and no blue carries white text and is itself text on black.
 # The first screen holds the answer: Streamlit leaves 6rem above the page and 5rem beside it.
@@ -48,9 +48,10 @@ def main() -> None:
     except InputError as error:
         show.problem(error, "The settings cannot be used")
         return
-    if chosen.case and page.url_path not in WITHOUT_CASE:
-        st.set_page_config(page_title=f"{case_name(chosen.case)} · {page.title}")
+    if chosen.case:
         st.caption(show.plain(words.case_line(chosen.case)))
+    if chosen.case and page.url_path not in OF_ALL:
+        st.set_page_config(page_title=f"{case_name(chosen.case)} · {page.title}")
         if page.url_path != "case":
             rooms.verdict(chosen)
     tray.fresh()

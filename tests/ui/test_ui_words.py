@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import math
 
 import pandas as pd
@@ -33,3 +34,9 @@ def test_a_spreadsheet_runs_nothing_from_a_csv() -> None:
     lines = show.to_csv(frame).decode().splitlines()
     assert lines[1].startswith("'=HYPERLINK(1),-1.0") and lines[2].startswith("'+1,")
     assert b'"NaN"' in show.to_json(frame)
+
+
+def test_a_page_names_no_option_of_the_command_line() -> None:
+    shown = html.unescape(show.plain("Give --reference with a sound copy. Use --seq-len 128 or less; --dtype decides."))
+    assert shown == "Give a reference with a sound copy. Use a sequence length of 128 or less; dtype decides."
+    assert html.unescape(show.plain("a -- b, x--y, -–")) == "a -- b, x--y, -–"

@@ -23,6 +23,7 @@ CAPTIONS = "<style>[data-testid=stCaptionContainer], [data-testid=stCaptionConta
 CAPTIONS += "opacity: 1 !important }}</style>"
 DARK_BUTTONS = "<style>[data-testid=stBaseButton-primary]:enabled, "
 DARK_BUTTONS += "[data-testid=stBaseButton-primary]:enabled * { color: #10151C !important }</style>"
+KEYS = "<style>[data-testid=stBaseButton-primary] kbd { color: inherit; opacity: 1 }</style>"  # 2.9 as it comes
 
 
 def main() -> None:
@@ -36,7 +37,7 @@ def main() -> None:
     }
     st.session_state["pages"] = pages
     dark = st.context.theme.type == "dark"
-    st.html(ROOM + CAPTIONS.format("#A9B4C2" if dark else "#4B5666") + (DARK_BUTTONS if dark else ""))
+    st.html(ROOM + KEYS + CAPTIONS.format("#A9B4C2" if dark else "#4B5666") + (DARK_BUTTONS if dark else ""))
     # Streamlit answers the default page's own path with "Page not found", so the default is none of the seven.
     home = st.Page(PAGES_DIR / "home.py", title="Subrandom", default=True, visibility="hidden")
     page = st.navigation([home, *pages.values()])

@@ -20,6 +20,16 @@ def name(settings: Settings) -> str:
     return one_line(str(found or settings.name), MAX_NAME).strip()
 
 
+def login() -> None:
+    """A button to log in, or who is logged in and one to log out; nothing where nobody can (`[auth]` in the secrets)."""
+    is_in = st.user.to_dict().get("is_logged_in") if st.user else None
+    if is_in:
+        st.caption(f"Logged in as {st.user.to_dict().get('email', '')}")
+        st.button("Log out", on_click=st.logout, type="tertiary", icon=":material/logout:")
+    elif is_in is not None:
+        st.button("Log in", on_click=st.login, type="tertiary", icon=":material/login:")
+
+
 def may_run(settings: Settings) -> bool:
     """Whether this person may start work and decide: everybody, unless `runners` names those who may."""
     return not settings.runners or name(settings) in settings.runners

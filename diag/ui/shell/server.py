@@ -30,6 +30,7 @@ from diag.settings import load_settings
 from diag.shards.counting import pairs, scan
 from diag.share import picture as share
 from diag.ui.shell import files, memory
+from diag.ui.shell.addresses import base_path
 from diag.ui.shell.guard import Guard
 from diag.ui.shell.headers import HEADERS
 from diag.ui.shell.who import Cookie
@@ -85,13 +86,15 @@ def import_pages() -> None:
 
 
 def routes() -> list[BaseRoute]:
-    """What the server answers beside the pages."""
-    return [
+    """What the server answers beside the pages; below Streamlit's base path too, where it has one."""
+    here = [
         Route("/r/{record_id}", permalink),
         Route("/records/{record_id}.json", download),
         Route("/pictures/{record_id}.png", picture),
         Route("/healthz", health),
     ]
+    below = base_path()
+    return [*here, *(Route(f"{below}{route.path}", route.endpoint) for route in here if below)]
 
 
 def middleware() -> list[Middleware]:
@@ -177,7 +180,7 @@ def _record_page(record: Record, base_url: str | None) -> str:
     return _page(title, numbers, head, body)
 
 
-def _page(title: str, text: str, head: str, body: str = '<p><a href="/case">Open Subrandom</a></p>') -> str:
+def _page(title: str, text: str, head: str, body: str = '<p><a href="../case">Open Subrandom</a></p>') -> str:
     """`head` and `body` are ours; title and text are not, and are escaped."""
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{html.escape(title)} · Subrandom</title>'

@@ -6,7 +6,6 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
-from urllib.parse import urlsplit
 
 import pandas as pd
 import streamlit as st
@@ -18,6 +17,7 @@ from diag.report.markdown import report_markdown
 from diag.results import codec
 from diag.results.finding import STATUS_WORDS, Status
 from diag.settings import Settings
+from diag.ui.shell.addresses import address
 
 MAX_PROBLEMS = 8
 _PUNCTUATION = re.compile(r"[!-/:-@\[-`{-~]")
@@ -133,21 +133,15 @@ def to_json(frame: pd.DataFrame) -> bytes:
     return codec.dumps(frame.to_dict("records"), indent=1).encode("utf-8", "replace")
 
 
-def address(settings: Settings) -> str:
-    """Where this server is reached: base_url, or what the browser used."""
-    if settings.base_url:
-        return settings.base_url
-    parts = urlsplit(st.context.url or "")
-    return f"{parts.scheme}://{parts.netloc}" if parts.netloc else f"http://127.0.0.1:{st.get_option('server.port')}"
-
-
 def permalink(record: Record, settings: Settings, *, report: bool = False) -> None:
     """The link of a record as text to copy, and its file for those whom the link cannot reach. report: also the record
     as Markdown, to copy into a pull request or an issue; once on a page."""
     st.code(f"{address(settings)}/r/{record.id}", language=None, wrap_lines=True)
     text = report_markdown(record, settings.base_url) if report else ""
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.link_button("Record file", f"/records/{record.id}.json", type="tertiary", icon=":material/download:")
+        st.link_button(
+            "Record file", f"{address(settings)}/records/{record.id}.json", type="tertiary", icon=":material/download:"
+        )
         if report:
             st.download_button(
                 "Report",

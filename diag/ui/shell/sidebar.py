@@ -14,7 +14,7 @@ from diag.errors import InputError
 from diag.evidence.records import Record, read_record
 from diag.report import numbers
 from diag.settings import DEMO_ROOT, Settings
-from diag.ui.shell import files, session, show, words
+from diag.ui.shell import files, person, session, show, words
 from diag.ui.shell.contents import ENTRY_KEYS
 from diag.ui.shell.session import Selection
 from diag.units import Claim, LossUnit
@@ -34,6 +34,7 @@ def draw() -> Selection:
             _about_record(record)
         changed = _pickers(found, case, config)
         _rescan(found)
+        person.login()
     if changed != case:  # a hand on a picker: what was open belongs to another case
         _forget_record()
         record = None

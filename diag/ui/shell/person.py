@@ -21,7 +21,7 @@ def name(settings: Settings) -> str:
 
 
 def login() -> None:
-    """A button to log in, or who is logged in and one to log out; nothing where nobody can (`[auth]` in the secrets)."""
+    """A button to log in, or who is logged in and one to log out; nothing where no login is set up."""
     is_in = st.user.to_dict().get("is_logged_in") if st.user else None
     if is_in:
         st.caption(f"Logged in as {st.user.to_dict().get('email', '')}")

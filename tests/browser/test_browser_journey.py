@@ -45,7 +45,8 @@ def test_from_a_deep_link_to_a_permanent_link(fresh: Server, visitor: Callable[.
     expect(there).to_have_url(re.compile(rf"/case\?record={link[-16:]}"))
     reviewer.settle()
     expect(there.get_by_text("A frozen record: exactly")).to_be_visible()
-    expect(there.get_by_text("Worse than chance:")).to_be_visible()
+    expect(there.get_by_role("heading", name="Explained (H4A tied weights): h4a-random-head")).to_be_visible()
+    expect(there.get_by_text("Worse than chance: ")).to_be_visible()
     there = reviewer.open(f"{fresh.url}/hypotheses?record={link[-16:]}")
     expect(there.get_by_text("Verdict: confirmed")).to_be_visible()
     expect(there.get_by_role("button", name="Test H4A live")).to_have_count(0)
@@ -68,7 +69,7 @@ def test_a_result_survives_a_closed_tab(fresh: Server, visitor: Callable[..., Wa
         time.sleep(1)
     again = visitor(fresh)
     page = again.open(link)
-    expect(page.get_by_text("Worse than chance:")).to_be_visible()
+    expect(page.get_by_role("heading", name="Worse than chance:")).to_be_visible()
     expect(page.get_by_role("heading", name="Permanent link")).to_be_visible()
     record = page.locator("code", has_text="/r/").first.inner_text()[-16:]
     page.get_by_text("Copy as Markdown").click()
@@ -88,7 +89,7 @@ def _read_elsewhere(server: Server, visitor: Callable[..., Watched], record: str
     try:
         page = visitor(elsewhere).open(f"{elsewhere.url}/r/{record}")
         expect(page.get_by_text("A frozen record: exactly")).to_be_visible()
-        expect(page.get_by_text("Worse than chance:")).to_be_visible()
+        expect(page.get_by_role("heading", name="Worse than chance:")).to_be_visible()
         expect(page.get_by_role("button", name="Measure again")).to_have_count(0)
         page = visitor(elsewhere).open(elsewhere.url)
         expect(page.get_by_text("make demo")).to_be_visible()
@@ -117,7 +118,7 @@ def test_a_killed_worker_says_so_and_the_next_run_works(fresh: Server, visitor: 
     page.goto(f"{fresh.url}/case?{urlencode(CASE)}")
     someone.settle()
     page.get_by_role("button", name="Measure the loss").click()
-    expect(page.get_by_text("Worse than chance:")).to_be_visible(timeout=LONG)
+    expect(page.get_by_role("heading", name="Worse than chance:")).to_be_visible(timeout=LONG)
 
 
 def test_a_job_of_an_earlier_server_can_be_run_again(shared: Server, visitor: Callable[..., Watched]) -> None:
@@ -126,7 +127,7 @@ def test_a_job_of_an_earlier_server_can_be_run_again(shared: Server, visitor: Ca
     page = someone.open(f"{shared.url}/case?{urlencode({**CASE, 'job': '0123456789abcdef'})}")
     expect(page.get_by_text("This server does not know the job")).to_be_visible()
     page.get_by_role("button", name="Run again").click()
-    expect(page.get_by_text("Worse than chance:")).to_be_visible(timeout=LONG)
+    expect(page.get_by_role("heading", name="Worse than chance:")).to_be_visible(timeout=LONG)
 
 
 def _chart_numbers(page: Page) -> list[str]:

@@ -36,7 +36,7 @@ def title(record: Record) -> None:
 def first_screen(record: Record, case: Case, chosen: Selection) -> None:
     """Everything that the question needs."""
     found, loss = brief(record), record.loss
-    st.markdown(show.plain(found.text if record.diagnosis else headline(loss)))
+    st.markdown(show.plain(found.text))
     if record.diagnosis:
         st.caption(f"{show.plain(headline(loss))} {words.ZONE_SENTENCES[loss.zone] if loss.zone else ''}")
     else:

@@ -12,6 +12,7 @@ from diag.charts.positions import positions
 from diag.charts.repairs import repairs
 from diag.charts.ruler import ruler
 from diag.charts.shard import coverage, document_lengths, rank_frequency
+from diag.charts.waterfall import waterfall
 from diag.charts.weights import profile, row_cosines, row_norms, values
 
 __all__ = [
@@ -33,4 +34,5 @@ __all__ = [
     "shares",
     "stream_by_position",
     "values",
+    "waterfall",
 ]

@@ -51,5 +51,5 @@ def test_three_people_and_one_job(fresh: Server, visitor: Callable[..., Watched]
     asks = bob.open(f"{fresh.url}/case?{urlencode(CASE)}")
     asks.get_by_role("button", name="Measure the loss").click()
     for page in (asks, watching):
-        expect(page.get_by_text("Worse than chance:")).to_be_visible(timeout=LONG)
+        expect(page.get_by_role("heading", name="Worse than chance:")).to_be_visible(timeout=LONG)
     expect(tray(a).get_by_text("done")).to_have_count(0)  # it is not hers

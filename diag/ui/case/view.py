@@ -13,6 +13,7 @@ from diag.report.look import said
 from diag.report.of_record import unknown_keys
 from diag.results.baseline import BaselineResult, Check, Measurement
 from diag.results.ruler import GateResult, Loss, Ruler, claim_in_other_unit, judge_gate
+from diag.share.ruler import layout
 from diag.ui.case import answer, words
 from diag.ui.shell import show
 from diag.ui.shell.preview import Preview
@@ -35,9 +36,14 @@ def numbers_and_chart(record: Record, case: Case) -> None:
     found = record.baseline
     if found.measurement is None:
         return
-    with st.expander("All numbers, and the ruler as a chart"):
+    with st.expander("All numbers, and the charts of ruler and repairs"):
         _numbers(found.loss, found.measurement)
         _ruler(found.loss.nats, found.loss.stderr_nats, found.loss.ruler, case)
+        joint = record.diagnosis.joint if record.diagnosis else None
+        steps = charts.waterfall(found.loss.nats, joint, found.loss.ruler) if joint and found.loss.nats else None
+        if joint and steps:
+            st.markdown(f"**The repairs take the loss to {numbers.nats(joint.loss_nats)}**")
+            show.chart(steps, "waterfall", says="What each accepted repair is worth, from loaded to repaired")
 
 
 def preview(seen: Preview) -> None:
@@ -114,7 +120,8 @@ def _numbers(loss: Loss, measured: Measurement) -> None:
 
 def _ruler(loss: float | None, stderr: float | None, marks: Ruler, case: Case) -> None:
     figure = charts.ruler(loss, marks, claim=case.claim, gate_below=case.gate_below, stderr_nats=stderr)
-    show.chart(figure, "ruler")
+    says = layout(marks, loss, claim=case.claim, gate_below=case.gate_below).says
+    show.chart(figure, "ruler", says=says)
     if marks.border_note:
         st.caption(show.plain(marks.border_note))
 

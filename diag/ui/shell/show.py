@@ -20,6 +20,7 @@ from diag.settings import Settings
 from diag.ui.shell.addresses import address
 
 MAX_PROBLEMS = 8
+MAX_TABLE = 5_000
 _PUNCTUATION = re.compile(r"[!-/:-@\[-`{-~]")
 _FLAG = re.compile(r"(?<![\w-])--([a-z][a-z-]*[a-z])")
 _ON_PAGES = {
@@ -113,13 +114,35 @@ def table(frame: pd.DataFrame, name: str, **options: Any) -> Any:
     return shown
 
 
-def chart(figure: Any, key: str, picked: Callable[[], None] | None = None) -> None:
-    """A chart as wide as its place. picked: called when a point of it was clicked; `key` in the session has it."""
+def chart(figure: Any, key: str, picked: Callable[[], None] | None = None, *, says: str = "") -> None:
+    """A chart as wide as its place, and what it draws as a table for who asks. picked: called when a point of it was
+    clicked; `key` in the session has it. says: what it shows, for those who do not see it."""
     config = {"displayModeBar": False, "responsive": True}
+    alt = says or key.replace("-", " ")
     if picked is None:
-        st.plotly_chart(figure, width="stretch", key=key, config=config)
+        st.plotly_chart(figure, width="stretch", key=key, config=config, alt=alt)
     else:
-        st.plotly_chart(figure, width="stretch", key=key, config=config, on_select=picked, selection_mode="points")
+        st.plotly_chart(
+            figure, width="stretch", key=key, config=config, alt=alt, on_select=picked, selection_mode="points"
+        )
+    if st.toggle("As a table", key=f"as-table-{key}", help="The values that this chart draws."):
+        table(drawn(figure), f"values-{key}")
+
+
+def drawn(figure: Any) -> pd.DataFrame:
+    """What a figure draws, a row a point: series, x, y and, for a map of colours, the value."""
+    rows = []
+    for trace in figure.data:
+        name = str(trace.name or trace.type)
+        xs, ys, zs = (getattr(trace, axis, None) for axis in ("x", "y", "z"))
+        if xs is None or ys is None:
+            continue
+        if zs is not None:
+            rows += [(name, xs[j], ys[i], value) for i, line in enumerate(zs) for j, value in enumerate(line)]
+        else:
+            rows += [(name, x, y, None) for x, y in zip(xs, ys, strict=False)]
+    frame = pd.DataFrame(rows[:MAX_TABLE], columns=["series", "x", "y", "value"])
+    return frame if frame["value"].notna().any() else frame.drop(columns="value")
 
 
 def to_csv(frame: pd.DataFrame) -> bytes:

@@ -29,7 +29,8 @@ SHOTS = (  # name, path, colour scheme, width, height, keys to press
 SETTLED = '[data-testid="stApp"][data-test-script-state="notRunning"][data-test-connection-state="CONNECTED"]'
 # GitHub's own measures for a comment, near enough to see what wraps.
 GITHUB = """body { font: 14px/1.5 -apple-system, 'Segoe UI', 'Noto Sans', Helvetica, Arial, sans-serif; margin: 24px;
-  width: 760px; color: #1f2328 } table { border-collapse: collapse } td, th { border: 1px solid #d1d9e0; padding: 6px 13px }
+  width: 760px; color: #1f2328 } table { border-collapse: collapse }
+  td, th { border: 1px solid #d1d9e0; padding: 6px 13px }
   pre { background: #f6f8fa; padding: 16px; font: 12px/1.45 monospace; overflow: auto } h3, h4 { margin: 16px 0 }"""
 
 

@@ -2,8 +2,8 @@
 
     python -m tests.faults.decisions_loop [--kills 100] [--seed N]
 
-A writer prints the number of an entry once `append` has returned. Afterwards every printed entry must be in the file, and
-every line but those that a kill left unfinished must be an entry. Not collected by pytest.
+A writer prints the number of an entry once `append` has returned. Afterwards every printed entry must be in the file,
+and every line but those that a kill left unfinished must be an entry. Not collected by pytest.
 """
 
 from __future__ import annotations
@@ -49,7 +49,8 @@ def main() -> None:
         there = {(decision.owner, int(decision.note.split()[0])) for decision in found}
         missing = [(who, i) for who, numbers in acknowledged.items() for i in numbers if (who, i) not in there]
         total = sum(map(len, acknowledged.values()))
-        print(f"{asked.kills} kills, {total} acknowledged, {len(found)} found, {torn} torn lines, {len(missing)} missing")
+        counts = f"{total} acknowledged, {len(found)} found, {torn} torn lines, {len(missing)} missing"
+        print(f"{asked.kills} kills, {counts}")
         sys.exit(bool(missing) or torn > asked.kills)
 
 

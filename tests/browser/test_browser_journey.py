@@ -73,7 +73,7 @@ def test_a_result_survives_a_closed_tab(fresh: Server, visitor: Callable[..., Wa
     expect(page.get_by_role("heading", name="Permanent link")).to_be_visible()
     record = page.locator("code", has_text="/r/").first.inner_text()[-16:]
     page.get_by_text("Copy as Markdown").click()
-    expect(page.locator("code", has_text=f"/r/{record}")).to_be_visible()
+    expect(page.locator("code", has_text="### ✕ Worse than chance: h4a-random-head")).to_be_visible()
     again.open(f"{fresh.url}/case?record={record}")
     page.locator(".st-key-pick-checkpoint").get_by_role("combobox").click()
     page.get_by_role("option", name="h4d-zero-down-proj").click()

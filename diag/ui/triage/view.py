@@ -28,9 +28,10 @@ BUSY_SECONDS, QUIET_SECONDS = 3.0, 20.0
 
 def wall(chosen: Selection) -> None:
     """The rows, or how to get one."""
-    if not chosen.catalogue.of("checkpoint") and not summaries(chosen.settings.evidence_dir):
+    if not chosen.catalogue.of("checkpoint"):
         empty.nothing_picked(chosen)
-        return
+        if not summaries(chosen.settings.evidence_dir):
+            return
     empty.first_visit(chosen)
     seen, states = files.looks(chosen.settings).want(chosen.catalogue)
     st.fragment(_board, run_every=QUIET_SECONDS if seen == states else BUSY_SECONDS)(chosen, seen == states)

@@ -67,7 +67,7 @@ def measure(
     )
     from diag.jobs import tasks  # torch: seconds, and only once the input is known to be usable
 
-    baseline = tasks.read(inputs, progress).baseline
+    baseline = tasks.measured(inputs, progress)
     return Measured(baseline, tasks.record(inputs, baseline))
 
 

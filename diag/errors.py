@@ -23,6 +23,11 @@ class Cancelled(Exception):
     """The person who started the work asked to stop it; nothing was recorded."""
 
 
+class Enough(Exception):
+    """Conclude from what is known by now, and say why: the person who started the work, or a limit of time, wants no
+    more. Raised by a progress, once."""
+
+
 def in_words(error: BaseException) -> str:
     """An unforeseen failure in one sentence, for people; whoever calls logs the traceback."""
     name = type(error).__name__

@@ -50,6 +50,7 @@ PARSER_SECONDS = Limit("parser_seconds", 60, "seconds that it may take for one a
 MAX_ENTRIES = Limit("max_tokenizer_entries", 1 << 20, "entries of a tokenizer")
 MAX_EXPANSION = Limit("max_expansion", 1000, "bytes of ids that a byte of a compressed file may decode to")
 MAX_UNPACKED_MB = Limit("max_unpacked_mb", 1 << 18, "MiB that one packed file may unpack to")
+JOB_SECONDS = Limit("job_seconds", 6 * 3600, "seconds after which a job of the dashboard concludes from what it knows")
 LIMITS = (
     MAX_TENSORS,
     MAX_HEADER_BYTES,
@@ -58,4 +59,5 @@ LIMITS = (
     MAX_ENTRIES,
     MAX_EXPANSION,
     MAX_UNPACKED_MB,
+    JOB_SECONDS,
 )

@@ -24,7 +24,7 @@ def run(case: Case, places: Places, progress: Progress, announce: Announce) -> A
     announce(inputs)
     from diag.jobs import tasks  # torch: seconds, and only once the input is known to be usable
 
-    baseline = tasks.read(inputs, progress).baseline
+    baseline = tasks.measured(inputs, progress)
     inputs.files.check()
     return Answer(to_json(baseline), of_result(baseline))
 

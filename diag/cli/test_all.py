@@ -142,7 +142,7 @@ def _known(evidence_dir: Path) -> dict[str, Record]:
             continue
         same = record.environment.get("versions", {}).get("subrandom") == diag.__version__
         if record.diagnosis and same and codec.canonical(record.thresholds) == thresholds:
-            if any(finding.status == "error" for finding in record.diagnosis.findings):
+            if record.diagnosis.stopped or any(f.status == "error" for f in record.diagnosis.findings):
                 continue
             tested = frozenset(finding.id for finding in record.diagnosis.findings)
             found[_question(record.case_id, record.case, tested)] = record

@@ -27,6 +27,7 @@ class Setup:
     vouches, nats [n]; rounded_losses: those of a quantised twin after the same rounding. differences: what differs from
     it; () without. suspects: what the files say that no repair can decide. expected: the loss that was promised, nats.
     one_later: what a program gets that shifts its labels twice, where a claim is not met.
+    learnt: told what is known already, a sentence under a hypothesis's id.
     data: the shard's audit. untested: ids that were not asked for. yardstick, hints: asked only for a loss from the
     border up; hints name suspects by what only a bad loss makes suspicious.
     """
@@ -47,6 +48,7 @@ class Setup:
     hints: Callable[[], tuple[Suspect, ...]] | None = None
     yardstick: Callable[[], Yardstick] | None = None
     notes: tuple[str, ...] = ()
+    learnt: Callable[[str, str], None] = lambda name, text: None
 
     @property
     def ruler(self) -> Ruler:

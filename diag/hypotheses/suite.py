@@ -11,6 +11,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 
+from diag.errors import Enough
 from diag.hypotheses import fixes
 from diag.hypotheses.base import Hypothesis
 from diag.hypotheses.conclusion import conclude
@@ -22,11 +23,12 @@ from diag.hypotheses.localise import Place, localise, told
 from diag.hypotheses.search import Candidate, combined, stderr
 from diag.hypotheses.setup import Setup
 from diag.hypotheses.state import State
+from diag.hypotheses.stopped import stopped
 from diag.hypotheses.verdict import Outcome
 from diag.model.edits.as_data import to_data
 from diag.progress import Progress
 from diag.results.diagnosis import Diagnosis, DifferenceFound, Joint, JointRepair, NotExcluded
-from diag.results.finding import Finding
+from diag.results.finding import Finding, Screened
 from diag.results.positions import by_position
 from diag.results.thresholds import LISTED_DIFFERENCES
 
@@ -42,9 +44,34 @@ def run(
     many again for every repair that is accepted; with a twin about 2·k·log2(n/k) + 4·k for k culprits among n
     differences. The loaded model is the same, bit for bit, when this returns.
     """
-    started = time.perf_counter()
-    state = State(setup, hypotheses, progress)
-    tried = {h.id: alone(state, h) for h in state.hypotheses}
+    started, state = time.perf_counter(), None
+    tried: dict[str, tuple[list[Candidate], list[Screened]]] = {}
+    try:
+        state = State(setup, hypotheses, progress)
+        for h in state.hypotheses:
+            tried[h.id] = alone(state, h)
+            setup.learnt(h.id, _so_far(state, tried[h.id][0]))
+        return _concluded(state, hypotheses, tried, before, started)
+    except Enough as enough:
+        return stopped(setup, hypotheses, before, state=state, tried=tried, why=str(enough), started=started)
+
+
+def _so_far(state: State, chosen: Sequence[Candidate]) -> str:
+    """What a hypothesis's repairs do alone, from what was screened."""
+    seen = [s for s in state.search.screen([], list(chosen)) if s.delta_nats is not None and s.delta_nats > 0]
+    if not seen:
+        return "no repair helps alone, so far"
+    best = min(seen, key=lambda s: s.loss_nats)
+    return f"alone, {best.name} leaves {best.loss_nats:.3f} nats (n = {best.sequences} sequences)"
+
+
+def _concluded(
+    state: State,
+    hypotheses: Sequence[Hypothesis],
+    tried: dict[str, tuple[list[Candidate], list[Screened]]],
+    before: tuple[Finding, ...],
+    started: float,
+) -> Diagnosis:
     joint = sorted(joint_set(state), key=lambda c: c.hypothesis)
     outcome = state.outcome(joint)
     findings = [*before]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import platform
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -17,11 +18,13 @@ import transformers
 import diag
 from diag.checkpoints import Checkpoint, tie_status
 from diag.checkpoints.audit import audit_findings
+from diag.errors import Enough
 from diag.evidence.records import Record, make_record
 from diag.hypotheses import h0_data, suite
 from diag.hypotheses.base import Context
 from diag.hypotheses.facts import Suspect
 from diag.hypotheses.registry import ABOUT_CHECKPOINT, DATA, select
+from diag.hypotheses.stopped import before_the_first
 from diag.hypotheses.suspects import of_audit
 from diag.jobs import models
 from diag.jobs.beginning import beginning, comes_first, one_later, told
@@ -29,6 +32,7 @@ from diag.jobs.blocked import blocked
 from diag.jobs.divergence import at_the_beginning
 from diag.jobs.hints import hints
 from diag.jobs.inputs import Inputs, tokenizer_of
+from diag.jobs.ladder import climb
 from diag.jobs.reference import judge_reference
 from diag.model.evaluate import Evaluator
 from diag.model.loaded import LoadedModel
@@ -50,6 +54,22 @@ class Loaded:
     inputs: Inputs
     model: LoadedModel | None
     baseline: BaselineResult
+
+
+def measured(inputs: Inputs, progress: Progress) -> BaselineResult:
+    """The checkpoint, and the reference if there is one, measured as loaded; with less memory where it ran out
+    (ladder.py), which a note says."""
+    result, note = climb(inputs, lambda asked: read(asked, progress).baseline, progress)
+    return replace(result, notes=(*result.notes, note)) if note else result
+
+
+def test(
+    inputs: Inputs, ids: tuple[str, ...], progress: Progress, learnt: Callable[[str, str], None] = lambda n, t: None
+) -> Diagnosis:
+    """Test the hypotheses named, or all, on a case; with less memory where it ran out (ladder.py), which a note says.
+    learnt: told what is known already, a sentence under the name of a hypothesis, or "loss"."""
+    result, note = climb(inputs, lambda asked: _test(asked, ids, progress, learnt), progress)
+    return replace(result, notes=(*result.notes, note)) if note else result
 
 
 def read(inputs: Inputs, progress: Progress, *, lens: bool = True) -> Loaded:
@@ -93,10 +113,31 @@ def read(inputs: Inputs, progress: Progress, *, lens: bool = True) -> Loaded:
     return Loaded(inputs, model, baseline)
 
 
-def test(inputs: Inputs, ids: tuple[str, ...], progress: Progress) -> Diagnosis:
-    """Test the hypotheses named, or all, on a case. Data first: while it is bad, everything else waits."""
-    started, hypotheses = time.perf_counter(), select(ids)
+def _test(inputs: Inputs, ids: tuple[str, ...], progress: Progress, learnt: Callable[[str, str], None]) -> Diagnosis:
+    """Data first: while it is bad, everything else waits. Ended early (Enough), it says what it knows, once there is a
+    loss."""
+    started = time.perf_counter()
     loaded = read(inputs, part(progress, 0.0, 0.25), lens=False)
+    if (nats := loaded.baseline.loss.nats) is not None:
+        learnt("loss", f"as loaded {nats:.3f} nats, {(loaded.baseline.zone or '').replace('_', ' ')}")
+    try:
+        return _tested(inputs, ids, loaded, progress=progress, learnt=learnt, started=started)
+    except Enough as enough:
+        about_data = h0_data.finding(inputs.audit)
+        untested = before_the_first(loaded.baseline, [h.id for h in select(ids)], (about_data,), str(enough))
+        return replace(untested, seconds=time.perf_counter() - started)
+
+
+def _tested(
+    inputs: Inputs,
+    ids: tuple[str, ...],
+    loaded: Loaded,
+    *,
+    progress: Progress,
+    learnt: Callable[[str, str], None],
+    started: float,
+) -> Diagnosis:
+    hypotheses = select(ids)
     about_data = h0_data.finding(inputs.audit)
     asked = not ids or DATA in ids
     if about_data.status == "confirmed" or loaded.model is None:
@@ -147,6 +188,7 @@ def test(inputs: Inputs, ids: tuple[str, ...], progress: Progress) -> Diagnosis:
         hints=lambda: hints(inputs, model),
         yardstick=lambda: _yardstick(inputs, model, progress),
         data=data,
+        learnt=learnt,
         untested=tuple(h.id for h in ABOUT_CHECKPOINT if h not in hypotheses and h.applies(context)),
     )
     diagnosis = suite.run(setup, hypotheses, part(progress, 0.25, 1.0), before)

@@ -32,17 +32,22 @@ from diag.jobs.protocol import (
     Done,
     Failed,
     Holds,
+    Learnt,
     Message,
     Ready,
     Run,
     Step,
+    Stop,
     Unwritten,
     parse,
     to_line,
 )
 from diag.jobs.slots import WORKERS_ON_DEVICE
+from diag.limits import JOB_SECONDS
+from diag.results.baseline import BaselineResult
+from diag.results.diagnosis import Diagnosis
 from diag.results.thresholds_jobs import HEARTBEAT
-from diag.settings import load_settings
+from diag.settings import limit, load_settings
 
 # The page process goes first where both want a core: eight people wait for it, and for a job one.
 NICENESS = 10
@@ -58,6 +63,7 @@ class Worker:
         self.out = out
         self.requests: queue.Queue[Run] = queue.Queue()
         self.cancelled: set[str] = set()
+        self.stopped: set[str] = set()
         self._one_at_a_time = threading.Lock()
 
     def send(self, message: Message) -> None:
@@ -79,8 +85,11 @@ class Worker:
             match parse(line):
                 case Cancel(job):
                     self.cancelled.add(job)
+                case Stop(job):
+                    self.stopped.add(job)
                 case Run() as request:
                     self.cancelled.discard(request.job)  # a cancel that came too late for the run before
+                    self.stopped.discard(request.job)
                     self.requests.put(request)
         os._exit(0)
 
@@ -105,6 +114,8 @@ class Worker:
             done = True
         except errors.Cancelled:
             self.send(Cancelled(job, "Stopped on request; nothing was recorded."))
+        except errors.Enough as enough:
+            self.send(Cancelled(job, f"{enough}, before anything was known. Nothing was recorded."))
         except InputError as error:
             self.send(Failed(job, str(error)))
         except Exception as error:  # the next job must still run
@@ -114,18 +125,24 @@ class Worker:
                 os._exit(POISONED)  # the next job gets a worker that can compute
         finally:
             self.cancelled.discard(job)
+            self.stopped.discard(job)
             models.KEPT.settle(attested=done)
 
     def _run(self, request: Run) -> Done | Unwritten:
         from diag.jobs import tasks
         from diag.jobs.inputs import open_inputs
 
-        said = -1.0
+        said, most, ended = -1.0, limit(JOB_SECONDS), False
+        began = time.monotonic()
 
         def progress(fraction: float | None, text: str) -> None:
-            nonlocal said
+            nonlocal said, ended
             if request.job in self.cancelled:
                 raise errors.Cancelled
+            if not ended and (request.job in self.stopped or time.monotonic() - began > most):
+                ended = True  # once: what is concluded from what is known is not ended again
+                by_limit = f"Stopped at the limit of {most:,} s"
+                raise errors.Enough("Stopped on request" if request.job in self.stopped else by_limit)
             if fraction is not None and fraction - said >= PROGRESS_STEP:
                 said = fraction
                 self.send(Step(request.job, fraction, text))
@@ -134,8 +151,12 @@ class Worker:
         check_writable(settings.evidence_dir)
         found = scan(settings)
         inputs = open_inputs(Case.from_query(request.case), found.resolve, partial(other_tokenizers, found))
-        measured = request.kind == "measure"
-        result = tasks.read(inputs, progress).baseline if measured else tasks.test(inputs, request.ids, progress)
+        result: BaselineResult | Diagnosis
+        if request.kind == "measure":
+            result = tasks.measured(inputs, progress)
+        else:
+            says = lambda name, text: self.send(Learnt(request.job, name, text))  # noqa: E731
+            result = tasks.test(inputs, request.ids, progress, says)
         record = tasks.record(inputs, result)
         try:
             write_record(settings.evidence_dir, record)

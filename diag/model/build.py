@@ -23,7 +23,7 @@ from diag.model.estimate import BYTES, refuse_absent_layers, refuse_too_large
 from diag.model.layer_reader import LayerReader
 from diag.model.loaded import LoadedModel
 from diag.model.loss import TokenLoss
-from diag.model.memory import free_bytes
+from diag.model.memory import free_bytes, streams
 from diag.model.parts import ENTRY, Parts, parts_of
 from diag.model.runner import CompiledRunner, Runner
 from diag.model.skeleton import (
@@ -76,8 +76,8 @@ def build(
     refuse_other_shapes(model, checkpoint)
     places = {name: in_file(name, checkpoint) for name, _ in model.named_parameters(remove_duplicate=False)}
     parts, free = parts_of(model, places), free_bytes(on)
-    streams = free is not None and _bytes(model, BYTES[kind]) > RESIDENT_SHARE * free
-    streamed = _streamed(parts, checkpoint) if streams else frozenset()
+    too_large = free is not None and _bytes(model, BYTES[kind]) > RESIDENT_SHARE * free
+    streamed = _streamed(parts, checkpoint) if too_large or streams() else frozenset()
     refuse_too_large(_bytes(model, BYTES[kind], parts, streamed), free, where=str(checkpoint.path), dtype=kind)
     reader = DeviceReader(on, COMPUTE_DTYPES[kind])
     missing = _fill(model, checkpoint, reader, streamed, (on, COMPUTE_DTYPES[kind]))

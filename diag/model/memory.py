@@ -2,9 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
 import torch
 
 from diag.model.estimate import free_memory
+
+
+@dataclass(frozen=True)
+class Thrift:
+    """share: of what is free that may be counted on. stream: read blocks from the file, whether they fit or not."""
+
+    share: float = 1.0
+    stream: bool = False
+
+
+AS_IT_IS = Thrift()
+_now = AS_IT_IS
+
+
+@contextmanager
+def thrift(wanted: Thrift) -> Iterator[None]:
+    """Models are loaded and run with less of the memory, in this process, until the block ends."""
+    global _now  # noqa: PLW0603
+    before, _now = _now, wanted
+    try:
+        yield
+    finally:
+        _now = before
+
+
+def streams() -> bool:
+    """Whether blocks are to stay in the file although they fit."""
+    return _now.stream
+
+
+def room_bytes(device: torch.device) -> int | None:
+    """What streams and activations may count on: of what is free, the share that thrift leaves."""
+    free = free_bytes(device)
+    return None if free is None else int(_now.share * free)
 
 
 def free_bytes(device: torch.device) -> int | None:

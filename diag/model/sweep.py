@@ -16,7 +16,7 @@ from torch import Tensor
 
 from diag.model.estimate import BYTES
 from diag.model.loaded import LoadedModel
-from diag.model.memory import free_bytes
+from diag.model.memory import room_bytes
 from diag.model.parts import ENTRY, calls, enter, final_norm
 from diag.model.runner import Probed
 from diag.model.variants import Variant
@@ -109,7 +109,7 @@ def _swept(
 def _tokens_per_call(loaded: LoadedModel) -> int:
     """As many as are fast, and as have room for what a block makes of them."""
     config, most = loaded.checkpoint.config, TOKENS_PER_CALL[loaded.device.type]
-    free = free_bytes(loaded.device)
+    free = room_bytes(loaded.device)
     wide = (6 * config.hidden_size + 4 * (config.intermediate_size or 4 * config.hidden_size)) * BYTES[loaded.dtype]
     return most if free is None else max(1, min(most, int(ACTIVATIONS_SHARE * free) // wide))
 

@@ -9,7 +9,7 @@ import torch
 
 from diag.model.estimate import BYTES, GIB
 from diag.model.loaded import LoadedModel
-from diag.model.memory import free_bytes
+from diag.model.memory import room_bytes
 
 T = TypeVar("T")
 SHARE = 0.45  # of what is free; the rest is for activations, logits and edited tensors
@@ -18,7 +18,7 @@ MOST_ON_CPU = 2 * GIB
 
 def room(device: torch.device) -> int:
     """Bytes that streams may take on a device."""
-    free = free_bytes(device)
+    free = room_bytes(device)
     most = MOST_ON_CPU if device.type == "cpu" or free is None else free
     return min(most, int(SHARE * (most if free is None else free)))
 

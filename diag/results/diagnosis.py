@@ -128,7 +128,8 @@ class Diagnosis:
 
     notes: what is to be known beside the baseline's notes. forward_passes: of one sequence each, the baseline's
     included. seconds: wall time of the whole run. reference, differences: null without a reference.
-    expected_nats: the loss that was promised, if one was. yardstick: null where it was not needed.
+    expected_nats: the loss that was promised, if one was. yardstick: null where it was not needed. stopped: why the run
+    was ended before it was done; "" where it was not.
     """
 
     baseline: BaselineResult
@@ -143,6 +144,7 @@ class Diagnosis:
     data: DataFound | None = None
     expected_nats: float | None = None
     yardstick: Yardstick | None = None
+    stopped: str = ""
 
     @property
     def loss(self) -> Loss:

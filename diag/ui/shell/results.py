@@ -93,13 +93,16 @@ def _other_content(rows: Sequence[RecordRow], case: Case, id: str | None) -> str
 def _collect(records: Sequence[Record], frozen: bool = False, other_content: str = "") -> Results:
     full = None
     findings: dict[str, Result] = {}
-    for record in records:
+    # What a run that was stopped knows counts only where no other says more.
+    for record in sorted(records, key=lambda record: bool(record.diagnosis and record.diagnosis.stopped)):
         diagnosis = record.diagnosis
         if diagnosis is None:
             continue
         ids = {finding.id for finding in diagnosis.findings}
-        if full is None and (frozen or ids >= EVERY_ID):
+        if full is None and (frozen or ids >= EVERY_ID) and (frozen or not diagnosis.stopped):
             full = record
         for finding in diagnosis.findings:
             findings.setdefault(finding.id, Result(finding, diagnosis, record))
+    if full is None:
+        full = next((r for r in records if r.diagnosis and r.diagnosis.stopped), None)
     return Results(records[0] if records else None, full, findings, other_content, tuple(records))

@@ -182,4 +182,17 @@ def _watch(id: str) -> None:
             "the job that runs ends the worker, and a new one takes the next job.",
             icon=":material/hourglass_disabled:",
         )
-    st.button("Cancel", key=f"cancel-{id}", on_click=job_queue().cancel, args=(id,), icon=":material/close:")
+    for each in job.learnt:
+        st.caption(f"**{show.plain(each.name)}** so far: {show.plain(each.text)}")
+    with st.container(horizontal=True):
+        st.button("Cancel", key=f"cancel-{id}", on_click=job_queue().cancel, args=(id,), icon=":material/close:")
+        if job.learnt:
+            st.button(
+                "Concluding" if job.stopping else "Stop with what is known",
+                key=f"conclude-{id}",
+                on_click=job_queue().conclude,
+                args=(id,),
+                disabled=job.stopping,
+                icon=":material/flag:",
+                help="Ends the run at the next batch and records what it has measured, and that it was stopped.",
+            )

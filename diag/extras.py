@@ -14,6 +14,7 @@ EXTRAS = {
     "pandas": "app",
     "plotly": "app",
     "pyarrow": "arrow",
+    "ray": "ray",
     "streamlit": "app",
 }
 

@@ -16,7 +16,7 @@ from diag.cli import interrupt, render
 from diag.cli import options as o
 from diag.cli.claim_from import ClaimFrom
 from diag.errors import InputError
-from diag.settings import load_settings
+from diag.settings import engine_of, load_settings
 from diag.units import Claim
 
 if TYPE_CHECKING:
@@ -86,6 +86,7 @@ def test(
     gate: o.GateFlag = False,
     every: Annotated[bool, typer.Option("--all", help="Each checkpoint under the folder of --checkpoint.")] = False,
     part: Annotated[str | None, typer.Option(help="With --all: part i/n of them only.")] = None,
+    engine: o.EngineOption = None,
     format: o.CIFormatOption = None,
     json: o.Json = False,
 ) -> None:
@@ -105,8 +106,9 @@ def test(
     o.check_finite(claimed_loss=claimed_loss, gate_below=gate_below, expected_loss=expected_loss)
     claim = None if claimed_loss is None else Claim(claimed_loss, claimed_unit)
     kept_in = evidence or load_settings().evidence_dir
-    if part and not every:
-        raise InputError("--part goes with --all.", fix="Name a folder of checkpoints and give --all.")
+    if (part or engine) and not every:
+        option = "--part" if part else "--engine"
+        raise InputError(f"{option} goes with --all.", fix="Name a folder of checkpoints and give --all.")
 
     def to_case(checkpoint: Path) -> Case:
         asked = dataclasses.replace(case, checkpoint=checkpoint)
@@ -115,8 +117,9 @@ def test(
     if every:
         from diag.cli.test_all import Asked
 
-        asked = Asked(wanted, places, kept_in)
-        _test_all(case, to_case, asked, part=part, gate=gate, format=format, json=json)
+        asked, chosen = Asked(wanted, places, kept_in), engine_of(engine) if engine else load_settings().engine
+        case = case.absolute()
+        _test_all(case, to_case, asked, part=part, engine=chosen, gate=gate, format=format, json=json)
         return
     spelled = to_case(case.checkpoint)
     with render.progress("Testing", quiet=json) as progress:
@@ -139,6 +142,7 @@ def _test_all(
     asked: Asked,
     *,
     part: str | None,
+    engine: str,
     gate: bool,
     format: Literal["github", "junit"] | None,
     json: bool,
@@ -149,7 +153,14 @@ def _test_all(
     for _, path in found[:1]:
         to_case(path)  # a shard or reference that is not there is refused once
     bar = partial(render.progress, quiet=json)
-    batch = command.run(found, to_case, asked, progress=bar, told=command.tell(json or format is not None))
+    elsewhere = None
+    if engine != "local":
+        from diag.cli import on_ray
+
+        also = [path for path in (case.shard, case.reference) if path]
+        elsewhere = on_ray.tests(engine, also, gpu=case.device != "cpu")
+    told = command.tell(json or format is not None)
+    batch = command.run(found, to_case, asked, progress=bar, told=told, engine=elsewhere)
     batch.notes = notes
     value = batch.to_json()
     if format:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,6 +12,11 @@ from diag.case import Window
 from diag.cli import options as o
 from diag.cli import render
 from diag.errors import InputError
+
+if TYPE_CHECKING:
+    from diag.cli.shard import ShardOptions
+    from diag.progress import Progress
+    from diag.shards.counting.part_files import PartFiles
 
 
 def add_to(app: typer.Typer) -> None:
@@ -49,6 +54,7 @@ def shard(
     cache: Annotated[bool, typer.Option(help="Keep the counts of a folder's files for the next time.")] = True,
     part: Annotated[str | None, typer.Option(help="Count part i/n of a folder only, into --out.")] = None,
     out: Annotated[Path | None, typer.Option(help="The file for --part.")] = None,
+    engine: o.EngineOption = None,
     merge: Annotated[bool, typer.Option("--merge", help="Audit the folder whose parts are named.")] = False,
     gate: Annotated[bool, typer.Option("--gate", help="Exit with 1 when the shard fails.")] = False,
     format: o.CIFormatOption = None,
@@ -89,7 +95,7 @@ def shard(
         render.show(result, render.mapping, json)
         return
     with render.progress("Counting ids", quiet=json) as progress:
-        result = command.run(request, progress, counted)
+        result = _audited(request, engine, progress, counted)
     failed = fails(result)
     if format:
         from diag.cli import ci
@@ -99,6 +105,24 @@ def shard(
         render.show(result, command.draw, json)
     if gate and failed:
         raise typer.Exit(1)
+
+
+def _audited(
+    request: ShardOptions, engine: str | None, progress: Progress, counted: PartFiles | None
+) -> dict[str, Any]:
+    """By the engine that the option or the settings name; a cluster counts the files of a folder, and nothing else."""
+    from diag.cli import shard as command
+    from diag.settings import engine_of, load_settings
+    from diag.shards import open_shard
+
+    chosen = engine_of(engine) if engine else load_settings().engine
+    if chosen != "local" and counted is None and request.first is None:
+        from diag.cli import on_ray
+
+        files = len(open_shard(request.path, dtype=request.dtype, vocab_size=request.vocab_size).shards)
+        with on_ray.counted(request, files, chosen, progress) as (merged, parts):
+            return command.run(merged, progress, parts)
+    return command.run(request, progress, counted)
 
 
 def fails(result: dict[str, Any]) -> bool:

@@ -48,6 +48,10 @@ ExpectedLoss = Annotated[
     float | None, typer.Option("--expected-loss", help="The loss that this checkpoint is known to have here, in nats.")
 ]
 EvidenceDir = Annotated[Path | None, typer.Option("--evidence", help="Folder for the record [default: settings].")]
+EngineOption = Annotated[
+    str | None,
+    typer.Option("--engine", help="local, ray or ray://HOST:PORT [default: settings].", show_default=False),
+]
 GateFlag = Annotated[bool, typer.Option("--gate", help="Exit with 1 when the case fails.")]
 CIFormatOption = Annotated[
     Literal["github", "junit"] | None,
@@ -68,6 +72,12 @@ class CaseOptions:
     seq_len: SeqLen = 512
     device: DeviceOption = "auto"
     dtype: DTypeOption = "auto"
+
+    def absolute(self) -> CaseOptions:
+        """The same, whatever the current folder is."""
+        reference = self.reference and self.reference.absolute()
+        paths = {"checkpoint": self.checkpoint.absolute(), "shard": self.shard.absolute(), "reference": reference}
+        return dataclasses.replace(self, **paths)  # type: ignore[arg-type]
 
     def to_case(
         self,

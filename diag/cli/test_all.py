@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -21,7 +21,6 @@ from diag.places import Places
 from diag.report import numbers
 from diag.results import codec
 from diag.results.case_id import case_id
-from diag.results.record import Record
 from diag.results.thresholds import table
 from diag.settings import Root, Settings
 
@@ -50,11 +49,16 @@ class Asked:
     evidence_dir: Path
 
 
+# Tests the checkpoints some other way: (found, to_case, asked, known) → rows, in the order in which they are done.
+Found = Sequence[tuple[str, Path]]
+Engine = Callable[[Found, Callable[[Path], Case], Asked, Mapping[str, str]], Iterator[dict[str, Any]]]
+
+
 class _Recorded(Exception):
     """Raised between opening a case and testing it."""
 
-    def __init__(self, record: Record) -> None:
-        self.record = record
+    def __init__(self, id: str) -> None:
+        self.id = id
 
 
 def checkpoints(folder: Path, part: tuple[int, int] | None) -> tuple[list[tuple[str, Path]], list[str]]:
@@ -79,19 +83,17 @@ def run(
     *,
     progress: Callable[[str], Any],
     told: Callable[[dict[str, Any]], None],
+    engine: Engine | None = None,
 ) -> Batch:
-    """Test one after the other. progress: of a name, the context in which its bar is drawn; told: called with each
-    row. One that cannot be tested is a row of `failed`; an interrupt ends the batch and keeps what is done."""
-    batch, known, ids = Batch(), _known(asked.evidence_dir), _ids(asked.ids)
-
-    def unless_known(inputs: Inputs) -> None:
-        case = case_id(inputs.described(), inputs.case.window)
-        if record := known.get(_question(case, inputs.case.to_query(), ids)):
-            raise _Recorded(record)
-
+    """Test one after the other, or as `engine` does. progress: of a name, the context in which its bar is drawn; told:
+    called with each row. One that cannot be tested is a row of `failed`; an interrupt ends the batch and keeps what is
+    done."""
+    batch, known = Batch(), known_questions(asked.evidence_dir)
+    one_by_one = (tested(name, partial(to_case, path), asked, progress, known) for name, path in found)
     try:
-        for name, path in found:
-            row = _tested(name, partial(to_case, path), asked, progress, unless_known)
+        for row in engine(found, to_case, asked, known) if engine else one_by_one:
+            if id := row.get("known"):
+                row = _recorded(row["checkpoint"], id, asked.evidence_dir)  # noqa: PLW2901
             (batch.failed if "why" in row else batch.results).append(row)
             told(row)
     except KeyboardInterrupt:
@@ -101,21 +103,22 @@ def run(
     return batch
 
 
-def _tested(
-    name: str,
-    to_case: Callable[[], Case],
-    asked: Asked,
-    progress: Callable[[str], Any],
-    announce: Callable[[Inputs], None],
+def tested(
+    name: str, to_case: Callable[[], Case], asked: Asked, progress: Callable[[str], Any], known: Mapping[str, str]
 ) -> dict[str, Any]:
+    """A row: what a test came to, why there is none ("why"), or the record that answers it already ("known")."""
+    ids = _ids(asked.ids)
+
+    def unless_known(inputs: Inputs) -> None:
+        case = case_id(inputs.described(), inputs.case.window)
+        if id := known.get(_question(case, inputs.case.to_query(), ids)):
+            raise _Recorded(id)
+
     try:
         with progress(name) as says:
-            answer = command.run(to_case(), asked.ids, asked.places, asked.evidence_dir, says, announce=announce)
-    except _Recorded as known:
-        record, path = known.record, record_path(asked.evidence_dir, known.record.id)
-        assert record.diagnosis is not None
-        conclusion, loss = codec.plain(record.diagnosis.conclusion), codec.plain(record.loss.nats)
-        return _row(name, conclusion, loss, {"id": record.id, "path": str(path)}, again=True)
+            answer = command.run(to_case(), asked.ids, asked.places, asked.evidence_dir, says, announce=unless_known)
+    except _Recorded as there:
+        return {"checkpoint": name, "known": there.id}
     except InputError as error:
         return {"checkpoint": name, "why": str(error)}
     except Exception as error:  # out of memory, a bug: the next one must still run
@@ -126,13 +129,20 @@ def _tested(
     return _row(name, value["conclusion"], value["loss_nats"], value["record"], again=False)
 
 
+def _recorded(name: str, id: str, evidence_dir: Path) -> dict[str, Any]:
+    record = read_record(evidence_dir, id)
+    assert record.diagnosis is not None
+    conclusion, loss = codec.plain(record.diagnosis.conclusion), codec.plain(record.loss.nats)
+    return _row(name, conclusion, loss, {"id": id, "path": str(record_path(evidence_dir, id))}, again=True)
+
+
 def _row(name: str, conclusion: Any, loss: Any, record: dict[str, str], *, again: bool) -> dict[str, Any]:
     return {"checkpoint": name, "conclusion": conclusion, "loss_nats": loss, "record": record, "recorded_before": again}
 
 
-def _known(evidence_dir: Path) -> dict[str, Record]:
-    """The records of tests by their question: this version's, with these thresholds, no hypothesis ended by an error.
-    Costs about 2 ms a record."""
+def known_questions(evidence_dir: Path) -> dict[str, str]:
+    """The ids of the records of tests by their question: this version's, with these thresholds, no hypothesis ended by
+    an error. Costs about 2 ms a record."""
     thresholds = codec.canonical(table())
     found = {}
     for path in sorted(records_dir(evidence_dir).glob("*.json")):
@@ -144,8 +154,8 @@ def _known(evidence_dir: Path) -> dict[str, Record]:
         if record.diagnosis and same and codec.canonical(record.thresholds) == thresholds:
             if record.diagnosis.stopped or any(f.status == "error" for f in record.diagnosis.findings):
                 continue
-            tested = frozenset(finding.id for finding in record.diagnosis.findings)
-            found[_question(record.case_id, record.case, tested)] = record
+            ids = frozenset(finding.id for finding in record.diagnosis.findings)
+            found[_question(record.case_id, record.case, ids)] = record.id
     return found
 
 

@@ -13,11 +13,16 @@ NOT_ALLOWED = "Your name may look and not run. Ask whoever runs this server to a
 
 def name(settings: Settings) -> str:
     """Of the person: who is logged in (OIDC), else the header that the proxy sets, else the name in the settings."""
+    return signed_in(settings) or one_line(settings.name, MAX_NAME).strip()
+
+
+def signed_in(settings: Settings) -> str:
+    """The person's own name, by login or by the proxy's header; "" where nobody says it."""
     user = st.user.to_dict() if st.user else {}
     found = user.get("email") or user.get("name")
     if not found and settings.name_header:
         found = st.context.headers.get(settings.name_header)
-    return one_line(str(found or settings.name), MAX_NAME).strip()
+    return one_line(str(found or ""), MAX_NAME).strip()
 
 
 def login() -> None:

@@ -87,6 +87,12 @@ def start(chosen: Selection, kind: JobKind, ids: tuple[str, ...] = ()) -> None:
     st.query_params["job"] = job.id
 
 
+def may_stop() -> bool:
+    """Whether this person may end work: who may start it may."""
+    chosen: Selection | None = st.session_state.get("selection")
+    return chosen is None or person.may_run(chosen.settings)
+
+
 def panel(chosen: Selection, kind: JobKind, ids: tuple[str, ...] = (), *, everything: bool = False) -> None:
     """The link's job, if it asks for exactly this (or whatever it asks for): progress, failure, or how to go on.
 
@@ -185,14 +191,21 @@ def _watch(id: str) -> None:
     for each in job.learnt:
         st.caption(f"**{show.plain(each.name)}** so far: {show.plain(each.text)}")
     with st.container(horizontal=True):
-        st.button("Cancel", key=f"cancel-{id}", on_click=job_queue().cancel, args=(id,), icon=":material/close:")
+        st.button(
+            "Cancel",
+            key=f"cancel-{id}",
+            on_click=job_queue().cancel,
+            args=(id,),
+            disabled=not may_stop(),
+            icon=":material/close:",
+        )
         if job.learnt:
             st.button(
                 "Concluding" if job.stopping else "Stop with what is known",
                 key=f"conclude-{id}",
                 on_click=job_queue().conclude,
                 args=(id,),
-                disabled=job.stopping,
+                disabled=job.stopping or not may_stop(),
                 icon=":material/flag:",
                 help="Ends the run at the next batch and records what it has measured, and that it was stopped.",
             )

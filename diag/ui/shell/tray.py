@@ -109,6 +109,7 @@ def _row(job: Job) -> None:
                 type="tertiary",
                 icon=":material/close:",
                 help="Stop this job. Nothing of it is recorded.",
+                disabled=not run.may_stop(),
             )
             return
         why = f" {show.plain(job.error)}" if job.error else ""

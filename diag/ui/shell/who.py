@@ -1,5 +1,5 @@
-"""Who asks: a browser, told by a cookie of ours. Nobody logs in here, so this names nobody and grants nothing: it says
-whose job is whose, and lets people take turns.
+"""Whose a job is: a person's who is signed in, or else a browser's, told by a cookie of ours. The cookie names nobody
+and grants nothing: it tells jobs apart and lets people take turns.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ import secrets
 
 import streamlit as st
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from diag.ui.shell import person
 
 COOKIE = "subrandom-browser"
 _VALUE = re.compile(r"[0-9a-f]{32}", re.ASCII)
@@ -47,7 +49,11 @@ def _is_page(message: Message) -> bool:
 
 
 def me() -> str:
-    """The owner of what this session asks for: a digest of its browser's cookie, "" without one."""
+    """The owner of what this session asks for: "@" and the name of who is signed in, else a digest of the browser's
+    cookie, "" without one."""
+    chosen = st.session_state.get("selection")
+    if chosen is not None and (name := person.signed_in(chosen.settings)):
+        return f"@{name}"
     value = st.context.cookies.get(COOKIE, "")
     # A session of the test harness has no cookies, and something that is no text in their place.
     known = isinstance(value, str) and _VALUE.fullmatch(value)
@@ -58,6 +64,12 @@ def named(owners: tuple[str, ...]) -> str:
     """Whose a job is, as this session sees it."""
     mine = me()
     others = [owner for owner in owners if owner != mine]
-    theirs = " and ".join(f"person {owner[:4]}" if owner else "a program" for owner in others[:2])
+    theirs = " and ".join(map(_other, others[:2]))
     more = f" and {len(others) - 2} more" if len(others) > 2 else ""
     return " and ".join(part for part in ("you" if mine in owners else "", f"{theirs}{more}") if part)
+
+
+def _other(owner: str) -> str:
+    if owner.startswith("@"):
+        return owner[1:]
+    return f"person {owner[:4]}" if owner else "a program"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
@@ -33,6 +35,23 @@ class _Part:
     of: int
 
 
+class _OwnThread:
+    """stdout for the thread that made it; what others print there goes to stderr. Ray's threads tell on stdout of nodes
+    that die, and stdout is for the result."""
+
+    def __init__(self, stdout: Any) -> None:
+        self._stdout, self._thread = stdout, threading.get_ident()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stdout if threading.get_ident() == self._thread else sys.stderr, name)
+
+
+def _connect(engine: str) -> Any:
+    if not isinstance(sys.stdout, _OwnThread):
+        sys.stdout = _OwnThread(sys.stdout)
+    return ray_engine.connect(engine)
+
+
 @contextmanager
 def counted(
     request: ShardOptions, files: int, engine: str, progress: Progress
@@ -41,7 +60,7 @@ def counted(
     parts on this machine's disk, about 0.8 MB a file."""
     from diag.cli import shard_parts
 
-    ray = ray_engine.connect(engine)
+    ray = _connect(engine)
     of = min(files, max(PARTS_A_CPU * ray_engine.cpus(ray), math.ceil(files / FILES_A_PART)))
     whole = replace(request, path=request.path.absolute(), tokenizer=request.tokenizer and request.tokenizer.absolute())
     parts = [_Part(whole, number, of) for number in range(1, of + 1)]
@@ -94,7 +113,7 @@ class _One:
 def tests(engine: str, also: Sequence[Path], *, gpu: bool) -> Engine:
     """How `test --all` tests on a cluster: a task a checkpoint, with a GPU where the cluster has some and `gpu`. also:
     what else the nodes must see. Records come back and are written here, so the evidence folder need not be shared."""
-    ray = ray_engine.connect(engine)
+    ray = _connect(engine)
     gpus = 1.0 if gpu and ray_engine.gpus(ray) else 0.0
 
     def run(

@@ -23,8 +23,10 @@ import diag
 from diag import isolated, ui
 from diag.errors import InputError
 from diag.evidence.records import Record, read_record, record_path
+from diag.jobs import ray_engine
 from diag.jobs.queue import JobQueue
-from diag.jobs.slots import Slot, slots
+from diag.jobs.ray_worker import RayWorker, ray_slots
+from diag.jobs.slots import slots
 from diag.report.brief import brief
 from diag.settings import load_settings
 from diag.shards.counting import pairs, scan
@@ -39,6 +41,7 @@ from diag.ui.shell.words import record_numbers
 SCRIPT = "diag.ui.shell.main"  # draws when it is imported
 
 _queue: JobQueue | None = None
+engine_problem = ""  # why the engine of the settings is not in use
 _queue_lock = threading.Lock()
 
 
@@ -47,16 +50,23 @@ def job_queue() -> JobQueue:
     global _queue  # noqa: PLW0603
     with _queue_lock:
         if _queue is None:
-            _queue = JobQueue(_slots())
+            _queue = _as_wanted()
         return _queue
 
 
-def _slots() -> tuple[Slot, ...]:
-    """As the settings want them; settings that cannot be used are said on every page, which must open."""
+def _as_wanted() -> JobQueue:
+    """With the workers and the engine of the settings. Settings that cannot be used are said on every page, which must
+    open: then the workers are one a device of this machine, and `engine_problem` says why."""
+    global engine_problem  # noqa: PLW0603
     try:
-        return slots(load_settings().workers)
-    except InputError:
-        return slots()
+        wanted = load_settings()
+        if wanted.engine == "local":
+            return JobQueue(slots(wanted.workers))
+        ray = ray_engine.connect(wanted.engine)
+        return JobQueue(ray_slots(ray, wanted.workers), lambda slot: RayWorker(slot, ray))
+    except InputError as error:
+        engine_problem = str(error)
+        return JobQueue(slots())
 
 
 @asynccontextmanager

@@ -12,6 +12,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from diag.errors import InputError
 from diag.jobs.job import FINISHED, Job, in_turn
@@ -75,6 +76,11 @@ class JobQueue:
             finished = [job for job in self._jobs.values() if job.state in FINISHED]
             active = [self._view(job, order) for job in (*running, *order)]
             return active + sorted(finished, key=lambda job: -job.finished)
+
+    def workers(self) -> list[dict[str, Any]]:
+        """Each worker, for its operator: slot, process, job, what it keeps."""
+        with self._lock:
+            return [seat.described() for seat in self.seats]
 
     def cancel(self, id: str) -> None:
         """Stop a job: at once when it waits, at the next batch when it runs. A worker that says nothing for two

@@ -80,6 +80,25 @@ class Seat:
         held = self.holds.models if self.holds else ()
         return any(model.checkpoint == job.request.case.checkpoint for model in held)
 
+    def described(self) -> dict[str, Any]:
+        """In plain values."""
+        worker, holds = self.worker, self.holds
+        silent = worker.silent if worker and worker.running() else 0.0
+        models = [vars(model) for model in holds.models] if holds else []
+        return {
+            "slot": self.slot.name,
+            "gpu": self.slot.gpu,
+            "pid": worker.pid if worker and worker.running() else None,
+            "ready": bool(worker and worker.running() and worker.ready),
+            "busy": self.job is not None,
+            "job": self.job,
+            "silent_seconds": silent,
+            "stuck": silent >= NO_ANSWER.value,
+            "resident_bytes": holds.resident_bytes if holds else 0,
+            "models": models,
+            "model_bytes": sum(model["bytes"] for model in models),
+        }
+
     def cancel(self) -> None:
         """Ask the worker to drop its job; one that does not is killed (`_overdue`)."""
         if self._cancelled is None:

@@ -37,6 +37,11 @@ class UnwrittenRecords:
         with self._lock:
             return self._texts.get(id or "")
 
+    def count(self) -> int:
+        """How many are not on the disk."""
+        with self._lock:
+            return len(self._texts)
+
     def write(self) -> None:
         """Try now to write them, into the evidence folder that the settings name now."""
         with self._lock:

@@ -16,7 +16,6 @@ import time
 import traceback
 from contextlib import suppress
 from functools import partial
-from pathlib import Path
 from typing import TextIO
 
 from diag import errors
@@ -24,6 +23,7 @@ from diag.case import Case
 from diag.catalogue import other_tokenizers, scan
 from diag.errors import InputError, in_words
 from diag.evidence.records import NotWritten, check_writable, write_record
+from diag.jobs.memory import resident_bytes
 from diag.jobs.protocol import (
     Beat,
     Began,
@@ -169,13 +169,6 @@ def poisoned(error: Exception) -> bool:
     """Whether the CUDA context is lost to this process: every later call in it fails too (CUDA's sticky errors)."""
     name, text = type(error).__name__, str(error)
     return name != "OutOfMemoryError" and (name == "AcceleratorError" or "CUDA error" in text or "CUBLAS_" in text)
-
-
-def resident_bytes() -> int:
-    """Of this process's memory; 0 where the machine does not say."""
-    with suppress(OSError, ValueError):
-        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    return 0
 
 
 def main() -> None:

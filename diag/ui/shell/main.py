@@ -9,7 +9,7 @@ import streamlit as st
 from diag.errors import InputError
 from diag.installation import PAGES_DIR
 from diag.report.brief import case_name
-from diag.ui.shell import rooms, show, sidebar, tray, words
+from diag.ui.shell import person, rooms, show, sidebar, tray, words
 from diag.ui.shell.pages import PAGES
 
 OF_ALL = ("triage", "evidence", "status")  # pages about all cases
@@ -33,7 +33,7 @@ def main() -> None:
     pages = {
         name: st.Page(PAGES_DIR / f"{name}.py", title=title, icon=icon, url_path=name)
         for name, (title, icon) in PAGES.items()
-        if (PAGES_DIR / f"{name}.py").exists()
+        if (PAGES_DIR / f"{name}.py").exists() and (name != "status" or person.operates())
     }
     st.session_state["pages"] = pages
     dark = st.context.theme.type == "dark"

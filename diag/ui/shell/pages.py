@@ -12,4 +12,5 @@ PAGES: dict[str, tuple[str, str]] = {
     "activations": ("Where does the signal break?", ":material/show_chart:"),
     "hypotheses": ("Which defect explains it?", ":material/science:"),
     "evidence": ("What do we already know?", ":material/folder_open:"),
+    "status": ("Is the server well?", ":material/monitor_heart:"),
 }

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from diag.errors import one_line
-from diag.settings import Settings
+from diag.errors import InputError, one_line
+from diag.settings import Settings, load_settings
 
 MAX_NAME = 120
 NOT_ALLOWED = "Your name may look and not run. Ask whoever runs this server to add it to `runners`."
@@ -38,3 +38,12 @@ def login() -> None:
 def may_run(settings: Settings) -> bool:
     """Whether this person may start work and decide: everybody, unless `runners` names those who may."""
     return not settings.runners or name(settings) in settings.runners
+
+
+def operates() -> bool:
+    """Whether this person may see the state of the server: where the settings open it, who may run."""
+    try:
+        settings = load_settings()
+    except InputError:
+        return False
+    return settings.status and may_run(settings)

@@ -28,11 +28,13 @@ from diag.jobs.queue import JobQueue
 from diag.jobs.ray_worker import RayWorker, ray_slots
 from diag.jobs.slots import slots
 from diag.report.brief import brief
+from diag.results import codec
 from diag.settings import load_settings
 from diag.shards.counting import pairs, scan
 from diag.share import picture as share
 from diag.ui.shell import files, memory
 from diag.ui.shell.addresses import base_path
+from diag.ui.shell.figures import figures, prometheus
 from diag.ui.shell.guard import Guard
 from diag.ui.shell.headers import HEADERS
 from diag.ui.shell.who import Cookie
@@ -102,6 +104,8 @@ def routes() -> list[BaseRoute]:
         Route("/records/{record_id}.json", download),
         Route("/pictures/{record_id}.png", picture),
         Route("/healthz", health),
+        Route("/status.json", status),
+        Route("/metrics", metrics),
     ]
     below = base_path()
     return [*here, *(Route(f"{below}{route.path}", route.endpoint) for route in here if below)]
@@ -125,6 +129,26 @@ async def failed(request: Request, error: Exception) -> Response:
 async def health(request: Request) -> Response:
     """For a supervisor: the process answers, and which version it is."""
     return JSONResponse({"status": "ok", "version": diag.__version__})
+
+
+CLOSED = "Closed. %s opens it.\n"
+
+
+def status(request: Request) -> Response:
+    """The operator's page as JSON: closed unless the settings open it, and to those who may only look."""
+    settings = load_settings()
+    name = request.headers.get(settings.name_header or "-", "")
+    if not settings.status or (settings.runners and name not in settings.runners):
+        return PlainTextResponse(CLOSED % "SUBRANDOM_STATUS=1", status_code=404)
+    return JSONResponse(codec.plain(figures(job_queue(), settings, engine_problem)))
+
+
+def metrics(request: Request) -> Response:
+    """The same numbers for a scraper; names no person, no file and no path."""
+    settings = load_settings()
+    if not settings.metrics:
+        return PlainTextResponse(CLOSED % "SUBRANDOM_METRICS=1", status_code=404)
+    return PlainTextResponse(prometheus(figures(job_queue(), settings)), media_type="text/plain; version=0.0.4")
 
 
 def permalink(request: Request) -> Response:

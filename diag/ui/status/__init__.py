@@ -1,0 +1,1 @@
+"""The operator's page: devices, workers, queue, memory, disk, index, versions."""

@@ -1,0 +1,247 @@
+"""Random faults of worker and server, one after the other: kill -9, SIGSTOP, a cap on memory, a full disk.
+
+    python -m tests.faults.workers [--each 50] [--seed 16]
+
+Each round asks for a short job, does the fault at a random moment of it, and then asks for the next. What has to hold:
+a job that is said to be done has its record, which can be read; one that is not says why; the next job begins within
+ten seconds of the fault's end, the start of a new worker included. Not collected by pytest: 200 rounds take an hour.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import resource
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+from diag.case import Case, Window
+from diag.errors import InputError
+from diag.evidence.records import read_record
+from diag.jobs.job import Job
+from diag.jobs.protocol import JobRequest
+from diag.jobs.queue import JobQueue
+from tests.faults.small_disk import fill, make_room, small_disk
+
+NEXT_SECONDS = 10.0
+MOST_SECONDS = 120.0
+CAP = 64 << 20  # bytes above what the worker has that it may still take
+WINDOW = Window(4, 4, 128)
+
+
+class Round:
+    """The queue, what was acknowledged, and what went wrong."""
+
+    def __init__(self, evidence: Path, seed: int) -> None:
+        self.evidence, self.rng = evidence, random.Random(seed)
+        self.queue = JobQueue()
+        self.queue.warm()
+        self.number = 0
+        self.counts: Counter[str] = Counter()
+        self.violations: list[str] = []
+        self.acknowledged: set[str] = set()
+        self.waits: list[float] = []
+
+    def ask(self) -> str:
+        self.number += 1
+        case = Case("demo/shards/stdlib", "demo/checkpoints/healthy", window=WINDOW, device="cpu")
+        return self.queue.submit(JobRequest("measure", case, stamp=str(self.number))).id
+
+    def until(self, id: str, true: Callable[[Job], bool], seconds: float = MOST_SECONDS) -> Job:
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            job = self.queue.get(id)
+            assert job is not None
+            if true(job):
+                return job
+            time.sleep(0.01)
+        self.violations.append(f"{id} is still {job.state}: {job.text}")
+        self.queue.cancel(id)
+        return job
+
+    def ended(self, job: Job, fault: str) -> None:
+        """Done with a record that can be read, or a reason."""
+        self.counts[f"{fault}: {job.state}{', record in memory' if job.state == 'done' and job.error else ''}"] += 1
+        if job.state == "done" and not job.error:
+            self.acknowledged.add(str(job.record))
+            try:
+                read_record(self.evidence, str(job.record))
+            except InputError as error:
+                self.violations.append(f"{fault}: acknowledged and not there: {error}")
+        elif job.state != "done" and not job.error:
+            self.violations.append(f"{fault}: {job.state} without a reason")
+
+    def pid(self) -> int | None:
+        worker = self.queue.seats[0].worker
+        return worker.pid if worker and worker.running() else None
+
+    def once(self, fault: str, do: Callable[[int], Callable[[], None]]) -> None:
+        """One fault at a random moment of a job, and the next job after it. do: of a worker's pid; what it gives ends
+        the fault."""
+        id = self.ask()
+        self.until(id, lambda job: job.state != "queued")
+        time.sleep(self.rng.random() * 1.5)
+        pid = self.pid()
+        undo = do(pid) if pid else lambda: None
+        if fault == "SIGSTOP":  # a person who sees it cancels
+            time.sleep(self.rng.random() * 3)
+            if self.rng.random() < 0.5:
+                self.queue.cancel(id)
+                self.until(id, lambda job: not job.active, 30)
+            undo()
+        self.ended(self.until(id, lambda job: not job.active), fault)
+        undo()
+        began = time.monotonic()
+        following = self.ask()
+        self.until(following, lambda job: job.text not in ("Waiting", "Starting") or not job.active)
+        self.waits.append(time.monotonic() - began)
+        self.ended(self.until(following, lambda job: not job.active), f"the job after {fault}")
+
+
+def kill(pid: int) -> Callable[[], None]:
+    """kill -9."""
+    os.kill(pid, signal.SIGKILL)
+    return lambda: None
+
+
+def stop(pid: int) -> Callable[[], None]:
+    """SIGSTOP, until it is let go."""
+    os.kill(pid, signal.SIGSTOP)
+
+    def go_on() -> None:
+        try:
+            os.kill(pid, signal.SIGCONT)
+        except ProcessLookupError:
+            return
+
+    return go_on
+
+
+def cap(pid: int) -> Callable[[], None]:
+    """No more memory than it has and 64 MiB, so that its next allocations fail."""
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[0])
+    before = resource.prlimit(pid, resource.RLIMIT_AS)
+    resource.prlimit(pid, resource.RLIMIT_AS, (pages * resource.getpagesize() + CAP, before[1]))
+
+    def lift() -> None:
+        try:
+            resource.prlimit(pid, resource.RLIMIT_AS, before)
+        except ProcessLookupError:
+            return
+
+    return lift
+
+
+def full(evidence: Path) -> Callable[[int], Callable[[], None]]:
+    """No room where records go."""
+
+    def fill_it(pid: int) -> Callable[[], None]:
+        fill(evidence)
+        return lambda: make_room(evidence)
+
+    return fill_it
+
+
+# The queue's own process, as a server has it: asks for jobs for ever, and says which records it was told of.
+SERVER = """
+import sys, time
+from tests.faults.workers import Round
+from pathlib import Path
+rounds = Round(Path(sys.argv[1]), 0)
+print("worker", flush=True)
+while True:
+    job = rounds.until(rounds.ask(), lambda job: not job.active)
+    print(job.record if job.state == "done" and not job.error else f"# {job.state} {job.error}", flush=True)
+"""
+
+
+def server_fault(rng: random.Random, evidence: Path, fault: str) -> tuple[int, list[str]]:
+    """One server and one fault of it: how many records it acknowledged, and what did not hold: each is there, and its
+    worker ends with it within five seconds."""
+    command = [sys.executable, "-c", SERVER, str(evidence)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout
+        said: list[str] = []
+        reader = threading.Thread(target=lambda: said.extend(iter(server.stdout.readline, "")), daemon=True)
+        reader.start()
+        end = time.monotonic() + MOST_SECONDS
+        while len(said) < 2 and time.monotonic() < end:
+            time.sleep(0.05)
+        time.sleep(rng.random() * 3)
+        children = _children(server.pid)
+        if fault == "SIGSTOP":
+            server.send_signal(signal.SIGSTOP)
+            time.sleep(rng.random() * 5)
+            server.send_signal(signal.SIGCONT)
+            count = len(said)
+            while len(said) < count + 2 and time.monotonic() < end:
+                time.sleep(0.05)
+        server.kill()
+        server.wait()
+        reader.join(10)
+    records = [line.strip() for line in said[1:] if line.strip() and not line.startswith("#")]
+    wrong = [f"{fault}: {id} was acknowledged and is lost" for id in records if not _readable(evidence, id)]
+    wrong += [] if records else [f"{fault}: nothing was acknowledged"]
+    time.sleep(5)
+    wrong += [f"{fault}: the worker {pid} outlives its server" for pid in children if Path(f"/proc/{pid}").exists()]
+    return len(records), wrong
+
+
+def _children(pid: int) -> list[int]:
+    return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def _readable(evidence: Path, id: str) -> bool:
+    try:
+        read_record(evidence, id)
+    except InputError:
+        return False
+    return True
+
+
+def main() -> int:
+    """All faults, then what was acknowledged."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--each", type=int, default=50)
+    parser.add_argument("--seed", type=int, default=16)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        evidence = Path(folder) / "evidence"
+        os.environ |= {"SUBRANDOM_EVIDENCE": str(evidence), "SUBRANDOM_CACHE": str(Path(folder) / "cache")}
+        with small_disk(evidence, 64) as small:
+            rounds = Round(evidence, options.seed)
+            faults = {"kill -9": kill, "SIGSTOP": stop, "memory cap": cap}
+            faults |= {"full disk": full(evidence)} if small else {}
+            order = [name for name in faults for _ in range(options.each)]
+            rounds.rng.shuffle(order)
+            for name in order:
+                rounds.once(name, faults[name])
+            rounds.queue.unwritten.write()
+            lost = [id for id in rounds.acknowledged if not _readable(evidence, id)]
+            rounds.violations += [f"{id} was acknowledged and is lost" for id in lost]
+            rounds.queue.close()
+            for fault in ("kill -9", "SIGSTOP"):
+                for _ in range(options.each):
+                    count, wrong = server_fault(rounds.rng, evidence, fault)
+                    rounds.counts[f"server, {fault}"] += 1
+                    rounds.counts[f"server, {fault}: records acknowledged"] += count
+                    rounds.violations += wrong
+    for name, number in sorted(rounds.counts.items()):
+        print(f"{number:6} {name}")
+    waits = sorted(rounds.waits)
+    late = sum(seconds > NEXT_SECONDS for seconds in waits)
+    print(f"the next job began after {waits[len(waits) // 2]:.1f} s (most {waits[-1]:.1f}; {late} over 10 s)")
+    print(f"{len(rounds.violations)} violations", *rounds.violations[:20], sep="\n")
+    return 1 if rounds.violations else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

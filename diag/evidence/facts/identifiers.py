@@ -12,6 +12,7 @@ _NAMED = re.compile(
     rf"(?<![\w/.-])(?!(?:{_NOT})[-_]?\d)(?:[A-Z][A-Z0-9]*[-_])+\d+[A-Za-z]?(?![A-Za-z0-9])(?!\.\w)"
     r"|(?<![\w/.-])H\d[A-Z]?(?![\w-])|§\d+(?:\.\d+)*|(?<![\w/&])#\d{2,6}\b|(?<![\d/-])\d{4}-\d\d-\d\d(?![\d-])"
 )
+_MAY_BE = re.compile(r"[A-Z]\d|[A-Z0-9][-_]\d|§|#\d|\d{4}-\d")
 _CONTRACT = re.compile(r"`?([a-z][a-z0-9]*(?:-[a-z0-9]+)+?)(?:-v\d+)?\.ya?ml`?")
 _SHORT = re.compile(r"(FALSIFY|GATE|AC)-(\d+)")
 
@@ -21,6 +22,8 @@ def identifiers(text: str, heading: str = "") -> tuple[str, ...]:
 
     FALSIFY-005 below a heading that names the contract `some-contract-v1.yaml` is FALSIFY-SOME-CONTRACT-005 too.
     """
+    if not _MAY_BE.search(text):
+        return ()
     found = dict.fromkeys(match.group().replace("_", "-") for match in _NAMED.finditer(text))
     contract = _CONTRACT.search(heading) if heading else None
     if contract:

@@ -95,13 +95,14 @@ def plain(written: str) -> float:
 
 
 def _value(match: re.Match[str]) -> Value:
-    scale = (match["scale"] or "").strip()
-    number: float | None = plain(match["number"]) * _SCALES.get(scale, 1.0)
-    if match["second"] and "±" not in match["join"] and "+/-" not in match["join"]:
+    about, digits, join, second, scaled, written = match.groups()
+    number: float | None = plain(digits)
+    if scaled:
+        # 1241.7M is 1241700000, not 1241700000.0000001
+        number = float(f"{(number or 0.0) * _SCALES[scaled.strip()]:.12g}")
+    if second and "±" not in join and "+/-" not in join:
         number = None
-    if number is not None and number.is_integer() is False and scale:
-        number = float(f"{number:.12g}")  # 1241.7M is 1241700000, not 1241700000.0000001
-    unit = shown_unit(match["unit"]) if match["unit"] else None
-    bound = (match["about"] or "").strip()
+    unit = shown_unit(written) if written else None
+    bound = about.strip() if about else ""
     start = match.start() if bound in ("<", ">", "≤", "≥", "<=", ">=") else match.start("number")
     return Value(match.start(), match.end(), match.string[start : match.end()].strip(), number, unit, bound)

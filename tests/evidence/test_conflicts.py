@@ -34,6 +34,14 @@ TRAPS: list[tuple[str, dict[str, str], tuple[str, int], tuple[str, int] | None]]
         ("a.md", 1),
     ),
     (
+        "two_numbers",
+        {"a.md": "Encoded into 12 shards of ids.\n", "m.json": '{"shard_count": 11}'},
+        ("a.md", 1),
+        ("m.json", 1),
+    ),
+    ("growth", {"a.md": "Tokens grew by a factor of 80, from 1.24B to 49.6B.\n"}, ("a.md", 1), ("a.md", 1)),
+    ("log_base", {"a.yaml": "vocab_size: 151643\nln_vocab: 17.21\n"}, ("a.yaml", 2), ("a.yaml", 1)),
+    (
         "nats_called_points",
         {"a.json": '{\n "baseline_val_loss": 8.71,\n "val_loss": 5.20,\n "improvement": "3.51pp reduction"\n}\n'},
         ("a.json", 4),

@@ -18,8 +18,13 @@ _COUNTED = (
         re.compile(r"(?:n_|num_|number of |total[ _])?shards?(?:[ _]count)?(?:_(?:disk|manifest|total))?", re.I),
     ),
     ("tokens", re.compile(r"(?:total|corpus|num)[ _]tokens(?:_(?:disk|manifest))?", re.I)),
-    ("documents", re.compile(r"(?:total|num)[ _]documents|documents", re.I)),
+    ("documents", re.compile(r"(?:total|num)[ _]documents|document_count", re.I)),
     ("vocabulary", re.compile(r"vocab(?:ulary)?[ _]size", re.I)),
+    ("tensors", re.compile(r"(?:num_|n_|total )tensors|tensor_count", re.I)),
+    (
+        "parameters",
+        re.compile(r"(?:num_|n_|total[ _])?param(?:eter)?s(?:_count)?|(?:number of |model )parameters", re.I),
+    ),
     ("bytes", re.compile(r"total[ _]bytes(?:_(?:disk|manifest))?", re.I)),
 )
 _DATA = re.compile(r"\.(?:bin|u16|u32|npy|npz|parquet|arrow|tokens|ds|mds|zst|tar|idx|jsonl\.gz|safetensors)$", re.I)

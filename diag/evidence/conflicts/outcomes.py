@@ -14,7 +14,8 @@ from diag.evidence.known_facts import FactRow
 from diag.results.thresholds_evidence import FAR_BELOW
 from diag.units import LN2
 
-_TARGET = re.compile(r"(?:^|[\s_])(?:target|goal|required|wanted)(?:[\s_]|$)", re.IGNORECASE)
+_TARGET = re.compile(r"(?:^|[\s_*\"-])(?:target|goal|required|wanted)(?:[\s_*]|$)", re.IGNORECASE)
+_GATE = re.compile(r"(?:val_loss_)?gate_below|val_loss_(?:max|ceiling|threshold|below)|max_val_loss", re.IGNORECASE)
 _FINAL = re.compile(r"final|best|last|end|actual|^value$", re.IGNORECASE)
 
 
@@ -24,7 +25,7 @@ def target_missed(known: Known) -> Iterator[Conflict]:
         good = [f for f in here if f.status and mood(f.status) == "good"]
         if not good:
             continue
-        targets = [f for f in here if _TARGET.search(f.name) and is_loss(f.name) and f.number is not None]
+        targets = [f for f in here if is_loss(f.name) and f.number is not None and _is_target(known, f)]
         for target in targets:
             reached = [f for f in here if _reached(f, target)]
             status = next((f for f in good if f.number is not None and f in reached), None) or next(
@@ -40,6 +41,15 @@ def target_missed(known: Known) -> Iterator[Conflict]:
                         "Check what ended the run.",
                     )  # fmt: skip
     yield from _gates(known)
+
+
+def _is_target(known: Known, fact: FactRow) -> bool:
+    """`target_val_loss: 2.2`, and `Target: val_loss < 2.2`."""
+    if _TARGET.search(fact.name):
+        return True
+    return bound(fact) is not None and bool(
+        _TARGET.search(known.lines(fact.path, fact.line, fact.line).replace(":", " "))
+    )
 
 
 def _reached(fact: FactRow, target: FactRow) -> bool:
@@ -85,8 +95,12 @@ def void_gate(known: Known) -> Iterator[Conflict]:
     """A gate that a predictor of word counts passes: the entropy of the data is below its bound."""
     for here in known.by_path.values():
         for asked in here:
-            limit = bound(asked)
-            if limit is None or not is_loss(asked.name) or re.search(r"train", asked.name, re.I):
+            limit = asked.number if _GATE.fullmatch(asked.name) else bound(asked)
+            if (
+                limit is None
+                or not (is_loss(asked.name) or _GATE.fullmatch(asked.name))
+                or re.search(r"train", asked.name, re.I)
+            ):
                 continue
             passed = sorted((f for f in _entropies(known, asked.path) if _nats(f) < limit), key=_nats, reverse=True)
             if passed:

@@ -15,15 +15,21 @@ from diag.results.thresholds_evidence import GROWTH, GROWTH_SHARE
 
 _FACTOR = re.compile(r"(?<![\d×x.,@^]\s)(?<![\w.,-])(?P<factor>\d+(?:\.\d+)?)\s?[×x](?!\s?\d|\(|\w)")
 _TIMES = re.compile(r"(?<![\w.,-])(?P<factor>\d+(?:\.\d+)?)[- ](?:fold|times)\b")
+_FACTOR_OF = re.compile(r"factor of (?P<factor>\d+(?:\.\d+)?)(?![\w.]*\d)")
 _SHARE = re.compile(
     r"(?P<share>\d+(?:\.\d+)?)\s?%\s(?:\w+\s)?(?P<what>reduction|improvement|increase|decrease|drop|growth|lower|higher)"
 )
 REACH = 80  # characters between a factor and its numbers
 _NEXT = re.compile(r"[+;]|\band\b|\bbut\b|\d\s?[×x]|,\s")
-_CLAIMED = r"\d\s?[×x]|\d[- ](fold|times)\b|\d\s?%\s(\w+\s)?(reduc|improve|increase|decrease|drop|growth|lower|higher)"
-_PAIR = re.compile(
+_CLAIMED = (
+    r"\d\s?[×x]|factor of \d|\d[- ](fold|times)\b"
+    r"|\d\s?%\s(\w+\s)?(reduc|improve|increase|decrease|drop|growth|lower|higher)"
+)
+PAIR = re.compile(
     rf"(?<![\w.§#-])(?P<a>{NUMBER}\s?[KMBT]?(?![\w.]))(?:\s\w+)?\s?(?:→|->|=>|\bto\b|\bvs\.?|\bversus\b)\s?(?P<b>~?{NUMBER}\s?[KMBT]?(?![\w]))"
 )
+# `| 1.24B | 49.6B (40×) |`: the cell before, and the number that the factor stands behind.
+_ROW_PAIR = re.compile(rf"(?P<a>{NUMBER}\s?[KMBT]?)\s*\|\s*(?P<b>{NUMBER}\s?[KMBT]?)\s*\(\s*[-+]?$")
 _MONOTONE = re.compile(r"(?<!non-)(?<!not )(?<!n't )(?<!non)monoton(?:ic|ically|e|ous)", re.IGNORECASE)
 _PLACE = re.compile(r"(?:epoch [\d.]+)?(?:, )?(?:step [\d.]+)?")
 _SENTENCE = re.compile(r"(?<=[.;!?])\s+(?=[A-Z])|\n\s*\n|\n\s*[-*|]\s")
@@ -41,7 +47,7 @@ def growth(known: Known) -> Iterator[Conflict]:
 
 def _of_sentence(passage: Passage, start: int, end: int) -> Iterator[Conflict]:
     sentence = passage.text[start:end].replace("**", "  ").replace("`", " ")
-    for pattern, what in ((_FACTOR, "×"), (_TIMES, "×"), (_SHARE, "%")):
+    for pattern, what in ((_FACTOR, "×"), (_TIMES, "×"), (_FACTOR_OF, "×"), (_SHARE, "%")):
         for match in pattern.finditer(sentence):
             pair = _pair_of(sentence, match)
             if pair is None:
@@ -61,10 +67,13 @@ def _of_sentence(passage: Passage, start: int, end: int) -> Iterator[Conflict]:
 
 def _pair_of(sentence: str, match: re.Match[str]) -> re.Match[str] | None:
     """The two numbers that a factor is about: those that follow it in its clause, else those just before it."""
-    after = _PAIR.search(sentence, match.end(), match.end() + REACH)
-    if after and not _NEXT.search(sentence, match.end(), after.start()):
+    after = PAIR.search(sentence, match.end(), match.end() + REACH)
+    row = _ROW_PAIR.search(sentence[: match.start()])
+    if row:
+        return row
+    if after and not _NEXT.search(sentence.replace(", ", "  "), match.end(), after.start()):
         return after
-    before = list(_PAIR.finditer(sentence, max(0, match.start() - REACH), match.start()))
+    before = list(PAIR.finditer(sentence, max(0, match.start() - REACH), match.start()))
     return before[-1] if before and not _NEXT.search(sentence, before[-1].end(), match.start()) else None
 
 
@@ -133,4 +142,5 @@ def _is_point(fact: FactRow, wanted: str) -> bool:
     """Whether a fact is a point of a series of losses, and of nothing narrower than its epoch or step."""
     placed = (fact.epoch is not None or fact.step is not None) and _PLACE.fullmatch(fact.about)
     loss = loss_in_nats(fact.name, fact.about, fact.unit, fact.raw, fact.number)
+    loss = loss or (fact.name == fact.section and fact.unit is None and fact.number is not None)  # `ep 10: 5.54`
     return bool(placed) and loss and ("train" in fact.name.lower()) == (wanted == "train")

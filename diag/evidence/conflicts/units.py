@@ -8,17 +8,21 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
 
-from diag.evidence.conflicts.conflict import BOUNDS, Conflict, Known, Passage, cite, near, step_of
-from diag.evidence.facts.extract import LOG_OF
+from diag.evidence.conflicts.conflict import BOUNDS, Citation, Conflict, Known, Passage, cite, near, step_of
+from diag.evidence.conflicts.trends import PAIR
+from diag.evidence.facts.extract import LARGEST_VOCABULARY, LOG_OF
+from diag.evidence.facts.numbers import at
 from diag.evidence.facts.units import is_loss
 from diag.evidence.known_facts import FactRow
 from diag.units import LN2
 
-LARGEST_VOCABULARY = 2_000_000  # no tokenizer in use has more; ln of it is 14.5
 _VOCABULARY = re.compile(r"vocab|uniform", re.IGNORECASE)
 _SIZE = re.compile(r"\(\s*(\d[\d,]{2,})\s*\)")
 _POINTS = re.compile(r"(?P<value>\d+\.\d+)\s?(?P<unit>pp\b|percentage points|%(?!\w))")
 _ABOUT_LOSS = re.compile(r"loss|\bCE\b|perplexity|improve|reduc|below|above|lower|baseline|\bby\b", re.IGNORECASE)
+_TWO_UNITS = re.compile(
+    r"(?P<a>\d+(?:\.\d+)?)\s?(?P<ua>nats|bits)\b(?!/byte)(?P<between>[^\n;]{1,80}?)(?<![\d.])(?P<b>\d+(?:\.\d+)?)\s?(?P<ub>nats|bits)\b(?!/byte)"
+)
 _COMPARED = re.compile(
     r"below|above|under|over|better|worse|lower|higher|\bvs\b|versus|than|[<>≤≥]|beats?|exceeds?", re.I
 )
@@ -75,6 +79,16 @@ def points(known: Known) -> Iterator[Conflict]:
             if match["unit"] == "%" and step > 0.01:
                 continue  # too few digits to tell a difference from a share
             pairs = [(a, b) for a in losses for b in losses if a.number and b.number and a.number > b.number]
+            told = _told(passage, match.start())
+            if told and abs(told[0] - told[1] - value) <= step * 0.51 + told[2]:
+                away = 100 * (told[0] - told[1]) / told[0]
+                if match["unit"] != "%" or abs(away - value) > max(step, 0.05 * away):
+                    yield Conflict(
+                        "nats_called_points", match.group(), passage.cite(match.start(), match.group()), told[3],
+                        f"{match.group()} is the difference of {told[3].raw}, in nats. In per cent it is {away:.1f} %. "
+                        "Check what the number is used for.",
+                    )  # fmt: skip
+                    continue
             pair = next((p for p in pairs if abs(p[0].number - p[1].number - value) <= step * 0.51), None)  # type: ignore[operator]
             share = any(abs(100 * (1 - b.number / a.number) - value) <= step for a, b in pairs)  # type: ignore[operator]
             if pair and not (share and match["unit"] == "%"):
@@ -87,8 +101,19 @@ def points(known: Known) -> Iterator[Conflict]:
                 )  # fmt: skip
 
 
+def _told(passage: Passage, place: int) -> tuple[float, float, float, Citation] | None:
+    """Two losses that stand beside a place as `9.73 → 5.36`: the higher, the lower, how well they are known, where."""
+    for found in PAIR.finditer(passage.text, max(0, place - 120), place + 120):
+        a, b = at(found["a"].strip()), at(found["b"].strip().lstrip("~"))
+        if a and b and a.number and b.number and a.number > b.number > 0 and a.number < 30:
+            known = (step_of(a.raw) + step_of(b.raw)) / 2
+            return a.number, b.number, known, passage.cite(found.start(), found.group())
+    return None
+
+
 def across(known: Known) -> Iterator[Conflict]:
     """Two losses in different units on one line, compared as if they were in one."""
+    yield from _in_words(known)
     for here in known.by_path.values():
         losses = [f for f in here if f.unit in ("nats", "bits") and f.number and not f.raw.startswith(BOUNDS)]
         losses = [f for f in losses if is_loss(f.name) or re.search("entropy|chance|uniform|baseline", f.name, re.I)]
@@ -103,6 +128,20 @@ def across(known: Known) -> Iterator[Conflict]:
                     f"{a.raw} is in {a.unit} and {b.raw} in {b.unit}: {(bits.number or 0) * LN2:.3g} nats. "
                     "Compare them in one unit.",
                 )  # fmt: skip
+
+
+def _in_words(known: Known) -> Iterator[Conflict]:
+    """`2.85 nats is below the 3.5 bits of the baseline`."""
+    for passage in known.passages(r"\d\s?nats.*\d\s?bits|\d\s?bits.*\d\s?nats"):
+        for match in _TWO_UNITS.finditer(passage.text):
+            if match["ua"] == match["ub"] or not _COMPARED.search(match["between"]):
+                continue
+            nats, bits = (match["a"], match["b"]) if match["ua"] == "nats" else (match["b"], match["a"])
+            if abs(float(bits) * LN2 - float(nats)) > 0.02 * float(nats):
+                a, b = f"{match['a']} {match['ua']}", f"{match['b']} {match['ub']}"
+                text = f"{a} is compared with {b}: {float(bits):g} bits are {float(bits) * LN2:.3g} nats."
+                cited = passage.cite(match.start("a"), a), passage.cite(match.start("b"), b)
+                yield Conflict("unit_comparison", a, *cited, f"{text} Compare them in one unit.")
 
 
 def _is_log2(number: float, size: float) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -41,7 +42,8 @@ READERS: dict[str, Reader] = {
     "": run_log.read,
 }
 _COLOUR = re.compile(r"\[\d{1,3}(?:;\d{1,3})*m")  # a colour whose escape character was lost on the way
-LOG_OF = re.compile(r"\b(?:ln|log_e)\s?\(|\bln [Vv]\b")
+LARGEST_VOCABULARY = 2_000_000  # no tokenizer in use has more; ln of it is 14.5
+LOG_OF = re.compile(r"\b(?:ln|log_e)\s?\(|\bln[_ ]?(?:[Vv]|vocab\w*)\b")
 
 
 @dataclass(frozen=True)
@@ -145,11 +147,12 @@ def _quantity(name: str, raw: str, stated: str | None) -> tuple[float | None, st
 
 
 def _unit_of_log(name: str, number: float) -> str:
-    """ln is nats, unless the number says that log2 was computed: ln(151643) = 17.21 is bits under another name."""
-    import math
-
-    found = re.search(r"\(\s*([\d,]+)", name)
+    """ln is nats, unless the number says that log2 was computed: ln(151643) = 17.21 is bits under another name, and so
+    is an ln(vocab) that no vocabulary in use is large enough for."""
+    found = re.search(r"\(\s*(\d[\d,]*)", name)
     size = numbers.plain(found.group(1)) if found else 0.0
+    if not found and number > math.log(LARGEST_VOCABULARY):
+        return "bits"
     if size > 1 and abs(number - math.log2(size)) < 0.02 < abs(number - math.log(size)):
         return "bits"
     return "nats"

@@ -26,12 +26,13 @@ _QUALIFIER = re.compile(
     r"|held-out|step|epoch|unigram|bigram|shannon|cosine|grad|gradient|learning|batch|warmup|lm|expected|observed|global"
     r"|pure|end"
 )
-_LOG = r"(?:ln|log2?|log₂)\s?\([^()]{1,40}\)"
+_LOG = r"(?:ln|log2?|log₂)\s?(?:\([^()]{1,40}\)|[Vv](?:ocab\w*)?\b)"
 _ASSIGNED = re.compile(
     rf"(?P<name>(?:[A-Za-zΔ][\w-]* ){{0,3}}{_LOG}|[A-Za-zΔ][\w/%.-]*(?:\s\([\w ]{{1,24}}\))?)"
     rf"\s*(?P<sign>=|≈|:=|~=|[<>≤≥]=?)\s*(?P<value>[~≈]?\s?{numbers.NUMBER})"
 )
-_CODE_NAME = re.compile(rf"_|\(|^[A-Z]{{2,8}}$|^step-\d|^(?:{METRIC})(?: \w+)?$")
+_LOGARITHM = re.compile(rf"\b{_LOG}$")
+_CODE_NAME = re.compile(rf"_|\(|^ln [Vv]|^[A-Z]{{2,8}}$|^step-\d|^(?:{METRIC})(?: \w+)?$")
 _QUANTITY = re.compile(rf"(?<![\w-])(?P<name>\w*_?{METRIC})(?![\w-])", re.IGNORECASE)
 _METRIC_BEFORE = re.compile(rf"(?<![\w-])(?P<name>{METRIC})\s*(?:\(|of|at|is|was|,)?\s*$")
 _METRIC_AFTER = re.compile(
@@ -43,6 +44,13 @@ _LEAD = re.compile(
     r"(?=[~≈<>≤≥]?\s?[+\-−]?[.\d])"
 )
 _LEAD_MOVED = re.compile(r"\s*(?:→|->|to)\s")
+_COUNTED = re.compile(
+    r"(?<![\w.,#§/$¤-])(?P<number>\d{1,3}(?:,\d{3})+|\d+(?:\.\d+)?\s?[KMB]?)\s(?P<noun>shards|documents|tensors|layers|checkpoints)\b"
+    r"(?!\s(?:per\b|of\s\d|(?:were|was|are|is)?\s?(?:missing|corrupt|damaged|lost|left|failed|skipped|differ)))"
+)
+_SOME = re.compile(
+    r"(?:first|last|of|each|per|every|another|next|top|only|these|those|than|[<>≤≥~≈/×x])\s*$", re.IGNORECASE
+)
 _TURNS = re.compile(rf"\s*(?:to|→|->)\s+(?:{STATE.pattern})")
 _STRONG = re.compile(r"nats|bits|%|tok/s|bits/byte|pp|ppl|samples/s|steps/s|[KMGT]i?B")
 _VERB = re.compile(
@@ -122,6 +130,7 @@ def _drafts(passage: _Passage, subject: str) -> Iterator[Draft]:
         raw = f"{sign} {found.raw}" if sign[:1] in set("<>≤≥") else found.raw
         yield passage.draft(found.start, name, raw, _sentence(clean, start, found.end))
     yield from _with_units(passage, taken)
+    yield from _counted(passage, taken)
     yield from _states(passage, shown if label else "")
 
 
@@ -144,7 +153,7 @@ def _named(clean: str, begin: int) -> Iterator[tuple[str, str, int, int]]:
     for match in _ASSIGNED.finditer(clean):
         name = _qualified(clean, match)
         spaced = clean[match.end("name") : match.start("sign")] or clean[match.end("sign") : match.start("value")]
-        if "(" not in name and re.search(r"[\d×]\s*$", clean[: match.start()]):
+        if not _LOGARITHM.search(name) and re.search(r"[\d×]\s*$", clean[: match.start()]):
             continue  # `4 bytes/token = …` is a product, not a name
         if spaced and not _CODE_NAME.search(name):
             # `Train_loss across those 100 batches = 1.20`: the quantity stands further left, or nowhere.
@@ -160,8 +169,8 @@ def _named(clean: str, begin: int) -> Iterator[tuple[str, str, int, int]]:
 def _qualified(clean: str, match: re.Match[str]) -> str:
     """The name left of a sign, with the qualifiers before it: `final val_loss`."""
     name = trimmed(match["name"])
-    if "(" in name:
-        name = re.sub(r"^.*?((?:ln|log2?|log₂)\s?\()", r"\1", name)
+    if logarithm := _LOGARITHM.search(name):
+        name = logarithm.group()
     before = clean[: match.start()].rstrip().split(" ")
     if _QUALIFIER.fullmatch(name.lower()) and before and re.fullmatch(METRIC, before[-1] or ""):
         return f"{before[-1]} {name}"
@@ -187,6 +196,16 @@ def _with_units(passage: _Passage, taken: list[tuple[int, int]]) -> Iterator[Dra
             taken.append((value.start, value.end))
             near = _sentence(clean, value.start, value.end)
             yield passage.draft(value.start, chosen["name"].strip(), value.raw, near)
+
+
+def _counted(passage: _Passage, taken: list[tuple[int, int]]) -> Iterator[Draft]:
+    """`encoded into 126 shards`, and not `the first 3 shards`."""
+    for match in _COUNTED.finditer(passage.clean):
+        start, end = match.span("number")
+        if not _overlaps(taken, start, end) and not _SOME.search(passage.clean[:start]):
+            taken.append((start, end))
+            near = _sentence(passage.clean, start, match.end())
+            yield passage.draft(start, match["noun"], match["number"].strip(), near)
 
 
 def _states(passage: _Passage, label: str) -> Iterator[Draft]:

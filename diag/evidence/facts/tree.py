@@ -150,7 +150,7 @@ class Walk:
             label = about if name.lower() not in _ABOUT else ""
             if name.lower() in GENERIC:
                 label = level.about or level.kind or ", ".join(dict.fromkeys(p for p in (about, parent) if p))
-            elif not label and len(path) > 1 and identifiers(parent):
+            elif not label and identifiers(parent):
                 label = parent
             unit = level.unit or (_unit_beside(level, value) if name in ("value", "actual") else None)
             place = () if _OF_ALL.match(name) else tuple(at.items())

@@ -30,6 +30,7 @@ except ImportError:  # Windows: DuckDB's own lock on the file remains
 T = TypeVar("T")
 _LOG = logging.getLogger(__name__)
 WAIT_SECONDS = 2.0
+OTHER_FORMAT = "another format"
 _NO_WRITING = (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOSPC, errno.EDQUOT)
 
 # The index reads no file and loads no extension by itself: text reaches it only through parameters.
@@ -69,7 +70,11 @@ def with_index(db_path: Path, work: Callable[[IndexHandle], T], rebuild: Callabl
                 except duckdb.Error as error:
                     if "no space left" in str(error).lower():
                         raise _ReadOnly("there is no room on the disk") from None
-                    note = f"{_move_aside(db_path)} It was rebuilt from the files. ({_first_line(error)})"
+                    if str(error) == OTHER_FORMAT:
+                        _move_aside(db_path)
+                        note = f"The index {db_path.name} was written by another version, and was built again."
+                    else:
+                        note = f"{_move_aside(db_path)} It was rebuilt from the files. ({_first_line(error)})"
                     _LOG.warning(note)  # for callers that have no place for notes
                     with suppress(duckdb.Error, _Busy):
                         return _on_file(db_path, work, rebuild, note)
@@ -157,9 +162,10 @@ def _on_file(
     fresh = not db_path.exists()
     con = _connect(db_path)
     try:
-        con.execute(TABLES)
+        if fresh or not con.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = 'meta'").fetchall():
+            con.execute(TABLES)  # only then, so that a question leaves the file as it is
         if con.execute("SELECT format FROM meta").fetchall() != [(FORMAT,)]:
-            raise duckdb.Error("another format")
+            raise duckdb.Error(OTHER_FORMAT)
         opened = IndexHandle(con, notes=(note,) if note else ())
         if fresh:
             rebuild(opened)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from diag.evidence.conflicts.conflict import is_entropy
 from diag.evidence.facts.extract import loss_in_nats
 from diag.evidence.index import Connection
-from diag.evidence.known_facts import FactRow, facts
+from diag.evidence.known_facts import FactRow, Filter, facts
 from diag.units import LN2
 
 _WHERE = re.compile(r"(?:epoch [\d.]+)?(?:, )?(?:step [\d.]+)?")
@@ -37,9 +37,10 @@ class Marks:
 
 
 def series(con: Connection) -> list[Series]:
-    """Every run's losses by epoch, by step where there is no epoch; series of one point are none. By run and name."""
+    """Every run's losses (names that hold `loss`) by epoch, else by step, in the order of run and name.
+    Series of one point are none."""
     held: dict[tuple[str, str, str], dict[float, FactRow]] = {}
-    for fact in facts(con):
+    for fact in facts(con, Filter(key="loss")):
         if not loss_in_nats(fact.name, fact.about, fact.unit, fact.raw, fact.number) or not _WHERE.fullmatch(
             fact.about
         ):
@@ -55,7 +56,8 @@ def series(con: Connection) -> list[Series]:
 def marks(con: Connection, shown: list[Series]) -> Marks:
     """What the runs' own documents say of vocabulary and entropy; a run says nothing of another."""
     runs = {one.run for one in shown}
-    said = [fact for fact in facts(con) if fact.run in runs]
+    asked = [facts(con, Filter(run=run, key=key)) for run in runs for key in ("vocab", "entropy")]
+    said = [fact for found in asked for fact in found if fact.run in runs]
     sizes = [f.number for f in said if _VOCABULARY.fullmatch(f.name) and f.number and f.number > 255]
     entropies = [(f.number or 0.0) * (LN2 if f.unit == "bits" else 1.0) for f in said if is_entropy(f)]
     chance = math.log(max(sizes)) if sizes else None

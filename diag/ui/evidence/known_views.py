@@ -25,7 +25,7 @@ QUICK, SLOW = 5, 30  # seconds between looks at the folder: while it grows, and 
 
 def contradictions(settings: Settings, asked: Asked) -> None:
     """Two places that cannot both be right, each with its sentence and both links."""
-    found, _ = knowledge.look(settings, conflicts)
+    found = knowledge.kept(settings, "conflicts", conflicts)
     words = asked.query.lower().split()
     found = [c for c in found if all(word in f"{c.kind} {c.key} {c.text} {c.a.file}".lower() for word in words)]
     st.subheader("Contradictions and traps", anchor=False)

@@ -140,7 +140,7 @@ def claim_facts(claim: Claim | None, loss: Loss, one_later: OneLater | None = No
     if _agrees(claim, loss.nats, loss.stderr_nats):
         return None, unit
     said = f"The claim is {claim.nats:.4g} nats ({bits(claim.nats):.4g} bits)"
-    said = f"{said}, and the same window recomputed here gives {loss.nats:.4g} nats."
+    said = f"{said}, and the same window recomputed here gives {loss.nats:.3f} nats."
     if one_later and _agrees(claim, one_later.nats, one_later.stderr):
         noise = f" ± {one_later.stderr:.2g}" if math.isfinite(one_later.stderr) else ""
         said += (

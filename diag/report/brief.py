@@ -128,7 +128,8 @@ def todo(diagnosis: Diagnosis | None) -> tuple[str, ...]:
         return tuple(change(fix) for fix in fixes)
     kind = diagnosis.conclusion.kind
     first = [f for f in diagnosis.findings if f.id in diagnosis.conclusion.hypotheses and f.would_decide]
-    return (*(f"{f.id}: {f.would_decide}" for f in first[:MAX_CAUSES]), NEXT[kind])[: MAX_CAUSES + 1]
+    told = tuple(f"{f.id}: {f.would_decide}" for f in first[:MAX_CAUSES])
+    return told if told and kind == "data" else (*told, NEXT[kind])
 
 
 def change(fix: Fix) -> str:

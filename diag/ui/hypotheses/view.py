@@ -145,8 +145,9 @@ def _verdict(result: Result, chosen: Selection) -> None:
     st.markdown(f"**Verdict: {said(finding.status)}.** {reason}", help=STATUS_WORDS[finding.status])
     best = next((r for r in finding.repairs if r.name == finding.best_repair), None)
     if best and best.on_top_delta_nats is not None:
-        gained = numbers.plus_minus(best.on_top_delta_nats, best.on_top_stderr_nats)
-        st.markdown(f"On top of the other accepted repairs, *{show.plain(best.name)}* gains {gained} nats a token.")
+        gains = "gains" if best.on_top_delta_nats >= 0 else "costs"
+        nats = numbers.plus_minus(abs(best.on_top_delta_nats), best.on_top_stderr_nats)
+        st.markdown(f"On top of the other accepted repairs, *{show.plain(best.name)}* {gains} {nats} nats a token.")
     if finding.would_decide:
         st.markdown(f"**What would decide it:** {show.plain(finding.would_decide)}")
     if finding.repairs or finding.screened:

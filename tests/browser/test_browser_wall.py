@@ -31,7 +31,7 @@ def test_a_meeting_by_keyboard(demo: None, visitor: Callable[..., Watched], tmp_
 def _find_and_decide(page: Page, server: Server) -> None:
     expect(page).to_have_url(re.compile("/triage"))
     expect(page.locator(ROWS)).to_have_count(1_006)
-    expect(page.get_by_role("status")).to_contain_text("1,006 of 1,006 shown")
+    expect(page.locator(".sw-wall [role=status]")).to_contain_text("1,006 of 1,006 shown")
     page.keyboard.press("/")
     page.keyboard.type("step-0100")
     expect(page.locator(ROWS)).to_have_count(1)

@@ -166,6 +166,8 @@ def permalink(record: Record, settings: Settings, *, report: bool = False) -> No
             "Record file", f"{address(settings)}/records/{record.id}.json", type="tertiary", icon=":material/download:"
         )
         if report:
+            picture = f"{address(settings)}/pictures/{record.id}.png"
+            st.link_button("Picture", picture, type="tertiary", icon=":material/image:")
             st.download_button(
                 "Report",
                 text,

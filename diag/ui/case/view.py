@@ -36,7 +36,9 @@ def numbers_and_chart(record: Record, case: Case) -> None:
     found = record.baseline
     if found.measurement is None:
         return
-    with st.expander("All numbers, and the charts of ruler and repairs"):
+    with show.folded("All numbers, and the charts of ruler and repairs", "numbers") as is_open:
+        if not is_open:
+            return
         _numbers(found.loss, found.measurement)
         _ruler(found.loss.nats, found.loss.stderr_nats, found.loss.ruler, case)
         joint = record.diagnosis.joint if record.diagnosis else None

@@ -78,6 +78,15 @@ def notes(sentences: tuple[str, ...]) -> None:
         st.caption(plain(sentence))
 
 
+@contextmanager
+def folded(label: str, key: str, icon: str | None = None) -> Iterator[bool]:
+    """An expander, and whether it is open: what a browser must load a library for is drawn only then, or every page
+    would wait for it."""
+    box = st.expander(label, key=f"folded-{key}", on_change="rerun", icon=icon)
+    with box:
+        yield bool(box.open)
+
+
 def badge(word: str, help: str | None = None, of: str = "") -> None:
     """A status word of any vocabulary with its mark and tone; `of` stands before it: what has that status."""
     found = look.look(word)
@@ -185,8 +194,9 @@ def permalink(record: Record, settings: Settings, *, report: bool = False) -> No
                 "The record file opens in any Subrandom."
             )
     if report:
-        with st.expander("Copy as Markdown, for a pull request or an issue", icon=":material/content_copy:"):
-            st.code(text, language=None, height=320)
+        with folded("Copy as Markdown, for a pull request or an issue", "copy", ":material/content_copy:") as is_open:
+            if is_open:
+                st.code(text, language=None, height=320)
 
 
 def link(name: str, label: str, query: dict[str, str] | None = None, icon: str = ":material/arrow_forward:") -> None:

@@ -72,8 +72,9 @@ def conclusion(diagnosis: Diagnosis) -> None:
     _compared(diagnosis)
     _positions(diagnosis)
     if found.not_excluded:
-        with st.expander(f"What this run does not exclude: {len(found.not_excluded)}"):
-            show.table(tables.not_excluded(diagnosis), "not-excluded", column_config=columns.NOT_EXCLUDED)
+        with show.folded(f"What this run does not exclude: {len(found.not_excluded)}", "open") as is_open:
+            if is_open:
+                show.table(tables.not_excluded(diagnosis), "not-excluded", column_config=columns.NOT_EXCLUDED)
     st.caption(
         f"n = {loss.tokens:,} tokens in {loss.sequences:,} sequences, {diagnosis.forward_passes:,} sequence "
         f"passes in {numbers.seconds(diagnosis.seconds)} on {show.plain(measured.device if measured else 'no device')}."
@@ -86,24 +87,28 @@ def _compared(diagnosis: Diagnosis) -> None:
     if sentences:
         st.markdown(f"**Reference:** {show.plain(' '.join(sentences))}")
     if diagnosis.differences:
-        with st.expander(f"What differs from the reference: {len(diagnosis.differences)}"):
-            show.table(tables.differences(diagnosis), "differences", column_config=columns.DIFFERENCES)
+        with show.folded(f"What differs from the reference: {len(diagnosis.differences)}", "differs") as is_open:
+            if is_open:
+                show.table(tables.differences(diagnosis), "differences", column_config=columns.DIFFERENCES)
 
 
 def _positions(diagnosis: Diagnosis) -> None:
     """The loss by position, in the open where it grows; nothing where a record kept none."""
     found = by_position(diagnosis)
     if found:
-        with st.expander("Loss by position", expanded=found.grows):
-            show.chart(charts.positions(found), "loss-by-position")
-            st.caption(show.plain(found.sentence or "There is nothing to compare with."))
+        with show.folded("Loss by position", "positions", expanded=found.grows) as is_open:
+            if is_open:
+                show.chart(charts.positions(found), "loss-by-position")
+                st.caption(show.plain(found.sentence or "There is nothing to compare with."))
 
 
 def _repairs(finding: Finding, diagnosis: Diagnosis) -> None:
     """The chart in the open where a repair matters, folded away where none does; the table below it."""
     if finding.status in ("confirmed", "contributing", "present"):
         _chart(finding, diagnosis)
-    with st.expander(f"What was tried: repairs {_cost(finding)}"):
+    with show.folded(f"What was tried: repairs {_cost(finding)}", f"tried-{finding.id}") as is_open:
+        if not is_open:
+            return
         if finding.status not in ("confirmed", "contributing", "present"):
             _chart(finding, diagnosis)
         frame = tables.repairs(finding, diagnosis.loss.sequences)
@@ -153,6 +158,8 @@ def _verdict(result: Result, chosen: Selection) -> None:
     if finding.repairs or finding.screened:
         _repairs(finding, diagnosis)
     if not chosen.record:
-        with st.expander("Link to this result"):
+        with show.folded("Link to this result", f"link-{finding.id}") as is_open:
+            if not is_open:
+                return
             show.permalink(result.record, chosen.settings)
             st.caption(show.plain(words.provenance(result.record)))

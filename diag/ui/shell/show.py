@@ -79,10 +79,10 @@ def notes(sentences: tuple[str, ...]) -> None:
 
 
 @contextmanager
-def folded(label: str, key: str, icon: str | None = None) -> Iterator[bool]:
+def folded(label: str, key: str, icon: str | None = None, expanded: bool = False) -> Iterator[bool]:
     """An expander, and whether it is open: what a browser must load a library for is drawn only then, or every page
     would wait for it."""
-    box = st.expander(label, key=f"folded-{key}", on_change="rerun", icon=icon)
+    box = st.expander(label, expanded, key=f"folded-{key}", on_change="rerun", icon=icon)
     with box:
         yield bool(box.open)
 

@@ -11,9 +11,10 @@ from diag.report.compared import of_comparison
 from diag.report.parts import MAX_ROWS, Cell, Item, Section, Table, Word
 from diag.results.baseline import BaselineResult, LayerProbe
 from diag.results.diagnosis import Diagnosis, Joint
-from diag.results.finding import STATUS_WORDS, Finding
+from diag.results.finding import STATUS_WORDS, Finding, RepairResult
 from diag.results.positions import PositionLoss, by_position
 from diag.results.ruler import ZONE_WORDS, GateResult, Loss
+from diag.results.thresholds import MATERIAL_SE
 from diag.units import Claim, bits
 
 VOID = "A predictor without context passes it too: it measures the data, not the model."
@@ -111,8 +112,14 @@ def _finding_row(finding: Finding) -> tuple[Cell, ...]:
         numbers.number(best.loss_nats),
         numbers.plus_minus(best.delta_nats, best.stderr_nats),
         numbers.plus_minus(best.on_top_delta_nats, best.on_top_stderr_nats),
-        numbers.percent(best.share),
+        numbers.percent(_known_share(best)),
     )
+
+
+def _known_share(repair: RepairResult) -> float | None:
+    """The share of the excess, where the gain is more than its noise: a percentage of noise says nothing."""
+    gain, error = repair.delta_nats, repair.stderr_nats
+    return repair.share if gain is not None and gain > MATERIAL_SE.value * (error or 0.0) else None
 
 
 def _joint(joint: Joint) -> Section:

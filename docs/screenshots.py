@@ -13,7 +13,7 @@ from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
 OUT = Path(__file__).parent / "img"
-COLOURS = 128  # of a palette: a third of the bytes, and the same to the eye
+COLOURS = 256  # of a palette: half of the bytes, and the same to the eye
 CASE = "shard=demo/shards/stdlib&checkpoint=demo/checkpoints/{}&reference=demo/checkpoints/healthy&window=4x4x256"
 SHOTS = (  # name, path, colour scheme, width, height, keys to press
     ("wall-light", "/triage?group=cause", "light", 1280, 800, ""),

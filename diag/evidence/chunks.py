@@ -12,7 +12,7 @@ from diag.evidence.terms import strip_ansi
 MAX_LINES = 12
 MAX_LINE_CHARS = 2_000  # of one line, as shown; longer lines (JSON on one line) are cut into blocks of this size
 MAX_BLOCK_CHARS = 4_000
-MAX_BLOCKS = 20_000
+MAX_BLOCKS = 1_000_000
 
 # What starts a section, by file suffix; the first group is its title.
 _KEY = re.compile(r'^\s{0,2}"([^"]{1,80})"\s*:')

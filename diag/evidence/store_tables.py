@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-FORMAT = 6  # a database written in another format is rebuilt
+FORMAT = 7  # a database written in another format is rebuilt
 
 TABLES = f"""
 CREATE TABLE IF NOT EXISTS meta (format INTEGER);

@@ -20,6 +20,8 @@ from diag.checkpoints.audit import rules
 from diag.checkpoints.families.table import FAMILIES
 from diag.checkpoints.formats.registry import FORMATS as CHECKPOINT_FORMATS
 from diag.checkpoints.signatures import SIGNATURES
+from diag.evidence.conflicts.table import RULES
+from diag.evidence.facts.extract import READERS
 from diag.hypotheses.registry import REGISTRY
 from diag.model.edits import EDITS
 from diag.reproduce.table import DEFECTS
@@ -38,6 +40,8 @@ TABLES: dict[str, Iterable[str]] = {
     "Edits": (row.__name__ for row in EDITS),
     "Hypotheses": (row.id for row in REGISTRY),
     "Runtime defects": (row.name for row in DEFECTS),
+    "Readers of documents": (suffix or "no suffix" for suffix in READERS),
+    "Rules of contradictions": (kind for rule in RULES for kind in rule.kinds),
     "Pages": PAGES,
 }
 

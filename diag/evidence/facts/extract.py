@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
 
 from diag.evidence.facts import columns, json_text, markdown, numbers, record_text, run_log, yaml_text
 from diag.evidence.facts.fact import Draft, Fact, Notes, Reader, UnitSource
@@ -64,7 +65,9 @@ def extract(text: str, name: str, suffix: str, *, record: bool = False) -> Extra
     notes = Notes()
     facts: list[Fact] = []
     seen: set[tuple[int, str, str, str]] = set()
-    drafts = list((record_text.read if record else _reader(suffix, lines))(lines, notes))
+    drafts = list(islice((record_text.read if record else _reader(suffix, lines))(lines, notes), MAX_FACTS + 1))
+    if len(drafts) > MAX_FACTS:
+        notes.left_out.append(f"more than {MAX_FACTS:,} facts: those from line {drafts.pop().line:,} on")
     several = len({draft.command for draft in drafts if draft.command}) > 1
     for draft in drafts:
         fact = understood(draft, run_of(name, draft.command if several else ""))
@@ -72,9 +75,6 @@ def extract(text: str, name: str, suffix: str, *, record: bool = False) -> Extra
         if key in seen:
             continue
         seen.add(key)
-        if len(facts) >= MAX_FACTS:
-            notes.left_out.append(f"more than {MAX_FACTS} facts: those from line {draft.line} on")
-            break
         facts.append(fact)
     return Extracted(tuple(facts), tuple(notes.left_out), dict(notes.said), date_of(name, notes))
 

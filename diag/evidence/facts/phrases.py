@@ -65,7 +65,7 @@ _DONE_IN = re.compile(
     r"(?P<value>[\d.,]+ ?(?:ms|s|sec|seconds|min|minutes|h|hours))\b"
 )
 _NO_NOUN = re.compile(r"and|or|of|to|in|at|for|with|the|is|from|on|than|limit|max|min")
-MAX_FIELDS = 40
+MAX_FIELDS = 400
 MAX_ARRAY = 3  # a field with more numbers in a row is a dump of a tensor
 
 

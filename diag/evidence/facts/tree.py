@@ -19,6 +19,7 @@ from diag.evidence.facts.status import PASS_NAME, STATUS_NAME, status_of
 from diag.evidence.facts.units import is_loss, shown_unit
 
 MAX_ARRAY = 16
+MAX_ENTRIES = 4096  # of one list
 MAX_DEPTH = 200  # deeper entries are left out, and said
 _ABOUT = (
     "name",
@@ -129,7 +130,7 @@ class Walk:
                 with_number = numbers.at(value)
                 if with_number and with_number.number is not None:
                     level.at[_AT[low]] = with_number.number
-        if not level.is_list or level.count <= 4096:
+        if not level.is_list or level.count <= MAX_ENTRIES:
             level.entries.append((name, value, line, quoted))
 
     def _finish(self, level: _Level) -> None:
@@ -159,6 +160,9 @@ class Walk:
             )
 
     def _list(self, level: _Level, section: str, about: str) -> None:
+        if level.count > MAX_ENTRIES:
+            rest = level.count - MAX_ENTRIES
+            self._notes.left_out.append(f"line {level.line}: the last {rest:,} entries of '{level.name[:40]}'")
         plain = [entry for entry in level.entries if not entry[3] and numbers.at(entry[1])]
         if len(plain) > MAX_ARRAY and not is_loss(level.name):
             self._notes.left_out.append(f"line {level.line}: '{level.name[:40]}' is an array of {level.count} numbers")

@@ -32,7 +32,7 @@ class Rung:
 RUNGS = (
     Rung(AS_IT_IS),
     Rung(Thrift(0.25), says="the window went through the model in smaller pieces"),
-    Rung(Thrift(0.25, stream=True), says="the blocks were read from the file in turn"),
+    Rung(Thrift(0.06, stream=True), says="the blocks were read from the file in turn"),
     Rung(Thrift(0.25), on_cpu=True, says="it ran on the CPU"),
 )
 

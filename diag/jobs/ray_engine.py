@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import socket
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
@@ -37,7 +38,9 @@ def connect(engine: str) -> Any:
         if engine.startswith("ray://"):
             options["address"] = engine
         try:
-            ray.init(**options)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # what they say is in the error
+                ray.init(**options)
         except Exception as error:  # ConnectionError, ValueError, RuntimeError, by version and way
             text = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise InputError(

@@ -11,6 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from diag.model.memory import thrifty
+
 ChunkLoss = Callable[[nn.Module, Tensor, Tensor, float | None], Tensor]
 # Logits of one chunk in float32: 2 ** 25 numbers are 128 MiB, whatever the vocabulary.
 LOGITS_PER_CHUNK = 2**25
@@ -48,6 +50,6 @@ class TokenLoss(nn.Module):
         head = self.model.get_output_embeddings()  # type: ignore[operator]
         cap = getattr(self.model.config, "final_logit_softcapping", None)
         flat, wanted = hidden.flatten(0, 1), targets.flatten()
-        step = max(1, per_chunk // head.weight.shape[0])
+        step = max(1, thrifty(per_chunk) // head.weight.shape[0])
         pairs = zip(torch.split(flat, step), torch.split(wanted, step), strict=True)
         return torch.cat([of(head, h, t, cap) for h, t in pairs]).view(targets.shape)

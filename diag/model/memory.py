@@ -34,6 +34,11 @@ def thrift(wanted: Thrift) -> Iterator[None]:
         _now = before
 
 
+def thrifty(most: int) -> int:
+    """A number of things that are in memory together, less of them under thrift."""
+    return max(1, int(_now.share * most))
+
+
 def streams() -> bool:
     """Whether blocks are to stay in the file although they fit."""
     return _now.stream

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from diag.hypotheses.registry import REGISTRY
-from diag.ui.hypotheses import view
+from diag.ui.hypotheses import now, view
 from diag.ui.shell import costs, empty, frozen, results, run, session, show
 
 chosen = session.selection()
@@ -41,6 +41,7 @@ diagnosis = record.diagnosis if record else None
 if record and diagnosis:
     with st.container(border=True, key="conclusion"):
         view.conclusion(diagnosis)
+        now.what_to_do(record, diagnosis, chosen)
         show.permalink(record, chosen.settings, report=True)
         there = session.link_of(chosen.case, chosen.record)
         show.link("case", "Back to the loss on its ruler", there, icon=":material/straighten:")

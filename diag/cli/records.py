@@ -26,7 +26,8 @@ AnyId = Annotated[
     str | None, typer.Argument(help="The id, or its first 4 characters; without one the newest.", show_default=False)
 ]
 Format = Annotated[
-    Literal["md", "html"], typer.Option("--format", help="md: GitHub Markdown. html: one file with charts.")
+    Literal["md", "html", "upstream"],
+    typer.Option("--format", help="md: GitHub Markdown. html: one file with charts. upstream: an issue for others."),
 ]
 Out = Annotated[Path | None, typer.Option("--out", help="Write here instead of to the screen.")]
 Port = Annotated[int, typer.Option("--port", min=1, max=65535, help="Where the dashboard listens.")]
@@ -84,11 +85,18 @@ def report(record_id: RecordId, *, format: Format = "md", out: Out = None, evide
     settings = load_settings()
     folder = evidence or settings.evidence_dir
     record = read_record(folder, resolve_id(folder, record_id))
-    if format == "html":
-        from diag.share.html import report_html as drawn
+    if format == "upstream":
+        from diag.report.upstream import upstream
+
+        text = upstream(record)
+    elif format == "html":
+        from diag.share.html import report_html
+
+        text = report_html(record, settings.base_url)
     else:
-        from diag.report.markdown import report_markdown as drawn
-    text = drawn(record, settings.base_url)
+        from diag.report.markdown import report_markdown
+
+        text = report_markdown(record, settings.base_url)
     if out is None:
         sys.stdout.write(text)
         return

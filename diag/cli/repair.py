@@ -13,7 +13,7 @@ from diag.cli import record_table
 from diag.cli.render import Answer
 from diag.errors import InputError
 from diag.evidence.records import NotWritten, Record, check_writable, write_record
-from diag.jobs.inputs import join_inputs, open_inputs
+from diag.jobs.inputs import open_inputs
 from diag.model.estimate import has_gpu
 from diag.places import Places
 from diag.progress import Progress
@@ -31,7 +31,7 @@ def run(
     kept_in = evidence or load_settings().evidence_dir
     record, places = record_table.read(kept_in, record_id), Places()
     check_writable(kept_in)
-    from diag.jobs import repair, tasks  # torch: seconds
+    from diag.jobs import from_record, repair  # torch: seconds
 
     edits = repair.edits_of(record)
     case = _case(record, given, places, wanted=needs_reference(edits))
@@ -39,9 +39,7 @@ def run(
     done = repair.repair(record, inputs, out, progress)
     # The record is of the files at their place, under their name.
     name = places.name("checkpoint", done.path)
-    again = replace(case, checkpoint=name)
-    placed = join_inputs(again, inputs.shard, open_checkpoint(done.path), inputs.reference)
-    measured = tasks.record(placed, done.baseline)
+    measured = from_record.placed(done, inputs, name)
     value: dict[str, Any] = codec.plain(
         {
             "path": done.path,

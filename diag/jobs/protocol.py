@@ -18,14 +18,15 @@ from diag.results import codec
 from diag.results.record import MAX_RECORD_BYTES
 
 VERSION = 3  # of the messages; 2 had no Stop, no Learnt, no Holds and no limit of time
-JobKind = Literal["measure", "test"]
+JobKind = Literal["measure", "test", "repair", "reproduce"]
 MAX_LINE = 4 * MAX_RECORD_BYTES  # a record in a message, its quotation marks escaped
 
 
 @dataclass(frozen=True)
 class JobRequest:
-    """One piece of long work. `stamp` changes when a file behind the case does (its state), so that the same
-    question about changed files is another job."""
+    """One piece of long work. ids: hypotheses of a test; the record that `repair` and `reproduce` go on from. `stamp`
+    changes when a file behind the case does (its state), so that the same question about changed files is another
+    job."""
 
     kind: JobKind
     case: Case

@@ -16,7 +16,7 @@ import time
 import traceback
 from contextlib import suppress
 from functools import partial
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from diag import errors
 from diag.case import Case
@@ -48,6 +48,11 @@ from diag.results.baseline import BaselineResult
 from diag.results.diagnosis import Diagnosis
 from diag.results.thresholds_jobs import HEARTBEAT
 from diag.settings import limit, load_settings
+
+if TYPE_CHECKING:
+    from diag.evidence.records import Record
+    from diag.jobs.inputs import Inputs
+    from diag.progress import Progress
 
 # The page process goes first where both want a core: eight people wait for it, and for a job one.
 NICENESS = 10
@@ -129,7 +134,7 @@ class Worker:
             models.KEPT.settle(attested=done)
 
     def _run(self, request: Run) -> Done | Unwritten:
-        from diag.jobs import tasks
+        from diag.jobs import from_record
         from diag.jobs.inputs import open_inputs
 
         said, most, ended = -1.0, limit(JOB_SECONDS), False
@@ -151,18 +156,26 @@ class Worker:
         check_writable(settings.evidence_dir)
         found = scan(settings)
         inputs = open_inputs(Case.from_query(request.case), found.resolve, partial(other_tokenizers, found))
+        if request.kind in from_record.WORK:
+            record = from_record.run(request.kind, request.ids, inputs, settings, progress)
+        else:
+            record = self._recorded(request, inputs, progress)
+        try:
+            write_record(settings.evidence_dir, record)
+        except NotWritten as error:
+            return Unwritten(request.job, record.id, error.text, str(error))
+        return Done(request.job, record.id)
+
+    def _recorded(self, request: Run, inputs: Inputs, progress: Progress) -> Record:
+        from diag.jobs import tasks
+
         result: BaselineResult | Diagnosis
         if request.kind == "measure":
             result = tasks.measured(inputs, progress)
         else:
             says = lambda name, text: self.send(Learnt(request.job, name, text))  # noqa: E731
             result = tasks.test(inputs, request.ids, progress, says)
-        record = tasks.record(inputs, result)
-        try:
-            write_record(settings.evidence_dir, record)
-        except NotWritten as error:
-            return Unwritten(request.job, record.id, error.text, str(error))
-        return Done(request.job, record.id)
+        return tasks.record(inputs, result)
 
 
 def poisoned(error: Exception) -> bool:

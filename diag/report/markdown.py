@@ -116,7 +116,7 @@ def _section(section: Section, cell: int) -> str:
         if isinstance(item, Table):
             lines += [*table_lines(item, cell), ""]
         elif isinstance(item, Code):
-            lines += [*_code(item.text), ""]
+            lines += [*fenced(item.text), ""]
         elif isinstance(item, Word):
             lines += [_word(item, MAX_PARAGRAPH), ""]
         else:
@@ -140,11 +140,11 @@ def _word(word: Word, limit: int) -> str:
     return f"{look(word.word).mark} {escape(word.sentence, limit)}"
 
 
-def _code(text: str) -> list[str]:
+def fenced(text: str, language: str = "sh") -> list[str]:
     """A fence longer than any run of backticks inside, so that the text cannot close it."""
     longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
-    return [f"{fence}sh", text, fence]
+    return [f"{fence}{language}", text, fence]
 
 
 def _length(text: str) -> int:

@@ -29,6 +29,13 @@ FIX: Columns = {
     "where": text("Where", width="medium"),
     "change": text("Change to make", width="large"),
 }
+REPRODUCED: Columns = {
+    "defects": text("Defects", width="large", pinned=True),
+    "loss": nats("Loss (nats)", "What a program with these defects reports."),
+    "stderr": figure("± SE (nats)"),
+    "distance": figure("From the claim (nats)"),
+    "matches": text("Matches", "Within 3 standard errors, or 0.02 nats."),
+}
 NOT_EXCLUDED: Columns = {
     "hypothesis": text("Hypothesis"),
     "hides": nats("Could hide, at most (nats)", "Empty where nothing bounds it."),

@@ -9,14 +9,15 @@ import streamlit as st
 from diag.case import Device
 from diag.checkpoints import open_checkpoint
 from diag.errors import InputError
-from diag.jobs.protocol import JobKind
 from diag.model.estimate import Estimate, cpu_speed, estimate, free_memory, has_gpu
 from diag.report.costs import cost_text
 from diag.ui.shell import show
 from diag.ui.shell.session import Selection
 
+Kind = Literal["measure", "test", "reproduce"]  # jobs whose cost is estimated
 
-def caption(chosen: Selection, kind: JobKind) -> None:
+
+def caption(chosen: Selection, kind: Kind) -> None:
     """Time and memory of this run as a caption; nothing where the checkpoint does not open, which the page says."""
     if not chosen.runnable or chosen.case is None or chosen.checkpoint is None:
         return
@@ -36,7 +37,7 @@ def _device(asked: Device) -> Literal["cpu", "cuda"]:
 
 @st.cache_data(max_entries=256, show_spinner=False)
 def _estimate(
-    kind: JobKind, device: Literal["cpu", "cuda"], stamp: str, query: dict[str, str], _chosen: Selection
+    kind: Kind, device: Literal["cpu", "cuda"], stamp: str, query: dict[str, str], _chosen: Selection
 ) -> Estimate:
     case = _chosen.case
     assert case

@@ -20,7 +20,12 @@ from diag.ui.shell.session import Selection
 LOOK_SECONDS = 1.0
 SHOWN = 3  # rows; the rest is folded
 KEPT_SECONDS = 15 * 60.0  # for which a finished job of one's own stays in the tray
-PAGE_OF = {"measure": "case", "test": "hypotheses"}  # where a job of a kind is opened
+PAGE_OF = {
+    "measure": "case",
+    "test": "hypotheses",
+    "repair": "hypotheses",
+    "reproduce": "hypotheses",
+}  # where a job of a kind is opened
 
 
 @st.fragment(run_every=LOOK_SECONDS)
@@ -54,7 +59,12 @@ def fresh() -> None:
 def title(job: Job) -> str:
     """What a job does, to what."""
     ids = ", ".join(job.request.ids)
-    what = "Loss" if job.request.kind == "measure" else f"Test of {ids or 'all hypotheses'}"
+    what = {
+        "measure": "Loss",
+        "test": f"Test of {ids or 'all hypotheses'}",
+        "repair": "Repaired checkpoint",
+        "reproduce": "Defects injected",
+    }[job.request.kind]
     return f"{what}: {_short(job.request.case.checkpoint)} on {_short(job.request.case.shard)}"
 
 

@@ -1,0 +1,95 @@
+"""What to do now, below the conclusion: the repaired checkpoint, the defect of a program, the text for upstream."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pandas as pd
+import streamlit as st
+
+from diag.catalogue import Entry
+from diag.jobs.kept_results import beside, kept_reproduction
+from diag.report import numbers
+from diag.report.upstream import upstream
+from diag.results.diagnosis import Diagnosis
+from diag.results.record import Record
+from diag.results.reproduction import Reproduction
+from diag.ui.hypotheses import columns
+from diag.ui.shell import costs, run, session, show
+from diag.ui.shell.session import Selection
+
+WRITE = "Write the repaired checkpoint"
+REPRODUCE = "Find the defect that gives the claim"
+
+
+def what_to_do(record: Record, diagnosis: Diagnosis, chosen: Selection) -> None:
+    """The buttons that go on from this record; with a frozen record nothing is started."""
+    if diagnosis.joint and diagnosis.joint.edits:
+        _repaired(record, chosen)
+    if diagnosis.conclusion.kind == "runtime":
+        _runtime(record, chosen)
+    with st.expander("Text for whoever made this file"):
+        st.code(upstream(record), language="markdown", wrap_lines=True)
+
+
+def _repaired(record: Record, chosen: Selection) -> None:
+    """The button, or links to the checkpoint that was written."""
+    if chosen.record or not chosen.checkpoint or not chosen.case:
+        return
+    place = beside(chosen.checkpoint.path, record.id)
+    written = next((e for e in chosen.catalogue.of("checkpoint") if place in (e.path, e.path.parent)), None)
+    if written:
+        _links(written, chosen)
+        return
+    help = "Beside the original, never over it; measured from disk, with a patch that does it again."
+    run.button(chosen, WRITE, "repair", (record.id,), help=help)
+    run.panel(chosen, "repair", (record.id,))
+
+
+def _links(written: Entry, chosen: Selection) -> None:
+    assert chosen.case is not None
+    st.markdown(f"**The repaired checkpoint is written:** {show.plain(written.id)}")
+    loss = replace(chosen.case, checkpoint=written.id, claim=None, expected_loss=None)
+    compared = replace(loss, reference=chosen.case.checkpoint)
+    with st.container(horizontal=True):
+        show.link("case", "Its loss on the ruler", session.link_of(loss, None), icon=":material/straighten:")
+        show.link("weights", "Compare it with the original", session.link_of(compared, None), icon=":material/compare:")
+
+
+def _runtime(record: Record, chosen: Selection) -> None:
+    """The button, and what was found under this record."""
+    found = kept_reproduction(chosen.settings, record.id)
+    if not chosen.record:
+        run.button(
+            chosen,
+            "Look again" if found else REPRODUCE,
+            "reproduce",
+            (record.id,),
+            main=found is None,
+            help="Injects defects of programs into this checkpoint, alone and in pairs.",
+        )
+        costs.caption(chosen, "reproduce")
+        run.panel(chosen, "reproduce", (record.id,))
+    if found:
+        _reproduced(found)
+
+
+def _reproduced(found: Reproduction) -> None:
+    st.markdown(f"**{show.plain(found.sentence)}**")
+    rows = [
+        {
+            "defects": " + ".join(each.defects),
+            "loss": each.loss_nats,
+            "stderr": each.stderr_nats,
+            "distance": each.distance_nats,
+            "matches": "yes" if each.matches else "no",
+        }
+        for each in found.candidates
+    ]
+    show.table(pd.DataFrame(rows), "reproduced", column_config=columns.REPRODUCED)
+    matching = [i for i, each in enumerate(found.candidates) if each.matches]
+    for each in found.separations[:3]:
+        values = "; ".join(
+            f"{' + '.join(found.candidates[i].defects)}: {numbers.figure(each.values[i], 4)}" for i in matching[:3]
+        )
+        st.markdown(f"- To tell them apart, {show.plain(each.measurement)}: {show.plain(values)}")

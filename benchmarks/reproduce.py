@@ -3,7 +3,8 @@
     python benchmarks/reproduce.py --out OUT [--cases 20] [--seed 1] [--model data/demo-model] [--window 2x4x128]
 
 Nothing of the tool injects here: tensors are changed in transformers' model, or its modules are hooked, and the loss is
-the plain formula on the same ids. Prints a row a case and writes OUT/reproduce.json.
+the plain formula on the same ids. Losses are remembered from case to case. Prints a
+row a case and writes OUT/reproduce.json.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ import json
 import math
 import random
 import re
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -27,8 +27,14 @@ from transformers import AutoModelForCausalLM
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from diag.case import Window  # noqa: E402
+from diag.case import Case, Window  # noqa: E402
+from diag.checkpoints import open_checkpoint  # noqa: E402
+from diag.cli.reproduce import to_json  # noqa: E402
+from diag.jobs.inputs import join_inputs  # noqa: E402
+from diag.jobs.reproduction import injector_of, reproduce  # noqa: E402
+from diag.progress import silent  # noqa: E402
 from diag.shards import open_shard, read_window  # noqa: E402
+from diag.units import Claim  # noqa: E402
 
 Inject = Callable[[nn.Module], None]
 
@@ -242,6 +248,7 @@ def main() -> None:
     rng, window = random.Random(asked.seed), Window.parse(asked.window)
     ids = torch.from_numpy(read_window(open_shard(asked.shard), window).ids.astype("int64"))
     sound, rows = loss(asked.model, ids, ()), []
+    shard, checkpoint, known = open_shard(asked.shard), open_checkpoint(asked.model), None
     while len(rows) < asked.cases:
         pair = tuple(sorted(rng.sample(sorted(DEFECTS), 2)))
         if DEFECTS[pair[0]][0] == DEFECTS[pair[1]][0] or set(pair) in APART:
@@ -249,14 +256,10 @@ def main() -> None:
         claim, alone = loss(asked.model, ids, pair), [loss(asked.model, ids, (name,)) for name in pair]
         if min(abs(claim - x) for x in (sound, *alone)) < 1e-3:
             continue  # one of the two cannot be seen behind the other
-        command = [sys.executable, "-m", "diag", "reproduce", "--checkpoint", asked.model, "--shard", asked.shard]
-        command += ["--claimed-loss", f"{claim:.{asked.digits}f}", "--json", "--device", "cpu"]
-        command += ["--batches", window.batches, "--batch-size", window.batch_size, "--seq-len", window.seq_len]
-        started = time.perf_counter()
-        done = subprocess.run([str(part) for part in command], cwd=ROOT, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise SystemExit(done.stderr)
-        found = json.loads(done.stdout)
+        case = Case("shard", "model", None, window, device="cpu", claim=Claim(float(f"{claim:.{asked.digits}f}")))
+        inputs = join_inputs(case, shard, checkpoint, None)
+        started, known = time.perf_counter(), known or injector_of(inputs, silent)
+        found = to_json(reproduce(inputs, silent, known))
         ranks = [i + 1 for i, c in enumerate(found["candidates"]) if sorted(c["defects"]) == list(pair)]
         row = {"pair": pair, "claim": claim, "rank": ranks[0] if ranks else None, "fits": found["fits"]}
         row |= {"by_accident": found["by_accident"], "seconds": time.perf_counter() - started}

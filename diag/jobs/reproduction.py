@@ -25,9 +25,10 @@ MOST = 10  # candidates
 _TRACED = 2  # sequences on which the stream's size is measured
 
 
-def reproduce(inputs: Inputs, progress: Progress) -> Reproduction:
+def reproduce(inputs: Inputs, progress: Progress, known: Injector | None = None) -> Reproduction:
     """Which defects of a runtime, alone or in pairs, give the case's claim when they are injected into its checkpoint.
 
+    known: the injector of this checkpoint and window that another claim was held against; it remembers its losses.
     Costs a load and what `diag.reproduce.ranking.rank` says. InputError without a claim, or where the window cannot be
     read.
     """
@@ -36,8 +37,8 @@ def reproduce(inputs: Inputs, progress: Progress) -> Reproduction:
         raise InputError("There is no loss to reproduce.", fix="Give --claimed-loss.")
     refuse_unreadable(inputs)
     progress(0.0, "Loading the checkpoint")
-    model = build(inputs.checkpoint, device=inputs.case.device, dtype=inputs.case.dtype)
-    injector = Injector(model, inputs.window.ids, lambda: progress(None, ""))
+    injector = known or injector_of(inputs, progress)
+    model = injector.loaded
     claim, context = inputs.case.claim.nats, Context(inputs.checkpoint)
     whole = injector.whole
     found = rank(injector, injections(context), claim, part(progress, 0.02, 0.95))
@@ -64,6 +65,12 @@ def reproduce(inputs: Inputs, progress: Progress) -> Reproduction:
         seconds=time.perf_counter() - started,
         notes=inputs.notes,
     )
+
+
+def injector_of(inputs: Inputs, progress: Progress) -> Injector:
+    """The case's checkpoint on its device, over the case's window. One load."""
+    model = build(inputs.checkpoint, device=inputs.case.device, dtype=inputs.case.dtype)
+    return Injector(model, inputs.window.ids, lambda: progress(None, ""))
 
 
 def _candidate(measured: Measured, claim: float) -> Reproduced:

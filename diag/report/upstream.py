@@ -31,7 +31,7 @@ def upstream(record: Record) -> str:
 
 def _title(record: Record, name: str) -> str:
     found, loss = record.diagnosis, record.loss
-    what = causes(found.conclusion.hypotheses).lower() if found and found.conclusion.hypotheses else "a bad loss"
+    what = causes(found.conclusion.hypotheses) if found and found.conclusion.hypotheses else "a bad loss"
     if found and found.conclusion.kind in ("runtime", "healthy", "no_defect_found", "unit"):
         what = "the file is sound"
     return (

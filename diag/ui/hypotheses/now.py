@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pandas as pd
 import streamlit as st
 
-from diag.catalogue import Entry
+from diag.catalogue import Catalogue, Entry
 from diag.jobs.kept_results import beside, kept_reproduction
 from diag.report import numbers
 from diag.report.upstream import upstream
@@ -36,14 +37,27 @@ def _repaired(record: Record, chosen: Selection) -> None:
     """The button, or links to the checkpoint that was written."""
     if chosen.record or not chosen.checkpoint or not chosen.case:
         return
-    place = beside(chosen.checkpoint.path, record.id)
-    written = next((e for e in chosen.catalogue.of("checkpoint") if place in (e.path, e.path.parent)), None)
-    if written:
+    if written := _written(beside(chosen.checkpoint.path, record.id), chosen):
         _links(written, chosen)
         return
     help = "Beside the original, never over it; measured from disk, with a patch that does it again."
     run.button(chosen, WRITE, "repair", (record.id,), help=help)
     run.panel(chosen, "repair", (record.id,))
+
+
+def _written(place: Path, chosen: Selection) -> Entry | None:
+    """The repaired checkpoint in the catalogue, which is read again where it is older than the folder."""
+    found = chosen.catalogue
+    if not place.exists():
+        return None
+    if not (entry := _at(place, found)):
+        session.catalogue.clear()
+        entry = _at(place, session.catalogue(chosen.settings))
+    return entry
+
+
+def _at(place: Path, found: Catalogue) -> Entry | None:
+    return next((e for e in found.of("checkpoint") if place in (e.path, e.path.parent)), None)
 
 
 def _links(written: Entry, chosen: Selection) -> None:

@@ -12,11 +12,16 @@ import torch.nn.functional as F
 from tiny import tiny_ids, write_tiny
 from torch import Tensor, nn
 
+from diag.case import Case, Window
 from diag.checkpoints import open_checkpoint
 from diag.hypotheses.base import Context
+from diag.jobs.inputs import join_inputs
+from diag.jobs.reproduction import reproduce
 from diag.model.build import build
 from diag.reproduce.injector import Injector, Part
 from diag.reproduce.table import injections
+from diag.shards import open_shard
+from diag.units import Claim
 
 IDS = tiny_ids(sequences=2)
 
@@ -159,3 +164,34 @@ def test_the_size_of_the_stream_is_that_of_the_model_and_leaves_it_as_it_was(inj
     assert math.isclose(sizes[0], float(states[1].pow(2).mean().sqrt()), rel_tol=1e-5)
     assert len(sizes) == 3
     assert (injector.losses([()], part)[0] == before).all()
+
+
+def test_a_claim_far_above_chance_on_a_healthy_model(
+    healthy: Path, shard: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The number that began it all: 19.80 nats where ln V is 11.93, and the checkpoint is sound."""
+    some = (
+        "matrices transposed",
+        "residual",
+        "biases",
+        "rotary pairs",
+        "bits",
+        "norm weights + 1",
+        "eps 1e-05",
+        "mask",
+    )
+    monkeypatch.setattr(
+        "diag.jobs.reproduction.injections",
+        lambda context: [each for each in injections(context) if any(word in each.name for word in some)],
+    )
+    case = Case("shard", "healthy", None, Window(1, 4, 32), device="cpu", claim=Claim(1.6 * math.log(4096)))
+    found = reproduce(join_inputs(case, open_shard(shard), open_checkpoint(healthy), None), lambda fraction, text: None)
+    best, losses = found.candidates[0], [each.distance_nats for each in found.candidates]
+    assert found.claimed_nats > 13 and found.loss_nats < 6
+    assert len(found.candidates) == 10 and losses == sorted(losses)
+    tolerance = max(3 * best.stderr_nats, 0.02)
+    assert best.matches == (best.distance_nats <= tolerance) and best.matches
+    assert best.loss_nats == pytest.approx(found.claimed_nats, abs=tolerance)
+    assert found.fits >= sum(each.matches for each in found.candidates)
+    assert found.pairs > 50 and found.separations and found.separations[0].apart > 0
+    assert found.sentence.startswith(f"{found.singles} defects alone and {found.pairs:,} pairs were injected.")

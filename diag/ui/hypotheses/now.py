@@ -37,12 +37,13 @@ def _repaired(record: Record, chosen: Selection) -> None:
     """The button, or links to the checkpoint that was written."""
     if chosen.record or not chosen.checkpoint or not chosen.case:
         return
-    if written := _written(beside(chosen.checkpoint.path, record.id), chosen):
-        _links(written, chosen)
-        return
-    help = "Beside the original, never over it; measured from disk, with a patch that does it again."
-    run.button(chosen, WRITE, "repair", (record.id,), help=help)
+    written = _written(beside(chosen.checkpoint.path, record.id), chosen)
+    if written is None:
+        help = "Beside the original, never over it; measured from disk, with a patch that does it again."
+        run.button(chosen, WRITE, "repair", (record.id,), help=help)
     run.panel(chosen, "repair", (record.id,))
+    if written:
+        _links(written, chosen)
 
 
 def _written(place: Path, chosen: Selection) -> Entry | None:

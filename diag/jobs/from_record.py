@@ -11,7 +11,7 @@ from pathlib import Path
 
 from diag.catalogue import scan
 from diag.checkpoints import open_checkpoint
-from diag.errors import InputError
+from diag.errors import Enough, InputError
 from diag.evidence.records import Record, read_record
 from diag.jobs import repair, reproduction, tasks
 from diag.jobs.inputs import Inputs, join_inputs
@@ -27,7 +27,10 @@ def run(kind: str, ids: tuple[str, ...], inputs: Inputs, settings: Settings, pro
     """The record that the job is done with: a new one, or the one that it goes on from."""
     if len(ids) != 1:
         raise InputError(f"A job of the kind {kind} goes on from one record.", fix="Start it from a record.")
-    return WORK[kind](read_record(settings.evidence_dir, ids[0]), inputs, settings, progress)
+    try:
+        return WORK[kind](read_record(settings.evidence_dir, ids[0]), inputs, settings, progress)
+    except Enough as why:
+        raise InputError(f"{why}: half of this work is nothing, and nothing of it is kept.") from None
 
 
 def _repair(record: Record, inputs: Inputs, settings: Settings, progress: Progress) -> Record:

@@ -1,6 +1,6 @@
 """The queue with warm workers: eight cases by one and by two of them, and how soon a job on a loaded model is measured.
 
-    python -m benchmarks.queue [--cases 8] [--window 2x4x128]
+    python -m benchmarks.job_queue [--cases 8] [--window 2x4x128]
 
 Two workers of the CPU divide its cores: on two cores they win what one worker leaves idle, and no more.
 """

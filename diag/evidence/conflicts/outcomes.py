@@ -16,13 +16,16 @@ from diag.units import LN2
 
 _TARGET = re.compile(r"(?:^|[\s_*\"-])(?:target|goal|required|wanted)(?:[\s_*]|$)", re.IGNORECASE)
 _GATE = re.compile(r"(?:val_loss_)?gate_below|val_loss_(?:max|ceiling|threshold|below)|max_val_loss", re.IGNORECASE)
+_OF_RUN = re.compile(
+    r"^(?:status|state|verdict|result|outcome|conclusion|termination)$|\brun\b|training", re.IGNORECASE
+)
 _FINAL = re.compile(r"final|best|last|end|actual|^value$", re.IGNORECASE)
 
 
 def target_missed(known: Known) -> Iterator[Conflict]:
     """CONVERGED or PASS, and the loss is above the target that the same document states."""
     for here in known.by_path.values():
-        good = [f for f in here if f.status and mood(f.status) == "good"]
+        good = [f for f in here if f.status and mood(f.status) == "good" and _is_of_run(f)]
         if not good:
             continue
         targets = [f for f in here if is_loss(f.name) and f.number is not None and _is_target(known, f)]
@@ -41,6 +44,11 @@ def target_missed(known: Known) -> Iterator[Conflict]:
                         "Check what ended the run.",
                     )  # fmt: skip
     yield from _gates(known)
+
+
+def _is_of_run(fact: FactRow) -> bool:
+    """Whether a state is that of the run, and not of one of its checks."""
+    return fact.status == "CONVERGED" or fact.number is not None or bool(_OF_RUN.search(fact.name))
 
 
 def _is_target(known: Known, fact: FactRow) -> bool:

@@ -20,7 +20,7 @@ _SHARE = re.compile(
     r"(?P<share>\d+(?:\.\d+)?)\s?%\s(?:\w+\s)?(?P<what>reduction|improvement|increase|decrease|drop|growth|lower|higher)"
 )
 REACH = 80  # characters between a factor and its numbers
-_NEXT = re.compile(r"[+;]|\band\b|\bbut\b|\d\s?[×x]|,\s")
+_NEXT = re.compile(r"[+;]|\b(?:and|but|with|while|at|though)\b|\d\s?[×x]|,\s")
 _CLAIMED = (
     r"\d\s?[×x]|factor of \d|\d[- ](fold|times)\b"
     r"|\d\s?%\s(\w+\s)?(reduc|improve|increase|decrease|drop|growth|lower|higher)"
@@ -31,6 +31,7 @@ PAIR = re.compile(
 # `| 1.24B | 49.6B (40×) |`: the cell before, and the number that the factor stands behind.
 _ROW_PAIR = re.compile(rf"(?P<a>{NUMBER}\s?[KMBT]?)\s*\|\s*(?P<b>{NUMBER}\s?[KMBT]?)\s*\(\s*[-+]?$")
 _MONOTONE = re.compile(r"(?<!non-)(?<!not )(?<!n't )(?<!non)monoton(?:ic|ically|e|ous)", re.IGNORECASE)
+_FALLS = re.compile(r"loss|descen|decreas|trajector|converge|\bf[ae]ll|improv|slope", re.IGNORECASE)
 _PLACE = re.compile(r"(?:epoch [\d.]+)?(?:, )?(?:step [\d.]+)?")
 _SENTENCE = re.compile(r"(?<=[.;!?])\s+(?=[A-Z])|\n\s*\n|\n\s*[-*|]\s")
 
@@ -101,6 +102,8 @@ def monotony(known: Known) -> Iterator[Conflict]:
         if passage.path.endswith((".json", ".jsonl", ".yaml", ".yml")):
             continue
         for match in _MONOTONE.finditer(passage.text):
+            if not _FALLS.search(passage.text[max(0, match.start() - 80) : match.end() + 80]):
+                continue  # a monotonic schedule, or attention
             yield from _rises(
                 known, passage.path, passage.text[max(0, match.start() - 80) : match.end() + 80], passage, match
             )

@@ -20,6 +20,9 @@ _VOCABULARY = re.compile(r"vocab|uniform", re.IGNORECASE)
 _SIZE = re.compile(r"\(\s*(\d[\d,]{2,})\s*\)")
 _POINTS = re.compile(r"(?P<value>\d+\.\d+)\s?(?P<unit>pp\b|percentage points|%(?!\w))")
 _ABOUT_LOSS = re.compile(r"loss|\bCE\b|perplexity|improve|reduc|below|above|lower|baseline|\bby\b", re.IGNORECASE)
+_OTHERS = re.compile(
+    r"accuracy|hellaswag|mmlu|score|\bship %|recall|utili[sz]ation|mfu|coverage|win rate|pass@", re.IGNORECASE
+)
 _TWO_UNITS = re.compile(
     r"(?P<a>\d+(?:\.\d+)?)\s?(?P<ua>nats|bits)\b(?!/byte)(?P<between>[^\n;]{1,80}?)(?<![\d.])(?P<b>\d+(?:\.\d+)?)\s?(?P<ub>nats|bits)\b(?!/byte)"
 )
@@ -75,10 +78,14 @@ def points(known: Known) -> Iterator[Conflict]:
         for match in _POINTS.finditer(passage.text):
             if not _ABOUT_LOSS.search(passage.text[max(0, match.start() - 120) : match.end() + 80]):
                 continue
+            if _OTHERS.search(passage.text[max(0, match.start() - 60) : match.end() + 30]):
+                continue
             value, step = float(match["value"]), step_of(match["value"])
             if match["unit"] == "%" and step > 0.01:
                 continue  # too few digits to tell a difference from a share
-            pairs = [(a, b) for a in losses for b in losses if a.number and b.number and a.number > b.number]
+            # Among many losses some two differ by anything: a share is held against the nearest only.
+            nearest = losses[:6] if match["unit"] == "%" else losses
+            pairs = [(a, b) for a in nearest for b in nearest if a.number and b.number and a.number > b.number]
             told = _told(passage, match.start())
             if told and abs(told[0] - told[1] - value) <= step * 0.51 + told[2]:
                 away = 100 * (told[0] - told[1]) / told[0]

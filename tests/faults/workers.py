@@ -104,6 +104,7 @@ class Round:
         self.until(following, lambda job: job.text not in ("Waiting", "Starting") or not job.active)
         self.waits.append(time.monotonic() - began)
         self.ended(self.until(following, lambda job: not job.active), f"the job after {fault}")
+        print(f"{fault}: the next job began after {self.waits[-1]:.1f} s; {dict(self.counts)}", flush=True)
 
 
 def kill(pid: int) -> Callable[[], None]:
@@ -232,6 +233,7 @@ def main() -> int:
                 for _ in range(options.each):
                     count, wrong = server_fault(rounds.rng, evidence, fault)
                     rounds.counts[f"server, {fault}"] += 1
+                    print(f"server, {fault}: {count} records acknowledged, {wrong or 'all there'}", flush=True)
                     rounds.counts[f"server, {fault}: records acknowledged"] += count
                     rounds.violations += wrong
     for name, number in sorted(rounds.counts.items()):

@@ -19,6 +19,7 @@ from diag.ui.shell.session import Selection
 
 LOOK_SECONDS = 1.0
 SHOWN = 3  # rows; the rest is folded
+FOLDED = 20  # rows of that; a table of a thousand would be drawn every second
 KEPT_SECONDS = 15 * 60.0  # for which a finished job of one's own stays in the tray
 PAGE_OF = {
     "measure": "case",
@@ -40,14 +41,21 @@ def draw(chosen: Selection | None, page: str) -> None:
             st.rerun()
     st.session_state["tray-fresh"] = False
     rows = _rows(jobs, case, page, run.shown_on(page, chosen))
-    if not rows:
+    batches: dict[str, list[Job]] = {}
+    for job in rows:
+        if job.batch and job.state == "queued":
+            batches.setdefault(job.batch, []).append(job)
+    rows = [job for job in rows if not (job.batch and job.state == "queued")]
+    if not rows and not batches:
         return
     with st.container(border=True, key="tray", gap="small"):
         for job in rows[:SHOWN]:
             _row(job)
+        for waiting in batches.values():
+            _batch(waiting)
         if len(rows) > SHOWN:
             with st.popover(f"{len(rows) - SHOWN} more jobs", icon=":material/list:"):
-                for job in rows[SHOWN:]:
+                for job in rows[SHOWN : SHOWN + FOLDED]:
                     _row(job)
 
 
@@ -96,11 +104,34 @@ def _rows(jobs: list[Job], case: Case | None, page: str, shown: str | None) -> l
             continue
         key = (job.id, job.finished)
         here = run.about(job, case) and PAGE_OF[job.request.kind] == page
-        if job.id == shown or (here and job.state == "done"):
-            away.add(key)  # how it ended stands on this page
+        if job.id == shown or (here and job.state == "done") or (job.batch and job.state != "failed"):
+            away.add(key)  # how it ended stands on this page, or in the table that the batch was asked for from
         if mine in job.owners and key not in away and time.time() - job.finished < KEPT_SECONDS:
             rows.append(job)
     return sorted(rows, key=lambda job: (mine not in job.owners, not job.active))
+
+
+def _batch(waiting: list[Job]) -> None:
+    """What waits of a batch, in one row."""
+    whose = show.plain(who.named(waiting[0].owners))
+    text = f"**{len(waiting)} more of a batch** · {show.plain(state(waiting[0]))} · {whose}"
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown(text, width="stretch")
+        st.button(
+            "Cancel all",
+            key=f"tray-cancel-{waiting[0].batch}",
+            on_click=_cancel_all,
+            args=(waiting,),
+            type="tertiary",
+            icon=":material/close:",
+            help="Take these out of the queue. What runs goes on.",
+            disabled=not run.may_stop(),
+        )
+
+
+def _cancel_all(waiting: list[Job]) -> None:
+    for job in waiting:
+        job_queue().cancel(job.id)
 
 
 def _row(job: Job) -> None:

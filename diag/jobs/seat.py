@@ -11,12 +11,13 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any, Protocol
 
 from diag.jobs.job import Job
 from diag.jobs.process import WorkerProcess
 from diag.jobs.protocol import Cancel, Cancelled, Done, Failed, Holds, Message, Run, Stop, Unwritten
-from diag.jobs.slots import Slot
+from diag.jobs.slots import GENTLE, Slot
 from diag.results.thresholds_jobs import CANCEL_GRACE, NO_ANSWER, SENDS
 
 _LOOK = 0.2  # seconds from one look at a worker that says nothing to the next
@@ -67,7 +68,7 @@ class Seat:
         self.holds: Holds | None = None
         self._lock, self._hear, self._start = lock, hear, start
         self._cancelled: float | None = None  # when the job was cancelled, by the monotonic clock
-        self._closed = False
+        self._closed = self._started = False
 
     # With the lock held -------------------------------------------------------------------------------------------
     @property
@@ -208,8 +209,10 @@ class Seat:
     def _alive(self) -> Worker:
         """The running worker, started anew if there is none."""
         if self.worker is None or not self.worker.running():
-            self.holds = None
-            self.worker = self._start(self.slot)
+            # The first starts with the server, whose pages people wait for; a later one is waited for itself.
+            gentle = {} if self._started else {GENTLE: "1"}
+            self.holds, self._started = None, True
+            self.worker = self._start(replace(self.slot, environment={**self.slot.environment, **gentle}))
         return self.worker
 
 

@@ -14,6 +14,7 @@ from diag.case import Device
 from diag.model.estimate import has_gpu
 
 WORKERS_ON_DEVICE = "SUBRANDOM_WORKERS_ON_DEVICE"  # tells a worker how many divide its device's memory
+GENTLE = "SUBRANDOM_GENTLE_START"  # tells a worker to let the pages go first while it starts: nobody waits for it yet
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,7 @@ from diag.jobs.protocol import (
     parse,
     to_line,
 )
-from diag.jobs.slots import WORKERS_ON_DEVICE
+from diag.jobs.slots import GENTLE, WORKERS_ON_DEVICE
 from diag.limits import JOB_SECONDS
 from diag.results.baseline import BaselineResult
 from diag.results.diagnosis import Diagnosis
@@ -102,6 +102,8 @@ class Worker:
         """Answer requests, one after the other."""
         from diag.jobs import models, tasks  # torch: seconds and hundreds of MB, in this process only
 
+        if GENTLE not in os.environ:
+            step_back()
         models.keep(int(os.environ.get(WORKERS_ON_DEVICE, "1")))
         self.send(Ready(os.getpid(), tasks.versions()))
         while True:
@@ -178,6 +180,12 @@ class Worker:
         return tasks.record(inputs, result)
 
 
+def step_back() -> None:
+    """From now on the pages' process goes first."""
+    if hasattr(os, "nice"):
+        os.nice(NICENESS)
+
+
 def poisoned(error: Exception) -> bool:
     """Whether the CUDA context is lost to this process: every later call in it fails too (CUDA's sticky errors)."""
     name, text = type(error).__name__, str(error)
@@ -188,8 +196,8 @@ def main() -> None:
     """Keep stdout for messages: whatever a library prints goes to stderr."""
     out = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    if hasattr(os, "nice"):
-        os.nice(NICENESS)
+    if GENTLE in os.environ:
+        step_back()
     worker = Worker(out)
     threading.Thread(target=worker.listen, args=(sys.stdin,), daemon=True).start()
     threading.Thread(target=worker.beat, daemon=True).start()

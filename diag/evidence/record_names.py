@@ -53,7 +53,8 @@ def shortened(ids: Iterable[str]) -> dict[str, str]:
 
 
 def all_records(evidence_dir: Path) -> tuple[list[Record], list[str]]:
-    """Every record here, newest first, and a sentence for each file that is none. About 2 ms a record."""
+    """Every record here, newest first, and a sentence for each file that is none. Costs reading and parsing
+    each."""
     records, problems = [], []
     for id in record_ids(evidence_dir):
         try:

@@ -52,7 +52,7 @@ _lock = threading.Lock()
 
 
 def summaries(evidence_dir: Path) -> list[Summary]:
-    """Of all records here, newest first. The first time about 2 ms a record; then one look at the folder."""
+    """Of all records here, newest first. The first time each is read; then one look at the folder."""
     folder = str(evidence_dir.resolve())
     found = []
     for id in record_ids(evidence_dir):

@@ -63,9 +63,11 @@ def _group_and_present(ann: Watched) -> None:
     page.keyboard.press("f")
     show = page.get_by_role("dialog", name="Present")
     expect(show.locator(".sw-title")).to_have_text("step-0900")
+    expect(page).to_have_url(re.compile("present=file"))
+    first = page.url
     page.keyboard.press("j")
     expect(show.locator(".sw-title")).to_have_text("step-0901")
-    expect(page).to_have_url(re.compile("present=file"))
+    expect(page).not_to_have_url(first)  # the address follows by way of the server
     page.reload()
     ann.settle()
     expect(page.get_by_role("dialog", name="Present").locator(".sw-title")).to_have_text("step-0901")

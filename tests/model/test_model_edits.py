@@ -26,17 +26,26 @@ from diag.model.edits import (
     EDITS,
     ApplyScale,
     Copy,
+    DropResidual,
+    Fresh,
     FromReference,
+    LeaveOutNorm,
     MoveLayers,
+    OtherNorm,
     Reorder,
     Retag,
     RoundTo,
     Scale,
+    ScaleEmbedding,
+    ScaleScores,
     ScaleUpdate,
     SetConfig,
     SetEps,
+    SetMask,
     Shift,
     SkipBlock,
+    TileHeads,
+    TurnRows,
 )
 from diag.model.edits.base import Edit, Provenance
 from diag.model.edits.pair_rows import PairRows
@@ -51,6 +60,7 @@ from diag.model.variants import Variant, as_loaded
 GATE, NORM = "model.layers.1.mlp.gate_proj.weight", "model.norm.weight"
 GATE_2 = "model.layers.2.mlp.gate_proj.weight"
 EMBEDDING, HEAD = "model.embed_tokens.weight", "lm_head.weight"
+QUERY, OUTPUT = "model.layers.1.self_attn.q_proj.weight", "model.layers.1.self_attn.o_proj.weight"
 LAYERS = 3  # of a tiny model
 
 # One of each kind, and what each says of itself: the first layer, provenance, order, targets.
@@ -72,6 +82,15 @@ EXAMPLES: dict[Edit, tuple[int, Provenance, int, tuple[str, ...]]] = {
     Shift((NORM,), 1.0): (LAYERS, Provenance.OWN_BYTES, 0, (NORM,)),
     ScaleUpdate(1, "mlp", 0.5): (1, Provenance.OWN_BYTES, 3, ("block 1, mlp",)),
     SkipBlock(1): (1, Provenance.OWN_BYTES, 3, ("block 1",)),
+    DropResidual("both", ("self_attn", "mlp")): (0, Provenance.OWN_BYTES, 3, ("residual stream: both",)),
+    Fresh((GATE,), 1.0): (1, Provenance.OWN_BYTES, 0, (GATE,)),
+    LeaveOutNorm("final norm"): (LAYERS, Provenance.OWN_BYTES, 3, ("final norm",)),
+    OtherNorm(): (0, Provenance.OWN_BYTES, 3, ("kind of norm",)),
+    ScaleEmbedding(2.0): (-1, Provenance.OWN_BYTES, 3, ("embedding scale",)),  # what enters block 0 is another stream already
+    ScaleScores(8.0): (0, Provenance.OWN_BYTES, 3, ("attention scale",)),
+    SetMask(causal=False): (0, Provenance.OWN_BYTES, 3, ("attention mask",)),
+    TileHeads((QUERY,), (OUTPUT,), 4, 2): (1, Provenance.OWN_BYTES, 0, (QUERY, OUTPUT)),
+    TurnRows(0): (0, Provenance.OWN_BYTES, 3, ("rotary angles",)),
 }
 
 

@@ -108,32 +108,34 @@ class Worker:
         self.send(Ready(os.getpid(), tasks.versions()))
         while True:
             self.answer(self.requests.get())
-            self.send(Holds(os.getpid(), models.KEPT.held, resident_bytes()))
 
     def answer(self, request: Run) -> None:
-        """Run one request to its last message; whatever happens, there is exactly one."""
+        """Run one request to its last message; whatever happens, there is exactly one. What is kept is said before it:
+        the queue hears a worker only while a job of it runs."""
         from diag.jobs import models
 
         job, done = request.job, False
         self.send(Began(job))
+        last: Done | Unwritten | Cancelled | Failed
         try:
-            self.send(self._run(request))
-            done = True
+            last, done = self._run(request), True
         except errors.Cancelled:
-            self.send(Cancelled(job, "Stopped on request; nothing was recorded."))
+            last = Cancelled(job, "Stopped on request; nothing was recorded.")
         except errors.Enough as enough:
-            self.send(Cancelled(job, f"{enough}, before anything was known. Nothing was recorded."))
+            last = Cancelled(job, f"{enough}, before anything was known. Nothing was recorded.")
         except InputError as error:
-            self.send(Failed(job, str(error)))
+            last = Failed(job, str(error))
         except Exception as error:  # the next job must still run
             traceback.print_exc()
-            self.send(Failed(job, f"{in_words(error)} The server's log has the details."))
+            last = Failed(job, f"{in_words(error)} The server's log has the details.")
             if poisoned(error):
+                self.send(last)
                 os._exit(POISONED)  # the next job gets a worker that can compute
-        finally:
-            self.cancelled.discard(job)
-            self.stopped.discard(job)
-            models.KEPT.settle(attested=done)
+        self.cancelled.discard(job)
+        self.stopped.discard(job)
+        models.KEPT.settle(attested=done)
+        self.send(Holds(os.getpid(), models.KEPT.held, resident_bytes()))
+        self.send(last)
 
     def _run(self, request: Run) -> Done | Unwritten:
         from diag.jobs import from_record

@@ -86,7 +86,7 @@ EXAMPLES: dict[Edit, tuple[int, Provenance, int, tuple[str, ...]]] = {
     Fresh((GATE,), 1.0): (1, Provenance.OWN_BYTES, 0, (GATE,)),
     LeaveOutNorm("final norm"): (LAYERS, Provenance.OWN_BYTES, 3, ("final norm",)),
     OtherNorm(): (0, Provenance.OWN_BYTES, 3, ("kind of norm",)),
-    ScaleEmbedding(2.0): (-1, Provenance.OWN_BYTES, 3, ("embedding scale",)),  # what enters block 0 is another stream already
+    ScaleEmbedding(2.0): (-1, Provenance.OWN_BYTES, 3, ("embedding scale",)),  # block 0 reads another stream
     ScaleScores(8.0): (0, Provenance.OWN_BYTES, 3, ("attention scale",)),
     SetMask(causal=False): (0, Provenance.OWN_BYTES, 3, ("attention mask",)),
     TileHeads((QUERY,), (OUTPUT,), 4, 2): (1, Provenance.OWN_BYTES, 0, (QUERY, OUTPUT)),

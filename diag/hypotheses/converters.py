@@ -1,6 +1,7 @@
 """Where conversions go wrong: for a kind of repair, the line of each tool that does it right, and its public issue.
 
-A row is data. The lines are those of the tools' own sources, or say what belongs there where the tool has none.
+A row is data. A line says what belongs at that place of the tool, after the public report; it is no quotation of the
+tool's source, whose releases differ.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ _HEAD = "lm_head.weight"
 def skeleton(checkpoint: Checkpoint, raw_config: dict[str, Any], dimensions: ModelConfig) -> PreTrainedModel:
     """The architecture without weights, as the family says, which the tensor names have confirmed."""
     family = family_of(checkpoint)
-    raw = {k: v for k, v in raw_config.items() if k in family.reads} | _canonical(dimensions, family)
+    raw = {k: v for k, v in raw_config.items() if k in family.reads} | canonical(dimensions, family)
     check_settings(raw, where=str(checkpoint.path))
     # They change no loss, and those of the file or of the class may lie beyond the rows of the embedding.
     raw |= dict.fromkeys(("pad_token_id", "bos_token_id", "eos_token_id"))
@@ -41,7 +41,7 @@ def skeleton(checkpoint: Checkpoint, raw_config: dict[str, Any], dimensions: Mod
         raise unbuildable(checkpoint, error) from error
 
 
-def _canonical(config: ModelConfig, family: Family) -> dict[str, object]:
+def canonical(config: ModelConfig, family: Family) -> dict[str, object]:
     """The dimensions as they were understood, whatever the format called them, under the keys of transformers' class.
     Rotary settings stay as the file states them: they are more than one number."""
     values = sizes(config) | {"hidden_act": config.hidden_act}

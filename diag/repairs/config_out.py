@@ -1,4 +1,4 @@
-"""config.json under a repair: what the edits change, and what a format without one leaves to be said."""
+"""config.json under a repair: what the edits change, and what a format without one leaves to be said. Imports torch."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 from diag.checkpoints import Checkpoint
 from diag.checkpoints.config import ALIASES
 from diag.model.edits.base import Edit
+from diag.model.skeleton import canonical
 
 Config = dict[str, Any]
 
@@ -40,18 +41,5 @@ def completed(raw: Config, checkpoint: Checkpoint) -> Config:
     family = checkpoint.family
     if family is None or "model_type" in raw:
         return raw
-    config = checkpoint.config
-    sizes: Config = {
-        "vocab_size": config.vocab_size,
-        "hidden_size": config.hidden_size,
-        "num_hidden_layers": config.num_layers,
-        "num_attention_heads": config.num_heads,
-        "intermediate_size": config.intermediate_size,
-        "max_position_embeddings": config.max_position_embeddings,
-        "rms_norm_eps": config.rms_norm_eps,
-        "hidden_act": config.hidden_act,
-    }
-    sizes |= {"num_key_value_heads": config.num_kv_heads, "head_dim": config.head_dim} if family.grouped else {}
-    stated = {family.renamed.get(key, key): value for key, value in sizes.items()}
     own = {"architectures": [family.architectures[0]], "model_type": family.model_types[0]}
-    return own | stated | raw
+    return own | canonical(checkpoint.config, family) | raw

@@ -10,7 +10,7 @@ from diag.case import Case
 from diag.evidence import decisions
 from diag.evidence.records import Record
 from diag.report import numbers
-from diag.report.brief import Brief, brief
+from diag.report.brief import Brief, brief, todo
 from diag.report.look import look
 from diag.results.baseline import BaselineResult
 from diag.results.diagnosis import Diagnosis
@@ -61,8 +61,9 @@ def ruler(marks: Ruler, loss: float | None, repaired: float | None, case: Case) 
 
 def _todo(found: Brief, record: Record, chosen: Selection) -> None:
     st.markdown("###### What to do")
-    lines = [f"- {show.plain(line)}" for line in found.todo[:MAX_TODO]]
-    more = len(found.todo) - MAX_TODO
+    steps = todo(record.diagnosis)  # without the command of a terminal: a button is below
+    lines = [f"- {show.plain(line)}" for line in steps[:MAX_TODO]]
+    more = len(steps) - MAX_TODO
     st.markdown("\n".join([*lines, *([f"- and {more} more"] if more > 0 else [])]))
     proof = " → ".join(f"{mark.what} **{numbers.plus_minus(mark.nats, mark.stderr_nats)}**" for mark in found.losses)
     reference = record.loss.ruler.reference_nats

@@ -36,6 +36,7 @@ VARIABLES = {
     "metrics": "SUBRANDOM_METRICS",
     "status": "SUBRANDOM_STATUS",
     "workers": "SUBRANDOM_WORKERS",
+    "spare": "SUBRANDOM_SPARE",
     "engine": "SUBRANDOM_ENGINE",
     "public_url": "SUBRANDOM_PUBLIC_URL",
     "name": "SUBRANDOM_NAME",
@@ -62,6 +63,7 @@ class Settings:
     end; it is None when links work on this machine only. What lies in `cache_dir` can be deleted at any time.
     `metrics`: whether /_stcore/metrics and /metrics answer; they tell counts and sizes to whoever asks. `status`:
     whether the operator's page /status and /status.json do. `workers`: how many, None for one a GPU or else one.
+    `spare`: whether one more is kept ready for the place of one that dies, where memory allows it.
     `engine`: "local", "ray" or "ray://HOST:PORT" (diag/jobs/engine.py).
     name: who signs decisions; name_header: the header in which a proxy says it, of people it has let in; runners: who
     may start work and decide, by that name (nobody named: everybody).
@@ -75,6 +77,7 @@ class Settings:
     metrics: bool = False
     status: bool = False
     workers: int | None = None
+    spare: bool = True
     engine: str = "local"
     name: str = ""
     name_header: str = ""
@@ -119,6 +122,7 @@ def load_settings(env: Mapping[str, str] = os.environ) -> Settings:
         metrics=_switch("metrics", _stated("metrics", env, config, False)),
         status=_switch("status", _stated("status", env, config, False)),
         workers=_workers(_stated("workers", env, config, "auto")),
+        spare=_switch("spare", _stated("spare", env, config, True)),
         engine=engine_of(_stated("engine", env, config, "local")),
         name=_text(env, config, "name"),
         name_header=_text(env, config, "name_header"),

@@ -7,8 +7,8 @@ from contextlib import suppress
 from pathlib import Path
 
 
-def resident_bytes() -> int:
-    """Of this process; 0 where the machine does not say."""
+def resident_bytes(pid: int | None = None) -> int:
+    """Of a process, this one if none is named; 0 where the machine does not say."""
     with suppress(OSError, ValueError, IndexError):
-        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+        return int(Path(f"/proc/{pid or 'self'}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     return 0

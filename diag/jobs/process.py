@@ -7,6 +7,7 @@ up nobody but them.
 from __future__ import annotations
 
 import queue
+import signal
 import subprocess
 import sys
 import threading
@@ -15,6 +16,8 @@ import time
 from diag.installation import child_environment
 from diag.jobs.protocol import Beat, Message, Ready, parse, to_line
 from diag.jobs.slots import Slot
+
+END_SECONDS = 30.0
 
 
 class WorkerProcess:
@@ -66,8 +69,11 @@ class WorkerProcess:
         self.process.kill()
 
     def wait(self) -> int:
-        """The exit code, once it has ended."""
-        return self.process.wait()
+        """The exit code, once it has ended; that of a kill, where the kernel holds what was killed."""
+        try:
+            return self.process.wait(END_SECONDS)
+        except subprocess.TimeoutExpired:
+            return -signal.SIGKILL
 
     def _write(self) -> None:
         assert self.process.stdin is not None

@@ -17,7 +17,7 @@ from diag.errors import InputError
 from diag.results import codec
 from diag.results.record import MAX_RECORD_BYTES
 
-VERSION = 3  # of the messages; 2 had no Stop, no Learnt, no Holds and no limit of time
+VERSION = 4  # of the messages; 3 had no Place
 JobKind = Literal["measure", "test", "repair", "reproduce"]
 MAX_LINE = 4 * MAX_RECORD_BYTES  # a record in a message, its quotation marks escaped
 
@@ -53,6 +53,13 @@ class Run:
     kind: JobKind
     case: dict[str, str]
     ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Place:
+    """A spare worker is the one of a slot from now on: what that slot's processes see differently."""
+
+    environment: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -162,9 +169,12 @@ class Cancelled:
     error: str
 
 
-Message = Run | Cancel | Stop | Ready | Beat | Began | Step | Learnt | Holds | Done | Unwritten | Failed | Cancelled
+Message = (
+    Run | Place | Cancel | Stop | Ready | Beat | Began | Step | Learnt | Holds | Done | Unwritten | Failed | Cancelled
+)
 _WORDS: dict[str, type[Any]] = {
     "run": Run,
+    "place": Place,
     "cancel": Cancel,
     "stop": Stop,
     "ready": Ready,

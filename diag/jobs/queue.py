@@ -20,6 +20,7 @@ from diag.jobs.process import WorkerProcess
 from diag.jobs.protocol import JobRequest, Learnt, Message, Step, Unwritten
 from diag.jobs.seat import Seat, Start
 from diag.jobs.slots import Slot, serves
+from diag.jobs.spares import Spares
 from diag.jobs.unwritten import UnwrittenRecords
 from diag.results.thresholds_jobs import NO_ANSWER
 
@@ -31,7 +32,13 @@ MAX_REMEMBERED = 200
 class JobQueue:
     """Owns the workers. Every method returns at once; a thread a seat does the waiting."""
 
-    def __init__(self, places: Sequence[Slot] = (Slot("cpu", False),), start: Start = WorkerProcess) -> None:
+    def __init__(
+        self,
+        places: Sequence[Slot] = (Slot("cpu", False),),
+        start: Start = WorkerProcess,
+        spare: bool = False,
+    ) -> None:
+        """spare: whether a worker more is kept ready for the place of one that dies."""
         self._lock = threading.Lock()
         self._jobs: OrderedDict[str, Job] = OrderedDict()
         self._wake = threading.Condition(self._lock)
@@ -39,7 +46,8 @@ class JobQueue:
         self._turn = 0
         self._closed = False
         self.unwritten = UnwrittenRecords()
-        self.seats = [Seat(slot, self._lock, self._hear, start) for slot in places]
+        self._spares = Spares(start, places) if spare else None
+        self.seats = [Seat(slot, self._lock, self._hear, self._spares or start) for slot in places]
         for seat in self.seats:
             threading.Thread(target=self._serve, args=(seat,), name=f"seat {seat.slot.name}", daemon=True).start()
 
@@ -78,9 +86,10 @@ class JobQueue:
             return active + sorted(finished, key=lambda job: -job.finished)
 
     def workers(self) -> list[dict[str, Any]]:
-        """Each worker, for its operator: slot, process, job, what it keeps."""
+        """Each worker, the spare one last, for its operator: slot, process, job, what it keeps."""
         with self._lock:
-            return [seat.described() for seat in self.seats]
+            spare = self._spares.described() if self._spares else None
+            return [*(seat.described() for seat in self.seats), *([spare] if spare else [])]
 
     def cancel(self, id: str) -> None:
         """Stop a job: at once when it waits, at the next batch when it runs. A worker that says nothing for two
@@ -118,6 +127,8 @@ class JobQueue:
             self._wake.notify_all()
             for seat in self.seats:
                 seat.close()
+        if self._spares:
+            self._spares.close()
         self.unwritten.write()
 
     def _serve(self, seat: Seat) -> None:

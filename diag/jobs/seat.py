@@ -18,7 +18,7 @@ from diag.jobs.job import Job
 from diag.jobs.process import WorkerProcess
 from diag.jobs.protocol import Cancel, Cancelled, Done, Failed, Holds, Message, Run, Stop, Unwritten
 from diag.jobs.slots import GENTLE, Slot
-from diag.results.thresholds_jobs import CANCEL_GRACE, NO_ANSWER, SENDS
+from diag.results.thresholds_jobs import CANCEL_GRACE, NO_ANSWER, SENDS, UNBEGUN
 
 _LOOK = 0.2  # seconds from one look at a worker that says nothing to the next
 
@@ -163,10 +163,6 @@ class Seat:
         with self._lock:  # a Cancel comes before this or goes out behind the request
             if self._closed or self._cancelled is not None:
                 return None
-            worker = self.worker
-            if worker and worker.ready and worker.silent >= NO_ANSWER.value:  # it got stuck with nothing to do
-                worker.kill()
-                self.worker = None
             worker = self._alive()
             worker.send(message)
             return worker
@@ -181,6 +177,11 @@ class Seat:
             except queue.Empty:
                 if self._overdue(worker):
                     return began, {"state": "cancelled", "error": _ENDED}
+                if not began and worker.ready and worker.silent >= UNBEGUN.value:
+                    with self._lock:  # it got stuck with nothing to do: another one can do the job
+                        worker.kill()
+                        self.worker = None
+                    return began, {}
                 continue
             if message is None:
                 return began, {}

@@ -63,12 +63,12 @@ def _as_wanted() -> JobQueue:
     try:
         wanted = load_settings()
         if wanted.engine == "local":
-            return JobQueue(slots(wanted.workers))
+            return JobQueue(slots(wanted.workers), spare=wanted.spare)
         ray = ray_engine.connect(wanted.engine)
         return JobQueue(ray_slots(ray, wanted.workers), lambda slot: RayWorker(slot, ray))
     except InputError as error:
         engine_problem = str(error)
-        return JobQueue(slots())
+        return JobQueue(slots(), spare=True)
 
 
 @asynccontextmanager

@@ -18,7 +18,8 @@ TEXT_SUFFIXES = {
     *(".md", ".markdown", ".rst", ".txt", ".log", ".out", ".err", ".json", ".jsonl", ".ndjson", ".tsv", ".csv"),
     *(".yaml", ".yml", ".toml", ".cfg", ".ini", ""),
 }
-OWN_FILES = (".duckdb", ".lock", ".sources", ".wal", ".broken")  # of an index that lies among the evidence
+# Of an index that lies among the evidence, and of jobs that wait.
+OWN_FILES = (".duckdb", ".lock", ".sources", ".wal", ".broken", ".job", ".new")
 
 
 @dataclass(frozen=True)

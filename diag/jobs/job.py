@@ -17,7 +17,8 @@ class Job:
     """A snapshot of one job. Times are epoch seconds. owners: all who asked for it. slot: the worker that has it.
     ahead: jobs that run before it, as the turns stand. silent: seconds for which the worker has given no answer, 0
     below NO_ANSWER. error of a job that is done: why its record could not be written at once. learnt: what it knows
-    already. stopping: it was asked to conclude from that. batch: what it was asked for together with."""
+    already. stopping: it was asked to conclude from that. batch: what it was asked for together with.
+    begun: how many servers have begun it. resumed: it was queued again after the server that had it ended."""
 
     id: str
     request: JobRequest
@@ -36,6 +37,8 @@ class Job:
     learnt: tuple[Learnt, ...] = ()
     stopping: bool = False
     batch: str = ""
+    begun: int = 0
+    resumed: bool = False
 
     @property
     def active(self) -> bool:

@@ -22,11 +22,13 @@ from diag.jobs.seat import Seat, Start
 from diag.jobs.slots import Slot, serves
 from diag.jobs.spares import Spares
 from diag.jobs.unwritten import UnwrittenRecords
+from diag.jobs.waiting import WaitingJobs
 from diag.results.thresholds_jobs import NO_ANSWER
 
 MAX_WAITING = 8  # of one person, beside batches
 MAX_WAITING_IN_ALL = 64
 MAX_REMEMBERED = 200
+_LATE = (2.0, 5.0, 10.0, 20.0)  # seconds after which a server that was still ending may have ended
 
 
 class JobQueue:
@@ -37,8 +39,10 @@ class JobQueue:
         places: Sequence[Slot] = (Slot("cpu", False),),
         start: Start = WorkerProcess,
         spare: bool = False,
+        kept: WaitingJobs | None = None,
     ) -> None:
-        """spare: whether a worker more is kept ready for the place of one that dies."""
+        """spare: whether a worker more is kept ready for the place of one that dies. kept: where jobs outlive this
+        process; those of one that ended are queued first."""
         self._lock = threading.Lock()
         self._jobs: OrderedDict[str, Job] = OrderedDict()
         self._wake = threading.Condition(self._lock)
@@ -47,9 +51,13 @@ class JobQueue:
         self._closed = False
         self.unwritten = UnwrittenRecords()
         self._spares = Spares(start, places) if spare else None
+        self._kept = kept
+        self._resume()
         self.seats = [Seat(slot, self._lock, self._hear, self._spares or start) for slot in places]
         for seat in self.seats:
             threading.Thread(target=self._serve, args=(seat,), name=f"seat {seat.slot.name}", daemon=True).start()
+        if kept:
+            threading.Thread(target=self._resume_late, name="jobs of a server that ended", daemon=True).start()
 
     def submit(self, request: JobRequest, owner: str = "", *, again: bool = False, batch: str = "") -> Job:
         """Queue a request, or join the job that already asks the same, or has answered it. again: an answer is not
@@ -59,15 +67,17 @@ class JobQueue:
             if known and (known.active or (known.state == "done" and not again)):
                 if owner not in known.owners:
                     known = self._jobs[request.id] = replace(known, owners=(*known.owners, owner))
-                return known
-            if not batch:
-                self._refuse_too_many(owner)
-            self._jobs.pop(request.id, None)
-            job = Job(request.id, request, (owner,), submitted=time.time(), batch=batch)
-            self._jobs[request.id] = job
-            self._forget()
-            self._wake.notify_all()
-            return job
+                job = known
+            else:
+                if not batch:
+                    self._refuse_too_many(owner)
+                self._jobs.pop(request.id, None)
+                job = Job(request.id, request, (owner,), submitted=time.time(), batch=batch)
+                self._jobs[request.id] = job
+                self._forget()
+                self._wake.notify_all()
+        self._keep(job.id)
+        return job
 
     def get(self, id: str) -> Job | None:
         """The job as it stands, or None for an id this server does not know."""
@@ -103,6 +113,7 @@ class JobQueue:
                 for seat in self.seats:
                     if seat.job == id:
                         seat.cancel()
+        self._keep(id)
 
     def conclude(self, id: str) -> None:
         """Have a job that runs conclude from what it knows, at the next batch."""
@@ -122,6 +133,8 @@ class JobQueue:
 
     def close(self) -> None:
         """Start nothing more and end the workers, also in the middle of a job."""
+        if self._kept:
+            self._kept.stop()
         with self._wake:
             self._closed = True
             self._wake.notify_all()
@@ -129,6 +142,8 @@ class JobQueue:
                 seat.close()
         if self._spares:
             self._spares.close()
+        if self._kept:
+            self._kept.release()
         self.unwritten.write()
 
     def _serve(self, seat: Seat) -> None:
@@ -142,12 +157,35 @@ class JobQueue:
                 self._turn += 1
                 self._served |= dict.fromkeys(job.owners, self._turn)
                 begun = {"state": "running", "text": "Starting", "started": time.time(), "slot": seat.slot.name}
+                begun |= {"begun": job.begun + 1}
                 job = self._jobs[job.id] = replace(job, **begun)  # type: ignore[arg-type]
                 self._wake.notify_all()  # what was left for this seat may be another's now
+            self._keep(job.id)
             last = seat.run(job)
             with self._lock:
                 self._jobs[job.id] = replace(self._jobs[job.id], finished=time.time(), **last)
                 seat.let_go()
+            self._keep(job.id)
+
+    def _keep(self, id: str) -> None:
+        """Its file as the job stands now. Without the lock: the disk may be slow."""
+        if self._kept:
+            self._kept.sync(id, self._jobs.get)
+
+    def _resume(self) -> None:
+        """Queue the jobs of servers that ended."""
+        found = self._kept.take_over() if self._kept else []
+        with self._wake:
+            for job in found:
+                self._jobs.setdefault(job.id, job)
+            self._wake.notify_all()
+        for job in found:
+            self._keep(job.id)
+
+    def _resume_late(self) -> None:
+        for seconds in _LATE:
+            time.sleep(seconds)
+            self._resume()
 
     def _next(self, seat: Seat) -> Job | None:
         """The first in turn that the seat serves; but one whose model a free seat keeps is left to that."""

@@ -21,3 +21,11 @@ def jobs(evidence: Path) -> Iterator[JobQueue]:
     made = JobQueue()
     yield made
     made.close()
+
+
+@pytest.fixture
+def spared(evidence: Path) -> Iterator[JobQueue]:
+    """A queue with a worker in reserve."""
+    made = JobQueue(spare=True)
+    yield made
+    made.close()

@@ -182,6 +182,8 @@ def _watch(id: str) -> None:
     else:
         text = f"{job.text} ({numbers.percent(job.fraction, 0)})"
     st.progress(min(1.0, max(0.0, job.fraction)), text=show.plain(text))
+    if job.resumed:
+        st.caption("Queued again after a restart of the server.")
     if job.silent:
         st.warning(
             f"**No answer for {job.silent:.0f} s.** The worker is stopped or stuck. It may go on by itself; cancelling "

@@ -27,6 +27,7 @@ from diag.jobs import ray_engine
 from diag.jobs.queue import JobQueue
 from diag.jobs.ray_worker import RayWorker, ray_slots
 from diag.jobs.slots import slots
+from diag.jobs.waiting import WaitingJobs
 from diag.report.brief import brief
 from diag.results import codec
 from diag.settings import load_settings
@@ -62,10 +63,11 @@ def _as_wanted() -> JobQueue:
     global engine_problem  # noqa: PLW0603
     try:
         wanted = load_settings()
+        kept = WaitingJobs(wanted.evidence_dir)
         if wanted.engine == "local":
-            return JobQueue(slots(wanted.workers), spare=wanted.spare)
+            return JobQueue(slots(wanted.workers), spare=wanted.spare, kept=kept)
         ray = ray_engine.connect(wanted.engine)
-        return JobQueue(ray_slots(ray, wanted.workers), lambda slot: RayWorker(slot, ray))
+        return JobQueue(ray_slots(ray, wanted.workers), lambda slot: RayWorker(slot, ray), kept=kept)
     except InputError as error:
         engine_problem = str(error)
         return JobQueue(slots(), spare=True)

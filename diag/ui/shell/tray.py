@@ -78,6 +78,10 @@ def title(job: Job) -> str:
 
 def state(job: Job) -> str:
     """How far a job is."""
+    return f"{_state(job)}, queued again after a restart" if job.active and job.resumed else _state(job)
+
+
+def _state(job: Job) -> str:
     if job.state == "queued":
         return "next" if not job.ahead else f"waits for {job.ahead} other{'s' if job.ahead > 1 else ''}"
     if job.state != "running":

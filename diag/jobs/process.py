@@ -39,8 +39,12 @@ class WorkerProcess:
         self._heard = time.monotonic()
         self._to_it: queue.SimpleQueue[Message] = queue.SimpleQueue()
         self._from_it: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
-        for work in (self._write, self._read):
-            threading.Thread(target=work, name=f"worker {self.process.pid}: {work.__name__}", daemon=True).start()
+        try:
+            for work in (self._write, self._read):
+                threading.Thread(target=work, name=f"worker {self.process.pid}: {work.__name__}", daemon=True).start()
+        except RuntimeError as error:  # no memory for a thread
+            self.process.kill()
+            raise OSError(str(error)) from None
 
     @property
     def pid(self) -> int:
@@ -86,15 +90,19 @@ class WorkerProcess:
 
     def _read(self) -> None:
         assert self.process.stdout is not None
-        for line in self.process.stdout:
-            match parse(line):
-                case None:  # a library's print is no sign of life of ours
-                    continue
-                case Ready():
-                    self.ready = True
-                case Beat():
-                    pass
-                case message:
-                    self._from_it.put(message)
-            self._heard = time.monotonic()
-        self._from_it.put(None)
+        try:
+            for line in self.process.stdout:
+                match parse(line):
+                    case None:  # a library's print is no sign of life of ours
+                        continue
+                    case Ready():
+                        self.ready = True
+                    case Beat():
+                        pass
+                    case message:
+                        self._from_it.put(message)
+                self._heard = time.monotonic()
+        except MemoryError:  # a line is lost, and with it how its job stands
+            self.process.kill()
+        finally:
+            self._from_it.put(None)

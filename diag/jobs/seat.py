@@ -9,11 +9,13 @@ from __future__ import annotations
 import queue
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Protocol
 
+from diag.errors import in_words
 from diag.jobs.job import Job
 from diag.jobs.process import WorkerProcess
 from diag.jobs.protocol import Cancel, Cancelled, Done, Failed, Holds, Message, Run, Stop, Unwritten
@@ -128,6 +130,17 @@ class Seat:
     # Without it ---------------------------------------------------------------------------------------------------
     def run(self, job: Job) -> dict[str, Any]:
         """The job's last state. It is given to another worker while none has begun it, or its machine is gone."""
+        try:
+            return self._run(job)
+        except Exception as error:  # MemoryError of this server, say: the next job must still get its turn
+            traceback.print_exc()
+            with self._lock:
+                if self.worker:
+                    self.worker.kill()
+                self.worker = None
+            return {"state": "failed", "error": f"{in_words(error)} The server's log has the details."}
+
+    def _run(self, job: Job) -> dict[str, Any]:
         message = job.request.to_message()
         code = 0
         for _ in range(int(SENDS.value)):

@@ -18,9 +18,10 @@ from diag.jobs.protocol import Place
 from diag.jobs.seat import Start, Worker
 from diag.jobs.slots import GENTLE, Slot
 from diag.model.estimate import free_memory
-from diag.results.thresholds_jobs import NO_ANSWER, SENDS, SPARE_MEMORY, UNBEGUN
+from diag.results.thresholds_jobs import NO_ANSWER, SPARE_MEMORY, UNBEGUN
 
 _LOOK = 1.0  # seconds
+_WAIT_MOST = 600.0  # seconds from one that was never ready to the next
 
 
 class Spares:
@@ -34,6 +35,7 @@ class Spares:
         self._spare: Worker | None = None
         self._given: Worker | None = None  # the latest: no spare takes a core while it starts
         self._failed = 0  # spares in a row that were never ready
+        self._not_before = 0.0
         self._closed = False
         self._thread: threading.Thread | None = None
 
@@ -88,7 +90,7 @@ class Spares:
             with self._lock:
                 if self._closed:
                     return
-                with suppress(OSError):  # no room for another process now
+                with suppress(OSError, MemoryError):  # no room for another process now
                     self._look()
 
     def _look(self) -> None:
@@ -100,12 +102,13 @@ class Spares:
                 self._failed = 0
             if not self._good(spare):
                 self._failed += not spare.ready
+                self._not_before = time.monotonic() + min(_WAIT_MOST, 2.0 ** min(self._failed, 10))
             elif free is None or free >= least / 2:
                 return
             spare.kill()
             self._spare = None
         starting = self._given is not None and self._given.running() and not self._given.ready
-        if not starting and self._failed < SENDS.value and free is not None and free >= least:
+        if not starting and time.monotonic() >= self._not_before and free is not None and free >= least:
             self._spare = self._start(replace(self._slot))
 
     def _good(self, worker: Worker) -> bool:

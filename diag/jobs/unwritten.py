@@ -49,7 +49,7 @@ class UnwrittenRecords:
         for id, text in kept.items():
             try:
                 write_record(load_settings().evidence_dir, import_record(text.encode()))
-            except InputError:  # still no room
+            except (InputError, MemoryError):  # still no room
                 continue
             with self._lock:
                 self._texts.pop(id, None)

@@ -74,7 +74,7 @@ class WaitingJobs:
             if self._ended:
                 return
             job = look(id)
-            with suppress(OSError):  # a full disk: the job runs all the same
+            with suppress(OSError, MemoryError):  # a full disk: the job runs all the same
                 if job and job.active:
                     self._write(job)
                 elif self._own:
@@ -84,7 +84,7 @@ class WaitingJobs:
         """The jobs of servers that ended, which are this one's from now on, as they came. One that was begun too often
         is failed."""
         found: list[Job] = []
-        with self._lock, suppress(OSError):
+        with self._lock, suppress(OSError, MemoryError):
             if not self._ended and self.folder.is_dir():
                 for theirs in sorted(self.folder.iterdir())[:MAX_SERVERS]:
                     if _SERVER.fullmatch(theirs.name) and not theirs.is_symlink() and theirs != self._own:

@@ -10,6 +10,7 @@ from playwright.sync_api import Page, expect
 from test_browser_journey import CASE
 
 HEAVY = {**CASE, "window": "16x4x512"}  # minutes on two cores
+SOUND = {**CASE, "checkpoint": "demo/checkpoints/healthy", "reference": ""}
 ALL = "Test of all hypotheses: h4a-random-head on stdlib"
 
 
@@ -38,8 +39,16 @@ def test_three_people_and_one_job(fresh: Server, visitor: Callable[..., Watched]
     c.reload()
     expect(c.get_by_role("button", name="Cancel")).to_be_visible()
 
+    # Bob's own job waits behind hers, and each sees both.
+    b = bob.open(f"{fresh.url}/case?{urlencode(SOUND)}")
+    b.get_by_role("button", name="Measure the loss").click()
+    expect(b.get_by_text("Waiting: 1 job(s) before this one")).to_be_visible()
+    expect(tray(a).get_by_text("Loss: healthy on stdlib · waits for 1 other · person ")).to_be_visible()
+    expect(tray(a).get_by_role("button", name="Cancel")).to_have_count(2)
+
     tray(b).get_by_role("button", name="Cancel").click()
     expect(tray(b)).to_have_count(0, timeout=LONG)
+    expect(b.get_by_text("Not measured yet.")).to_have_count(0, timeout=LONG)
     expect(c.get_by_text("Stopped on request")).to_be_visible(timeout=LONG)
     expect(tray(a).get_by_text("cancelled")).to_be_visible(timeout=LONG)
     tray(a).get_by_text("Open").click()

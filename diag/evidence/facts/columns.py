@@ -30,7 +30,11 @@ def read(lines: Sequence[str], notes: Notes) -> Iterator[Draft]:
     elif all(_NUMERIC.fullmatch(cell) for cell in rows[0][1] if cell):
         yield from _bare(rows, wide, notes)
     else:
-        yield from tables.of_rows(rows[0][1], rows[1:], "")
+        header = rows[0][1]
+        wider = [line for line, row in rows[1:] if len(row) > len(header)]
+        if wider:
+            notes.left_out.append(f"{len(wider)} rows, from line {wider[0]:,} on, have more cells than the header names")
+        yield from tables.of_rows(header, [(line, row) for line, row in rows[1:] if len(row) <= len(header)], "")
 
 
 def _splitter(lines: Sequence[str]) -> Callable[[str], list[str]]:

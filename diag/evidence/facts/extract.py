@@ -141,6 +141,8 @@ def _quantity(name: str, raw: str, stated: str | None) -> tuple[float | None, st
     if LOG_OF.search(name) and number is not None:
         return number, _unit_of_log(name, number), "derived"
     unit, source = unit_of_name(name)
+    if source == "convention" and (number or 0.0) < 0 and _PLAIN_LOSS.search(name):
+        return number, None, "not stated"  # no cross-entropy is negative: a policy's loss
     if unit == "bytes" and raw.rstrip().endswith("B"):
         source = "stated"
     return number, unit, source
@@ -165,4 +167,5 @@ def loss_in_nats(name: str, about: str, unit: str | None, raw: str, number: floa
     return unit == "nats" and number is not None and not raw.startswith(("<", ">", "≤", "≥"))
 
 
+_PLAIN_LOSS = re.compile(r"^(?!.*(?:Δ|delta|diff|gap|change|nll)).*loss", re.IGNORECASE)
 _DIFFERENCE = re.compile(r"delta|Δ|diff|improvement|reduction|gap|ratio", re.IGNORECASE)

@@ -11,7 +11,7 @@ from diag.evidence.facts.runs import said_in_line
 
 _HEADING = re.compile(r"^ {0,3}(?:>\s*)*#{1,6}\s+(?P<title>.*?)[\s#]*$")
 _FENCE = re.compile(r"^ {0,12}(?P<mark>`{3,}|~{3,})\s*(?P<kind>[\w+-]*)")
-_RULE = re.compile(r"^\s*\|?\s*:?-{2,}:?\s*(?:\|\s*:?-{2,}:?\s*)+\|?\s*$")
+_RULE = re.compile(r"^\s*\|?\s*:?-+:?\s*(?:\|\s*:?-+:?\s*)+\|?\s*$")
 _ITEM = re.compile(r"^\s*(?:>\s*)*(?:[-*+]|\d+[.)])\s+")
 # A line that begins a statement of its own: `**Verdict**: …`, `Status: …`, `FALSIFY-005 → …`.
 _LABEL = re.compile(

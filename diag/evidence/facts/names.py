@@ -24,7 +24,14 @@ _NO_FACT = re.compile(
     r"(?:.*[\s_.-])?(?:id|uuid|guid|sha\d*|hash|digest|checksum|crc|md5|port|pid|ppid|lineno|line_no|version|timestamp"
     r"|time_stamp|datetime|created_at|updated_at|started_at|finished_at|generated_at|addr|address|ptr|commit)"
     r"|(?:local_)?rank|line|v|ts|date|created|updated|pos|idx|index|offset|row|col|column|turn|thread|tid|pr|issue|ticket"
-    r"|page|year|schema|rev|revision|build|driver|gpu_driver|host|url|phone|#|no|case|epoch|layer|block|eta|remaining.*",
+    r"|page|year|schema|rev|revision|build|driver|gpu_driver|host|url|phone|#|no|case|epoch|layer|block|eta|remaining.*"
+    r"|notes?|comments?|remarks?|details?|description|bin|(?:global[ _]?)?(?:step|iter(?:ation)?|epoch|phase)s?[ _]\d+",
+    re.IGNORECASE,
+)
+# A sum, code, a sentence that stops in the middle, or a number that was taken for a name.
+_NO_NAME = re.compile(
+    r"\d\s*/\s*\d|[*+×÷]\s*\d|\s[+*]\s|[$=;{}\\\"'?]|^[\d.]+[a-z]?$|^\d+\.\d+\w?\s|\s\d+\.\d+$"
+    r"|\s(?:than|of|to|is|was|are|were|be|on|at|by|with|from|for|the|an?|and|or|that|which|if)$",
     re.IGNORECASE,
 )
 _TOKEN_ID = re.compile(r"(?:bos|eos|pad|unk|sep|cls|mask|decoder_start|image|.*)_?token_ids?", re.IGNORECASE)
@@ -35,7 +42,7 @@ _TRIM = " \t\"'`*_:=.,;|·•–—-→>#[]{}()✓✔✅❌✗~≈"
 MAX_NAME = 80
 
 # Names whose bare number in a sentence is a measurement: a quantity, and the words in front that narrow it.
-_QUALIFIERS = (
+QUALIFIERS = (
     r"(?:final|best|min|max|mean|avg|average|median|initial|last|peak|total|target|expected|observed|current|train(?:ing)?"
     r"|val(?:idation)?|eval(?:uation)?|test|held-out|step-\d+|epoch-\d+|zero-shot|baseline|unigram|bigram|Shannon|cosine"
     r"|token|top-1|top-5|global|gradient|grad|learning|sequence|context|vocab(?:ulary)?|batch|warmup|argmax|unk|lm|Unk|Best"
@@ -47,14 +54,14 @@ _QUANTITIES = (
     "|utilization|utilisation|temperature|rank|dropout|decay|epsilon|eps|theta|vocab|warmup|tokens|shards"
     "|Loss|Perplexity|PPL|Entropy|Accuracy|Throughput|chance"
 )
-METRIC = rf"(?:{_QUALIFIERS}[ _])*(?:{_QUANTITIES})"
+METRIC = rf"(?:{QUALIFIERS}[ _])*(?:{_QUANTITIES})"
 # Begins with plain words, so that a search is quick; what stands in front is looked at when it was found.
 _SAID = re.compile(
     rf"(?P<name>{_QUANTITIES})\s+(?:of (?:the |this |a )?\w+\s+(?=is|was))?"
-    r"(?:(?:is|was|of|at|to|reached|stays at|remains|="
+    r"(?:(?:is|was|of|at|to|from|reached|stays at|remains|="
     r"|(?:went|fell|dropped|rose|improved|moved) from)\s+)?(?=[~≈]?\s?[+\-−]?[.\d])"
 )
-_NAME_HERE = re.compile(rf"(?:{_QUALIFIERS} )*[\w-]*$")
+_NAME_HERE = re.compile(rf"(?:{QUALIFIERS} )*[\w-]*$")
 
 
 def said(text: str, begin: int = 0) -> Iterator[tuple[str, int, int]]:
@@ -71,8 +78,9 @@ def is_fact_name(name: str) -> bool:
     """Whether a number under this name says something that a reader would look up."""
     if not name or len(name) > MAX_NAME or not _LETTER.search(name):
         return False
-    if "¤" in name or is_unit(name):
+    if "¤" in name or is_unit(name) or _NO_NAME.search(name):
         return False
+    name = name.lstrip("-")
     return bool(_TOKEN_ID.fullmatch(name)) or not (_NO_FACT.fullmatch(name) or POSITION_NAME.fullmatch(name))
 
 
@@ -90,11 +98,16 @@ def trimmed(name: str) -> str:
     return name.strip(" _:=,;-")
 
 
+_AT_FRONT = re.compile(r"\s*\[?(\d+)/\d+\]?:?\s+[A-Za-z_]+[\w ]*[:=]")  # `1000/20000 train_loss: 3.2717`
+
+
 def positions(text: str) -> tuple[tuple[str, float], ...]:
     """Where in a run a text stands: (`epoch`, 3.0), (`step`, 250.0); the first of each."""
-    if not _MAY_BE_PLACE.search(text):
-        return ()
     found: dict[str, float] = {}
+    if front := _AT_FRONT.match(text):
+        found["step"] = float(front.group(1))
+    elif not _MAY_BE_PLACE.search(text):
+        return ()
     for match in POSITION.finditer(text):
         before = text[: match.start()]
         if (before and (before[-1].isalnum() or before[-1] in "_/")) or _COUNT_OF.search(before):

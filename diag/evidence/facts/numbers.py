@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import pairwise
 
 from diag.evidence.facts.units import UNIT, shown_unit
 
@@ -30,7 +31,7 @@ _MAY_BE_NOISE = re.compile(r"\d{4}-\d|\d:\d|\d\.\d+\.|0x|[vV]\d|[0-9a-f]{7}")
 _MAY_BE_OTHERS = re.compile(r"[A-Za-z.][ :=#]+#?\d")
 _HASH = re.compile(r"(?<![.\d])\b(?=[a-f]*\d)(?=\d*[a-f])[0-9a-f]{7,64}\b(?!\.|[-+]\d)")
 _PATH = re.compile(
-    r"https?://\S+|(?<![\w.~/-])[\w.~-]*/(?:[\w.+~{}=,-]+/)+[\w.+~{}=,-]*|(?<![\w.~/-])[\w~.-]*/[\w-]+\.[A-Za-z]\w{0,8}\b"
+    r"https?://\S+|(?<![\w.~/-])[\w.~-]*/(?:[\w.+~{}=,*-]+/)+[\w.+~{}=,*-]*|(?<![\w.~/-])[\w~.-]*/[\w-]+\.[A-Za-z]\w{0,8}\b"
 )
 _TAG = re.compile(r"</?[A-Za-z][^<>]{0,200}>")
 _OTHERS = re.compile(
@@ -94,12 +95,20 @@ def plain(written: str) -> float:
     return float(written.replace(",", "").replace("−", "-"))
 
 
+def _is_list(digits: str) -> bool:
+    """Whether digits and commas are sizes one after the other, `64,128,192,256`, and no number of thousands."""
+    parts = [int(part) for part in digits.partition(".")[0].split(",")]
+    return all(part % 8 == 0 for part in parts) and all(a < b for a, b in pairwise(parts))
+
+
 def _value(match: re.Match[str]) -> Value:
     about, digits, join, second, scaled, written = match.groups()
     number: float | None = plain(digits)
     if scaled:
         # 1241.7M is 1241700000, not 1241700000.0000001
         number = float(f"{(number or 0.0) * _SCALES[scaled.strip()]:.12g}")
+    if digits.count(",") > 1 and _is_list(digits):
+        number = None
     if second and "±" not in join and "+/-" not in join:
         number = None
     unit = shown_unit(written) if written else None

@@ -13,9 +13,9 @@ from dataclasses import replace
 
 from diag.evidence.facts import numbers
 from diag.evidence.facts.fact import Draft
-from diag.evidence.facts.names import METRIC, POSITION, is_fact_name, positions, said, trimmed
+from diag.evidence.facts.names import METRIC, POSITION, QUALIFIERS, is_fact_name, positions, said, trimmed
 from diag.evidence.facts.status import PASS_NAME, STATUS_NAME, status_of
-from diag.evidence.facts.units import is_unit
+from diag.evidence.facts.units import is_unit, shown_unit
 
 # What stands before the message: stamps, brackets without a space in them, levels, the name of the logger.
 _PREFIX = re.compile(
@@ -28,16 +28,23 @@ _DICT = re.compile(
     r"""['"]([\w/@. -]{1,60})['"]\s*:\s*(['"]?)([+-]?(?:\d[\d.]*(?:[eE][+-]?\d+)?|nan|inf))\2(?=\s*[,}])"""
 )
 _BRACKET_UNIT = re.compile(r"\s*\(([A-Za-z/%µ°]{1,14})\)(?=\s*[:=])")
+# `attention_mode:gqa num_heads:8`: a word as value ends where the next name begins.
+_WORD_VALUE = re.compile(r"(?<![\w:=])([A-Za-z_]\w*[:=][A-Za-z]\w*)\s(?=[A-Za-z_]\w*[:=]\S)")
+_LAST_NAME = re.compile(rf"(?:{QUALIFIERS} )*[\w./-]+$")
+_OF_ALL = re.compile(r"(?:^|\s)[A-Za-z]+ \(([A-Za-z%/]{1,10})\) \|")  # `time (ms) | forward: 147.77 | backward: 413.19`
 _LEADER = re.compile(r"\s\.{3,}\s")
 _SPACES = re.compile(r"(?<![<>!])\s*(?<![<>!])([:=])[ \t]+(?=\S)")
 _CUT = re.compile(
     r"\s*[|()]\s*|\s{2,}|[,;]\s+|\t|\s[-–—]\s|\.\s+(?=[A-Z])"
-    r"|(?:(?<=\d)|(?<=\d%)|(?<=\ds)|(?<=\dms))\s+(?=[A-Za-z_][\w/.-]*[:=]\s?[\d.+-])"
+    r"|(?:(?<=\d)|(?<=\d[A-Za-z%×])|(?<=\d[A-Za-z]{2})|(?<=[¤\]])|(?<=True)|(?<=False)|(?<=None))"
+    r"\s+(?=[A-Za-z_][\w/.-]*[:=]\s?[\d.+-])"
 )
+_ALL_THE_SAME = re.compile(rf"(?<=[:=])\s?\[({numbers.NUMBER})(?:,\s*\1)*\]")  # `lr=[6e-5, 6e-5]`, of groups alike
+_BRACKET = re.compile(r"^.*\]\s+(?=[A-Za-z_])")
 _PAIR = re.compile(r"^(?P<name>(?:[^:=≈]|::){1,80}?)\s*(?P<sign>:(?!:)|[<>]=|[≤≥]|\s[<>]\s|->|[=≈])\s*(?P<value>\S.*)$")
 _BARE = re.compile(rf"^(?P<name>[A-Za-z][\w/. -]{{0,40}}?)\s+(?P<value>{numbers.NUMBER}\s?%?[A-Za-z/°%]*)$")
 _FLAG = re.compile(r"^(?P<name>[A-Za-z][\w -]{0,40}?) (?P<value>True|False|true|false)$")
-_SMI = re.compile(r"\d+MiB\s*/\s*\d+MiB\s*\|")
+_SMI = re.compile(r"\d+MiB\s*/\s*\d+MiB\s*\||\|\s*[0-9A-F]{8}:[0-9A-F]{2}:[0-9A-F]{2}\.\d")  # rows of nvidia-smi
 _PARENTHESES = re.compile(r"\([^()]*\)")
 # `✅ PASS: golden_output (1234 ms)`, `[FAIL] golden_output: gibberish`.
 _VERDICT = re.compile(
@@ -53,7 +60,7 @@ _REQUIRED = re.compile(r"required|threshold|expected|limit|min|max|want", re.IGN
 _METRIC = re.compile(rf"(?:{METRIC})$")
 _AFTER = re.compile(r"\bafter (?P<n>\d+) (?P<what>epoch|step|iteration)s?(?:\(s\))?")
 _NOUN = re.compile(r"^\s?(?P<noun>[A-Za-z_][\w-]+(?: [A-Za-z_][A-Za-z_-]+){0,2})")
-_PREPOSITION = re.compile(r" (?:in|to|on|at|of|for|with|from)\b")
+_PREPOSITION = re.compile(r" (?:in|to|on|at|of|for|with|from|is|are|was|were|than)\b")
 _ENDS_IN_PLACE = re.compile(r"(?:^|[\s_])(?:step|iter(?:ation)?|epoch|layer|rank)$", re.IGNORECASE)
 _OF = re.compile(r" (?:will be|is|are|was|were|of|at)$")
 _LENGTH = re.compile(r"length|size|count|number|total|num[_ ]|steps", re.IGNORECASE)
@@ -61,9 +68,16 @@ _COUNTED = re.compile(
     r"(?:passed|failed|skipped|errors?|warnings?|positions?|mismatches|tokens|examples|samples|params)$"
 )
 _DONE_IN = re.compile(
-    r"^(?P<name>[A-Za-z][\w ]{2,40}?) (?P<word>in|took|after) "
+    r"^(?P<name>[A-Za-z][A-Za-z_ ]{2,40}?) (?P<word>(?<=ed )in|(?<=ing )in|(?<=done )in|took|(?<=ed )after) "
     r"(?P<value>[\d.,]+ ?(?:ms|s|sec|seconds|min|minutes|h|hours))\b"
 )
+_SENTENCE = re.compile(
+    r"(?<![\w-])(?:the|an?|is|are|was|of|to|he|she|it|they|his|her|that|this|for|we|you|how|so|there|if|can|has|have"
+    r"|will|per|each|by|at|from)(?![\w-])",
+    re.IGNORECASE,
+)
+_SAYS = 3  # different words of a sentence: what a model wrote into the log, or a person, names only what is a measured quantity
+_RATES = ("tok/s", "samples/s", "steps/s")
 _NO_NOUN = re.compile(r"and|or|of|to|in|at|for|with|the|is|from|on|than|limit|max|min")
 MAX_FIELDS = 400
 MAX_ARRAY = 3  # a field with more numbers in a row is a dump of a tensor
@@ -78,12 +92,12 @@ def of_line(text: str, line: int, section: str) -> Iterator[Draft]:
         text = f"{verdict['name']}{text[verdict.end() :]}"
     if not any(c.isdigit() for c in text) and not any(c.isupper() for c in text) and ":" not in text:
         return
+    if "|" in text and _SMI.search(text):
+        return
     clean = numbers.without_noise(text)
     prefix = _PREFIX.match(clean)
     begin = prefix.end() if prefix else 0
     clean, text = clean[begin:], text[begin:]
-    if _SMI.search(clean):
-        return  # a row of nvidia-smi
     where = positions(_PARENTHESES.sub(" ", clean))
     status = status_of(text)
     if "{" in clean and (pairs := _DICT.findall(text)):
@@ -94,6 +108,11 @@ def of_line(text: str, line: int, section: str) -> Iterator[Draft]:
             yield Draft(line, section, section, row["value"], at=where)
         return
     found = _against_required(list(_fields(clean, line, section, where)))
+    if "|" not in clean and len({word.lower() for word in _SENTENCE.findall(clean)}) >= _SAYS:
+        found = [draft for draft in found if _METRIC.search(draft.name) or "_" in draft.name or draft.status_raw]
+    of_all = _OF_ALL.search(clean)
+    if of_all and is_unit(of_all.group(1)):
+        found = [replace(draft, unit=shown_unit(of_all.group(1))) for draft in found]
     raw, word = status if status and status[0].isascii() else (None, None)  # a tick before a line is decoration
     stated = [draft for draft in found if draft.status_raw]
     if flag := next((d.status_raw for d in stated if d.status_raw in ("True", "False", "true", "false")), None):
@@ -137,6 +156,9 @@ def _fields(clean: str, line: int, section: str, where: tuple[tuple[str, float],
         clean = f"{clean[: after.start()]}  {clean[after.end() :]}"
     clean = _BRACKET_UNIT.sub(lambda m: f" ⟨{m.group(1)}⟩" if is_unit(m.group(1)) else m.group(), clean)
     clean = _LEADER.sub(": ", clean)
+    clean = _WORD_VALUE.sub(r"\1  ", clean)
+    if "[" in clean:
+        clean = _ALL_THE_SAME.sub(r"\1", clean)
     clean = _SPACES.sub(lambda m: ": " if m.group(1) == ":" else " = ", clean)
     if clean.count("|") >= 2:
         clean = re.sub(r" {2,}", " ", clean)
@@ -165,9 +187,17 @@ def _field(field: str, label: str, barred: bool) -> tuple[str, str, str | None] 
         return f"{done['name'].strip()} {done['word']}", done["value"], None
     pair = _PAIR.match(field)
     if pair and not any(said(pair["name"])):  # `val_loss 12.6 … src=x` says the loss
-        name = _OF.sub("", trimmed(pair["name"])).replace("⟨", "(").replace("⟩", ")")
-        found = _pair(name, pair["value"].strip(), barred)
+        name = _OF.sub("", trimmed(_BRACKET.sub("", pair["name"]))).replace("⟨", "(").replace("⟩", ")")
         sign = pair["sign"].strip()
+        if sign == "=" and (name[:1].isdigit() or "×" in name):
+            return None  # `120 animals = 48 sheep`
+        if sign == "=" and name.count(" ") > 2 and (last := _LAST_NAME.search(name)):
+            name = last.group()  # `candidates must compare against val_loss=4.03`
+        if sign == "->" and (moved := _BARE.match(name)):
+            return trimmed(moved["name"]), f"{moved['value']} -> {pair['value'].strip()}", None
+        if shown_unit(name) in _RATES and (read := numbers.at(pair["value"])):
+            return f"throughput ({name})", read.raw, None  # `tok/s: 7716958`
+        found = _pair(name, pair["value"].strip(), barred)
         if isinstance(found, tuple) and sign in ("<", ">", "<=", ">=", "≤", "≥"):
             return found[0], f"{sign} {found[1]}", found[2]
         return found
@@ -183,7 +213,7 @@ def _field(field: str, label: str, barred: bool) -> tuple[str, str, str | None] 
         return None
     for name, _, place in said(field):
         read = numbers.at(field, place)
-        if read and is_fact_name(name):
+        if read and is_fact_name(name) and not field.startswith(" times", read.end):
             return name, read.raw, None
     first = numbers.at(field)
     if first and first.number is not None and not first.bound:
@@ -193,16 +223,17 @@ def _field(field: str, label: str, barred: bool) -> tuple[str, str, str | None] 
 
 def _pair(name: str, value: str, barred: bool) -> tuple[str, str, str | None] | str | None:
     read = numbers.at(value)
-    if not is_fact_name(name) or len(name.split()) > 7:
-        return None
+    good = is_fact_name(name) and len(name.split()) <= 7
     if read is None:
-        state = status_of(value, any_case=bool(STATUS_NAME.search(name)))
+        state = status_of(value, any_case=bool(STATUS_NAME.search(name))) if good else None
         if state and value.find(state[0]) <= 2:
             return name, value[:120], state[0]
-        if value.lower() in ("true", "false"):
+        if good and value.lower() in ("true", "false"):
             return name, value, None
         inner = _field(value, "", barred)
         return inner or (f"{name}:" if not any(c.isdigit() for c in value) else None)
+    if not good:
+        return None
     rest = value[read.end :].strip()
     if (
         read.unit is None
@@ -211,7 +242,7 @@ def _pair(name: str, value: str, barred: bool) -> tuple[str, str, str | None] | 
     ):
         noun = name if _LENGTH.search(name) else _PREPOSITION.split(counted["noun"])[0]
         return (noun, read.raw, None) if rest == counted["noun"] or _PREPOSITION.search(rest) else None
-    if rest[:1] in ("*", "/", "^", "[", "{") or re.match(r"[+]\s*\w", rest):
+    if rest[:1] in ("*", "/", "^", "[", "{", "=", "·") or re.match(r"[+]\s*\w", rest):
         return None  # a formula
     return name, read.raw, None
 
@@ -220,17 +251,17 @@ def _counted(field: str, first: numbers.Value, label: str) -> tuple[str, str, st
     """`28 layers`, `45.6% bf16 MFU`, `123456 tok/s`."""
     noun = _NOUN.match(field[first.end :])
     if noun:
+        if re.match(r"\s*[*×+=]", field[first.end + noun.end() :]):
+            return None
         name = _PREPOSITION.split(noun["noun"])[0]
         if not _NO_NOUN.fullmatch(name.split()[0].lower()) and is_fact_name(name) and len(name) > 2:
             return name, first.raw, None
         return None
     if field[first.end :].strip():
         return None
-    by_unit = {"tok/s": "throughput", "samples/s": "throughput", "steps/s": "throughput", "ms": "time", "s": "time"}
     if label and is_fact_name(trimmed(label)):
         return trimmed(label), first.raw, None
-    name = by_unit.get(first.unit or "", "")
-    return (name, first.raw, None) if name and first.unit not in ("s", "ms") else None
+    return ("throughput", first.raw, None) if first.unit in _RATES else None
 
 
 def _subject(text: str, state: str, section: str) -> str:

@@ -19,8 +19,14 @@ from diag.evidence.facts.status import PHRASE, STATE, status_of
 
 _ITEM = re.compile(r"^\s*(?:>\s*)*(?:[-*+]|\d+[.)])\s+|^\s*(?:>\s*)+")
 _CODE = re.compile(r"`([^`\n]*)`")
-_CODE_SIGNS = re.compile(r"[\[\]{};]|\w(?<!ln)(?<!log)(?<!log2)\(\w*[.,)]|::|\s[*/+]\s|\.\w+\(|/\w|\w/")
-_FORMULA = re.compile(r"\s*[*/^+]\s*[\w(]|\s-\s\d|\s[×x]\s|[\])}]?\[")
+_CODE_PAIR = re.compile(rf"([A-Za-z_][\w/.-]*):\s?({numbers.NUMBER}[a-z%]{{0,3}})")  # `val_loss:2.0286`
+_MOVED = re.compile(
+    rf"(?P<name>[A-Za-z_][\w-]*(?: [A-Za-z_][\w-]*){{0,2}}) (?:(?:was|were|is) )?(?:reduced|dropped|fell|rose|improved|moved|went"
+    rf"|decreased|increased|grew|changed|lowered|raised|worsened) from (?=[~≈]?{numbers.NUMBER}\s?\S{{0,8}} ?(?:to|→|->))"
+)
+_CAPITALS = re.compile(rf"\b(?P<name>(?:[Aa]verage |[Mm]ean |[Ff]inal |[Bb]est )?[A-Z]{{3,8}}) (?:is|was|of) (?={numbers.NUMBER})")
+_CODE_SIGNS = re.compile(r"[\[\]{};]|[-+*/]=|\*\*|\w(?<!ln)(?<!log)(?<!log2)\(\w*[.,)]|::|\s[*/+]\s|\.\w+\(|/\w|\w/")
+_FORMULA = re.compile(r"\s*[*/^+·∙]\s*[\w(]|\s-\s\d|\s[×x]\s|[\])}]?\[")
 _QUALIFIER = re.compile(
     r"final|best|min|max|mean|avg|average|median|initial|last|peak|total|target|train|training|val|validation|eval|test"
     r"|held-out|step|epoch|unigram|bigram|shannon|cosine|grad|gradient|learning|batch|warmup|lm|expected|observed|global"
@@ -49,7 +55,7 @@ _COUNTED = re.compile(
     r"(?!\s(?:per\b|of\s\d|(?:were|was|are|is)?\s?(?:missing|corrupt|damaged|lost|left|failed|skipped|differ)))"
 )
 _SOME = re.compile(
-    r"(?:first|last|of|each|per|every|another|next|top|only|these|those|than|[<>≤≥~≈/×x])\s*$", re.IGNORECASE
+    r"(?:(?i:first|last|of|each|per|every|another|next|top|only|these|those|than)|[<>≤≥~≈/×x]|(?<=[\w,)] )[A-Z]\w+)\s*$"
 )
 _TURNS = re.compile(rf"\s*(?:to|→|->)\s+(?:{STATE.pattern})")
 _STRONG = re.compile(r"nats|bits|%|tok/s|bits/byte|pp|ppl|samples/s|steps/s|[KMGT]i?B")
@@ -59,6 +65,9 @@ _VERB = re.compile(
     re.IGNORECASE,
 )
 _CONDITION = re.compile(r"\b(?:from|if|not yet|until|or|and)\s$|\(.{0,7}(?:\(|was |\")$|^\($", re.IGNORECASE)
+_ARTICLE = re.compile(r"^(?:.* )?(?:the|an?|its|our|and|that|which|has|have) ", re.IGNORECASE)
+_NO_SUBJECT = re.compile(r"it|they|this|that|these|which|has|have|we|numbers?|values?|AND|THE|NOT|PR|GPU|TODO", re.IGNORECASE)
+_LIST = re.compile(r"[\d.\s]+(?:,[\d.\s]+)+")
 MAX_SUBJECT = 70
 
 
@@ -101,13 +110,20 @@ def of_text(text: str, line: int, section: str, *, subject: str, about: str = ""
 def _cleaned(line: str) -> str:
     """A line without marks of lists and emphasis; code that is a formula, a path or a call is blotted out."""
     line = _ITEM.sub("", line, count=1)
-    line = _CODE.sub(lambda m: "¤" if _CODE_SIGNS.search(m.group(1)) else m.group(1), line)
+    line = _CODE.sub(_code, line)
     return line.replace("**", "").replace("*", "").strip()
+
+
+def _code(span: re.Match[str]) -> str:
+    text = span.group(1)
+    if pair := _CODE_PAIR.fullmatch(text):
+        return f"{pair.group(1)} = {pair.group(2)}"
+    return "¤" if _CODE_SIGNS.search(text) else text
 
 
 def _drafts(passage: _Passage, subject: str) -> Iterator[Draft]:
     text, clean = passage.text, passage.clean
-    if not any(c.isdigit() for c in text) and not PHRASE.search(text):
+    if (not any(c.isdigit() for c in text) and not PHRASE.search(text)) or _LIST.fullmatch(text):
         return
     label = _LABEL.match(text)
     if subject and label and len(label["label"].split()) > 3:
@@ -164,6 +180,11 @@ def _named(clean: str, begin: int) -> Iterator[tuple[str, str, int, int]]:
     for name, start, place in said(clean, begin):
         if is_fact_name(name):
             yield name, "", start, place
+    for pattern in (_MOVED, _CAPITALS):
+        for match in pattern.finditer(clean, begin):
+            name = _ARTICLE.sub("", match["name"])
+            if is_fact_name(name) and not _NO_SUBJECT.fullmatch(name):
+                yield name, "", match.start(), match.end()
 
 
 def _qualified(clean: str, match: re.Match[str]) -> str:

@@ -15,9 +15,10 @@ _SECTION = re.compile(
     r"^\s*(?:={2,}|-{3,}|#{2,}|\*{3,})\s*(?P<title>[^=#*-].{0,100}?)\s*(?:={2,}|-{3,}|#{2,}|\*{3,})?\s*$"
 )
 _RULE = re.compile(r"^[\s=\-*#_~\u2500-\u257f\u2580-\u259f]+$")
+_TRACE = re.compile(r"^\s*\++\s+(?:export\s|\w+=|echo\s|\[|local\s|eval\s|case\s|shift\b|unset\s|\.\s|source\s|module\s)")
 _PROGRAMS = r"python3?|torchrun|accelerate|deepspeed|apr|litgpt|bash|sh|srun|uv run"
 _COMMAND = re.compile(
-    rf"^\s*(?:\$\s+|\+\s+(?=\w)|(?=(?:{_PROGRAMS})\s[^:]*?(?:\s--?\w|\.py\b|\\$)))(?P<command>[\w./~]\S*\s.*)$"
+    rf"^\s*(?:\$\s+|\++\s+(?=\w)|(?=(?:{_PROGRAMS})\s[^:]*?(?:\s--?\w|\.py\b|\\$)))(?P<command>[\w./~]\S*\s.*)$"
 )
 _MAX_LINE = 4_000
 
@@ -39,6 +40,8 @@ def between(lines: Sequence[str], first: int, section: str, notes: Notes) -> Ite
         if not text or text.isspace() or _RULE.match(text):
             goes_on = False
             continue
+        if _TRACE.match(text):
+            continue  # what `set -x` prints of a shell's own work
         asked = _COMMAND.match(text) if not goes_on else None
         if asked or goes_on:
             said = (asked["command"] if asked else text).strip()

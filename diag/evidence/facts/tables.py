@@ -23,6 +23,7 @@ _VALUES = re.compile(r"(?:value|result|number|measured|actual|count|amount|setti
 _INSIDE = re.compile(
     r"(?P<name>(?:ln|log2?|log₂)\s?\([^()]{1,40}\)|[A-Za-z][\w-]*)\s*(?P<sign>[=≈<>≤≥]=?)\s*(?=[~≈]?\s?[\d.+\-−])"
 )
+_ABOUT = re.compile(r"(?:around|about|approximately|approx\.?|roughly|nearly|ca\.?)\s+(?=\d)", re.IGNORECASE)
 _PLACE = re.compile(r"@\s*(?P<at>(?:ep(?:och)?|step|iter)\s*\d+)", re.IGNORECASE)
 _METRIC_CELL = re.compile(rf"{METRIC}\b", re.IGNORECASE)
 
@@ -94,7 +95,7 @@ def _names_in_first(heads: Sequence[str], rows: Sequence[Row]) -> bool:
 
 
 def _cell(cell: str, i: int, row: _Row) -> Iterator[Draft]:
-    plain = cell.replace("**", "").replace("`", "").strip()
+    plain = _ABOUT.sub("", cell.replace("**", "").replace("`", "").strip())
     if not plain:
         return
     head, first = row.heads[i], row.first

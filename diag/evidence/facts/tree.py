@@ -7,6 +7,7 @@ stand behind it. Depth costs a list entry, so ten thousand brackets are no dange
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
@@ -74,6 +75,7 @@ class Walk:
     def __init__(self, notes: Notes, section: str = "") -> None:
         self._levels: list[_Level] = []
         self._ready: list[Draft] = []
+        self._parents: dict[int, str] = {}  # line → the name of what holds it
         self._notes = notes
         self._section = section
         self._deep = 0
@@ -81,7 +83,12 @@ class Walk:
     def drafts(self) -> Iterator[Draft]:
         """What is complete, once."""
         ready, self._ready = self._ready, []
-        yield from ready
+        parents, self._parents = self._parents, {}
+        seen = Counter((draft.name, draft.about, draft.at) for draft in ready) if parents else Counter()
+        for draft in ready:
+            parent = parents.get(draft.line, "")
+            several = parent and not draft.about and seen[draft.name, "", draft.at] > 1
+            yield replace(draft, about=parent) if several else draft
 
     def open(self, name: str, line: int, *, is_list: bool) -> None:
         """A `{` or a `[` under a name; in a list the name is empty."""
@@ -146,8 +153,11 @@ class Walk:
             self._list(level, section, about)
             return
         parent = next((part.name for part in reversed((*above, level)) if part.name), "")
+        if parent.lower() == "versions":
+            return
         near = " ".join((*path, about))
         for name, value, line, quoted in level.entries:
+            self._parents[line] = level.name
             label = about if name.lower() not in _ABOUT else ""
             if name.lower() in GENERIC:
                 label = level.about or level.kind or ", ".join(dict.fromkeys(p for p in (about, parent) if p))

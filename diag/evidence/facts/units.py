@@ -76,7 +76,11 @@ _IN_NAME: tuple[tuple[str, str], ...] = (
 _NAME_END = tuple((re.compile(rf"(?:.*[\s_./(\[-])?(?:{p})[)\]]?", re.IGNORECASE), u) for p, u in _IN_NAME)
 _WORD = r"(?:^|[\s_./(-])"
 _END = r"(?:$|[\s_./)@-])"
-_DISTINCT = re.compile(r"distinct|unique|special|top[ _-]|token_id|tokens?_per|per_token|/token|vocab", re.IGNORECASE)
+_DISTINCT = re.compile(
+    r"distinct|unique|special|top[ _-]|token_id|tokens?_per|per_token|/token|vocab"
+    r"|\b(?:on|per|for|from|to) [\w.]+ tokens$",
+    re.IGNORECASE,
+)
 _TOKENS = re.compile(
     rf"{_WORD}(?:(?:\w+[\s_])?tokens(?:_seen|_in|_out|_total|_manifest|_processed|_trained|_count)?|num_tokens_\w+"
     rf"|n_tokens|token_count)$",
@@ -88,18 +92,20 @@ _COUNTS = re.compile(
 _RUNTIME = re.compile(r"(?:^|_)(?:eval|train|test|predict)_runtime$")
 _BYTES = re.compile(rf"{_WORD}bytes{_END}(?!per)", re.IGNORECASE)
 _DOCUMENTS = re.compile(rf"{_WORD}(?:documents|docs|doc_count|num_docs|document_count){_END}", re.IGNORECASE)
-_PARAMETERS = re.compile(rf"{_WORD}(?:n_)?param(?:eter)?s(?:_count|_total)?$", re.IGNORECASE)
+_PARAMETERS = re.compile(rf"(?:^|[\s_./(])(?:n_)?param(?:eter)?s(?:_count|_total)?$", re.IGNORECASE)
 _PPL = re.compile(rf"{_WORD}(?:ppl|perplexity){_END}", re.IGNORECASE)
 _BPB = re.compile(rf"{_WORD}(?:bpb|bits per byte|bpc){_END}", re.IGNORECASE)
 LOSS = re.compile(
     r"(?:^|[\s_./(-]|(?<=[a-z])(?=L))(?:loss(?:es)?|nll|cross[\s_-]entropy|xent|ce)(?=$|[\s_./)@,-])", re.IGNORECASE
 )
 _NO_LOSS = re.compile(
-    r"loss[\s_-]*(?:scale|weight|fn|function|mask|type|ratio|spikes?|coef\w*|scaling|chunk\w*|improvement|reduction)"
+    r"loss[\s_-]*(?:every|interval|freq\w*|log\w*|steps?|iters?|window|scale|weight|fn|function|mask|type|ratio|spikes?|coef\w*|scaling|chunk\w*|improvement|reduction)"
     r"|lossless|(?:aux|auxiliary|balanc(?:e|ing)|z|router|moe|kl|dpo|mse|mae|l1|l2|seq_len|preference|reward)[\s_-]loss|packet",
     re.IGNORECASE,
 )
 _SHARE = re.compile(r"%")
+_CAMEL = re.compile(r"(Tokens|Samples)PerSec(?:ond)?$")
+_HOURS = re.compile(r"\b[a-z]?pu[ -]hours\b", re.IGNORECASE)
 
 
 @lru_cache(maxsize=2_000)
@@ -128,6 +134,8 @@ def unit_of_name(name: str) -> tuple[str | None, UnitSource]:
     for pattern, unit in _NAME_END:
         if pattern.fullmatch(name.strip()):
             return unit, "stated"
+    if per := _CAMEL.search(name):
+        return ("samples/s" if per.group(1) == "Samples" else "tok/s"), "stated"
     if _PPL.search(name):
         return "ppl", "derived"
     if _BPB.search(name):
@@ -136,6 +144,8 @@ def unit_of_name(name: str) -> tuple[str | None, UnitSource]:
         return ("%", "stated") if _SHARE.search(name) else ("nats", "convention")
     if _RUNTIME.search(name):
         return "s", "convention"
+    if _HOURS.search(name):
+        return "h", "stated"
     if _SHARE.search(name):
         return "%", "stated"
     if _BYTES.search(name):

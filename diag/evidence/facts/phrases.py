@@ -195,7 +195,7 @@ def _field(field: str, label: str, barred: bool) -> tuple[str, str, str | None] 
             name = last.group()  # `candidates must compare against val_loss=4.03`
         if sign == "->" and (moved := _BARE.match(name)):
             return trimmed(moved["name"]), f"{moved['value']} -> {pair['value'].strip()}", None
-        if shown_unit(name) in _RATES and (read := numbers.at(pair["value"])):
+        if "/" in name and shown_unit(name) in _RATES and (read := numbers.at(pair["value"])):
             return f"throughput ({name})", read.raw, None  # `tok/s: 7716958`
         found = _pair(name, pair["value"].strip(), barred)
         if isinstance(found, tuple) and sign in ("<", ">", "<=", ">=", "≤", "≥"):

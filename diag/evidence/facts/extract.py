@@ -145,6 +145,8 @@ def _quantity(name: str, raw: str, stated: str | None) -> tuple[float | None, st
         return number, None, "not stated"  # no cross-entropy is negative: a policy's loss
     if unit == "bytes" and raw.rstrip().endswith("B"):
         source = "stated"
+        if raw.rstrip().endswith(" B") and number is not None:
+            number /= 1e9  # `32 B` of bytes are 32
     return number, unit, source
 
 

@@ -25,13 +25,13 @@ _NO_FACT = re.compile(
     r"|time_stamp|datetime|created_at|updated_at|started_at|finished_at|generated_at|addr|address|ptr|commit)"
     r"|(?:local_)?rank|line|v|ts|date|created|updated|pos|idx|index|offset|row|col|column|turn|thread|tid|pr|issue|ticket"
     r"|page|year|schema|rev|revision|build|driver|gpu_driver|host|url|phone|#|no|case|epoch|layer|block|eta|remaining.*"
-    r"|notes?|comments?|remarks?|details?|description|bin|(?:global[ _]?)?(?:step|iter(?:ation)?|epoch|phase)s?[ _]\d+",
+    r"|notes?|comments?|remarks?|details?|description|bin|head|position|expert|dependenc(?:y|ies)|(?:global[ _]?)?(?:step|iter(?:ation)?|epoch|phase)s?[ _]\d+",
     re.IGNORECASE,
 )
 # A sum, code, a sentence that stops in the middle, or a number that was taken for a name.
 _NO_NAME = re.compile(
     r"\d\s*/\s*\d|[*+×÷]\s*\d|\s[+*]\s|[$=;{}\\\"'?]|^[\d.]+[a-z]?$|^\d+\.\d+\w?\s|\s\d+\.\d+$"
-    r"|\s(?:than|of|to|is|was|are|were|be|on|at|by|with|from|for|the|an?|and|or|that|which|if)$",
+    r"|\s--?[a-z]|\.(?:py|rs|c|cc|cpp|cu|h|go|js|ts|sh|ipynb)$|\s(?:per|than|of|to|is|was|are|were|be|on|at|by|with|from|for|the|an?|and|or|that|which|if)$",
     re.IGNORECASE,
 )
 _TOKEN_ID = re.compile(r"(?:bos|eos|pad|unk|sep|cls|mask|decoder_start|image|.*)_?token_ids?", re.IGNORECASE)
@@ -57,10 +57,11 @@ _QUANTITIES = (
 METRIC = rf"(?:{QUALIFIERS}[ _])*(?:{_QUANTITIES})"
 # Begins with plain words, so that a search is quick; what stands in front is looked at when it was found.
 _SAID = re.compile(
-    rf"(?P<name>{_QUANTITIES})\s+(?:of (?:the |this |a )?\w+\s+(?=is|was))?"
+    rf"(?:(?<![a-z])|(?=loss|ppl|bpb))(?P<name>{_QUANTITIES})\s+(?:of (?:the |this |a )?\w+\s+(?=is|was))?"
     r"(?:(?:is|was|of|at|to|from|reached|stays at|remains|="
     r"|(?:went|fell|dropped|rose|improved|moved) from)\s+)?(?=[~≈]?\s?[+\-−]?[.\d])"
 )
+COMPARED = re.compile(r"\s?[x×]?\s?(?:times|faster|slower|more|less|fewer|better|worse|larger|smaller|higher|lower)\b")
 _NAME_HERE = re.compile(rf"(?:{QUALIFIERS} )*[\w-]*$")
 
 
@@ -88,7 +89,7 @@ def is_fact_name(name: str) -> bool:
 def trimmed(name: str) -> str:
     """A name without markup, quotes and signs at its ends, and without one bracket that is not closed."""
     name = re.sub(r"\s+", " ", name.replace("**", "").replace("`", "")).strip()
-    name = re.sub(r"^(?:[-*•>#]|\d+[.)])\s+", "", name)
+    name = re.sub(r"^(?:[-*•>#]|\d+[.)]|export|Using|using)\s+", "", name)
     left, right = name.count("("), name.count(")")
     name = name.strip(_TRIM) if left == right == 0 else name.strip(" \t\"'`*:=.,;|·•–—→>#✓✔✅❌✗~≈")
     if left > right:

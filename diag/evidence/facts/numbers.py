@@ -15,7 +15,7 @@ _TAIL = rf"(?P<scale>{_SCALE})?(?:\s?(?P<unit>{UNIT})(?![\w/²]|-\w))?"
 _JOIN = r"(?P<join>\s?(?:[–—±]|\+/-|\s(?:→|->|to)\s)\s?|-(?=\d)|\s?[×x]\s?(?=\d)|/(?=\d))"
 VALUE = re.compile(
     rf"(?<![\w.,#§$/\\@^¤+\-−])(?P<about>[~≈<>≤≥]=?\s*)?(?P<number>{NUMBER})"
-    rf"(?:{_JOIN}(?P<second>{NUMBER}))*{_TAIL}(?![\w¤]|[.:/-]\d|-[A-Za-z]|\.\w)"
+    rf"(?:(?:\s?(?:{UNIT})(?=\s?(?:[–—]|to\b|→|->)))?{_JOIN}(?P<second>{NUMBER}))*{_TAIL}(?![\w¤]|[.:/,-]\d|-[A-Za-z]|\.\w)"
 )
 _SPECIAL = re.compile(r"[+-]?(?:nan|inf(?:inity)?)(?![\w-])", re.IGNORECASE)
 _SCALES = {"K": 1e3, "k": 1e3, "M": 1e6, "B": 1e9, "G": 1e9, "T": 1e12}
@@ -109,7 +109,7 @@ def _value(match: re.Match[str]) -> Value:
         number = float(f"{(number or 0.0) * _SCALES[scaled.strip()]:.12g}")
     if digits.count(",") > 1 and _is_list(digits):
         number = None
-    if second and "±" not in join and "+/-" not in join:
+    if second and plain(second) != plain(digits) and "±" not in join and "+/-" not in join:
         number = None
     unit = shown_unit(written) if written else None
     bound = about.strip() if about else ""

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from diag.evidence.facts import numbers
 from diag.evidence.facts.fact import Draft
-from diag.evidence.facts.names import METRIC, POSITION, QUALIFIERS, is_fact_name, positions, said, trimmed
+from diag.evidence.facts.names import COMPARED, METRIC, POSITION, QUALIFIERS, is_fact_name, positions, said, trimmed
 from diag.evidence.facts.status import PASS_NAME, STATUS_NAME, status_of
 from diag.evidence.facts.units import is_unit, shown_unit
 
@@ -61,7 +61,8 @@ _METRIC = re.compile(rf"(?:{METRIC})$")
 _AFTER = re.compile(r"\bafter (?P<n>\d+) (?P<what>epoch|step|iteration)s?(?:\(s\))?")
 _NOUN = re.compile(r"^\s?(?P<noun>[A-Za-z_][\w-]+(?: [A-Za-z_][A-Za-z_-]+){0,2})")
 _PREPOSITION = re.compile(r" (?:in|to|on|at|of|for|with|from|is|are|was|were|than)\b")
-_ENDS_IN_PLACE = re.compile(r"(?:^|[\s_])(?:step|iter(?:ation)?|epoch|layer|rank)$", re.IGNORECASE)
+_ENDS_IN_PLACE = re.compile(r"(?:^|[\s_])(?:step|iter(?:ation)?|epoch|layer|rank|phase|chunk|batch)$", re.IGNORECASE)
+_PART = re.compile(r"\d+/\d+")
 _OF = re.compile(r" (?:will be|is|are|was|were|of|at)$")
 _LENGTH = re.compile(r"length|size|count|number|total|num[_ ]|steps", re.IGNORECASE)
 _COUNTED = re.compile(
@@ -197,7 +198,7 @@ def _field(field: str, label: str, barred: bool) -> tuple[str, str, str | None] 
             return trimmed(moved["name"]), f"{moved['value']} -> {pair['value'].strip()}", None
         if "/" in name and shown_unit(name) in _RATES and (read := numbers.at(pair["value"])):
             return f"throughput ({name})", read.raw, None  # `tok/s: 7716958`
-        found = _pair(name, pair["value"].strip(), barred)
+        found = _pair(name, pair["value"].strip(), barred, counted=sign != "=")
         if isinstance(found, tuple) and sign in ("<", ">", "<=", ">=", "≤", "≥"):
             return found[0], f"{sign} {found[1]}", found[2]
         return found
@@ -213,7 +214,7 @@ def _field(field: str, label: str, barred: bool) -> tuple[str, str, str | None] 
         return None
     for name, _, place in said(field):
         read = numbers.at(field, place)
-        if read and is_fact_name(name) and not field.startswith(" times", read.end):
+        if read and is_fact_name(name) and not COMPARED.match(field, read.end):
             return name, read.raw, None
     first = numbers.at(field)
     if first and first.number is not None and not first.bound:
@@ -221,7 +222,7 @@ def _field(field: str, label: str, barred: bool) -> tuple[str, str, str | None] 
     return field if field.endswith(":") else None
 
 
-def _pair(name: str, value: str, barred: bool) -> tuple[str, str, str | None] | str | None:
+def _pair(name: str, value: str, barred: bool, *, counted: bool) -> tuple[str, str, str | None] | str | None:
     read = numbers.at(value)
     good = is_fact_name(name) and len(name.split()) <= 7
     if read is None:
@@ -235,13 +236,12 @@ def _pair(name: str, value: str, barred: bool) -> tuple[str, str, str | None] | 
     if not good:
         return None
     rest = value[read.end :].strip()
-    if (
-        read.unit is None
-        and (counted := _NOUN.match(rest))
-        and not _NO_NOUN.fullmatch(counted["noun"].split()[0].lower())
-    ):
-        noun = name if _LENGTH.search(name) else _PREPOSITION.split(counted["noun"])[0]
-        return (noun, read.raw, None) if rest == counted["noun"] or _PREPOSITION.search(rest) else None
+    noun = _NOUN.match(rest) if counted and read.unit is None else None
+    if noun and not _NO_NOUN.fullmatch(noun["noun"].split()[0].lower()):
+        said_of = name if _LENGTH.search(name) else _PREPOSITION.split(noun["noun"])[0]
+        return (said_of, read.raw, None) if rest == noun["noun"] or _PREPOSITION.search(rest) else None
+    if _PART.fullmatch(read.raw) and _ENDS_IN_PLACE.search(name):
+        return None  # `warmup_step: 4/20`
     if rest[:1] in ("*", "/", "^", "[", "{", "=", "·") or re.match(r"[+]\s*\w", rest):
         return None  # a formula
     return name, read.raw, None

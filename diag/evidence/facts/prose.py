@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from diag.evidence.facts import numbers
 from diag.evidence.facts.fact import Draft
 from diag.evidence.facts.identifiers import identifiers
-from diag.evidence.facts.names import METRIC, is_fact_name, positions, said, trimmed
+from diag.evidence.facts.names import COMPARED, METRIC, is_fact_name, positions, said, trimmed
 from diag.evidence.facts.status import PHRASE, STATE, status_of
 
 _ITEM = re.compile(r"^\s*(?:>\s*)*(?:[-*+]|\d+[.)])\s+|^\s*(?:>\s*)+")
@@ -178,7 +178,8 @@ def _named(clean: str, begin: int) -> Iterator[tuple[str, str, int, int]]:
         if is_fact_name(name) and len(name) > 1:
             yield name.strip(), match["sign"], match.start(), match.start("value")
     for name, start, place in said(clean, begin):
-        if is_fact_name(name):
+        value = numbers.at(clean, place)
+        if is_fact_name(name) and not (value and COMPARED.match(clean, value.end)):
             yield name, "", start, place
     for pattern in (_MOVED, _CAPITALS):
         for match in pattern.finditer(clean, begin):

@@ -23,6 +23,7 @@ _VALUES = re.compile(r"(?:value|result|number|measured|actual|count|amount|setti
 _INSIDE = re.compile(
     r"(?P<name>(?:ln|log2?|log₂)\s?\([^()]{1,40}\)|[A-Za-z][\w-]*)\s*(?P<sign>[=≈<>≤≥]=?)\s*(?=[~≈]?\s?[\d.+\-−])"
 )
+_RANKED = re.compile(r"priority|severity|risk|complexity|difficulty|effort|impact", re.IGNORECASE)  # 🔴 is no failure
 _ABOUT = re.compile(r"(?:around|about|approximately|approx\.?|roughly|nearly|ca\.?)\s+(?=\d)", re.IGNORECASE)
 _PLACE = re.compile(r"@\s*(?P<at>(?:ep(?:och)?|step|iter)\s*\d+)", re.IGNORECASE)
 _METRIC_CELL = re.compile(rf"{METRIC}\b", re.IGNORECASE)
@@ -103,7 +104,7 @@ def _cell(cell: str, i: int, row: _Row) -> Iterator[Draft]:
     if row.named and len(row.heads) == 2 and _VALUES.fullmatch(head):
         about = ""
     near = f"{first} {head}"
-    state = status_of(plain, any_case=bool(STATUS_NAME.search(head)))
+    state = None if _RANKED.search(head) else status_of(plain, any_case=bool(STATUS_NAME.search(head)))
     if state and plain.find(state[0]) <= 3:
         if first:
             about = head if len(row.heads) > 2 and not STATUS_NAME.fullmatch(head) else ""

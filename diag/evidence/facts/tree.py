@@ -51,6 +51,7 @@ GENERIC = (
     *("value", "actual", "threshold", "mean", "min", "max", "std", "count", "total", "score", "result"),
     *("measured", "observed", "expected", "target", "limit", "before", "after", "current", "previous", "new", "old"),
 )
+_PLACES = ("_ids", "shape", "tokens", "indices", "positions", "offsets")  # a list of these measures nothing
 _OF_ALL = re.compile(r"(?:max|num|total|is|best|n)_|seed|batch_size|lr$", re.IGNORECASE)  # of the run, not of a step
 
 
@@ -178,7 +179,7 @@ class Walk:
             self._notes.left_out.append(f"line {level.line}: '{level.name[:40]}' is an array of {level.count} numbers")
             plain = []
         name = level.name
-        if name and len(plain) == len(level.entries) and is_fact_name(name) and not name.endswith(("_ids", "shape")):
+        if name and len(plain) == len(level.entries) and is_fact_name(name) and not name.endswith(_PLACES):
             for number, (_, value, line, _) in enumerate(plain):
                 place = f"{about}, {number}" if about else str(number)
                 self._ready.append(Draft(line, section, name, value, place, near=about))

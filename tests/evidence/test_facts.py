@@ -209,3 +209,50 @@ def test_the_command_filters_by_key_and_run_and_cites_the_digest(tmp_path: Path)
     assert run(app, ["evidence", "index", str(tmp_path / "team"), "--db", db]).exit_code == 0
     shown = run(app, ["evidence", "facts", "--key", "val_loss", "--run", "two", "--db", db])
     assert "4.2" in shown.stdout and "convention" in shown.stdout and "5.1" not in shown.stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "line", "wanted"),
+    [
+        ("a.log", "1000/20000 train_loss: 3.2717 train_time: 1.7m", "train_loss (step 1000) 3.2717 nats"),
+        ("a.log", "500/900 train_time: 1.7m tok/s: 7716958", "throughput (tok/s) (step 500) 7716958 tok/s"),
+        ("a.log", "attention_mode:gqa num_heads:8 num_kv_heads:4", "num_heads 8 None"),
+        ("a.log", "time (ms) | forward-compute: 147.77 | backward-compute: 413.19 |", "backward-compute 413.19 ms"),
+        ("a.log", "[step 125] avg_loss=-0.0108 acc=0.9900", "avg_loss (step 125) -0.0108 None"),
+        ("a.log", "val_loader:shards pattern=./data/x_*.bin tokens:62021632", "tokens 62021632 tokens"),
+        ("a.log", "[Rank 0] step=50, skipped=1, lr=[4.6e-06, 4.6e-06]", "lr (step 50) 4.6e-06 None"),
+        ("a.log", "$ torchrun --nproc_per_node 8 train.py --lr 3e-4", "--lr 3e-4 None"),
+        ("a.md", "- Roundtrip: `val_loss:2.0286`, `val_bpb:1.2014`", "val_bpb 1.2014 bits/byte"),
+        ("a.md", "# | Time | What\n- | - | -\n1 | 45 minutes | baseline", "Time 45 minutes min"),
+        ("a.md", "The crop waste was reduced from 39.4% → 34.6% here.", "crop waste 39.4% → 34.6% %"),
+        ("a.md", "| Set | Size |\n|---|---|\n| A | Around 950B tokens |", "Size (A) 950B tokens tokens"),
+        ("a.json", '{"piqa": {"acc": 0.67}, "wsc": {"acc": 0.36}}', "acc (wsc) 0.36 None"),
+        ("a.yml", '{\n "lr": 0.001,\n "o": {"eps": 1e-8,\n "type": "Adam"},\n}', "eps 1e-8 None"),
+        ("a.md", "the held-out accuracy: 10% to 25%", "the held-out accuracy 10% to 25% %"),
+    ],
+)  # fmt: skip
+def test_other_trainers_and_tables(name: str, line: str, wanted: str) -> None:
+    assert wanted in [f"{f.key} {f.raw} {f.unit}" for f in found(line, f"e/run/{name}")]
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("a.log", "16 cycles * 30 cans/cycle = 480 cans"),
+        ("a.log", "A cyclist travels 10km in 20 minutes. How long is the trip to the sea?"),
+        ("a.log", "|   5  NVIDIA H100 80GB HBM3          Off | 00000000:86:00.0 Off |                  Off |"),
+        ("a.log", "++++ export CONDA_SHLVL=1"),
+        ("a.log", "drwxrwxrwx  6 root    root    4096 Jan  7 17:02 data"),
+        ("a.log", "[INFO|trainer.py:1339] 2021-05-25 06:45:27,038 >> Loading"),
+        ("a.log", "rₙ = -0.45·r₋₁ - 0.28·r₋₂"),
+        ("a.log", "loop_warmup_step: 6/20"),
+        ("a.md", "We convert original Llama 3 checkpoints at twice the speed."),
+        ("a.md", "A separate 80% subset; the length is 3 times the width."),
+        ("a.md", "Used `lr *= 2**-0.5` to halve it."),
+        ("a.md", "| Name | Priority |\n|---|---|\n| Planner | 🔴 High |"),
+        ("a.json", '{"versions": {"arc_easy": 0}, "first_16_tokens": [220, 198]}'),
+        ("a.csv", "status,val_loss\nok,3.6,900"),
+    ],
+)
+def test_what_nobody_would_look_up_is_no_fact(name: str, line: str) -> None:
+    assert [f"{f.key} = {f.raw}" for f in found(line, f"e/run/{name}")] == []

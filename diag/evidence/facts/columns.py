@@ -33,7 +33,7 @@ def read(lines: Sequence[str], notes: Notes) -> Iterator[Draft]:
         header = rows[0][1]
         wider = [line for line, row in rows[1:] if len(row) > len(header)]
         if wider:
-            notes.left_out.append(f"{len(wider)} rows, from line {wider[0]:,} on, have more cells than the header names")
+            notes.left_out.append(f"{len(wider)} rows, from line {wider[0]:,} on, have more cells than the header")
         yield from tables.of_rows(header, [(line, row) for line, row in rows[1:] if len(row) <= len(header)], "")
 
 

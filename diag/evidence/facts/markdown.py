@@ -54,13 +54,14 @@ def read(lines: Sequence[str], notes: Notes) -> Iterator[Draft]:
             yield from _fenced(lines[i + 1 : end], i + 2, section, fence["kind"].lower(), notes)
             i = end + 1
             continue
-        heading = _HEADING.match(line)
+        table = "|" in line and i + 1 < n and _RULE.match(lines[i + 1])
+        heading = None if table else _HEADING.match(line)
         if heading:
             section = heading["title"].strip()
             yield from prose.between([section], i + 1, section)
             i += 1
             continue
-        if "|" in line and i + 1 < n and _RULE.match(lines[i + 1]):
+        if table:
             end = i + 2
             while end < n and "|" in lines[end] and lines[end].strip():
                 end += 1

@@ -10,12 +10,13 @@ from diag.evidence.facts.units import is_unit
 
 # Where in a run: `step 250`, `epoch 3/10`, `iteration 10/ 100`. These are no facts of their own.
 POSITION = re.compile(
-    r"(?P<what>(?:global[_ ])?step|iter(?:ation)?|epoch(?:_num)?|ep(?=\s*[:\d]))(?![A-Za-z])\s*[:=#]?\s*"
+    r"(?P<what>(?:global[_ ])?step|iter(?:ation)?|epoch(?:_num)?|(?-i:[eE]p)(?=\s*[:\d]))(?![A-Za-z])\s*[:=#]?\s*"
     r"(?P<number>\d+(?:\.\d+)?)(?:\s*/\s*\d+)?(?![\w.]*\d|\s*[sx×]\b)",
     re.IGNORECASE,
 )
 POSITION_NAME = re.compile(
-    r"_?(?:(?:global[_ ]|current[_ ]|opt(?:imizer)?[_ ])?(?:step|iter(?:ation)?|epoch|ep|it|batch_idx|iter_num)"
+    r"_?(?:(?:global[_ ]|current[_ ]|opt(?:imizer)?[_ ])?"
+    r"(?:step|iter(?:ation)?|epoch|(?-i:[eE]p)|it|batch_idx|iter_num)"
     r"|epoch_num)",
     re.IGNORECASE,
 )
@@ -24,13 +25,15 @@ _NO_FACT = re.compile(
     r"(?:.*[\s_.-])?(?:id|uuid|guid|sha\d*|hash|digest|checksum|crc|md5|port|pid|ppid|lineno|line_no|version|timestamp"
     r"|time_stamp|datetime|created_at|updated_at|started_at|finished_at|generated_at|addr|address|ptr|commit)"
     r"|(?:local_)?rank|line|v|ts|date|created|updated|pos|idx|index|offset|row|col|column|turn|thread|tid|pr|issue|ticket"
-    r"|page|year|schema|rev|revision|build|driver|gpu_driver|host|url|phone|#|no|case|epoch|layer|block|eta|remaining.*"
-    r"|notes?|comments?|remarks?|details?|description|bin|head|position|expert|dependenc(?:y|ies)|(?:global[ _]?)?(?:step|iter(?:ation)?|epoch|phase)s?[ _]\d+",
+    r"|page|year|month|day|schema|rev|revision|build|driver|gpu_driver|host|url|phone|#|no|case|epoch|layer|block|eta|remaining.*"
+    r"|notes?|comments?|remarks?|details?|description|bin|head|position|expert|dependenc(?:y|ies)"
+    r"|(?:global[ _]?)?(?:step|iter(?:ation)?|epoch|phase)s?[ _]\d+",
     re.IGNORECASE,
 )
 # A sum, code, a sentence that stops in the middle, or a number that was taken for a name.
 _NO_NAME = re.compile(
-    r"\d\s*/\s*\d|[*+×÷]\s*\d|\s[+*]\s|[$=;{}\\\"'?]|^[\d.]+[a-z]?$|^\d+\.\d+\w?\s|\s\d+\.\d+$"
+    r"^(?:when|if|unless|disables|enables|default) |[.!] [A-Z]"
+    r"|\d\s*/\s*\d|[*+×÷]\s*\d|\s[+*]\s|[$=;{}\\\"'?]|^[\d.]+[a-z]?$|^\d+\.\d+\w?\s|\s\d+\.\d+$"
     r"|\s--?[a-z]|\.(?:py|rs|c|cc|cpp|cu|h|go|js|ts|sh|ipynb)$|\s(?:per|than|of|to|is|was|are|were|be|on|at|by|with|from|for|the|an?|and|or|that|which|if)$",
     re.IGNORECASE,
 )
@@ -72,6 +75,17 @@ def said(text: str, begin: int = 0) -> Iterator[tuple[str, int, int]]:
         start = here.start() if here else match.start()
         if not re.search(r"[-/.]$|\d\s$", text[max(0, start - 2) : start]):
             yield text[start : match.end("name")], start, match.end()
+
+
+# `--num-steps 500` of a command; a list of sizes and a path are none.
+_OPTION = re.compile(r"(?<![\w-])(?P<name>--[a-zA-Z][\w.-]*)(?:=|\s+)(?=[+-]?\.?\d)")
+
+
+def options(text: str, begin: int = 0) -> Iterator[tuple[str, int, int]]:
+    """(name, where it begins, where its number begins) for each option of a command that has a number."""
+    for match in _OPTION.finditer(text, begin):
+        if is_fact_name(match["name"]):
+            yield match["name"], match.start(), match.end()
 
 
 @lru_cache(maxsize=20_000)

@@ -45,6 +45,7 @@ _PAIR = re.compile(r"^(?P<name>(?:[^:=≈]|::){1,80}?)\s*(?P<sign>:(?!:)|[<>]=|[
 _BARE = re.compile(rf"^(?P<name>[A-Za-z][\w/. -]{{0,40}}?)\s+(?P<value>{numbers.NUMBER}\s?%?[A-Za-z/°%]*)$")
 _FLAG = re.compile(r"^(?P<name>[A-Za-z][\w -]{0,40}?) (?P<value>True|False|true|false)$")
 _SMI = re.compile(r"\d+MiB\s*/\s*\d+MiB\s*\||\|\s*[0-9A-F]{8}:[0-9A-F]{2}:[0-9A-F]{2}\.\d")  # rows of nvidia-smi
+_LISTING = re.compile(r"\s*[dl-][rwxsStT-]{9}[.+@]?\s")  # of `ls -l`
 _PARENTHESES = re.compile(r"\([^()]*\)")
 # `✅ PASS: golden_output (1234 ms)`, `[FAIL] golden_output: gibberish`.
 _VERDICT = re.compile(
@@ -77,7 +78,7 @@ _SENTENCE = re.compile(
     r"|will|per|each|by|at|from)(?![\w-])",
     re.IGNORECASE,
 )
-_SAYS = 3  # different words of a sentence: what a model wrote into the log, or a person, names only what is a measured quantity
+_SAYS = 3  # different words of a sentence: what a model or a person wrote into the log names only measured quantities
 _RATES = ("tok/s", "samples/s", "steps/s")
 _NO_NOUN = re.compile(r"and|or|of|to|in|at|for|with|the|is|from|on|than|limit|max|min")
 MAX_FIELDS = 400
@@ -93,7 +94,7 @@ def of_line(text: str, line: int, section: str) -> Iterator[Draft]:
         text = f"{verdict['name']}{text[verdict.end() :]}"
     if not any(c.isdigit() for c in text) and not any(c.isupper() for c in text) and ":" not in text:
         return
-    if "|" in text and _SMI.search(text):
+    if ("|" in text and _SMI.search(text)) or _LISTING.match(text):
         return
     clean = numbers.without_noise(text)
     prefix = _PREFIX.match(clean)
@@ -188,20 +189,7 @@ def _field(field: str, label: str, barred: bool) -> tuple[str, str, str | None] 
         return f"{done['name'].strip()} {done['word']}", done["value"], None
     pair = _PAIR.match(field)
     if pair and not any(said(pair["name"])):  # `val_loss 12.6 … src=x` says the loss
-        name = _OF.sub("", trimmed(_BRACKET.sub("", pair["name"]))).replace("⟨", "(").replace("⟩", ")")
-        sign = pair["sign"].strip()
-        if sign == "=" and (name[:1].isdigit() or "×" in name):
-            return None  # `120 animals = 48 sheep`
-        if sign == "=" and name.count(" ") > 2 and (last := _LAST_NAME.search(name)):
-            name = last.group()  # `candidates must compare against val_loss=4.03`
-        if sign == "->" and (moved := _BARE.match(name)):
-            return trimmed(moved["name"]), f"{moved['value']} -> {pair['value'].strip()}", None
-        if "/" in name and shown_unit(name) in _RATES and (read := numbers.at(pair["value"])):
-            return f"throughput ({name})", read.raw, None  # `tok/s: 7716958`
-        found = _pair(name, pair["value"].strip(), barred, counted=sign != "=")
-        if isinstance(found, tuple) and sign in ("<", ">", "<=", ">=", "≤", "≥"):
-            return found[0], f"{sign} {found[1]}", found[2]
-        return found
+        return _signed(pair, barred)
     if (flag := _FLAG.match(field)) and is_fact_name(flag["name"]):
         return flag["name"], flag["value"], flag["value"] if PASS_NAME.search(flag["name"]) else None
     bare = _BARE.match(field)
@@ -220,6 +208,24 @@ def _field(field: str, label: str, barred: bool) -> tuple[str, str, str | None] 
     if first and first.number is not None and not first.bound:
         return _counted(field, first, label)
     return field if field.endswith(":") else None
+
+
+def _signed(pair: re.Match[str], barred: bool) -> tuple[str, str, str | None] | str | None:
+    """A name, a sign and a value."""
+    name = _OF.sub("", trimmed(_BRACKET.sub("", pair["name"]))).replace("⟨", "(").replace("⟩", ")")
+    sign, value = pair["sign"].strip(), pair["value"].strip()
+    if sign == "=" and (name[:1].isdigit() or "×" in name):
+        return None  # `120 animals = 48 sheep`
+    if sign == "=" and name.count(" ") > 2 and (last := _LAST_NAME.search(name)):
+        name = last.group()  # `candidates must compare against val_loss=4.03`
+    if sign == "->" and (moved := _BARE.match(name)):
+        return trimmed(moved["name"]), f"{moved['value']} -> {value}", None
+    if "/" in name and shown_unit(name) in _RATES and (read := numbers.at(value)):
+        return f"throughput ({name})", read.raw, None  # `tok/s: 7716958`
+    found = _pair(name, value, barred, counted=sign != "=")
+    if isinstance(found, tuple) and sign in ("<", ">", "<=", ">=", "≤", "≥"):
+        return found[0], f"{sign} {found[1]}", found[2]
+    return found
 
 
 def _pair(name: str, value: str, barred: bool, *, counted: bool) -> tuple[str, str, str | None] | str | None:

@@ -14,17 +14,20 @@ from dataclasses import dataclass
 from diag.evidence.facts import numbers
 from diag.evidence.facts.fact import Draft
 from diag.evidence.facts.identifiers import identifiers
-from diag.evidence.facts.names import COMPARED, METRIC, is_fact_name, positions, said, trimmed
+from diag.evidence.facts.names import COMPARED, METRIC, is_fact_name, options, positions, said, trimmed
 from diag.evidence.facts.status import PHRASE, STATE, status_of
 
 _ITEM = re.compile(r"^\s*(?:>\s*)*(?:[-*+]|\d+[.)])\s+|^\s*(?:>\s*)+")
 _CODE = re.compile(r"`([^`\n]*)`")
 _CODE_PAIR = re.compile(rf"([A-Za-z_][\w/.-]*):\s?({numbers.NUMBER}[a-z%]{{0,3}})")  # `val_loss:2.0286`
 _MOVED = re.compile(
-    rf"(?P<name>[A-Za-z_][\w-]*(?: [A-Za-z_][\w-]*){{0,2}}) (?:(?:was|were|is) )?(?:reduced|dropped|fell|rose|improved|moved|went"
-    rf"|decreased|increased|grew|changed|lowered|raised|worsened) from (?=[~≈]?{numbers.NUMBER}\s?\S{{0,8}} ?(?:to|→|->))"
+    rf"(?P<name>[A-Za-z_][\w-]*(?: [A-Za-z_][\w-]*){{0,2}}) (?:(?:was|were|is) )?(?:reduced|dropped|fell|rose"
+    r"|improved|moved|went|decreased|increased|grew|changed|lowered|raised|worsened) from "
+    rf"(?=[~≈]?{numbers.NUMBER}\s?\S{{0,8}} ?(?:to|→|->))"
 )
-_CAPITALS = re.compile(rf"\b(?P<name>(?:[Aa]verage |[Mm]ean |[Ff]inal |[Bb]est )?[A-Z]{{3,8}}) (?:is|was|of) (?={numbers.NUMBER})")
+_CAPITALS = re.compile(
+    rf"\b(?P<name>(?:[Aa]verage |[Mm]ean |[Ff]inal |[Bb]est )?[A-Z]{{3,8}}) (?:is|was|of) (?={numbers.NUMBER})"
+)
 _CODE_SIGNS = re.compile(r"[\[\]{};]|[-+*/]=|\*\*|\w(?<!ln)(?<!log)(?<!log2)\(\w*[.,)]|::|\s[*/+]\s|\.\w+\(|/\w|\w/")
 _FORMULA = re.compile(r"\s*[*/^+·∙]\s*[\w(]|\s-\s\d|\s[×x]\s|[\])}]?\[")
 _QUALIFIER = re.compile(
@@ -50,8 +53,12 @@ _LEAD = re.compile(
     r"(?=[~≈<>≤≥]?\s?[+\-−]?[.\d])"
 )
 _LEAD_MOVED = re.compile(r"\s*(?:→|->|to)\s")
+_EXACT = r"\d{1,3}(?:,\d{3})+"
 _COUNTED = re.compile(
-    r"(?<![\w.,#§/$¤-])(?P<number>\d{1,3}(?:,\d{3})+|\d+(?:\.\d+)?\s?[KMB]?)\s(?P<noun>shards|documents|tensors|layers|checkpoints)\b"
+    rf"(?:(?<![\w.,#§/$¤-])(?P<number>{_EXACT}|\d+(?:\.\d+)?\s?[KMB]?)\s"
+    r"(?P<noun>shards|documents|tensors|layers|checkpoints)"
+    rf"|(?<![\w.,#§/$¤-])(?P<exact>{_EXACT}) (?P<of>tokens|parameters)"
+    r"|(?<=\btrained on )(?P<trained>\d+(?:\.\d+)?[MBT]) (?P<on>tokens))\b"
     r"(?!\s(?:per\b|of\s\d|(?:were|was|are|is)?\s?(?:missing|corrupt|damaged|lost|left|failed|skipped|differ)))"
 )
 _SOME = re.compile(
@@ -66,7 +73,9 @@ _VERB = re.compile(
 )
 _CONDITION = re.compile(r"\b(?:from|if|not yet|until|or|and)\s$|\(.{0,7}(?:\(|was |\")$|^\($", re.IGNORECASE)
 _ARTICLE = re.compile(r"^(?:.* )?(?:the|an?|its|our|and|that|which|has|have) ", re.IGNORECASE)
-_NO_SUBJECT = re.compile(r"it|they|this|that|these|which|has|have|we|numbers?|values?|AND|THE|NOT|PR|GPU|TODO", re.IGNORECASE)
+_NO_SUBJECT = re.compile(
+    r"it|they|this|that|these|which|has|have|we|numbers?|values?|AND|THE|NOT|PR|GPU|TODO", re.IGNORECASE
+)
 _LIST = re.compile(r"[\d.\s]+(?:,[\d.\s]+)+")
 MAX_SUBJECT = 70
 
@@ -181,6 +190,8 @@ def _named(clean: str, begin: int) -> Iterator[tuple[str, str, int, int]]:
         value = numbers.at(clean, place)
         if is_fact_name(name) and not (value and COMPARED.match(clean, value.end)):
             yield name, "", start, place
+    for name, start, place in options(clean, begin):
+        yield name, "", start, place
     for pattern in (_MOVED, _CAPITALS):
         for match in pattern.finditer(clean, begin):
             name = _ARTICLE.sub("", match["name"])
@@ -223,11 +234,12 @@ def _with_units(passage: _Passage, taken: list[tuple[int, int]]) -> Iterator[Dra
 def _counted(passage: _Passage, taken: list[tuple[int, int]]) -> Iterator[Draft]:
     """`encoded into 126 shards`, and not `the first 3 shards`."""
     for match in _COUNTED.finditer(passage.clean):
-        start, end = match.span("number")
+        start, end = next(match.span(kind) for kind in ("number", "exact", "trained") if match[kind])
         if not _overlaps(taken, start, end) and not _SOME.search(passage.clean[:start]):
             taken.append((start, end))
             near = _sentence(passage.clean, start, match.end())
-            yield passage.draft(start, match["noun"], match["number"].strip(), near)
+            noun = match["noun"] or match["of"] or match["on"]
+            yield passage.draft(start, noun, passage.clean[start:end].strip(), near)
 
 
 def _states(passage: _Passage, label: str) -> Iterator[Draft]:
@@ -244,7 +256,8 @@ def _states(passage: _Passage, label: str) -> Iterator[Draft]:
         if not name and label and len(before) - len(text.partition(": ")[0]) <= 16:
             name = label
         read = status_of(match.group())
-        if read and name and len(name) <= MAX_SUBJECT and name not in done and is_fact_name(name):
+        new = name and len(name) <= MAX_SUBJECT and name not in done and not STATE.fullmatch(name)
+        if read and new and is_fact_name(name):
             done.add(name)
             yield passage.draft(match.start(), name, match.group(), f"{name} {clause}", read[0])
 

@@ -6,8 +6,9 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from diag.evidence.facts import phrases
+from diag.evidence.facts import numbers, phrases
 from diag.evidence.facts.fact import Draft, Notes
+from diag.evidence.facts.names import options
 from diag.evidence.facts.runs import said_in_line
 from diag.evidence.facts.source_code import AROUND, code_lines
 
@@ -15,7 +16,9 @@ _SECTION = re.compile(
     r"^\s*(?:={2,}|-{3,}|#{2,}|\*{3,})\s*(?P<title>[^=#*-].{0,100}?)\s*(?:={2,}|-{3,}|#{2,}|\*{3,})?\s*$"
 )
 _RULE = re.compile(r"^[\s=\-*#_~\u2500-\u257f\u2580-\u259f]+$")
-_TRACE = re.compile(r"^\s*\++\s+(?:export\s|\w+=|echo\s|\[|local\s|eval\s|case\s|shift\b|unset\s|\.\s|source\s|module\s)")
+_TRACE = re.compile(
+    r"^\s*\++\s+(?:export\s|\w+=|echo\s|\[|local\s|eval\s|case\s|shift\b|unset\s|\.\s|source\s|module\s)"
+)
 _PROGRAMS = r"python3?|torchrun|accelerate|deepspeed|apr|litgpt|bash|sh|srun|uv run"
 _COMMAND = re.compile(
     rf"^\s*(?:\$\s+|\++\s+(?=\w)|(?=(?:{_PROGRAMS})\s[^:]*?(?:\s--?\w|\.py\b|\\$)))(?P<command>[\w./~]\S*\s.*)$"
@@ -31,6 +34,7 @@ def read(lines: Sequence[str], notes: Notes) -> Iterator[Draft]:
 def between(lines: Sequence[str], first: int, section: str, notes: Notes) -> Iterator[Draft]:
     """The drafts of some lines of a log; `first` is the number of the first. A command line begins a run."""
     command, goes_on, long = "", False, 0
+    held: list[Draft] = []  # the options of a command that goes on
     code = code_lines(lines)
     for number, whole in enumerate(lines, start=first):
         if code[number - first]:
@@ -48,6 +52,10 @@ def between(lines: Sequence[str], first: int, section: str, notes: Notes) -> Ite
             command = f"{'' if asked else command} {said.rstrip(chr(92))}".strip()[:2_000]
             goes_on = said.endswith("\\")
             said_in_line(said, notes)
+            held += _options(text, number, section)
+            if not goes_on:
+                yield from (replace(draft, command=command) for draft in held)
+                held = []
             continue
         title = _SECTION.match(text)
         if title and not re.search(r"\d\.\d", title["title"]):
@@ -56,7 +64,15 @@ def between(lines: Sequence[str], first: int, section: str, notes: Notes) -> Ite
         said_in_line(text, notes)
         for draft in phrases.of_line(text, number, section):
             yield replace(draft, command=command) if command else draft
+    yield from (replace(draft, command=command) for draft in held)
     if any(code) and sum(code) > AROUND:
         notes.left_out.append(f"{sum(code)} lines are source code")
     if long:
         notes.left_out.append(f"{long} lines are longer than {_MAX_LINE} characters: what follows in them is not read")
+
+
+def _options(text: str, line: int, section: str) -> Iterator[Draft]:
+    clean = numbers.without_noise(text)
+    for name, _, place in options(clean):
+        if value := numbers.at(clean, place):
+            yield Draft(line, section, name, value.raw, near=clean)

@@ -11,7 +11,8 @@ _CODE = re.compile(
     r"|^\s*(?:if|elif|for|while|with|else|try|except)\b.*:\s*(?:#.*)?$|^\s*(?:return|raise|assert|yield|del)\b"
     r"|^\s*@\w+|\b(?:self|torch|nn|np|dist|args|F)\.[a-z_]\w+"
     r"|\b[A-Za-z_]\w*\.[A-Za-z_]\w*\(|^\s*(?:#include|template|using namespace)\b|\blambda\b"
-    r"|^\s*\w+: (?:int|float|str|bool|list|dict|tuple|Optional|Tensor)\b.*=|\w\]?\s*(?:\+=|-=|\*=|/=|//=)\s*\w|;\s*$|^\s*[)\]}]+,?\s*$|\w\[[\w:, -]*\]\s*="
+    r"|^\s*\w+: (?:int|float|str|bool|list|dict|tuple|Optional|Tensor)\b.*="
+    r"|\w\]?\s*(?:\+=|-=|\*=|/=|//=)\s*\w|;\s*$|^\s*[)\]}]+,?\s*$|\w\[[\w:, -]*\]\s*="
 )
 _BLOCK = re.compile(r"^\s*(?:class|def|async def)\s+\w+|^\s*(?:import|from)\s+[\w.]+")
 AROUND = 12  # lines before and behind that say what a line stands in

@@ -38,7 +38,7 @@ STATUS_NAME = re.compile(
     r"(?:^|[\s_])(?:status|state|verdict|result|outcome|conclusion|decision)(?:$|[\s_(])", re.IGNORECASE
 )
 PASS_NAME = re.compile(
-    r"(?:^|_)(?:passed|pass|success|succeeded|ok|valid|converged|healthy|match|satisfied|parity|discharged|exact)$",
+    r"(?:^|_)(?:passed|(?<!forward_)(?<!backward_)pass|success|succeeded|ok|valid|converged|healthy|match|satisfied|parity|discharged|exact)$",
     re.IGNORECASE,
 )
 

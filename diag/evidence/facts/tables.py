@@ -23,6 +23,7 @@ _VALUES = re.compile(r"(?:value|result|number|measured|actual|count|amount|setti
 _INSIDE = re.compile(
     r"(?P<name>(?:ln|log2?|log₂)\s?\([^()]{1,40}\)|[A-Za-z][\w-]*)\s*(?P<sign>[=≈<>≤≥]=?)\s*(?=[~≈]?\s?[\d.+\-−])"
 )
+_ORDINAL = re.compile(r"\d+\. [A-Z]")
 _RANKED = re.compile(r"priority|severity|risk|complexity|difficulty|effort|impact", re.IGNORECASE)  # 🔴 is no failure
 _ABOUT = re.compile(r"(?:around|about|approximately|approx\.?|roughly|nearly|ca\.?)\s+(?=\d)", re.IGNORECASE)
 _PLACE = re.compile(r"@\s*(?P<at>(?:ep(?:och)?|step|iter)\s*\d+)", re.IGNORECASE)
@@ -103,6 +104,8 @@ def _cell(cell: str, i: int, row: _Row) -> Iterator[Draft]:
     name, about = (first, head) if row.named else (head, first)
     if row.named and len(row.heads) == 2 and _VALUES.fullmatch(head):
         about = ""
+    if about == plain:
+        about = ""  # the row has no other name
     near = f"{first} {head}"
     state = None if _RANKED.search(head) else status_of(plain, any_case=bool(STATUS_NAME.search(head)))
     if state and plain.find(state[0]) <= 3:
@@ -115,7 +118,7 @@ def _cell(cell: str, i: int, row: _Row) -> Iterator[Draft]:
     clean = numbers.without_noise(plain)
     value = numbers.at(clean, len(clean) - len(clean.lstrip("~≈<>≤≥ ")))
     if value:
-        if is_fact_name(name) and not _is_list(clean[value.end :]):
+        if is_fact_name(name) and not _is_list(clean[value.end :]) and not _ORDINAL.match(clean):
             yield row.draft(name, plain[: value.end].strip() if clean[0] in "<>≤≥" else value.raw, about, near)
         return
     yield from _inside(clean, row, first if first != plain else "", near=near)

@@ -92,7 +92,7 @@ _COUNTS = re.compile(
 _RUNTIME = re.compile(r"(?:^|_)(?:eval|train|test|predict)_runtime$")
 _BYTES = re.compile(rf"{_WORD}bytes{_END}(?!per)", re.IGNORECASE)
 _DOCUMENTS = re.compile(rf"{_WORD}(?:documents|docs|doc_count|num_docs|document_count){_END}", re.IGNORECASE)
-_PARAMETERS = re.compile(rf"(?:^|[\s_./(])(?:n_)?param(?:eter)?s(?:_count|_total)?$", re.IGNORECASE)
+_PARAMETERS = re.compile(r"(?:^|[\s_./(])(?:n_)?param(?:eter)?s(?:_count|_total)?$", re.IGNORECASE)
 _PPL = re.compile(rf"{_WORD}(?:ppl|perplexity){_END}", re.IGNORECASE)
 _BPB = re.compile(rf"{_WORD}(?:bpb|bits per byte|bpc){_END}", re.IGNORECASE)
 LOSS = re.compile(
@@ -104,8 +104,18 @@ _NO_LOSS = re.compile(
     re.IGNORECASE,
 )
 _SHARE = re.compile(r"%")
-_CAMEL = re.compile(r"(Tokens|Samples)PerSec(?:ond)?$")
 _HOURS = re.compile(r"\b[a-z]?pu[ -]hours\b", re.IGNORECASE)
+# The first whose words a name holds, and where its unit comes from.
+_KINDS: tuple[tuple[re.Pattern[str], str, UnitSource], ...] = (
+    (re.compile(r"SamplesPerSec(?:ond)?$"), "samples/s", "stated"),
+    (re.compile(r"TokensPerSec(?:ond)?$"), "tok/s", "stated"),
+    (_PPL, "ppl", "derived"),
+    (_BPB, "bits/byte", "derived"),
+    (_RUNTIME, "s", "convention"),
+    (_HOURS, "h", "stated"),
+    (_SHARE, "%", "stated"),
+    (_BYTES, "bytes", "stated"),
+)
 
 
 @lru_cache(maxsize=2_000)
@@ -134,22 +144,11 @@ def unit_of_name(name: str) -> tuple[str | None, UnitSource]:
     for pattern, unit in _NAME_END:
         if pattern.fullmatch(name.strip()):
             return unit, "stated"
-    if per := _CAMEL.search(name):
-        return ("samples/s" if per.group(1) == "Samples" else "tok/s"), "stated"
-    if _PPL.search(name):
-        return "ppl", "derived"
-    if _BPB.search(name):
-        return "bits/byte", "derived"
-    if is_loss(name):
+    if is_loss(name) and not (_PPL.search(name) or _BPB.search(name)):
         return ("%", "stated") if _SHARE.search(name) else ("nats", "convention")
-    if _RUNTIME.search(name):
-        return "s", "convention"
-    if _HOURS.search(name):
-        return "h", "stated"
-    if _SHARE.search(name):
-        return "%", "stated"
-    if _BYTES.search(name):
-        return "bytes", "stated"
+    known = next(((unit, source) for kind, unit, source in _KINDS if kind.search(name)), None)
+    if known:
+        return known
     if not _DISTINCT.search(name):
         for kind, unit in ((_TOKENS, "tokens"), (_DOCUMENTS, "documents"), (_PARAMETERS, "parameters")):
             if kind.search(name):

@@ -76,6 +76,8 @@ class _Lines:
     def _entry(self, entry: re.Match[str], at: int, number: int) -> None:
         value = _COMMENT.sub("", entry["value"]).strip()
         name = (entry["name"] or "").strip("\"'")
+        if entry["name"] and entry["name"][0] == '"':
+            value = value.rstrip(",")  # JSON that calls itself YAML, for its comments
         if entry["dashes"]:  # each item of a list is a map of its own
             self._walk.open("", number, is_list=not name and not value.startswith("{"))
             self._indents.append(at + 0.5)
@@ -129,5 +131,7 @@ def _flow(walk: Walk, name: str, value: str, line: int) -> None:
             text = double if double is not None else single if single is not None else (bare or "").strip()
             quoted = double is not None or single is not None or _is_text(text)
             waiting = text if waiting is None else f"{waiting}{text}"
+    if waiting is not None and name and lists:
+        walk.scalar(name, waiting, line, quoted=quoted)
     for _ in range(depth):
         walk.close()

@@ -50,6 +50,12 @@ class Server:
             time.sleep(0.05)
         return ids <= set(self.ended)
 
+    def until_one(self, ids: set[str]) -> None:
+        """Wait until one of them ended."""
+        end = time.monotonic() + MOST_SECONDS
+        while not ids & set(self.ended) and time.monotonic() < end:
+            time.sleep(0.02)
+
     def acknowledged(self, count: int) -> None:
         """Wait until so many were acknowledged."""
         end = time.monotonic() + MOST_SECONDS
@@ -83,6 +89,7 @@ class Rounds:
         self.violations: list[str] = []
         self.records: set[str] = set()
         self.open: set[str] = set()  # acknowledged, and not said to be ended yet
+        self.settled: set[str] = set()
         self.number = 0
         self.server = Server(evidence)
 
@@ -94,7 +101,7 @@ class Rounds:
         self.server.acknowledged(before + count)
         if len(self.server.asked) < before + count:
             self.violations.append(f"round {self.number}: the server acknowledged nothing within {MOST_SECONDS:.0f} s")
-        self.open |= self.server.asked
+        self.open |= self.server.asked - self.settled
 
     def settle(self, fault: str) -> None:
         """What the server said so far."""
@@ -102,6 +109,7 @@ class Rounds:
             if id not in self.open:
                 continue
             self.open.discard(id)
+            self.settled.add(id)
             in_memory = text.startswith("in memory ")
             self.counts[f"{fault}: {state}{', record in memory first' if in_memory else ''}"] += 1
             if state == "done":
@@ -122,7 +130,11 @@ class Rounds:
         """At a random moment; the next server has what this one leaves."""
         fault = "kill -9"
         self.ask(2)
-        time.sleep(self.rng.random() * 8)
+        if self.rng.random() < 0.5:  # its worker is ready, and in the middle of a job, or between two
+            self.server.until_one(self.open)
+            time.sleep(self.rng.random())
+        else:
+            time.sleep(self.rng.random() * 4)
         children = self.server.children()
         self.server.kill()
         killed = time.monotonic()

@@ -70,7 +70,7 @@ class Spares:
                 "busy": False,
                 "job": None,
                 "silent_seconds": worker.silent,
-                "stuck": worker.silent >= NO_ANSWER.value,
+                "stuck": False,  # it is replaced by itself
                 "resident_bytes": resident_bytes(worker.pid),
                 "models": [],
                 "model_bytes": 0,

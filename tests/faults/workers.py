@@ -103,7 +103,10 @@ class Round:
         self.until(following, lambda job: job.text not in ("Waiting", "Starting") or not job.active)
         self.waits.append(time.monotonic() - began)
         self.ended(self.until(following, lambda job: not job.active), f"the job after {fault}")
-        print(f"{fault}: the next job began after {self.waits[-1]:.1f} s; {dict(self.counts)}", flush=True)
+        print(
+            f"{fault}: the next job began after {self.waits[-1]:.1f} s; {dict(self.counts)} {self.violations}",
+            flush=True,
+        )
 
 
 def kill(pid: int) -> Callable[[], None]:

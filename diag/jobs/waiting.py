@@ -37,7 +37,7 @@ except ImportError:  # Windows: nothing tells whether a server lives
 MAX_BYTES = 64 * 1024  # of a file; a job of the pages has 400
 MAX_JOBS = 500  # of one server
 MAX_SERVERS = 64
-BEGUN = 2  # servers that may end while they run a job; then it is not begun again
+BEGUN = 2  # servers that may be killed while they run a job, which may be why; then it is not begun again
 
 _SERVER = re.compile(r"\.?[0-9a-f]{16}")  # with a dot while it is made
 _LOCK = "held.lock"
@@ -200,5 +200,5 @@ def _read(path: Path) -> Job | None:
     )
     if kept.begun < BEGUN:
         return job
-    why = f"{kept.begun} servers, one after the other, ended while they ran this job. Run it again to try once more."
+    why = f"{kept.begun} servers, one after the other, were killed while they ran this job. Run it again."
     return replace(job, state="failed", error=why, finished=time.time())

@@ -92,9 +92,9 @@ def _count(part: _Part) -> tuple[bytes, str]:
             shard_parts.count(request, f"{part.number}/{part.of}", out, silent)
             return out.read_bytes(), ""
     except InputError as error:
-        return b"", str(error)
+        return b"", ray_engine.here(error)
     except OSError as error:
-        return b"", in_words(error)
+        return b"", ray_engine.here(in_words(error))
 
 
 @dataclass(frozen=True)

@@ -86,6 +86,11 @@ def unseen(paths: Iterable[Path]) -> str:
     return ""
 
 
+def here(why: object) -> str:
+    """What went wrong, and on which node: the same path may be an empty mount point there."""
+    return f"On the node {socket.gethostname()}: {why}"
+
+
 def _environment() -> dict[str, Any]:
     """What processes of the nodes see differently: this package where it runs from a checkout, and the settings."""
     ours = {key: value for key, value in os.environ.items() if key.startswith("SUBRANDOM_")}

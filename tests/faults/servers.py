@@ -149,15 +149,15 @@ class Rounds:
     def pause(self, fault: str) -> None:
         """A fault that ends, of a server that goes on."""
         self.ask(2)
-        time.sleep(self.rng.random())
+        time.sleep(self.rng.random() * 0.5)
         pid = self.server.process.pid
         if fault == FULL_DISK:
             fill(self.evidence)
-            time.sleep(self.rng.random() * 2)
+            time.sleep(self.rng.random())
             make_room(self.evidence)
         else:
             undo = cap(pid, 1 << 20) if fault == "memory cap" else FAULTS[fault](pid)
-            time.sleep(self.rng.random() * 2)
+            time.sleep(self.rng.random())
             undo()
         self.finish(fault)
         if self.server.process.poll() is not None:

@@ -33,7 +33,7 @@ from tests.faults.small_disk import fill, make_room, small_disk
 NEXT_SECONDS = 10.0
 MOST_SECONDS = 120.0
 CAP = 64 << 20  # bytes above what the worker has that it may still take
-WINDOW = Window(4, 4, 128)
+WINDOW, SMALL = Window(2, 4, 64), Window(1, 1, 32)  # of the job that is hit, half a second, and of the next one
 
 
 class Round:
@@ -49,9 +49,9 @@ class Round:
         self.acknowledged: set[str] = set()
         self.waits: list[float] = []
 
-    def ask(self) -> str:
+    def ask(self, window: Window = WINDOW) -> str:
         self.number += 1
-        case = Case("demo/shards/stdlib", "demo/checkpoints/healthy", window=WINDOW, device="cpu")
+        case = Case("demo/shards/stdlib", "demo/checkpoints/healthy", window=window, device="cpu")
         return self.queue.submit(JobRequest("measure", case, stamp=str(self.number))).id
 
     def until(self, id: str, true: Callable[[Job], bool], seconds: float = MOST_SECONDS) -> Job:
@@ -87,11 +87,11 @@ class Round:
         the fault."""
         id = self.ask()
         self.until(id, lambda job: job.state != "queued")
-        time.sleep(self.rng.random())
+        time.sleep(self.rng.random() * 0.6)
         pid = self.pid()
         undo = do(pid) if pid else lambda: None
         if fault == "SIGSTOP":  # a person who sees it cancels
-            time.sleep(self.rng.random() * 2)
+            time.sleep(self.rng.random())
             if self.rng.random() < 0.5:
                 self.queue.cancel(id)
                 self.until(id, lambda job: not job.active, 30)
@@ -99,7 +99,7 @@ class Round:
         self.ended(self.until(id, lambda job: not job.active), fault)
         undo()
         began = time.monotonic()
-        following = self.ask()
+        following = self.ask(SMALL)
         self.until(following, lambda job: job.text not in ("Waiting", "Starting") or not job.active)
         self.waits.append(time.monotonic() - began)
         self.ended(self.until(following, lambda job: not job.active), f"the job after {fault}")

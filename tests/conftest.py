@@ -34,6 +34,7 @@ settings.load_profile("repeatable")
 def own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
     """What tests count is not kept in the project, and not taken from it."""
     os.environ["SUBRANDOM_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+    os.environ["SUBRANDOM_SPARE"] = "0"  # a worker in reserve imports torch for 5 s; its own tests ask for it
 
 
 @pytest.fixture(scope="session")

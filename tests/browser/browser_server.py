@@ -74,6 +74,7 @@ def start_server(evidence: Path, demo: Path = DEFAULT_DIR, roots: str = "", name
         "SUBRANDOM_ROOTS": roots,
         "SUBRANDOM_NAME": name,
         "SUBRANDOM_CONFIG": "",
+        "SUBRANDOM_SPARE": "0",
     }
     process = subprocess.Popen(
         [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port)],

@@ -29,7 +29,8 @@ class Spares:
 
     def __init__(self, start: Start, places: Sequence[Slot]) -> None:
         common = set.intersection(*(set(slot.environment.items()) for slot in places))
-        self._slot = Slot("spare", False, {**dict(common), GENTLE: "1"})
+        self._slot = Slot("spare", False, dict(common))
+        self._firsts = len(places)  # workers that are nobody's successors
         self._start = start
         self._lock = threading.Lock()
         self._spare: Worker | None = None
@@ -51,6 +52,7 @@ class Spares:
             else:
                 worker.send(Place(dict(slot.environment)))
             self._given = worker
+            self._firsts -= 1
             if self._thread is None and not self._closed:
                 self._thread = threading.Thread(target=self._keep, name="spare worker", daemon=True)
                 self._thread.start()
@@ -109,7 +111,9 @@ class Spares:
             self._spare = None
         starting = self._given is not None and self._given.running() and not self._given.ready
         if not starting and time.monotonic() >= self._not_before and free is not None and free >= least:
-            self._spare = self._start(replace(self._slot))
+            # After a death another one may come soon; else the pages go first.
+            gentle = {GENTLE: "1"} if self._firsts >= 0 else {}
+            self._spare = self._start(replace(self._slot, environment={**self._slot.environment, **gentle}))
 
     def _good(self, worker: Worker) -> bool:
         """Whether it can take a seat: it runs, and says so. Imports hold the interpreter for seconds."""

@@ -33,7 +33,7 @@ from tests.faults.small_disk import fill, make_room, small_disk
 NEXT_SECONDS = 10.0
 MOST_SECONDS = 120.0
 CAP = 64 << 20  # bytes above what the worker has that it may still take
-WINDOW, SMALL = Window(2, 4, 64), Window(1, 1, 32)  # of the job that is hit, half a second, and of the next one
+WINDOW, SMALL = Window(8, 4, 128), Window(1, 1, 32)  # of the job that is hit, and of the next one
 
 
 class Round:
@@ -48,6 +48,9 @@ class Round:
         self.violations: list[str] = []
         self.acknowledged: set[str] = set()
         self.waits: list[float] = []
+        for _ in range(2):  # the first one counts the shard and loads the model
+            done = self.until(self.ask(), lambda job: not job.active)
+        self.takes = done.finished - done.started
 
     def ask(self, window: Window = WINDOW) -> str:
         self.number += 1
@@ -87,7 +90,7 @@ class Round:
         the fault."""
         id = self.ask()
         self.until(id, lambda job: job.state != "queued")
-        time.sleep(self.rng.random() * 0.6)
+        time.sleep(self.rng.random() * self.takes)
         pid = self.pid()
         undo = do(pid) if pid else lambda: None
         if fault == "SIGSTOP":  # a person who sees it cancels

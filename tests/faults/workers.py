@@ -33,7 +33,7 @@ from tests.faults.small_disk import fill, make_room, small_disk
 NEXT_SECONDS = 10.0
 MOST_SECONDS = 120.0
 CAP = 64 << 20  # bytes above what the worker has that it may still take
-WINDOW, SMALL = Window(8, 4, 128), Window(1, 1, 32)  # of the job that is hit, and of the next one
+WINDOW, SMALL = Window(4, 4, 128), Window(1, 1, 32)  # of the job that is hit, and of the next one
 
 
 class Round:

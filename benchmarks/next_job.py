@@ -44,16 +44,17 @@ def main() -> None:
     print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores", flush=True)
     with tempfile.TemporaryDirectory() as folder:
         os.environ |= {"SUBRANDOM_EVIDENCE": folder, "SUBRANDOM_CACHE": str(Path(folder) / "cache")}
-        for spare in (True, False):
+        for spare, kills in ((True, options.kills), (False, min(3, options.kills))):
             queue = JobQueue(slots(1), spare=spare)
             began(queue, "first")
             waits: list[float] = []
-            for number in range(options.kills):
+            for number in range(kills):
                 time.sleep(options.gap)
                 workers = queue.workers()
                 os.kill(workers[0]["pid"], signal.SIGKILL)
                 waits.append(began(queue, str(number)))
-                print(f"  {waits[-1]:.2f} s; reserve: {workers[1:] and workers[1]}", flush=True)
+                reserve = [(w["ready"], w["resident_bytes"]) for w in workers[1:]]
+                print(f"  {waits[-1]:.2f} s; in reserve (ready, bytes): {reserve}", flush=True)
             queue.close()
             middle, most = statistics.median(waits), max(waits)
             print(f"{'with' if spare else 'without'} a spare: {middle:.2f} s (most {most:.2f}, n = {len(waits)})")

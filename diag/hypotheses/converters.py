@@ -1,7 +1,8 @@
 """Where conversions go wrong: for a kind of repair, the line of each tool that does it right, and its public issue.
 
-A row is data. A line says what belongs at that place of the tool, after the public report; it is no quotation of the
-tool's source, whose releases differ.
+A row is data. A line says what belongs at that place of the tool: names of files and functions are those of the
+sources read in 2026 (transformers 5, llama.cpp with its `conversion` package, NVIDIA-NeMo/Megatron-Bridge, gpt-neox,
+nanoGPT); arguments are shortened, and other releases differ.
 """
 
 from __future__ import annotations
@@ -71,82 +72,111 @@ def _fused(e: Edit, c: Context) -> bool:
     return isinstance(e, Regather) and _role(e, c).startswith("qkv")
 
 
+LLAMA_CPP = "llama.cpp, convert_hf_to_gguf.py"
+BRIDGE = "Megatron Bridge, model_bridge.py, CONFIG_MAPPING"
+NEOX = "gpt-neox, convert_neox_to_hf.py"
+
 LINES: tuple[Line, ...] = (
     Line(_head, "transformers, after loading", "model.tie_weights()", "huggingface/transformers#43429"),
     Line(
         _head,
-        "llama.cpp, convert_hf_to_gguf.py",
-        "write no output.weight where the config ties: llama.cpp takes token_embd.weight then",
+        f"{LLAMA_CPP}, filter_tensors",
+        "drop lm_head.weight where the config ties: llama.cpp takes token_embd.weight for output.weight then",
         "aprender#2309",
     ),
-    Line(_head, "Megatron bridge", "share_embeddings_and_output_weights = hf.tie_word_embeddings", "pegainfer#544"),
+    Line(_head, BRIDGE, '("tie_word_embeddings", "share_embeddings_and_output_weights")', "pegainfer#544"),
     Line(_head, "nanoGPT, model.py", "self.transformer.wte.weight = self.lm_head.weight", "tinygrad#13796"),
     Line(
         _on(Reorder),
-        "nanoGPT, GPT.from_pretrained",
-        "sd[k].copy_(sd_hf[k].t())  # Conv1D keeps [in, out]",
+        "nanoGPT, model.py, GPT.from_pretrained",
+        "sd[k].copy_(sd_hf[k].t())  # the four of `transposed`: Conv1D keeps [in, out]",
         "karpathy/nanoGPT, model.py",
     ),
     Line(
         _on(Reorder),
-        "llama.cpp, GGUF readers",
-        "shape = tuple(reversed(ne))  # reverse the dimensions, never the data",
+        "llama.cpp, gguf_reader.py",
+        "np_dims = tuple(reversed(dims.tolist()))  # reverse the dimensions, never the data",
         "ggml-org/llama.cpp#6040",
     ),
-    Line(_on(Reorder), "transformers, conversion script", "state[name] = w.t().contiguous()", "larql#18"),
+    Line(_on(Reorder), "a conversion script", "state[name] = w.t().contiguous()", "larql#18"),
     Line(
         _norm,
-        "llama.cpp, convert_hf_to_gguf.py (Gemma)",
-        'if name.endswith("norm.weight"): data_torch = data_torch + 1  # once',
+        f"{LLAMA_CPP}, GemmaModel.modify_tensors",
+        'if name.endswith("norm.weight"): data_torch = data_torch + 1  # once, and for Gemma only',
         "ggml-org/llama.cpp#23758",
     ),
-    Line(_norm, "Megatron bridge", "layernorm_zero_centered_gamma = True only where the norm is 1 + w", "mold#1078"),
-    Line(_norm, "transformers, modeling_gemma2.py", "output * (1.0 + self.weight.float())", "shainet#176, mlx-lm#1623"),
+    Line(
+        _norm,
+        "Megatron Bridge, gemma2_bridge.py",
+        "provider.layernorm_zero_centered_gamma = True  # only where the norm is 1 + w",
+        "mold#1078",
+    ),
+    Line(
+        _norm,
+        "transformers, Gemma2RMSNorm.forward",
+        "output = output * (1.0 + self.weight.float())",
+        "shainet#176, mlx-lm#1623",
+    ),
     Line(
         _setting("eps"),
-        "llama.cpp, convert_hf_to_gguf.py",
-        'self.gguf_writer.add_layer_norm_rms_eps(self.hparams["rms_norm_eps"])',
+        f"{LLAMA_CPP}, TextModel.set_gguf_parameters",
+        'self.gguf_writer.add_layer_norm_rms_eps(self.find_hparam(["rms_norm_eps", "norm_eps"]))',
         "ggml-org/llama.cpp#2373",
     ),
-    Line(_setting("eps"), "Megatron bridge", "layernorm_epsilon = hf.rms_norm_eps", "lit-llama#339"),
+    Line(_setting("eps"), BRIDGE, '("rms_norm_eps", "layernorm_epsilon")', "lit-llama#339"),
     Line(
         _on(PairRows),
-        "transformers, convert_llama_weights_to_hf.py",
+        "transformers, convert_llama_weights_to_hf.py, permute",
         "w.view(n_heads, dim1 // n_heads // 2, 2, dim2).transpose(1, 2).reshape(dim1, dim2)",
         "TinyLlama#24",
     ),
     Line(
         _on(PairRows),
-        "llama.cpp, convert_hf_to_gguf.py",
-        "data_torch = LlamaModel.permute(data_torch, n_head, n_head_kv)",
+        f"{LLAMA_CPP}, LlamaModel.modify_tensors",
+        "data_torch = LlamaModel.permute(data_torch, n_head, n_kv_head)  # of q: n_head, n_head",
         "ggml-org/llama.cpp#7481",
     ),
     Line(
         _setting("rotary"),
-        "llama.cpp, convert_hf_to_gguf.py",
-        'self.gguf_writer.add_rope_freq_base(self.hparams["rope_theta"])',
+        f"{LLAMA_CPP}, TextModel.set_gguf_parameters",
+        'self.gguf_writer.add_rope_freq_base(rope_params["rope_theta"])',
         "sgl-project/sglang#14745",
     ),
-    Line(_setting("rotary"), "Megatron bridge", "rotary_base = hf.rope_theta", "NVIDIA/Megatron-LM#6305"),
+    Line(
+        _setting("rotary"),
+        "Megatron Bridge, model_bridge.py",
+        'provider_kwargs["rotary_base"] = rope_theta_from_hf(hf_config)',
+        "NVIDIA/Megatron-LM#6305",
+    ),
     Line(
         _setting("rotary"),
         "transformers, a model built on meta",
         "compute inv_freq again after to_empty(): meta buffers hold nothing",
         "pytorch/torchtitan#3775",
     ),
-    Line(_bias, "Megatron bridge", "add_qkv_bias = True", "paiml/aprender#1604"),
+    Line(_bias, "Megatron Bridge, qwen2_bridge.py", "provider.add_qkv_bias = True", "paiml/aprender#1604"),
     Line(
         _bias,
-        "gpt-neox, merging of tensor-parallel ranks",
-        "take a row-parallel bias from one rank: it is not a sum",
-        "EleutherAI/gpt-neox#1220",
+        f"{NEOX}, ROW_PARALLEL_BIAS_KEYS",
+        "add a row-parallel bias up over the ranks, and divide it by their number on the way back",
+        "EleutherAI/gpt-neox#1072, #1220",
     ),
-    Line(_gated, "Megatron bridge", "fc1 = torch.cat([gate, up])  # per rank, then the ranks", "ROCm/Megatron-LM#63"),
-    Line(_gated, "transformers, conversion script", "gate, up = gate_up.chunk(2)  # gate first", "mlx-lm#767"),
+    Line(
+        _gated,
+        "Megatron Bridge, GatedMLPMapping",
+        "torch.cat([gate_splits[i], up_splits[i]], dim=0)  # of each rank i",
+        "ROCm/Megatron-LM#63",
+    ),
+    Line(
+        _gated,
+        "transformers, Phi3MLP.forward",
+        "gate, up_states = up_states.chunk(2, dim=-1)  # gate first",
+        "mlx-lm#767",
+    ),
     Line(
         _fused,
-        "Megatron bridge",
-        "split each rank's share into its q, k and v, then join q of all ranks, k of all, v of all",
+        "Megatron Bridge, split_qkv_weights",
+        "linear_qkv holds, for each query group, its heads of q, then its k, then its v",
         "ndif-team/nnsight#719",
     ),
     Line(
@@ -157,19 +187,19 @@ LINES: tuple[Line, ...] = (
     ),
     Line(
         _on(ApplyScale),
-        "transformers, conversion script",
+        "a conversion script",
         "w.float() * scale_inv.repeat_interleave(128, 0).repeat_interleave(128, 1)[: w.shape[0], : w.shape[1]]",
         "unslothai/unsloth#6200",
     ),
     Line(
         _on(MoveLayers),
-        "gpt-neox, conversion script",
-        'f"model.layers.{layer}"  # counted from 0, with the first layer of the stage added',
+        NEOX,
+        "layer_idx=layer_i + 2  # files 0 and 1 are the embedding and a dummy; layers of the output count from 0",
         "EleutherAI/gpt-neox#971, huggingface/transformers#24381",
     ),
     Line(
         _setting("query_pre_attn_scalar", "softcapping"),
-        "llama.cpp, convert_hf_to_gguf.py (Gemma 2)",
+        f"{LLAMA_CPP}, Gemma2Model.set_gguf_parameters",
         'self.gguf_writer.add_attn_logit_softcapping(self.hparams["attn_logit_softcapping"])',
         "ggml-org/llama.cpp#8197",
     ),

@@ -9,6 +9,7 @@ from typing import Literal
 
 from diag.hypotheses.base import Context
 from diag.model.edits.base import Edit
+from diag.model.edits.fresh import Fresh
 
 # How the ids are fed: the next id is the target; the one after it; the one that was read; or an id stands in front.
 Feed = Literal["next", "shifted twice", "not shifted", "id in front"]
@@ -28,6 +29,16 @@ class Injection:
     first: int | None = None
     source: str = ""
     alone: bool = False
+
+    @property
+    def drawn(self) -> bool:
+        """Whether it draws tensors at random: another draw gives another loss."""
+        return any(isinstance(edit, Fresh) for edit in self.edits)
+
+    @property
+    def rarity(self) -> int:
+        """0 where three public reports or more know it, 3 where it is a variant of one, or known from none."""
+        return 3 if self.source.startswith("variant") else 3 - min(3, self.source.count("#"))
 
 
 @dataclass(frozen=True)
@@ -51,6 +62,11 @@ def fits(one: Injection, other: Injection) -> bool:
     if one.slot == other.slot or (one.feed != "next" and other.feed != "next"):
         return False
     return not any(type(x) is type(y) and set(x.targets) & set(y.targets) for x in one.edits for y in other.edits)
+
+
+def rarity(injections: Sequence[Injection]) -> tuple[int, int]:
+    """Which of two sets that fit alike is the less likely: the larger one, then that of the rarer defects."""
+    return len(injections), sum(each.rarity for each in injections)
 
 
 def unit(injections: Sequence[Injection]) -> float:

@@ -9,13 +9,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from diag.model.evaluate import Evaluator, Modules
+from diag.model.buckets import bucket_positions, check_window
+from diag.model.edits.base import Edit
+from diag.model.evaluate import Modules
 from diag.model.loaded import LoadedModel
-from diag.model.sweep import observe
+from diag.model.sweep import observe, sweep
 from diag.model.variants import Variant
+from diag.model.waves import room, stream_bytes, waves
 from diag.reproduce.base import Feed, Injection, together
 
 Set = tuple[Injection, ...]
+_Edits = tuple[Edit, ...]
 
 
 class Part(NamedTuple):
@@ -33,12 +37,14 @@ class Part(NamedTuple):
 class Injector:
     """The model with defects injected. ids: int64 [sequences, seq + 1]. Losses are remembered; nothing is written to
     the model. Cost: one pass over a part for each set of other edits, in one sweep for all sets of a call and one way
-    of feeding the ids; units cost nothing."""
+    of feeding the ids; units cost nothing. Memory: a number a token and set, beside that of a sweep in waves."""
 
     def __init__(self, loaded: LoadedModel, ids: np.ndarray, tick: Callable[[], None]) -> None:
+        check_window(loaded, ids)
         self.loaded, self.ids, self.tick = loaded, ids, tick
         self.modules = Modules(loaded)
-        self._on: dict[tuple[Part, Feed, int | None], Evaluator] = {}
+        self._tokens = 0
+        self._known: dict[tuple[_Edits, Feed, int | None, Part], np.ndarray] = {}
 
     @property
     def whole(self) -> Part:
@@ -48,25 +54,30 @@ class Injector:
     @property
     def forward_passes(self) -> int:
         """Of one sequence of the window each, by tokens."""
-        done = sum(e.forward_passes * part.positions for (part, _, _), e in self._on.items())
-        return -(-done // self.whole.positions)
+        return -(-self._tokens // self.whole.positions)
+
+    def tokens(self, sets: Sequence[Set], part: Part) -> list[np.ndarray]:
+        """float32 [sequences, targets], nats, of each set, as the program with these defects would report them but for
+        the unit. A sequence has one target less where labels are shifted twice."""
+        keys = [(together(s), *_feed(s), part) for s in sets]
+        wanted: dict[tuple[Feed, int | None], dict[_Edits, None]] = {}
+        for edits, feed, first, _ in (key for key in keys if key not in self._known):
+            wanted.setdefault((feed, first), {})[edits] = None
+        for (feed, first), asked in wanted.items():
+            self._sweep(tuple(asked), feed, first, part)
+        return [self._known[key] for key in keys]
 
     def losses(self, sets: Sequence[Set], part: Part) -> list[np.ndarray]:
-        """float64 [sequences], nats, of each set, as the program with these defects would report them but for the
-        unit."""
-        found: list[np.ndarray] = [np.empty(0)] * len(sets)
-        groups: dict[tuple[Feed, int | None], list[int]] = {}
-        for i, injected in enumerate(sets):
-            groups.setdefault(_feed(injected), []).append(i)
-        for (feed, first), numbers in groups.items():
-            swept = self._evaluator(part, feed, first).losses_many([together(sets[i]) for i in numbers])
-            for i, losses in zip(numbers, swept, strict=True):
-                found[i] = losses
-        return found
+        """float64 [sequences], nats: the means over each sequence of what `tokens` gives."""
+        return [found.mean(1, dtype=np.float64) for found in self.tokens(sets, part)]
 
-    def by_position(self, injected: Set) -> np.ndarray:
-        """float64 [sequences, buckets], nats, on the whole window, buckets as `bucket_positions` has them."""
-        return self._evaluator(self.whole, *_feed(injected)).losses_by_position(together(injected))
+    def by_position(self, injected: Set, part: Part) -> np.ndarray:
+        """float64 [sequences, buckets], nats: the means over positions, buckets as `bucket_positions` has them."""
+        found = self.tokens([injected], part)[0]
+        widths = bucket_positions(found.shape[1])
+        sums = np.add.reduceat(found, np.cumsum([0, *widths[:-1]]), axis=1, dtype=np.float64)
+        means: np.ndarray = sums / widths
+        return means
 
     def stream_rms(self, injected: Set, part: Part) -> tuple[float, ...]:
         """Root mean square of the stream behind each layer, over the tokens of a part. One pass."""
@@ -86,18 +97,20 @@ class Injector:
         count = rows.shape[0] * (rows.shape[1] - 1)
         return tuple(float(np.sqrt(squares[layer] / count)) for layer in sorted(squares))
 
-    def _evaluator(self, part: Part, feed: Feed, first: int | None) -> Evaluator:
-        key = (part, feed, first)
-        if key not in self._on:
-            rows, targets = self._fed(part, feed, first)
-            self._on[key] = Evaluator(
-                self.loaded,
-                rows,
-                targets=targets,
-                modules=self.modules,
-                progress=lambda fraction, text: self.tick(),
-            )
-        return self._on[key]
+    def _sweep(self, sets: Sequence[_Edits], feed: Feed, first: int | None, part: Part) -> None:
+        rows, targets = self._fed(part, feed, first)
+        device, found = self.loaded.device, {edits: list[np.ndarray]() for edits in sets}
+        one = stream_bytes(self.loaded, rows.shape[1] - 1)
+        for some, asked in waves(range(len(rows)), sets, one, room(device)):
+            variants = [Variant(self.loaded, edits, *self.modules.under(edits), None) for edits in asked]
+            here = slice(some[0], some[-1] + 1)
+            ids = torch.tensor(rows[here]).to(device)
+            aim = None if targets is None else torch.tensor(targets[here]).to(device)
+            for edits, nll in zip(asked, sweep(variants, ids, self.tick, aim), strict=True):
+                found[edits].append(nll.float().cpu().numpy())
+        for edits, pieces in found.items():
+            self._known[edits, feed, first, part] = np.concatenate(pieces)
+        self._tokens += len(sets) * part.tokens
 
     def _fed(self, part: Part, feed: Feed, first: int | None) -> tuple[np.ndarray, np.ndarray | None]:
         """(ids [n, seq + 1], targets [n, seq] where they are not the next ids)."""

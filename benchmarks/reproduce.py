@@ -1,10 +1,12 @@
 """Does `reproduce` name what was injected? Random pairs of defects, put into transformers' own model by this script.
 
-    python benchmarks/reproduce.py --out OUT [--cases 20] [--seed 1] [--model data/demo-model] [--window 2x4x128]
+    python benchmarks/reproduce.py --out OUT [--cases 20] [--seed 1] [--model data/demo-model] [--window 4x4x128]
+        [--command-line N]
 
 Nothing of the tool injects here: tensors are changed in transformers' model, or its modules are hooked, and the loss is
-the plain formula on the same ids. Losses are remembered from case to case. Prints a
-row a case and writes OUT/reproduce.json.
+the plain formula on the same ids. The first N claims go to `python -m diag reproduce … --json`, a process each; the
+others to the same ranking in this process, which remembers losses from case to case. Prints a row a case and writes
+OUT/reproduce.json.
 """
 
 from __future__ import annotations
@@ -14,10 +16,13 @@ import json
 import math
 import random
 import re
+import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -27,12 +32,15 @@ from transformers import AutoModelForCausalLM
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from diag.case import Case, Window  # noqa: E402
+from diag.case import Window  # noqa: E402
 from diag.checkpoints import open_checkpoint  # noqa: E402
-from diag.cli.reproduce import to_json  # noqa: E402
-from diag.jobs.inputs import join_inputs  # noqa: E402
-from diag.jobs.reproduction import injector_of, reproduce  # noqa: E402
-from diag.progress import silent  # noqa: E402
+from diag.hypotheses.base import Context  # noqa: E402
+from diag.jobs.reproduction import MOST  # noqa: E402
+from diag.model.build import build  # noqa: E402
+from diag.model.precision import fast_bf16  # noqa: E402
+from diag.reproduce.injector import Injector  # noqa: E402
+from diag.reproduce.ranking import Aim, listed, rank  # noqa: E402
+from diag.reproduce.table import injections  # noqa: E402
 from diag.shards import open_shard, read_window  # noqa: E402
 from diag.units import Claim  # noqa: E402
 
@@ -62,7 +70,7 @@ def read_back(w: Tensor) -> Tensor:
 
 def adjacent(model: nn.Module) -> None:
     """Rotary embedding that turns rows 2i and 2i + 1 together."""
-    import transformers.models.qwen2.modeling_qwen2 as code
+    code = code_of(model)
 
     def turned(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
         half = x.shape[-1] // 2
@@ -77,10 +85,15 @@ def adjacent(model: nn.Module) -> None:
     code.apply_rotary_pos_emb = both
 
 
+def code_of(model: nn.Module) -> ModuleType:
+    """The module of transformers that the model's class stands in."""
+    return sys.modules[type(model).__module__]
+
+
 def theta(base: float) -> Inject:
     def inject(model: nn.Module) -> None:
         rotary = model.model.rotary_emb
-        width = model.config.head_dim
+        width = 2 * len(rotary.inv_freq)
         rotary.inv_freq = 1.0 / base ** (torch.arange(0, width, 2).float() / width)
 
     return inject
@@ -217,10 +230,9 @@ APART = ({"final norm left out", "norm weights not loaded"}, {"final norm left o
 @torch.inference_mode()
 def loss(path: Path, ids: Tensor, names: tuple[str, ...]) -> float:
     """What the broken program reports: nats, or what it takes for nats."""
-    import transformers.models.qwen2.modeling_qwen2 as code
-
-    sound = code.apply_rotary_pos_emb
     model = AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32).eval()
+    code = code_of(model)
+    sound = code.apply_rotary_pos_emb
     model.label_shift, model.unit = 1, 1.0
     try:
         for name in names:
@@ -234,6 +246,48 @@ def loss(path: Path, ids: Tensor, names: tuple[str, ...]) -> float:
     return model.unit * sum(sums) / len(sums)
 
 
+class Ours:
+    """The tool's ranking, in this process or as a command."""
+
+    def __init__(self, model: Path, shard: Path, window: str) -> None:
+        self.model, self.shard, self.window = model, shard, Window.parse(window)
+        self._built: tuple[Injector, Injector] | None = None
+
+    def command(self, claim: str) -> dict[str, Any]:
+        """What the command prints."""
+        window = self.window
+        options = (
+            "--checkpoint",
+            self.model,
+            "--shard",
+            self.shard,
+            "--claimed-loss",
+            claim,
+            "--device",
+            "cpu",
+            "--json",
+        )
+        sizes = ("--batches", window.batches, "--batch-size", window.batch_size, "--seq-len", window.seq_len)
+        command = [sys.executable, "-m", "diag", "reproduce", *map(str, (*options, *sizes))]
+        ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+        found: dict[str, Any] = json.loads(ran.stdout)
+        return found
+
+    def ranking(self, claim: str) -> dict[str, Any]:
+        """The same keys, of what was remembered from other claims too."""
+        checkpoint = open_checkpoint(self.model)
+        if self._built is None:
+            ids = read_window(open_shard(self.shard), self.window).ids
+            exact = Injector(build(checkpoint, device="cpu", dtype="fp32"), ids, lambda: None)
+            quick = Injector(build(checkpoint, device="cpu", dtype="bf16"), ids, lambda: None) if fast_bf16() else exact
+            self._built = exact, quick
+        aim = Aim(float(claim), Claim(float(claim)).half_unit)
+        found = rank(*self._built, injections(Context(checkpoint)), aim, lambda fraction, text: None)
+        named, to_the_digit = listed(found.nearest, aim, MOST)
+        rows = [{"defects": [each.name for each in m.injected], "distance_nats": m.distance(aim.nats)} for m in named]
+        return {"candidates": rows, "fits": found.fits, "to_the_digit": to_the_digit}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True)
@@ -241,28 +295,27 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--model", type=Path, default=ROOT / "data" / "demo-model")
     parser.add_argument("--shard", type=Path, default=ROOT / "data" / "demo" / "shards" / "stdlib")
-    parser.add_argument("--window", default="2x4x128")
+    parser.add_argument("--window", default="4x4x128")
     parser.add_argument("--digits", type=int, default=4, help="decimals of the claim")
+    parser.add_argument("--command-line", type=int, default=0, help="how many cases go through the command line")
     asked = parser.parse_args()
     asked.out.mkdir(parents=True, exist_ok=True)
-    rng, window = random.Random(asked.seed), Window.parse(asked.window)
-    ids = torch.from_numpy(read_window(open_shard(asked.shard), window).ids.astype("int64"))
-    sound, rows = loss(asked.model, ids, ()), []
-    shard, checkpoint, known = open_shard(asked.shard), open_checkpoint(asked.model), None
+    rng, ours, rows = random.Random(asked.seed), Ours(asked.model, asked.shard, asked.window), []
+    ids = torch.from_numpy(read_window(open_shard(asked.shard), ours.window).ids.astype("int64"))
+    sound, can = loss(asked.model, ids, ()), {each.name for each in injections(Context(open_checkpoint(asked.model)))}
     while len(rows) < asked.cases:
-        pair = tuple(sorted(rng.sample(sorted(DEFECTS), 2)))
+        pair = tuple(sorted(rng.sample(sorted(can & set(DEFECTS)), 2)))
         if DEFECTS[pair[0]][0] == DEFECTS[pair[1]][0] or set(pair) in APART:
             continue
         claim, alone = loss(asked.model, ids, pair), [loss(asked.model, ids, (name,)) for name in pair]
         if min(abs(claim - x) for x in (sound, *alone)) < 1e-3:
             continue  # one of the two cannot be seen behind the other
-        case = Case("shard", "model", None, window, device="cpu", claim=Claim(float(f"{claim:.{asked.digits}f}")))
-        inputs = join_inputs(case, shard, checkpoint, None)
-        started, known = time.perf_counter(), known or injector_of(inputs, silent)
-        found = to_json(reproduce(inputs, silent, known))
+        started = time.perf_counter()
+        by = ours.command if len(rows) < asked.command_line else ours.ranking
+        found = by(f"{claim:.{asked.digits}f}")
         ranks = [i + 1 for i, c in enumerate(found["candidates"]) if sorted(c["defects"]) == list(pair)]
         row = {"pair": pair, "claim": claim, "rank": ranks[0] if ranks else None, "fits": found["fits"]}
-        row |= {"by_accident": found["by_accident"], "seconds": time.perf_counter() - started}
+        row |= {"to_the_digit": found["to_the_digit"], "by": by.__name__, "seconds": time.perf_counter() - started}
         row |= {"closest": found["candidates"][0]["defects"], "distance": found["candidates"][0]["distance_nats"]}
         rows.append(row)
         print(json.dumps(row), flush=True)

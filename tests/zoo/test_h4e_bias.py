@@ -38,6 +38,16 @@ def test_dropped_biases_are_the_first_suspect_and_a_twin_gives_them_back(
     assert twin.conclusion.kind == "explained" and twin.conclusion.hypotheses == ("H4E",)
 
 
+def test_every_bias_comes_back_from_a_twin(shard: Path, tmp_path: Path) -> None:
+    """One of the four roles of matrices would lower the loss of this window by 0.027 nats if it stayed zero."""
+    roles = ("qkv_bias", "o_bias", "up_bias", "down_bias", "attention_norm_bias", "mlp_norm_bias")
+    broken = times("gpt_neox", tmp_path / "broken", roles, 0.0)
+    twin = diagnose(broken, shard, MODELS / "gpt_neox", Window(2, 4, 64))
+    assert twin.conclusion.kind == "explained" and twin.conclusion.hypotheses == ("H4E",)
+    assert twin.joint is not None and twin.baseline.ruler.reference_nats is not None
+    assert twin.joint.loss_nats == pytest.approx(twin.baseline.ruler.reference_nats, abs=0.01)
+
+
 def test_biases_summed_over_ranks_are_named(shard: Path, tmp_path: Path) -> None:  # gpt-neox #1220
     broken = times("gpt_neox", tmp_path / "broken", ("o_bias", "down_bias"), 8)
     twin = diagnose(broken, shard, MODELS / "gpt_neox", WINDOW)

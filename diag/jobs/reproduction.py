@@ -20,7 +20,7 @@ from diag.reproduce.injector import Injector, Part, Set
 from diag.reproduce.ranking import AROUND, Aim, Measured, ladder, listed, rank
 from diag.reproduce.table import injections
 from diag.results.reproduction import Reproduced, Reproduction, Separation
-from diag.results.thresholds import INJECTED_WINDOW, MATERIAL_SE, REPRODUCES_NATS
+from diag.results.thresholds import MATERIAL_SE, REPRODUCES_NATS
 
 MOST = 10  # candidates
 _TRACED = 2  # sequences on which the stream's size is measured
@@ -96,7 +96,7 @@ def _separations(injector: Injector, listed: list[Measured], matching: int) -> l
     if matching < 2:
         return []
     sets = [m.injected for m in listed]
-    part = next(p for p in reversed(ladder(injector.whole)) if p.tokens < INJECTED_WINDOW.value)
+    part = ladder(injector.whole)[:2][-1]
     where = "" if part == injector.whole else f", of {part.sequences} sequences of {part.positions}"
     found = [_by_position(injector, sets, matching)]
     for name in dict.fromkeys(each.name for s in sets[:matching] for each in s):

@@ -205,7 +205,7 @@ class _Search:
         """Those of `kept`, nearest first, that are nearest on the whole window, measured there exactly; without pairs
         of which one is hidden behind the other."""
         if self.main == self.model.whole:
-            seen = self._until_found(kept, self.quick, _BATCH, INJECTED_KEPT.value)
+            seen = self._until_found(kept, self.quick, _BATCH, _EXACT)
         else:
             text = f"Measuring {len(kept):,} sets on {self.main.tokens:,} tokens"
             self._ask(self.quick, kept, self.main, (0.7, 0.1), text)

@@ -21,8 +21,8 @@ LOGITS_BYTES = 3 * 4 << 25  # one chunk of logits (loss.py) in float32, and two 
 # defects at once the most, and 5 to 9 beside a reference, which says at once what differs.
 PASSES: dict[str, tuple[int, int]] = {"measure": (1, 1), "test": (16, 61), "diverge": (6, 9), "reproduce": (16, 33)}
 PASSES_BESIDE: dict[str, tuple[int, int]] = {"measure": (2, 2), "test": (5, 9), "diverge": (6, 9)}
-# Tokens beside those passes: what injected defects are screened on. A reproduction on the demo (4 x 4 x 128) took 100 s of
-# a processor that does 80 GFLOP/s where its claim was met early; 300 sets more where none meets it.
+# Tokens beside those passes: what injected defects are screened on. A reproduction on the demo (4 x 4 x 128) took 100 s
+# of a processor that does 80 GFLOP/s where its claim was met early; 300 sets more where none meets it.
 SCREENED: dict[str, tuple[int, int]] = {"reproduce": (600_000, 900_000)}
 GIB = 1 << 30
 

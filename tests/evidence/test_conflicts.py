@@ -84,6 +84,31 @@ TRAPS: list[tuple[str, dict[str, str], tuple[str, int], tuple[str, int] | None]]
         ("e.json", 2),
         ("a.md", 1),
     ),
+    (
+        "void_gate",
+        {"a.md": "The gate asks for a val_loss below 8.0. The unigram entropy of the corpus is 6.9 nats.\n"},
+        ("a.md", 1),
+        ("a.md", 1),
+    ),
+    ("log_base", {"a.log": "vocab_size: 128256\nchance loss ln(V) = 16.97\n"}, ("a.log", 2), ("a.log", 1)),
+    (
+        "target_missed",
+        {"a.log": "goal: val_loss <= 3.0\nepoch 4 val_loss=3.41\nverdict: PASS\n"},
+        ("a.log", 2),
+        ("a.log", 1),
+    ),
+    (
+        "skipped_pass",
+        {"a.json": '[{"gate": "G3",\n"status": "skipped",\n"pass": true}]\n'},
+        ("a.json", 3),
+        ("a.json", 2),
+    ),
+    (
+        "not_monotonic",
+        {"a.md": f"Loss is strictly decreasing across epochs.\n\n{EPOCHS}| 0 | 5.1 |\n| 1 | 5.6 |\n| 2 | 4.9 |\n"},
+        ("a.md", 1),
+        ("a.md", 6),
+    ),
     ("void_gate", {"a.md": "Asked: val_loss < 9.38.\n\nShannon entropy: 7.4 bits\n"}, ("a.md", 1), ("a.md", 3)),
 ]
 

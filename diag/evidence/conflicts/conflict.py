@@ -14,7 +14,7 @@ from diag.evidence.known_facts import FactRow, facts
 
 BOUNDS = tuple("<>≤≥")
 _WHOLE = re.compile(r"\d[\d,]*(?: [a-z]+)?")
-_ENTROPY = re.compile(r"entropy", re.IGNORECASE)
+_ENTROPY = re.compile(r"entropy|^(?:unigram|shannon)(?:_nats|_bits|_loss)?$", re.IGNORECASE)
 
 
 @dataclass(frozen=True)

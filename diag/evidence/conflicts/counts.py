@@ -15,7 +15,11 @@ from diag.evidence.known_facts import FactRow
 _COUNTED = (
     (
         "shards",
-        re.compile(r"(?:n_|num_|number of |total[ _])?shards?(?:[ _]count)?(?:_(?:disk|manifest|total))?", re.I),
+        re.compile(
+            r"shards|(?:n_|num_|number of |total[ _])shards?|shards?[ _]count(?:_(?:disk|manifest|total))?"
+            r"|shards_(?:disk|manifest|total)",
+            re.I,
+        ),
     ),
     ("tokens", re.compile(r"(?:total|corpus|num)[ _]tokens(?:_(?:disk|manifest))?", re.I)),
     ("documents", re.compile(r"(?:total|num)[ _]documents|document_count", re.I)),
@@ -23,7 +27,7 @@ _COUNTED = (
     ("tensors", re.compile(r"(?:num_|n_|total )tensors|tensor_count", re.I)),
     (
         "parameters",
-        re.compile(r"(?:num_|n_|total[ _])?param(?:eter)?s(?:_count)?|(?:number of |model )parameters", re.I),
+        re.compile(r"(?:num_|n_|total[ _])param(?:eter)?s|param(?:eter)?s_count|(?:number of |model )parameters", re.I),
     ),
     ("bytes", re.compile(r"total[ _]bytes(?:_(?:disk|manifest))?", re.I)),
 )
@@ -37,7 +41,8 @@ def two_numbers(known: Known) -> Iterator[Conflict]:
     groups: dict[tuple[str, str], list[FactRow]] = {}
     for fact in known.facts:
         what = next((what for what, name in _COUNTED if name.fullmatch(fact.name)), "")
-        if what and fact.number is not None and not fact.about and not fact.raw.startswith(BOUNDS):
+        setting = fact.name.isupper() or fact.name.startswith("--")  # of one command among several
+        if what and fact.number is not None and not (fact.about or setting or fact.raw.startswith(BOUNDS)):
             groups.setdefault((known.scope(fact.path), what), []).append(fact)
     for (scope, what), found in groups.items():
         said: list[FactRow] = []

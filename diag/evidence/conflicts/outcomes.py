@@ -19,6 +19,11 @@ _GATE = re.compile(r"(?:val_loss_)?gate_below|val_loss_(?:max|ceiling|threshold|
 _OF_RUN = re.compile(
     r"^(?:status|state|verdict|result|outcome|conclusion|termination)$|\brun\b|training", re.IGNORECASE
 )
+_ASKED = re.compile(
+    r"(?:gate|asks|require|must|threshold)[^.\n]{0,60}?(?P<loss>(?<!train )(?<!train_)(?:\w+[_ ])?loss "
+    r"(?:below|under|of less than) (?P<limit>\d+(?:\.\d+)?))",
+    re.IGNORECASE,
+)
 _FINAL = re.compile(r"final|best|last|end|actual|^value$", re.IGNORECASE)
 
 
@@ -30,7 +35,7 @@ def target_missed(known: Known) -> Iterator[Conflict]:
             continue
         targets = [f for f in here if is_loss(f.name) and f.number is not None and _is_target(known, f)]
         for target in targets:
-            reached = [f for f in here if _reached(f, target)]
+            reached = [f for f in here if _reached(f, target) and _at_end(f)] or _lowest(here, target)
             status = next((f for f in good if f.number is not None and f in reached), None) or next(
                 (f for f in good if f.number is None and f.run == target.run and not f.identifiers), None
             )
@@ -61,11 +66,21 @@ def _is_target(known: Known, fact: FactRow) -> bool:
 
 
 def _reached(fact: FactRow, target: FactRow) -> bool:
-    """Whether a fact is the loss at the end of the run that a target is of."""
+    """Whether a fact is a loss of the run that a target is of."""
     split = re.search(r"val|eval|test|train", target.name, re.I)
     same = not split or split.group().lower()[:3] in fact.name.lower() or fact.name.lower() == "value"
     plain = loss_in_nats(fact.name, fact.about, fact.unit, fact.raw, fact.number) and not _TARGET.search(fact.name)
-    return plain and same and fact.run == target.run and (bool(_FINAL.search(fact.name)) or fact.status is not None)
+    return plain and same and fact.run == target.run
+
+
+def _at_end(fact: FactRow) -> bool:
+    return bool(_FINAL.search(fact.name)) or fact.status is not None
+
+
+def _lowest(here: list[FactRow], target: FactRow) -> list[FactRow]:
+    """The lowest loss of the series of a document that names no final one."""
+    points = [f for f in here if _reached(f, target) and (f.epoch is not None or f.step is not None)]
+    return [min(points, key=lambda f: f.number or 0.0)] if points else []
 
 
 def _gates(known: Known) -> Iterator[Conflict]:
@@ -88,7 +103,7 @@ def _gates(known: Known) -> Iterator[Conflict]:
 def skipped_pass(known: Known) -> Iterator[Conflict]:
     """`passed: true` beside `skipped: true`: nothing was checked."""
     for here in known.by_path.values():
-        skipped = {(f.section, f.about): f for f in here if f.name.lower() == "skipped" and f.raw.lower() == "true"}
+        skipped = {(f.section, f.about): f for f in here if _is_skipped(f)}
         for fact in here:
             if fact.name.lower() in ("passed", "pass", "ok", "success") and fact.raw.lower() == "true":
                 beside = skipped.get((fact.section, fact.about))
@@ -97,6 +112,12 @@ def skipped_pass(known: Known) -> Iterator[Conflict]:
                         "skipped_pass", fact.key, cite(fact), cite(beside),
                         f"{fact.about or 'It'} counts as passed and was skipped: nothing was checked.",
                     )  # fmt: skip
+
+
+def _is_skipped(fact: FactRow) -> bool:
+    return (fact.name.lower() == "skipped" and fact.raw.lower() == "true") or (
+        fact.name.lower() in ("status", "state") and fact.status == "SKIPPED"
+    )
 
 
 def void_gate(known: Known) -> Iterator[Conflict]:
@@ -117,6 +138,7 @@ def void_gate(known: Known) -> Iterator[Conflict]:
                     f"Word counts alone reach {_nats(passed[0]):.3g} nats on this data and pass {asked.raw}: the gate "
                     "is VOID, it measures the data.",
                 )  # fmt: skip
+    yield from _asked_in_words(known)
     for row in known.records:
         if row.gate == "VOID":
             place = Citation("", 1, "VOID", f"records/{row.id}.json")
@@ -124,6 +146,20 @@ def void_gate(known: Known) -> Iterator[Conflict]:
                 "void_gate", f"record {row.id}", place, None,
                 "The gate of this record is VOID: word counts alone pass it.",
             )  # fmt: skip
+
+
+def _asked_in_words(known: Known) -> Iterator[Conflict]:
+    """`The gate asks for a val_loss below 8.0.`"""
+    for passage in known.passages(r"(?i)(gate|asks|require|must|threshold).*loss (below|under|of less than) \d"):
+        for match in _ASKED.finditer(passage.text):
+            passed = [f for f in _entropies(known, passage.path) if _nats(f) < float(match["limit"])]
+            for entropy in sorted(passed, key=_nats)[-1:]:
+                raw = match.group()[match.start("loss") - match.start() :]
+                yield Conflict(
+                    "void_gate", raw, passage.cite(match.start("loss"), raw), cite(entropy),
+                    f"Word counts alone reach {_nats(entropy):.3g} nats on this data and pass {raw}: the gate is VOID, "
+                    "it measures the data.",
+                )  # fmt: skip
 
 
 def below_entropy(known: Known) -> Iterator[Conflict]:

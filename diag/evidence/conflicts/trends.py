@@ -26,13 +26,16 @@ _CLAIMED = (
     r"|\d\s?%\s(\w+\s)?(reduc|improve|increase|decrease|drop|growth|lower|higher)"
 )
 PAIR = re.compile(
-    rf"(?<![\w.§#-])(?P<a>{NUMBER}\s?[KMBT]?(?![\w.]))(?:\s\w+)?\s?(?:→|->|=>|\bto\b|\bvs\.?|\bversus\b)\s?(?P<b>~?{NUMBER}\s?[KMBT]?(?![\w]))"
+    rf"(?<![\w.§#-])(?P<a>{NUMBER}\s?[KMBT]?(?![\w.]))(?:\s[\w/%]+)?\s?(?:→|->|=>|\bto\b|\bvs\.?|\bversus\b)\s?(?P<b>~?{NUMBER}\s?[KMBT]?(?![\w]))"
 )
 # `| 1.24B | 49.6B (40×) |`: the cell before, and the number that the factor stands behind.
 _ROW_PAIR = re.compile(rf"(?P<a>{NUMBER}\s?[KMBT]?)\s*\|\s*(?P<b>{NUMBER}\s?[KMBT]?)\s*\(\s*[-+]?$")
-_MONOTONE = re.compile(r"(?<!non-)(?<!not )(?<!n't )(?<!non)monoton(?:ic|ically|e|ous)", re.IGNORECASE)
-_FALLS = re.compile(r"loss|descen|decreas|trajector|converge|\bf[ae]ll|improv|slope", re.IGNORECASE)
+_MONOTONE = re.compile(
+    r"(?<!non-)(?<!not )(?<!n't )(?<!non)(?:monoton(?:ic|ically|e|ous)|strictly (?:decreas|fall)\w+)", re.IGNORECASE
+)
+_FALLS = re.compile(r"loss|descen|decreas|trajector|converge|\bf[ae]ll|improv|\bslope", re.IGNORECASE)
 _PLACE = re.compile(r"(?:epoch [\d.]+)?(?:, )?(?:step [\d.]+)?")
+_WORD = re.compile(r"\s?(?!to\b|vs\b|versus\b)([A-Za-z]+)")
 _SENTENCE = re.compile(r"(?<=[.;!?])\s+(?=[A-Z])|\n\s*\n|\n\s*[-*|]\s")
 
 
@@ -51,7 +54,7 @@ def _of_sentence(passage: Passage, start: int, end: int) -> Iterator[Conflict]:
     for pattern, what in ((_FACTOR, "×"), (_TIMES, "×"), (_FACTOR_OF, "×"), (_SHARE, "%")):
         for match in pattern.finditer(sentence):
             pair = _pair_of(sentence, match)
-            if pair is None:
+            if pair is None or _two_units(sentence, pair):
                 continue
             a, b = at(pair["a"].strip()), at(pair["b"].strip().lstrip("~"))
             if not (a and b and a.number and b.number) or a.number * b.number <= 0:
@@ -64,6 +67,12 @@ def _of_sentence(passage: Passage, start: int, end: int) -> Iterator[Conflict]:
                     passage.cite(start + pair.start(), pair.group()),
                     f"{match.group().strip()} is stated, and {pair.group().strip()} is {wrong}. Check both numbers.",
                 )  # fmt: skip
+
+
+def _two_units(sentence: str, pair: re.Match[str]) -> bool:
+    """Whether the numbers of a pair are in different units: `2 hours 46 minutes to 2 hours`, `1.25 nat → 3 mnat`."""
+    own, other = _WORD.match(sentence, pair.end("a")), _WORD.match(sentence, pair.end("b"))
+    return bool(own and other and own[1].rstrip("s") != other[1].rstrip("s"))
 
 
 def _pair_of(sentence: str, match: re.Match[str]) -> re.Match[str] | None:
@@ -98,7 +107,7 @@ def monotony(known: Known) -> Iterator[Conflict]:
         for fact in here:
             if _MONOTONE.search(fact.name) and fact.raw.lower() == "true":
                 yield from _rises(known, path, fact.name, fact)
-    for passage in known.passages(r"(?i)monoton"):
+    for passage in known.passages(r"(?i)monoton|strictly (decreas|fall)"):
         if passage.path.endswith((".json", ".jsonl", ".yaml", ".yml")):
             continue
         for match in _MONOTONE.finditer(passage.text):
@@ -113,7 +122,7 @@ def _rises(
     known: Known, path: str, about: str, claim: FactRow | Passage, match: re.Match[str] | None = None
 ) -> Iterator[Conflict]:
     """The first rise of the series that a claim is about: the one it names, else what was held out."""
-    wanted = "train" if re.search("train", about, re.I) else "val"
+    wanted = "train" if re.search(r"train(?:ing)?[ _]loss", about, re.I) else "val"
     for series in _series(known, path, wanted):
         for before, after in pairwise(series):
             rise = (after.number or 0.0) - (before.number or 0.0)

@@ -24,7 +24,7 @@ POSITION_NAME = re.compile(
 _NO_FACT = re.compile(
     r"(?:.*[\s_.-])?(?:id|uuid|guid|sha\d*|hash|digest|checksum|crc|md5|port|pid|ppid|lineno|line_no|version|timestamp"
     r"|time_stamp|datetime|created_at|updated_at|started_at|finished_at|generated_at|addr|address|ptr|commit)"
-    r"|(?:local_)?rank|line|v|ts|date|created|updated|pos|idx|index|offset|row|col|column|turn|thread|tid|pr|issue|ticket"
+    r"|(?:local_)?rank|line|v|ts|date|created|updated|pos|idx|index|offset|row|col|column|turn|thread|tid|shard|pr|issue|ticket"
     r"|page|year|month|day|schema|rev|revision|build|driver|gpu_driver|host|url|phone|#|no|case|epoch|layer|block|eta|remaining.*"
     r"|notes?|comments?|remarks?|details?|description|bin|head|position|expert|dependenc(?:y|ies)"
     r"|(?:global[ _]?)?(?:step|iter(?:ation)?|epoch|phase)s?[ _]\d+",

@@ -32,6 +32,7 @@ _BRACKET_UNIT = re.compile(r"\s*\(([A-Za-z/%µ°]{1,14})\)(?=\s*[:=])")
 _WORD_VALUE = re.compile(r"(?<![\w:=])([A-Za-z_]\w*[:=][A-Za-z]\w*)\s(?=[A-Za-z_]\w*[:=]\S)")
 _LAST_NAME = re.compile(rf"(?:{QUALIFIERS} )*[\w./-]+$")
 _OF_ALL = re.compile(r"(?:^|\s)[A-Za-z]+ \(([A-Za-z%/]{1,10})\) \|")  # `time (ms) | forward: 147.77 | backward: 413.19`
+_LOG_OF = re.compile(r"\b(ln|log2?|log₂)\(([^()|]{1,30})\)")
 _LEADER = re.compile(r"\s\.{3,}\s")
 _SPACES = re.compile(r"(?<![<>!])\s*(?<![<>!])([:=])[ \t]+(?=\S)")
 _CUT = re.compile(
@@ -43,6 +44,11 @@ _ALL_THE_SAME = re.compile(rf"(?<=[:=])\s?\[({numbers.NUMBER})(?:,\s*\1)*\]")  #
 _BRACKET = re.compile(r"^.*\]\s+(?=[A-Za-z_])")
 _PAIR = re.compile(r"^(?P<name>(?:[^:=≈]|::){1,80}?)\s*(?P<sign>:(?!:)|[<>]=|[≤≥]|\s[<>]\s|->|[=≈])\s*(?P<value>\S.*)$")
 _BARE = re.compile(rf"^(?P<name>[A-Za-z][\w/. -]{{0,40}}?)\s+(?P<value>{numbers.NUMBER}\s?%?[A-Za-z/°%]*)$")
+# `wrote 6 shards`
+_WRITTEN = re.compile(
+    r"\b(?:wrote|written|saved|created|encoded|packed|total(?: of)?|into)\s(?P<number>\d[\d,.]*\s?[KMBT]?)\s"
+    r"(?P<noun>shards|documents|tensors|tokens)$"
+)
 _FLAG = re.compile(r"^(?P<name>[A-Za-z][\w -]{0,40}?) (?P<value>True|False|true|false)$")
 _SMI = re.compile(r"\d+MiB\s*/\s*\d+MiB\s*\||\|\s*[0-9A-F]{8}:[0-9A-F]{2}:[0-9A-F]{2}\.\d")  # rows of nvidia-smi
 _LISTING = re.compile(r"\s*[dl-][rwxsStT-]{9}[.+@]?\s")  # of `ls -l`
@@ -157,7 +163,7 @@ def _fields(clean: str, line: int, section: str, where: tuple[tuple[str, float],
         yield Draft(line, section, f"{after['what']}s", after["n"], near=clean)
         clean = f"{clean[: after.start()]}  {clean[after.end() :]}"
     clean = _BRACKET_UNIT.sub(lambda m: f" ⟨{m.group(1)}⟩" if is_unit(m.group(1)) else m.group(), clean)
-    clean = _LEADER.sub(": ", clean)
+    clean = _LOG_OF.sub(r"\1⟨\2⟩", _LEADER.sub(": ", clean))
     clean = _WORD_VALUE.sub(r"\1  ", clean)
     if "[" in clean:
         clean = _ALL_THE_SAME.sub(r"\1", clean)
@@ -192,6 +198,8 @@ def _field(field: str, label: str, barred: bool) -> tuple[str, str, str | None] 
         return _signed(pair, barred)
     if (flag := _FLAG.match(field)) and is_fact_name(flag["name"]):
         return flag["name"], flag["value"], flag["value"] if PASS_NAME.search(flag["name"]) else None
+    if written := _WRITTEN.search(field):
+        return written["noun"], written["number"], None
     bare = _BARE.match(field)
     if bare and not POSITION.match(field):
         name, value = trimmed(bare["name"]), bare["value"]

@@ -40,6 +40,7 @@ _ASSIGNED = re.compile(
     rf"(?P<name>(?:[A-Za-zΔ][\w-]* ){{0,3}}{_LOG}|[A-Za-zΔ][\w/%.-]*(?:\s\([\w ]{{1,24}}\))?)"
     rf"\s*(?P<sign>=|≈|:=|~=|[<>≤≥]=?)\s*(?P<value>[~≈]?\s?{numbers.NUMBER})"
 )
+_LOG_IS = re.compile(rf"(?P<name>{_LOG}) (?:is|was|equals) (?=[~≈]?{numbers.NUMBER})")
 _LOGARITHM = re.compile(rf"\b{_LOG}$")
 _CODE_NAME = re.compile(rf"_|\(|^ln [Vv]|^[A-Z]{{2,8}}$|^step-\d|^(?:{METRIC})(?: \w+)?$")
 _QUANTITY = re.compile(rf"(?<![\w-])(?P<name>\w*_?{METRIC})(?![\w-])", re.IGNORECASE)
@@ -190,6 +191,8 @@ def _named(clean: str, begin: int) -> Iterator[tuple[str, str, int, int]]:
         value = numbers.at(clean, place)
         if is_fact_name(name) and not (value and COMPARED.match(clean, value.end)):
             yield name, "", start, place
+    for match in _LOG_IS.finditer(clean, begin):
+        yield match["name"], "", match.start(), match.end()
     for name, start, place in options(clean, begin):
         yield name, "", start, place
     for pattern in (_MOVED, _CAPITALS):

@@ -7,16 +7,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from diag.errors import InputError
 from diag.evidence import chunks
 from diag.evidence.chunks import blocks
+from diag.evidence.ends import Source, read_ends
 from diag.evidence.facts.extract import extract
 from diag.evidence.facts.fact import Fact
-from diag.evidence.files import MAX_TEXT_BYTES, Found, digest, read_regular
+from diag.evidence.files import Found, digest, read_regular
 from diag.evidence.record_rows import row_of, spans
 from diag.evidence.terms import terms
 from diag.results.record import MAX_RECORD_BYTES, import_record
@@ -56,14 +57,18 @@ def is_record(path: Path) -> bool:
     return path.parent.name == "records" and path.suffix == ".json"
 
 
-def read_source(path: Path) -> bytes:
-    """The bytes of an indexed file that its digest is taken of: a whole record, the first 8 MiB of any other file."""
-    return read_regular(path, MAX_RECORD_BYTES + 1 if is_record(path) else MAX_TEXT_BYTES)
+def read_source(path: Path) -> Source:
+    """What is read of an indexed file, and its digest is taken of: a whole record, both ends of a large file."""
+    if is_record(path):
+        data = read_regular(path, MAX_RECORD_BYTES + 1)
+        return Source(data, len(data))
+    return read_ends(path)
 
 
 def read_document(item: Found, known_digest: str = "") -> Document:
     """One file; one whose content is `known_digest` comes back without anything else. OSError: it cannot be read."""
-    data = read_source(item.path)
+    source = read_source(item.path)
+    data = source.data
     sha = digest(data)
     if sha == known_digest:
         return Document(item, sha)
@@ -71,9 +76,11 @@ def read_document(item: Found, known_digest: str = "") -> Document:
         return Document(item, sha, left_out=("is no text: it holds zero bytes",))
     if is_record(item.path):
         return _record(item, data, sha)
-    text, notes = _decoded(data, item)
-    found = extract(text, item.name, item.path.suffix)
+    text, notes = _decoded(source)
+    found = extract(text, item.name, item.path.suffix, place=source.line)
     cut = _blocks(text, item, blocks(text, item.path.suffix))
+    if source.skipped:
+        cut = tuple(replace(block, line=source.line(block.line)) for block in cut)
     return Document(item, sha, found.date, found.said, cut, found.facts, (*notes, *found.left_out))
 
 
@@ -100,15 +107,14 @@ def read_documents(items: Sequence[tuple[Found, str]]) -> list[Document | str]:
     return read
 
 
-def _decoded(data: bytes, item: Found) -> tuple[str, list[str]]:
-    notes = []
-    if item.size > len(data):
-        notes.append(f"only its first {len(data) >> 20} MiB of {item.size / (1 << 20):,.0f} are read")
+def _decoded(source: Source) -> tuple[str, list[str]]:
+    data = source.data
+    notes = [source.left_out] if source.left_out else []
     name = next((name for bom, name in _BOMS if data.startswith(bom)), "utf-8")
     try:
         return data.decode(name), notes
     except UnicodeDecodeError as error:
-        if item.size == len(data) or len(data) - error.start > 4:
+        if source.size == len(data) or source.skipped or len(data) - error.start > 4:
             notes.append(f"is no UTF-8 from byte {error.start:,} on: what cannot be read is shown as \ufffd")
         return data.decode(name, "replace"), notes
 

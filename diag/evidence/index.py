@@ -187,7 +187,7 @@ def records_table(where: Path | Connection) -> list[RecordRow]:
 def has_changed(hit: Hit) -> bool:
     """Whether the file differs from what was indexed, or is gone; reads it again."""
     try:
-        return digest(read_source(Path(hit.path))) != hit.digest
+        return digest(read_source(Path(hit.path)).data) != hit.digest
     except OSError:
         return True
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import islice
 
@@ -57,26 +57,48 @@ class Extracted:
     date: str
 
 
-def extract(text: str, name: str, suffix: str, *, record: bool = False) -> Extracted:
+def extract(
+    text: str, name: str, suffix: str, *, record: bool = False, place: Callable[[int], int] = lambda line: line
+) -> Extracted:
     """The facts of a text. `name`: its path below the evidence folders, which names its run. Never fails on a text.
-    record: it is a record of ours."""
+    record: it is a record of ours. place: the number in the file of a line of the text."""
     lines = _COLOUR.sub("", strip_ansi(text)).replace("\r\n", "\n").split("\n")
     lines = [line.rpartition("\r")[2] if "\r" in line else line for line in lines]  # what a progress bar left behind
     notes = Notes()
     facts: list[Fact] = []
     seen: set[tuple[int, str, str, str]] = set()
-    drafts = list(islice((record_text.read if record else _reader(suffix, lines))(lines, notes), MAX_FACTS + 1))
-    if len(drafts) > MAX_FACTS:
-        notes.left_out.append(f"more than {MAX_FACTS:,} facts: those from line {drafts.pop().line:,} on")
+    drafts = _drafts(record_text.read if record else _reader(suffix, lines), lines, notes, place)
     several = len({draft.command for draft in drafts if draft.command}) > 1
     for draft in drafts:
-        fact = understood(draft, run_of(name, draft.command if several else ""))
+        fact = understood(draft, run_of(name, draft.command if several else ""), place(draft.line))
         key = (fact.line, fact.name, fact.about, fact.raw)
         if key in seen:
             continue
         seen.add(key)
         facts.append(fact)
     return Extracted(tuple(facts), tuple(notes.left_out), dict(notes.said), date_of(name, notes))
+
+
+def _drafts(reader: Reader, lines: Sequence[str], notes: Notes, place: Callable[[int], int]) -> list[Draft]:
+    """The drafts of a text; where there are too many, those of its head, and of its tail where lines stand alone."""
+    drafts = list(islice(reader(lines, notes), MAX_FACTS + 1))
+    if len(drafts) <= MAX_FACTS:
+        return drafts
+    half = drafts[: MAX_FACTS // 2]
+    last = half[-1].line
+    by_line = reader in (run_log.read, columns.read) or (reader is json_text.read and last > MAX_FACTS // 100)
+    # As many lines from the end as gave half of the facts from the start.
+    first = max(last, len(lines) - last)
+    if not by_line or first <= last:
+        notes.left_out.append(f"more than {MAX_FACTS:,} facts: those from line {place(drafts.pop().line):,} on")
+        return drafts
+    header = 1 if reader is columns.read else 0
+    tail = reader([*lines[:header], *lines[first:]], Notes())
+    rest = [replace(draft, line=draft.line + first - header) for draft in tail if draft.line > header]
+    notes.left_out.append(
+        f"more than {MAX_FACTS:,} facts: those of lines {place(last + 1):,} to {place(first):,} are not listed"
+    )
+    return [*half, *rest[-MAX_FACTS // 2 :]]
 
 
 def _reader(suffix: str, lines: Sequence[str]) -> Reader:
@@ -91,8 +113,8 @@ def _reader(suffix: str, lines: Sequence[str]) -> Reader:
     return READERS.get(low, run_log.read)
 
 
-def understood(draft: Draft, run: str) -> Fact:
-    """A draft with its value, unit, state and identity."""
+def understood(draft: Draft, run: str, line: int) -> Fact:
+    """A draft with its value, unit, state, identity and the line of its file."""
     named = draft.about if draft.name.lower() in GENERIC and draft.about else draft.name
     number, unit, source = _quantity(named, draft.raw, draft.unit)
     read = status_of(draft.status_raw, any_case=True) if draft.status_raw else None
@@ -101,11 +123,11 @@ def understood(draft: Draft, run: str) -> Fact:
         state = ("PASS" if draft.status_raw.lower() == "true" else "FAIL") if PASS_NAME.search(draft.name) else None
     if state and (number is None or draft.raw.startswith(draft.status_raw or " ")) and not draft.raw[:1].isdigit():
         number, unit, source = None, None, "not stated"
-    place = dict(draft.at)
+    stands = dict(draft.at)
     where = position_words(draft.at)
     about = ", ".join(part for part in (draft.about, where) if part)
     return Fact(
-        draft.line,
+        line,
         draft.section[:200],
         draft.name,
         about,
@@ -117,8 +139,8 @@ def understood(draft: Draft, run: str) -> Fact:
         state,
         run,
         _identifiers(f"{draft.name} {draft.about} {draft.near}"[:600], draft.section),
-        place.get("epoch"),
-        place.get("step"),
+        stands.get("epoch"),
+        stands.get("step"),
     )
 
 

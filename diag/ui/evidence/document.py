@@ -66,21 +66,25 @@ def _draw(name: str, path: Path, sha: str, line: int) -> None:
     st.markdown(f"**{show.plain(name)}**, line {line}")
     cited = st.query_params.get("digest", "")
     try:
-        data = read_source(path)
+        source = read_source(path)
     except OSError as error:
         st.warning(f"The file cannot be read any more: {show.plain(str(error.strerror))}.")
         return
-    now = digest(data)
+    now = digest(source.data)
     st.caption(f"sha256 {now}")
     if cited and not now.startswith(cited):
         st.warning("This file has changed since it was cited: the line may say something else now.")
     elif now != sha:
         st.warning("This file has changed since it was indexed.")
-    lines = strip_ansi(data.decode("utf-8", "replace")).split("\n")
-    first = max(1, line - AROUND)
+    if source.left_out:
+        st.caption(f"Of this file {source.left_out}.")
+    lines = strip_ansi(source.data.decode("utf-8", "replace")).split("\n")
+    numbered = [
+        (number, text) for k, text in enumerate(lines, start=1) if abs((number := source.line(k)) - line) <= AROUND
+    ]
     drawn = [
         f"<div{' class=marked' if number == line else ''}><span>{number}</span>{html.escape(_clean(text))}</div>"
-        for number, text in enumerate(lines[first - 1 : line + AROUND], start=first)
+        for number, text in numbered
     ]
     st.html(f'{_CSS}<div class="doc" role="region" aria-label="document" tabindex="0">{"".join(drawn)}</div>')
 

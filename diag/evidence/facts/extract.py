@@ -87,18 +87,20 @@ def _drafts(reader: Reader, lines: Sequence[str], notes: Notes, place: Callable[
     half = drafts[: MAX_FACTS // 2]
     last = half[-1].line
     by_line = reader in (run_log.read, columns.read) or (reader is json_text.read and last > MAX_FACTS // 100)
-    # As many lines from the end as gave half of the facts from the start.
-    first = max(last, len(lines) - last)
+    # A little more lines from the end than gave half of the facts from the start.
+    first = max(last, len(lines) - last - last // 10 - 1)
     if not by_line or first <= last:
         notes.left_out.append(f"more than {MAX_FACTS:,} facts: those from line {place(drafts.pop().line):,} on")
         return drafts
     header = 1 if reader is columns.read else 0
     tail = reader([*lines[:header], *lines[first:]], Notes())
     rest = [replace(draft, line=draft.line + first - header) for draft in tail if draft.line > header]
+    rest = rest[-MAX_FACTS // 2 :]
+    first = rest[0].line - 1 if rest else len(lines)
     notes.left_out.append(
         f"more than {MAX_FACTS:,} facts: those of lines {place(last + 1):,} to {place(first):,} are not listed"
     )
-    return [*half, *rest[-MAX_FACTS // 2 :]]
+    return [*half, *rest]
 
 
 def _reader(suffix: str, lines: Sequence[str]) -> Reader:

@@ -135,9 +135,8 @@ class JobQueue:
         """Start nothing more and end the workers, also in the middle of a job."""
         with self._wake:
             running = [job for job in self._jobs.values() if job.state == "running"]
-            self._jobs |= {
-                job.id: replace(job, begun=job.begun - 1) for job in running
-            }  # none of them ends this server
+            # None of them is why this server ends.
+            self._jobs |= {job.id: replace(job, begun=job.begun - 1) for job in running}
         for job in running:
             self._keep(job.id)
         if self._kept:

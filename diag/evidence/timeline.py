@@ -36,9 +36,9 @@ class Marks:
     above: FactRow | None
 
 
-def series(con: Connection) -> list[Series]:
+def series(con: Connection, least: int = 2) -> list[Series]:
     """Every run's losses (names that hold `loss`) by epoch, else by step, in the order of run and name.
-    Series of one point are none."""
+    Series of fewer than `least` points are none."""
     held: dict[tuple[str, str, str], dict[float, FactRow]] = {}
     for fact in facts(con, Filter(key="loss")):
         if not loss_in_nats(fact.name, fact.about, fact.unit, fact.raw, fact.number) or not _WHERE.fullmatch(
@@ -49,8 +49,15 @@ def series(con: Connection) -> list[Series]:
         where = fact.epoch if fact.epoch is not None else fact.step
         if where is not None and math.isfinite(fact.number or 0.0):
             held.setdefault((fact.run, fact.name, axis), {}).setdefault(where, fact)
-    found = [Series(*key, tuple(sorted(points.items()))) for key, points in sorted(held.items()) if len(points) > 1]
+    found = [
+        Series(*key, tuple(sorted(points.items()))) for key, points in sorted(held.items()) if len(points) >= least
+    ]
     return found
+
+
+def is_vocabulary(fact: FactRow) -> bool:
+    """Whether a fact is the size of a vocabulary."""
+    return bool(_VOCABULARY.fullmatch(fact.name)) and (fact.number or 0.0) > 255
 
 
 def marks(con: Connection, shown: list[Series]) -> Marks:
@@ -58,7 +65,7 @@ def marks(con: Connection, shown: list[Series]) -> Marks:
     runs = {one.run for one in shown}
     asked = [facts(con, Filter(run=run, key=key)) for run in runs for key in ("vocab", "entropy")]
     said = [fact for found in asked for fact in found if fact.run in runs]
-    sizes = [f.number for f in said if _VOCABULARY.fullmatch(f.name) and f.number and f.number > 255]
+    sizes = [f.number for f in said if f.number and is_vocabulary(f)]
     entropies = [(f.number or 0.0) * (LN2 if f.unit == "bits" else 1.0) for f in said if is_entropy(f)]
     chance = math.log(max(sizes)) if sizes else None
     points = (fact for one in shown for _, fact in one.points)

@@ -9,7 +9,7 @@ from pathlib import Path
 import streamlit as st
 
 from diag.errors import InputError
-from diag.evidence.claims import claim_at
+from diag.evidence.claims import FoundClaim, claim_at
 from diag.evidence.documents import read_source
 from diag.evidence.facts.extract import loss_in_nats
 from diag.evidence.files import digest
@@ -52,6 +52,19 @@ def shown(chosen: Selection) -> None:
 def open_link(file: str, line: int, label: str, sha: str = "") -> None:
     """A link that opens a document at a line, as it was when it was cited."""
     show.link("evidence", show.plain(label), here(doc=file, line=str(line), digest=sha[:16]), ":material/description:")
+
+
+def case_query(claim: FoundClaim) -> dict[str, str] | None:
+    """The case of a claim, as an address; None where its shard or checkpoint is not here."""
+    if claim.shard is None or claim.checkpoint is None:
+        return None
+    return {
+        "shard": claim.shard.id,
+        "checkpoint": claim.checkpoint.id,
+        "claimed_loss": repr(claim.claim.loss),
+        "claimed_unit": claim.claim.unit,
+        "window": str(session.default_window(claim.checkpoint.id)),
+    }
 
 
 def _found(con: Connection, name: str, line: int) -> tuple[str, str, list[FactRow]] | None:
@@ -105,16 +118,10 @@ def _facts(chosen: Selection, path: Path, line: int, found: list[FactRow], recor
         claim = claim_at(path, line, chosen.catalogue)
     except InputError:
         return
-    if claim.shard is None or claim.checkpoint is None:
+    case = case_query(claim)
+    if case is None or claim.shard is None or claim.checkpoint is None:
         st.caption(f"{show.plain(claim.missing)} With both, this loss becomes a case.")
         return
-    case = {
-        "shard": claim.shard.id,
-        "checkpoint": claim.checkpoint.id,
-        "claimed_loss": repr(claim.claim.loss),
-        "claimed_unit": claim.claim.unit,
-    }
-    case["window"] = str(session.default_window(claim.checkpoint.id))
     with st.container(horizontal=True, vertical_alignment="center"):
         show.link("case", f"Make a case of {claim.raw} {claim.claim.unit}", case, ":material/add_task:")
         tested = [

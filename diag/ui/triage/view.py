@@ -13,6 +13,7 @@ import streamlit as st
 from diag.evidence import decisions
 from diag.evidence.decisions import WORDS
 from diag.report import numbers
+from diag.ui.evidence import watched
 from diag.ui.shell import empty, files, person, session, show
 from diag.ui.shell.session import Selection
 from diag.ui.triage import actions, board, cells
@@ -35,6 +36,7 @@ def wall(chosen: Selection) -> None:
     empty.first_visit(chosen)
     seen, states = files.looks(chosen.settings).want(chosen.catalogue)
     st.fragment(_board, run_every=QUIET_SECONDS if seen == states else BUSY_SECONDS)(chosen, seen == states)
+    watched.raised_losses(chosen)
 
 
 def rows_of(chosen: Selection) -> tuple[list[Row], str, int]:

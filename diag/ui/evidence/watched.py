@@ -18,7 +18,7 @@ SHOWN = 10
 
 
 def raised_losses(chosen: Selection) -> None:
-    """Below the wall, by itself: the folders are looked at after the rows were drawn, and again while the page is
+    """Drawn by itself: the folders are looked at after the rows of the wall were drawn, and again while the page is
     open."""
     st.fragment(_raised, run_every=SECONDS)(chosen)
 

@@ -35,8 +35,10 @@ def wall(chosen: Selection) -> None:
             return
     empty.first_visit(chosen)
     seen, states = files.looks(chosen.settings).want(chosen.catalogue)
+    above = st.container()
     st.fragment(_board, run_every=QUIET_SECONDS if seen == states else BUSY_SECONDS)(chosen, seen == states)
-    watched.raised_losses(chosen)
+    with above:
+        watched.raised_losses(chosen)
 
 
 def rows_of(chosen: Selection) -> tuple[list[Row], str, int]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import streamlit as st
 
 from diag.errors import InputError
-from diag.evidence.claims import FoundClaim, claim_at
+from diag.evidence.claims import claim_at
 from diag.evidence.documents import read_source
 from diag.evidence.facts.extract import loss_in_nats
 from diag.evidence.files import digest
@@ -17,8 +17,9 @@ from diag.evidence.index import Connection, RecordRow, records_table
 from diag.evidence.known_facts import FactRow, Filter, facts, unit_words
 from diag.evidence.terms import strip_ansi
 from diag.ui.evidence.filters import here
-from diag.ui.shell import knowledge, session, show
+from diag.ui.shell import knowledge, show
 from diag.ui.shell.session import Selection
+from diag.ui.shell.watched import case_query
 
 AROUND = 14  # lines before and behind
 MAX_LINE = 600
@@ -52,19 +53,6 @@ def shown(chosen: Selection) -> None:
 def open_link(file: str, line: int, label: str, sha: str = "") -> None:
     """A link that opens a document at a line, as it was when it was cited."""
     show.link("evidence", show.plain(label), here(doc=file, line=str(line), digest=sha[:16]), ":material/description:")
-
-
-def case_query(claim: FoundClaim) -> dict[str, str] | None:
-    """The case of a claim, as an address; None where its shard or checkpoint is not here."""
-    if claim.shard is None or claim.checkpoint is None:
-        return None
-    return {
-        "shard": claim.shard.id,
-        "checkpoint": claim.checkpoint.id,
-        "claimed_loss": repr(claim.claim.loss),
-        "claimed_unit": claim.claim.unit,
-        "window": str(session.default_window(claim.checkpoint.id)),
-    }
 
 
 def _found(con: Connection, name: str, line: int) -> tuple[str, str, list[FactRow]] | None:

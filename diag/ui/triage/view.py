@@ -13,8 +13,7 @@ import streamlit as st
 from diag.evidence import decisions
 from diag.evidence.decisions import WORDS
 from diag.report import numbers
-from diag.ui.evidence import watched
-from diag.ui.shell import empty, files, person, session, show
+from diag.ui.shell import empty, files, person, session, show, watched
 from diag.ui.shell.session import Selection
 from diag.ui.triage import actions, board, cells
 from diag.wall import board as shared

@@ -7,10 +7,9 @@ from pathlib import Path
 import streamlit as st
 
 from diag.errors import InputError
-from diag.evidence.claims import claim_at
+from diag.evidence.claims import FoundClaim, claim_at
 from diag.evidence.raised import Raised, raised
-from diag.ui.evidence.document import case_query
-from diag.ui.shell import knowledge, show
+from diag.ui.shell import knowledge, session, show
 from diag.ui.shell.session import Selection
 
 SECONDS = 30  # between looks at the folders
@@ -21,6 +20,19 @@ def raised_losses(chosen: Selection) -> None:
     """Drawn by itself: the folders are looked at after the rows of the wall were drawn, and again while the page is
     open."""
     st.fragment(_raised, run_every=SECONDS)(chosen)
+
+
+def case_query(claim: FoundClaim) -> dict[str, str] | None:
+    """The case of a claim, as an address; None where its shard or checkpoint is not here."""
+    if claim.shard is None or claim.checkpoint is None:
+        return None
+    return {
+        "shard": claim.shard.id,
+        "checkpoint": claim.checkpoint.id,
+        "claimed_loss": repr(claim.claim.loss),
+        "claimed_unit": claim.claim.unit,
+        "window": str(session.default_window(claim.checkpoint.id)),
+    }
 
 
 def _raised(chosen: Selection) -> None:

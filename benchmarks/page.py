@@ -12,7 +12,6 @@ demo (`make demo`) for its checkpoint and tokenizer.
 from __future__ import annotations
 
 import argparse
-import os
 import re
 import statistics
 import sys
@@ -25,7 +24,7 @@ from playwright.sync_api import Page, sync_playwright
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "browser")]
 
-from browser_server import SETTLED, start_server, stop_server  # noqa: E402
+from browser_server import SETTLED, computed, start_server, stop_server  # noqa: E402
 
 VOCAB = 4096
 END = 1  # what ends a document of the demo
@@ -89,12 +88,6 @@ def first_verdict(page: Page, pid: int, name: str, tokens: int) -> tuple[float, 
     page.locator(SETTLED).wait_for(state="attached", timeout=60_000)
     page.wait_for_timeout(500)
     return seconds, computed(pid) - before
-
-
-def computed(pid: int) -> float:
-    """Seconds of processor time of a process so far (Linux)."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def main() -> None:

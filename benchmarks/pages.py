@@ -4,7 +4,8 @@
 
 Starts the real server on the demo with one tested case, and on as many planted checkpoints for the wall, and a headless
 Chromium with an empty cache for every visit. First content: the first heading or row that a person can read. Settled:
-the script has ended and nothing is stale. Prints medians with the range, and the load of the machine.
+the script has ended and nothing is stale. Prints medians with the range, what the server computed meanwhile (which
+other work on the machine changes little) and the load of the machine. Linux.
 """
 
 from __future__ import annotations
@@ -23,12 +24,14 @@ from playwright.sync_api import Browser, Page, sync_playwright
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "browser")]
 
-from browser_server import SETTLED, Server, start_server, stop_server  # noqa: E402
+from browser_server import SETTLED, Server, computed, start_server, stop_server  # noqa: E402
 from planted import plant  # noqa: E402
 
 DEMO = ROOT / "data" / "demo"
 CASE = "shard=demo/shards/stdlib&checkpoint=demo/checkpoints/h4a-random-head&reference=demo/checkpoints/healthy"
 WINDOW = ("--batches", "4", "--batch-size", "4", "--seq-len", "256")
+Times = tuple[float, float, float]
+"""Seconds: to the first content, to settled, and what the server computed."""
 CHROMIUM = {
     "executable_path": "/usr/bin/chromium",
     "args": ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"],
@@ -47,21 +50,24 @@ def main() -> None:
         browser = playwright.chromium.launch(**CHROMIUM)
         server = start_server(folder / "evidence")
         try:
+            visits = [visit(browser, server, f"r/{record}", "h1", stay=True) for _ in range(asked.rounds)]
+            show("permanent link", visits)
             for path in (
-                f"r/{record}",
+                f"case?record={record}",
                 f"case?{CASE}&window=4x4x256",
                 "triage",
                 f"hypotheses?record={record}",
                 "evidence",
             ):
-                show(path.split("?")[0], [visit(browser, f"{server.url}/{path}", "h1") for _ in range(asked.rounds)])
+                visits = [visit(browser, server, path, "h1") for _ in range(asked.rounds)]
+                show(path.partition("&")[0].partition("=")[0], visits)
             show("rerun of the case", [rerun(browser, server) for _ in range(asked.rounds)])
         finally:
             stop_server(server)
         plant(folder / "runs", asked.planted)
         server = start_server(folder / "evidence", roots=str(folder / "runs"))
         try:
-            visits = [visit(browser, f"{server.url}/triage", ".sw-row") for _ in range(asked.rounds)]
+            visits = [visit(browser, server, "triage", ".sw-row") for _ in range(asked.rounds)]
             show(f"the wall of {asked.planted:,}", visits)
         finally:
             stop_server(server)
@@ -76,33 +82,36 @@ def tested(evidence: Path) -> str:
     return next((evidence / "records").glob("*.json")).stem
 
 
-def visit(browser: Browser, url: str, first: str) -> tuple[float, float]:
-    """(seconds to the first content, to settled) of a new visitor."""
+def visit(browser: Browser, server: Server, path: str, first: str, *, stay: bool = False) -> Times:
+    """A new visitor: to the first content, to settled. stay: do not follow the page where it leads on to."""
     page = browser.new_context(viewport={"width": 1280, "height": 800}).new_page()
-    started = time.perf_counter()
-    page.goto(url, wait_until="commit")
+    if stay:
+        page.route("**/case?*", lambda route: route.abort())
+    before, started = computed(server.pid), time.perf_counter()
+    page.goto(f"{server.url}/{path}", wait_until="commit")
     page.locator(first).first.wait_for(timeout=60_000)
     content = time.perf_counter() - started
-    settled(page)
-    took = content, time.perf_counter() - started
+    if not stay:
+        settled(page)
+    took = content, time.perf_counter() - started, computed(server.pid) - before
     page.context.close()
     return took
 
 
-def rerun(browser: Browser, server: Server) -> tuple[float, float]:
-    """(seconds until a table that a click asked for is there, until all is settled), with everything cached."""
+def rerun(browser: Browser, server: Server) -> Times:
+    """A click on a switch, with everything cached: until what it asked for is there, until all is settled."""
     page = browser.new_context(viewport={"width": 1280, "height": 800}).new_page()
     page.goto(f"{server.url}/case?{CASE}&window=4x4x256")
     settled(page)
     page.get_by_text("All numbers, and the charts").first.click()
     page.get_by_text("As a table").first.wait_for(timeout=60_000)
     settled(page)
-    started = time.perf_counter()
+    before, started = computed(server.pid), time.perf_counter()
     page.get_by_text("As a table").first.click()
     page.locator("[data-testid=stDataFrame]").first.wait_for(timeout=60_000)
     begun = time.perf_counter() - started
     settled(page)
-    took = begun, time.perf_counter() - started
+    took = begun, time.perf_counter() - started, computed(server.pid) - before
     page.context.close()
     return took
 
@@ -111,13 +120,13 @@ def settled(page: Page) -> None:
     page.locator(SETTLED).wait_for(state="attached", timeout=60_000)
 
 
-def show(name: str, times: list[tuple[float, float]]) -> None:
-    """Medians and ranges of first content and settled."""
+def show(name: str, times: list[Times]) -> None:
+    """Medians and ranges."""
     told = (
         f"{statistics.median(column):.2f} s ({min(column):.2f} to {max(column):.2f})"
         for column in zip(*times, strict=True)
     )
-    print(f"{name:<22} first content {next(told)}, settled {next(told)}", flush=True)
+    print(f"{name:<22} first content {next(told)}, settled {next(told)}, the server computes {next(told)}", flush=True)
 
 
 if __name__ == "__main__":

@@ -13,11 +13,13 @@ import pytest
 from starlette.applications import Starlette
 
 from diag.case import Case, Window
+from diag.errors import InputError
 from diag.evidence.records import Record, make_record, write_record
 from diag.results.baseline import BaselineResult, Check, Measurement
 from diag.results.diagnosis import Conclusion, Diagnosis
 from diag.results.ruler import Ruler
-from diag.ui.shell import server
+from diag.settings import load_settings
+from diag.ui.shell import knowledge, server
 
 EVIL = '"><script>alert(1)</script>'
 
@@ -143,3 +145,16 @@ def test_only_our_own_host_names_are_answered(record: Record, host: str, status:
 
 def test_there_is_one_queue() -> None:
     assert server.job_queue() is server.job_queue()
+
+
+def test_a_record_that_is_changed_after_it_was_shown_is_refused_at_the_next_click(
+    record: Record, tmp_path: Path
+) -> None:
+    settings = load_settings({"SUBRANDOM_EVIDENCE": str(tmp_path), "SUBRANDOM_CONFIG": ""})
+    assert knowledge.record(settings, record.id) is knowledge.record(settings, record.id)
+    path = tmp_path / "records" / f"{record.id}.json"
+    text = path.read_text()
+    path.chmod(0o644)
+    path.write_text(text.replace("12.6", "10.6"))
+    with pytest.raises(InputError, match="changed after it was written"):
+        knowledge.record(settings, record.id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,8 +11,8 @@ from typing import TypeVar, cast
 
 from diag.evidence.index import Connection, Hit, RecordRow, index_path, records_table, search, sync_and_query
 from diag.evidence.ingest import SyncReport
-from diag.evidence.records import records_dir
-from diag.file_state import FileState
+from diag.evidence.records import Record, read_record, record_path, records_dir
+from diag.file_state import FileState, state_of
 from diag.settings import Settings
 
 T = TypeVar("T")
@@ -58,6 +59,29 @@ def record_rows(settings: Settings) -> list[RecordRow]:
             rows, _ = sync_and_query([folder], index_path(settings), records_table)
             kept = _rows[folder] = (changed, rows)
     return kept[1]
+
+
+MAX_READ = 32  # about 1 MB each
+_read: OrderedDict[Path, tuple[FileState, Record]] = OrderedDict()
+
+
+def record(settings: Settings, id: str) -> Record:
+    """`read_record` for a page, which shows the same one at every click: read, checked and decoded again only when its
+    file has another state. About 25 ms the first time. InputError as there."""
+    path = record_path(settings.evidence_dir, id).absolute()
+    state = state_of(path)
+    with _lock:
+        kept = _read.get(path)
+        if kept and kept[0] == state:
+            _read.move_to_end(path)
+            return kept[1]
+    found = read_record(settings.evidence_dir, id)
+    if state:
+        with _lock:
+            _read[path] = state, found
+            while len(_read) > MAX_READ:
+                _read.popitem(last=False)
+    return found
 
 
 _kept: dict[tuple[Path, str], tuple[FileState, object]] = {}

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from diag.case import Case
 from diag.errors import InputError
 from diag.evidence.index import RecordRow
-from diag.evidence.records import Record, read_record
+from diag.evidence.records import Record
 from diag.hypotheses.registry import REGISTRY
 from diag.results.diagnosis import Diagnosis
 from diag.results.finding import Finding
@@ -62,7 +62,7 @@ def results(chosen: Selection) -> Results:
     records = []
     for row in mine[:MAX_RECORDS]:
         with suppress(InputError):  # removed a moment ago
-            records.append(read_record(chosen.settings.evidence_dir, row.id))
+            records.append(knowledge.record(chosen.settings, row.id))
     return _collect(records, other_content=_other_content(rows, case, id))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -165,11 +166,30 @@ def to_json(frame: pd.DataFrame) -> bytes:
     return codec.dumps(frame.to_dict("records"), indent=1).encode("utf-8", "replace")
 
 
+_COPY = """<style>.sr-copy { display: flex; gap: .5rem; align-items: center }
+.sr-copy code { flex: 1; padding: .5rem .75rem; border-radius: .5rem; background: rgb(128 128 128 / .12);
+  user-select: all; overflow-wrap: anywhere; font-size: .875rem }
+.sr-copy button { font: inherit; font-size: .875rem; color: inherit; background: none; cursor: pointer;
+  border: 1px solid rgb(128 128 128 / .5); border-radius: .5rem; padding: .4rem .75rem; white-space: nowrap }</style>
+<div class="sr-copy"><code>%s</code><button type="button">Copy</button></div>
+<script>for (const button of document.querySelectorAll(".sr-copy button")) button.onclick = async () => {
+  const text = button.previousElementSibling;
+  getSelection().selectAllChildren(text);
+  try { await navigator.clipboard.writeText(text.textContent); button.textContent = "Copied"; }
+  catch { button.textContent = "Selected"; }  // the clipboard needs https or localhost
+};</script>"""
+
+
+def copyable(text: str) -> None:
+    """A line to copy: a button does, and a click selects all of it. `st.code` makes a browser load 1.5 MB that colour
+    programs, which takes longer than all else on the page of a permanent link."""
+    st.html(_COPY % html.escape(text), unsafe_allow_javascript=True)
+
+
 def permalink(record: Record, settings: Settings, *, report: bool = False) -> None:
     """The link of a record as text to copy, and its file for those whom the link cannot reach. report: also the record
     as Markdown, to copy into a pull request or an issue; once on a page."""
-    st.code(f"{address(settings)}/r/{record.id}", language=None, wrap_lines=True)
-    text = report_markdown(record, settings.base_url) if report else ""
+    copyable(f"{address(settings)}/r/{record.id}")
     with st.container(horizontal=True, vertical_alignment="center"):
         st.link_button(
             "Record file", f"{address(settings)}/records/{record.id}.json", type="tertiary", icon=":material/download:"
@@ -179,7 +199,7 @@ def permalink(record: Record, settings: Settings, *, report: bool = False) -> No
             st.link_button("Picture", picture, type="tertiary", icon=":material/image:")
             st.download_button(
                 "Report",
-                text,
+                lambda: report_markdown(record, settings.base_url),
                 file_name=f"subrandom-{record.id}.md",
                 mime="text/markdown",
                 key="report",
@@ -196,7 +216,7 @@ def permalink(record: Record, settings: Settings, *, report: bool = False) -> No
     if report:
         with folded("Copy as Markdown, for a pull request or an issue", "copy", ":material/content_copy:") as is_open:
             if is_open:
-                st.code(text, language=None, height=320)
+                st.code(report_markdown(record, settings.base_url), language=None, height=320)
 
 
 def link(name: str, label: str, query: dict[str, str] | None = None, icon: str = ":material/arrow_forward:") -> None:

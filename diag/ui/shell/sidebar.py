@@ -11,10 +11,10 @@ import streamlit as st
 from diag.case import Case, Device, DType, Window
 from diag.catalogue import Catalogue, Entry
 from diag.errors import InputError
-from diag.evidence.records import Record, read_record
+from diag.evidence.records import Record
 from diag.report import numbers
 from diag.settings import DEMO_ROOT, Settings
-from diag.ui.shell import files, person, session, show, words
+from diag.ui.shell import files, knowledge, person, session, show, words
 from diag.ui.shell.contents import ENTRY_KEYS
 from diag.ui.shell.session import Selection
 from diag.units import Claim, LossUnit
@@ -68,7 +68,7 @@ def _current(config: Settings, found: Catalogue) -> tuple[Record | None, Case]:
     record = None
     if state.get("record"):
         try:
-            record = read_record(config.evidence_dir, state["record"])
+            record = knowledge.record(config, state["record"])
             state["case"] = _of_record(record, found) or state["case"]
         except InputError as error:
             state["link_problems"] = (*state["link_problems"], f"{error} The picked case is shown instead.")
@@ -135,28 +135,37 @@ def _pickers(found: Catalogue, case: Case, config: Settings) -> Case:
         *(case.reference or "", label, known.line),
         none=NO_REFERENCE,
     )
-    with st.expander("Window, device, claim, gate and expected loss"):
-        window = _window(case.window)
-        device = _choice("device", "Device", get_args(Device), case.device, "auto takes the GPU when there is one.")
-        dtype = _choice("dtype", "Precision (dtype)", get_args(DType), case.dtype, "auto: bf16 on a GPU, else fp32.")
-        claimed = case.claim.loss if case.claim else None
-        loss = _number("claimed_loss", "Claimed loss", claimed, "What a trainer or a report says.")
-        unit = _choice(
-            "claimed_unit",
-            "Unit of the claim",
-            get_args(LossUnit),
-            case.claim.unit if case.claim else "nats",
-            "Trainers print nats; reports sometimes say bits. 1 bit = 0.693 nats.",
-        )
-        gate = _number("gate", "Gate: loss below (nats)", case.gate_below, 'The threshold of a rule "val_loss < X".')
-        expected = _number(
-            "expected",
-            "Expected loss (nats)",
-            case.expected_loss,
-            "What this model should lose on this window. With it, a sound model can be called healthy.",
-        )
+    picked = replace(case, shard=shard, checkpoint=checkpoint, reference=reference or None)
+    # Nine controls that few people touch: half of what the sidebar costs server and browser.
+    with show.folded("Window, device, claim, gate and expected loss", "more") as is_open:
+        return _more(picked) if is_open else picked
+
+
+def _more(case: Case) -> Case:
+    """How it is measured, and what was said of the loss."""
+    window = _window(case.window)
+    device = _choice("device", "Device", get_args(Device), case.device, "auto takes the GPU when there is one.")
+    dtype = _choice("dtype", "Precision (dtype)", get_args(DType), case.dtype, "auto: bf16 on a GPU, else fp32.")
+    claimed = case.claim.loss if case.claim else None
+    loss = _number("claimed_loss", "Claimed loss", claimed, "What a trainer or a report says.")
+    unit = _choice(
+        "claimed_unit",
+        "Unit of the claim",
+        get_args(LossUnit),
+        case.claim.unit if case.claim else "nats",
+        "Trainers print nats; reports sometimes say bits. 1 bit = 0.693 nats.",
+    )
+    gate = _number("gate", "Gate: loss below (nats)", case.gate_below, 'The threshold of a rule "val_loss < X".')
+    expected = _number(
+        "expected",
+        "Expected loss (nats)",
+        case.expected_loss,
+        "What this model should lose on this window. With it, a sound model can be called healthy.",
+    )
     claim = None if loss is None else Claim(loss, unit)
-    return Case(shard, checkpoint, reference or None, window, device, dtype, claim, gate, expected)
+    return replace(
+        case, window=window, device=device, dtype=dtype, claim=claim, gate_below=gate, expected_loss=expected
+    )
 
 
 def _entry(  # noqa: PLR0917

@@ -10,7 +10,7 @@ def cost_text(found: Estimate, free: int | None, flops_per_second: float | None)
     """Time, where the speed of the device is known, and memory against what is free of it, where that is known."""
     on = f"on the {'GPU' if found.device == 'cuda' else 'CPU'} in {found.dtype}"
     memory = f"{numbers.size(found.bytes)} of memory"
-    parts = [f"{_time(found, flops_per_second)} {on}, {memory}" if flops_per_second else f"{memory} {on}"]
+    parts = [f"{_time(found, flops_per_second)} {on} after loading, {memory}" if flops_per_second else f"{memory} {on}"]
     if free is not None:
         parts.append(f"{numbers.size(free)} are free" if found.bytes <= free else f"only {numbers.size(free)} are free")
     return f"Estimate: {'; '.join(parts)}."

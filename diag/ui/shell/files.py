@@ -39,31 +39,36 @@ def close() -> None:
 
 @dataclass(frozen=True)
 class KnownFiles:
-    """Looks by the state of files, and the newest weightiest record of each content."""
+    """Looks by the state of files, and the newest weightiest record of each content, and of each name."""
 
     looks: Mapping[str, Look]
     records: Mapping[str, Summary]
+    by_name: Mapping[str, Summary]
 
     @classmethod
-    def of(cls, settings: Settings) -> KnownFiles:
-        """As things stand; about 1 µs a record."""
+    def of(cls, settings: Settings, found: Catalogue) -> KnownFiles:
+        """As things stand; about 1 µs a record. What was not looked at is, in the background: whoever opens a case by
+        its link is offered the references that fit without having seen the wall."""
         newest: dict[str, Summary] = {}
+        by_name: dict[str, Summary] = {}
         for record in reversed(summaries(settings.evidence_dir)):
-            content = record.fingerprints["checkpoint"] or ""
             if record.word in NOT_OF_THE_FILE:
                 continue
-            if content not in newest or record.weight >= newest[content].weight:
-                newest[content] = record
-        return cls(looks(settings).known(), newest)
+            for key, kept in ((record.fingerprints["checkpoint"] or "", newest), (record.case.checkpoint, by_name)):
+                if key and (key not in kept or record.weight >= kept[key].weight):
+                    kept[key] = record
+        looks(settings).want(found)
+        return cls(looks(settings).known(), newest, by_name)
 
     def look(self, entry: Entry) -> Look | None:
         """What its header and audit said; None before that was read."""
         return self.looks.get(key_of(entry))
 
     def word(self, entry: Entry) -> str | None:
-        """The verdict of its newest record, under whatever name that was made."""
+        """The verdict of its newest record, under whatever name that was made; by its name while its content is not
+        read."""
         seen = self.look(entry)
-        record = self.records.get(seen.fingerprint) if seen and seen.fingerprint else None
+        record = self.records.get(seen.fingerprint) if seen else self.by_name.get(entry.id)
         return record.word if record else None
 
     def label(self, entry: Entry) -> str:

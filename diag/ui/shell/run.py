@@ -180,7 +180,7 @@ def _watch(id: str) -> None:
     elif not job.fraction:
         text = f"{job.text}: a worker that has just been started needs some seconds to load torch"
     else:
-        text = f"{job.text} ({numbers.percent(job.fraction, 0)})"
+        text = f"{job.text} · {numbers.percent(job.fraction, 0)} of the whole run"  # the text counts within one step
     st.progress(min(1.0, max(0.0, job.fraction)), text=show.plain(text))
     if job.resumed:
         st.caption("Queued again after a restart of the server.")

@@ -119,7 +119,7 @@ def _about_record(record: Record) -> None:
 
 
 def _pickers(found: Catalogue, case: Case, config: Settings) -> Case:
-    known = files.KnownFiles.of(config)
+    known = files.KnownFiles.of(config, found)
     shard = _entry("shard", "Token shard", [*found.of("shard")], case.shard, _shard_label, _shard_line)
     checkpoints = sorted(found.of("checkpoint"), key=lambda entry: entry.group)
     checkpoint = _entry("checkpoint", "Checkpoint", checkpoints, case.checkpoint, known.label, known.line)

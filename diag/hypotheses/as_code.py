@@ -28,7 +28,8 @@ def code(edit: Edit, context: Context) -> str:
     """The lines; "" for an edit that changes no tensor."""
     for kind, lines in _LINES.items():
         if isinstance(edit, kind):
-            return lines(edit, context)
+            text = lines(edit, context)
+            return f"import torch\n\n{text}" if "torch." in text else text
     return ""
 
 

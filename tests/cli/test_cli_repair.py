@@ -45,7 +45,7 @@ def test_a_record_is_repaired_and_the_patch_applied(demo: Path, shard: Path, tmp
     ("options", "says"),
     [
         (("--claimed-loss", "nan"), "claimed-loss is nan"),
-        (("--claimed-loss", "-1"), "no cross-entropy"),
+        (("--claimed-loss=-1",), "no cross-entropy"),
         (("--claimed-loss", "19.8", "--seq-len", "99999"), "positions"),
         ((), "Missing option"),
     ],

@@ -7,6 +7,7 @@ from typing import Any
 from diag.case import Case
 from diag.cli.costs import Announce
 from diag.cli.render import Answer
+from diag.errors import InputError
 from diag.jobs.inputs import open_inputs, refuse_unreadable
 from diag.places import Places
 from diag.progress import Progress
@@ -17,6 +18,8 @@ from diag.results.reproduction import Reproduction
 
 def run(case: Case, places: Places, progress: Progress, announce: Announce) -> Answer:
     """Reproduce the case's claim; what it will take is announced before."""
+    if case.claim is not None and case.claim.loss <= 0:
+        raise InputError(f"A loss of {case.claim.loss:g} is no cross-entropy.", fix="Claim a loss above 0.")
     inputs = open_inputs(case, places.resolve)
     refuse_unreadable(inputs)
     announce(inputs)

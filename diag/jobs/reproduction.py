@@ -35,8 +35,6 @@ def reproduce(inputs: Inputs, progress: Progress) -> Reproduction:
     started = time.perf_counter()
     if inputs.case.claim is None:
         raise InputError("There is no loss to reproduce.", fix="Give --claimed-loss.")
-    if inputs.case.claim.loss <= 0:
-        raise InputError(f"A loss of {inputs.case.claim.loss:g} is no cross-entropy.", fix="Claim a loss above 0.")
     refuse_unreadable(inputs)
     progress(0.0, "Loading the checkpoint")
     injector = _injector(inputs, inputs.case.dtype, progress)

@@ -20,14 +20,14 @@ def hints(inputs: Inputs, model: LoadedModel) -> tuple[Suspect, ...]:
     moved = fit and fit.places and fit.as_stored < HEAD_FITS.value < fit.best
     if fit and moved and fit.best - fit.as_stored > MARGINAL_LEAD.value:
         text = (
-            f"the average prediction fits the ids {abs(fit.places)} places off (correlation {fit.best:.2f}; "
+            f"the average prediction fits the ids {_places(fit.places)} off (correlation {fit.best:.2f}; "
             f"as stored {fit.as_stored:.2f}): the rows of its head have moved, or the ids have."
         )
         return (Suspect(HEAD, text),)
     rows = row_alignment(inputs.checkpoint)
     if rows and rows.places and rows.as_stored < ROWS_ALIGNED.value and rows.best > ROWS_FOUND.value:
         text = (
-            f"head and embedding fit each other {abs(rows.places)} places off ({rows.best:.1f} standard errors, as "
+            f"head and embedding fit each other {_places(rows.places)} off ({rows.best:.1f} standard errors, as "
             f"stored {rows.as_stored:.1f}): the rows of one of them have moved."
         )
         return (Suspect(HEAD, text),)
@@ -38,3 +38,7 @@ def hints(inputs: Inputs, model: LoadedModel) -> tuple[Suspect, ...]:
         )
         return (Suspect(HEAD, text),)
     return ()
+
+
+def _places(by: int) -> str:
+    return f"{abs(by)} place{'s' if abs(by) != 1 else ''}"

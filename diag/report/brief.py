@@ -31,6 +31,7 @@ NEXT: dict[ConclusionKind, str] = {
     "no_defect_found": "Give a reference or an expected loss, if it must be called healthy.",
 }
 _MEASURED = "Test every hypothesis: a loss alone names no cause."
+_DIFFERS = "Look at what differs from the reference, and at the component from which the two part."
 _GENERIC = re.compile(r"(model|pytorch_model|consolidated|weights)\b.*|.*\.index\.json")
 _TITLES = {h.id: h.title for h in REGISTRY}
 MAX_CAUSES = 3
@@ -129,13 +130,23 @@ def todo(diagnosis: Diagnosis | None) -> tuple[str, ...]:
     kind = diagnosis.conclusion.kind
     first = [f for f in diagnosis.findings if f.id in diagnosis.conclusion.hypotheses and f.would_decide]
     told = tuple(f"{f.id}: {f.would_decide}" for f in first[:MAX_CAUSES])
+    if kind == "unexplained" and diagnosis.baseline.loss.ruler.reference_nats is not None:
+        return (*told, _DIFFERS)
     return told if told and kind == "data" else (*told, NEXT[kind])
 
 
 def change(fix: Fix) -> str:
     """A change in one line: where, with the layers folded, and what becomes of it."""
     where = folded(fix.where)
+    if fix.what == "config" and "\n" in fix.change:
+        return f"{where}: {_edited(fix.change)}"
     return fix.change if where in fix.change else f"{where}: {fix.change}"
+
+
+def _edited(diff: str) -> str:
+    """A diff of a few keys in a line."""
+    gone, come = ("; ".join(line[1:].strip(" ,") for line in diff.splitlines() if line[:1] == sign) for sign in "-+")
+    return f"{gone} becomes {come}." if gone and come else f"add {come}." if come else f"remove {gone}."
 
 
 def folded(names: str) -> str:

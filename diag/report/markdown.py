@@ -58,7 +58,8 @@ def _head(record: Record) -> str:
     table = Table(
         ("", "nats a token", "bits", "perplexity"), tuple(map(cells, (*found.losses, *found.marks))), (1, 2, 3)
     )
-    losses = [(mark.what, mark.nats) for mark in found.losses]
+    claim = record.to_case().claim
+    losses = [*((mark.what, mark.nats) for mark in found.losses), *([("claimed", claim.nats)] if claim else [])]
     lines = [
         f"### {look(found.word).mark} {escape(found.title, MAX_TITLE)}",
         "",

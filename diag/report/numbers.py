@@ -46,7 +46,7 @@ def perplexity(nats: float) -> str:
     x = perplexity_of(nats)
     if not math.isfinite(x):
         return number(x)
-    return power(x) if x >= _POWER_FROM else f"{x:,.0f}" if x >= 100 else f"{x:.3g}"
+    return power(x) if x >= _POWER_FROM else f"{x:,.0f}" if x >= 99.95 else f"{x:#.3g}"
 
 
 def plus_minus(x: float | None, error: float | None, signed: bool = False) -> str:

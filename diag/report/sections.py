@@ -89,8 +89,14 @@ def _diagnosis(diagnosis: Diagnosis) -> list[Section]:
     more = (f"And {len(found) - MAX_ROWS} more in the record.",) if len(found) > MAX_ROWS else ()
     told: list[Item] = []
     for finding in found[:MAX_ROWS]:
-        told.append(Word(finding.status, finding.reason or f"{STATUS_WORDS[finding.status]}.", of=finding.id))
-        told.append(f"Seen: {finding.signature.detail}")
+        seen = finding.signature.detail
+        if finding.status == "not_applicable":  # what was seen is why
+            told.append(Word(finding.status, seen, of=finding.id))
+            continue
+        told += [
+            Word(finding.status, finding.reason or f"{STATUS_WORDS[finding.status]}.", of=finding.id),
+            f"Seen: {seen}",
+        ]
     decide = tuple(f"{finding.id}: {finding.would_decide}" for finding in found[:MAX_ROWS] if finding.would_decide)
     return [
         Section("Findings", (table, *more)),
@@ -139,7 +145,7 @@ def _positions(result: Diagnosis | BaselineResult) -> tuple[Item, ...]:
     head = ("positions", "as loaded (nats)", *((f"{found.other} (nats)", "difference (nats)") if found.other else ()))
     rows = tuple(_position_row(row) for row in found.rows)
     sentence = found.sentence or (
-        f"The difference to {found.other} does not grow with the position." if found.other else ""
+        f"The difference to {found.other} does not grow from nothing with the position." if found.other else ""
     )
     return (Table(head, rows, numeric=tuple(range(1, len(head)))), *((sentence,) if sentence else ()))
 

@@ -59,7 +59,7 @@ class ByPosition:
         first, last = self.rows[0], self.rows[-1]
         if first.over_nats is None or last.over_nats is None:
             return ""
-        how = "grows with the position" if self.grows else "does not grow with the position"
+        how = "grows with the position" if self.grows else "does not grow from nothing with the position"
         return (
             f"The difference to {self.other} {how}: {first.over_nats:+.2f} nats at the first, {last.over_nats:+.2f} at "
             f"{last.first} to {last.last}."

@@ -125,9 +125,11 @@ def table(frame: pd.DataFrame, name: str, **options: Any) -> Any:
 
 
 def chart(figure: Any, key: str, picked: Callable[[], None] | None = None, *, says: str = "") -> None:
-    """A chart as wide as its place, and what it draws as a table for who asks. picked: called when a point of it was
-    clicked; `key` in the session has it. says: what it shows, for those who do not see it."""
-    config = {"displayModeBar": False, "responsive": True}
+    """A chart as wide as its place, and what it draws as PNG or as a table for who asks. picked: called when a point of
+    it was clicked; `key` in the session has it. says: what it shows, for those who do not see it."""
+    image = {"format": "png", "filename": f"subrandom-{key}", "scale": 2}
+    buttons = {"displaylogo": False, "modeBarButtons": [["toImage"]], "toImageButtonOptions": image}
+    config = {"displayModeBar": "hover", "responsive": True, **buttons}
     alt = says or key.replace("-", " ")
     if picked is None:
         st.plotly_chart(figure, width="stretch", key=key, config=config, alt=alt)

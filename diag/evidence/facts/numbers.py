@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from itertools import pairwise
+from typing import NamedTuple
 
 from diag.evidence.facts.units import UNIT, shown_unit
 
@@ -45,8 +45,7 @@ _DURATION = re.compile(
 )
 
 
-@dataclass(frozen=True)
-class Value:
+class Value(NamedTuple):
     """A number in a text: where it starts and ends, as written, its value (None for a range or a product), its unit."""
 
     start: int

@@ -19,7 +19,7 @@ from diag.evidence.documents import Block, Document, read_documents
 from diag.evidence.facts.fact import Fact
 from diag.evidence.files import Found
 
-ALONE = 150  # files that are read before a second process has started
+ALONE = 500  # files that are read before a second process has started, which takes a second
 SHARE = 0.6  # of the second process: this one puts rows into the index too
 
 Read = Document | str
@@ -111,6 +111,8 @@ def _unpacked(item: Found, said: list[Any]) -> Document:
 def main() -> None:
     """The second process: a list of files a line in, their documents a line out."""
     for line in sys.stdin.buffer:
+        if not line.endswith(b"\n"):
+            return  # the first one was killed in the middle of it
         items = [(Found(Path(path), name, size, stamp), known) for path, name, size, stamp, known in json.loads(line)]
         try:
             sys.stdout.buffer.write(json.dumps([_packed(read) for read in read_documents(items)]).encode() + b"\n")

@@ -173,12 +173,12 @@ def kill(folder: Path, times: int) -> None:
     fork of this process, which never opens the index itself."""
     evidence, db, lost, rng = folder / "killed", folder / "killed.duckdb", 0, random.Random(3)
     acknowledged: set[str] = set()
-    took: list[float] = []  # seconds of the ingests that ended, so that about half of them are killed, anywhere
-    for i in range(times):
+    took: list[float] = []  # seconds of the ingests that ended
+    for i in range(2 * times):  # every other one runs to its end, and finds what a kill left
         write(evidence / f"batch-{i:03d}", 30)
         (evidence / f"batch-{i:03d}" / "key.md").write_text(f"val_loss = {i}.25\n")
         began = time.perf_counter()
-        limit = began + rng.uniform(0.05, 2.6) * statistics.median(took[-5:]) if len(took) > 2 else math.inf
+        limit = began + rng.uniform(0.05, 1) * statistics.median(took[-5:]) if i % 2 and took else math.inf
         child = Forked(lambda: str(sync([evidence], db)))
         if child.wait_until(limit) == 0:
             took.append(time.perf_counter() - began)
@@ -186,8 +186,8 @@ def kill(folder: Path, times: int) -> None:
         asked = Forked(lambda: " ".join(fact.raw for fact in facts(db, Filter(key="val_loss"))))
         assert asked.wait_until(math.inf) == 0 or not acknowledged
         lost += len(acknowledged - set(asked.said().split()))
-    killed = times - len(acknowledged)
-    print(f"{times} ingests, {killed} killed, {len(acknowledged)} acknowledged, {lost} acknowledged facts lost")
+    killed = 2 * times - len(acknowledged)
+    print(f"{2 * times} ingests, {killed} killed, {len(acknowledged)} acknowledged, {lost} acknowledged facts lost")
 
 
 class Forked:

@@ -32,7 +32,8 @@ _NO_FACT = re.compile(
 )
 # A sum, code, a sentence that stops in the middle, or a number that was taken for a name.
 _NO_NAME = re.compile(
-    r"^(?:when|if|unless|disables|enables|default) |[.!] [A-Z]"
+    r"^(?:Jan|Feb|Mar|Apr|May|June?|July?|Aug|Sept?|Oct|Nov|Dec)[a-z]* \d"
+    r"|^(?:when|if|unless|disables|enables|default) |[.!] [A-Z]"
     r"|\d\s*/\s*\d|[*+×÷]\s*\d|\s[+*]\s|[$=;{}\\\"'?]|^[\d.]+[a-z]?$|^\d+\.\d+\w?\s|\s\d+\.\d+$"
     r"|\s--?[a-z]|\.(?:py|rs|c|cc|cpp|cu|h|go|js|ts|sh|ipynb)$|\s(?:per|than|of|to|is|was|are|were|be|on|at|by|with|from|for|the|an?|and|or|that|which|if)$",
     re.IGNORECASE,
@@ -125,7 +126,7 @@ def positions(text: str) -> tuple[tuple[str, float], ...]:
         return ()
     for match in POSITION.finditer(text):
         before = text[: match.start()]
-        if (before and (before[-1].isalnum() or before[-1] in "_/")) or _COUNT_OF.search(before):
+        if (before and (before[-1].isalnum() or before[-1] in "_/-")) or _COUNT_OF.search(before):
             continue
         found.setdefault("epoch" if match["what"].lower().startswith("ep") else "step", float(match["number"]))
     return tuple(found.items())

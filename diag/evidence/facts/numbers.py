@@ -108,7 +108,8 @@ def _value(match: re.Match[str]) -> Value:
         number = float(f"{(number or 0.0) * _SCALES[scaled.strip()]:.12g}")
     if digits.count(",") > 1 and _is_list(digits):
         number = None
-    if second and plain(second) != plain(digits) and "±" not in join and "+/-" not in join:
+    unchanged = second and re.search("→|->|to", join) and plain(second) == plain(digits)
+    if second and not unchanged and "±" not in join and "+/-" not in join:
         number = None
     unit = shown_unit(written) if written else None
     bound = about.strip() if about else ""

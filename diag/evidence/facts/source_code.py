@@ -10,7 +10,8 @@ _CODE = re.compile(
     r"^\s*(?:def|class|async def|fn|pub fn|impl|struct)\s+\w+|^\s*(?:import|from)\s+[\w.]+(?:\s+import\b|$|\s+as\b)"
     r"|^\s*(?:if|elif|for|while|with|else|try|except)\b.*:\s*(?:#.*)?$|^\s*(?:return|raise|assert|yield|del)\b"
     r"|^\s*@\w+|\b(?:self|torch|nn|np|dist|args|F)\.[a-z_]\w+"
-    r"|\b[A-Za-z_]\w*\.[A-Za-z_]\w*\(|^\s*(?:#include|template|using namespace)\b|\blambda\b"
+    r"|\b[A-Za-z_]\w*\.[A-Za-z_]\w*\(|^\s*\w+=\w[\w.]*\([^)]*\),?\s*$"
+    r"|^\s*(?:#include|template|using namespace)\b|\blambda\b"
     r"|^\s*\w+: (?:int|float|str|bool|list|dict|tuple|Optional|Tensor)\b.*="
     r"|\w\]?\s*(?:\+=|-=|\*=|/=|//=)\s*\w|;\s*$|^\s*[)\]}]+,?\s*$|\w\[[\w:, -]*\]\s*="
 )

@@ -51,6 +51,7 @@ GENERIC = (
     *("value", "actual", "threshold", "mean", "min", "max", "std", "count", "total", "score", "result"),
     *("measured", "observed", "expected", "target", "limit", "before", "after", "current", "previous", "new", "old"),
 )
+_DAY = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:|$)")
 _PLACES = ("_ids", "shape", "tokens", "indices", "positions", "offsets")  # a list of these measures nothing
 _OF_ALL = re.compile(r"(?:max|num|total|is|best|n)_|seed|batch_size|lr$", re.IGNORECASE)  # of the run, not of a step
 
@@ -193,7 +194,7 @@ class Walk:
             said_in_line(f"{name}: {value}", self._notes)
         if name.lower() == "date" and re.fullmatch(r"\d{4}-\d\d-\d\d", value):
             self._notes.said.setdefault("date", value)
-        if not is_fact_name(name) or value in ("null", "~", ""):
+        if not is_fact_name(name) or value in ("null", "~", "") or _DAY.match(value):
             return
         if value.lower() in ("true", "false") and not quoted:
             status = value if PASS_NAME.search(name) else None

@@ -99,7 +99,7 @@ LOSS = re.compile(
     r"(?:^|[\s_./(-]|(?<=[a-z])(?=L))(?:loss(?:es)?|nll|cross[\s_-]entropy|xent|ce)(?=$|[\s_./)@,-])", re.IGNORECASE
 )
 _NO_LOSS = re.compile(
-    r"loss[\s_-]*(?:every|interval|freq\w*|log\w*|steps?|iters?|window|scale|weight|fn|function|mask|type|ratio|spikes?|coef\w*|scaling|chunk\w*|improvement|reduction)"
+    r"loss[\s_-]*(?:\w+_)?toleran\w+|loss[\s_-]*(?:every|interval|freq\w*|log\w*|steps?|iters?|window|scale|weight|fn|function|mask|type|ratio|spikes?|coef\w*|scaling|chunk\w*|improvement|reduction)"
     r"|lossless|(?:aux|auxiliary|balanc(?:e|ing)|z|router|moe|kl|dpo|mse|mae|l1|l2|seq_len|preference|reward)[\s_-]loss|packet",
     re.IGNORECASE,
 )

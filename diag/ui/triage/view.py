@@ -57,6 +57,7 @@ def rows_of(chosen: Selection) -> tuple[list[Row], str, int]:
 
 
 def _board(chosen: Selection, was_quiet: bool) -> None:
+    _write_view()
     seen, states = files.looks(chosen.settings).want(chosen.catalogue)
     if not was_quiet and seen == states:
         st.rerun()  # slower from now on
@@ -80,7 +81,7 @@ def _board(chosen: Selection, was_quiet: bool) -> None:
         "status": f"New since {meeting[:16].replace('T', ' ')} UTC is marked." if meeting else "",
     }
     answer = _component()(
-        key="wall", data=data, on_view_change=_write_view, on_act_change=_nothing, on_all_change=_nothing
+        key="wall", data=data, on_view_change=_nothing, on_act_change=_nothing, on_all_change=_nothing
     )
     if asked := answer.get("act"):
         with show.guard("This was not done"):
@@ -145,7 +146,12 @@ def _nothing() -> None:
 
 
 def _write_view() -> None:
-    view = st.session_state["wall"].get("view")
+    """Make the address say what the wall shows.
+
+    At every run, not when the view changes: a request that the browser sent before it heard of the change still
+    carries the old address, and the server would take that for the new one.
+    """
+    view = st.session_state.get("wall", {}).get("view")
     if not isinstance(view, Mapping):
         return
     for key, name in KEYS.items():
@@ -156,7 +162,8 @@ def _write_view() -> None:
 
 def _write(name: str, value: str) -> None:
     if value:
-        st.query_params[name] = value
+        if st.query_params.get(name) != value:
+            st.query_params[name] = value
     elif name in st.query_params:
         del st.query_params[name]
 

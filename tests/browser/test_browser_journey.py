@@ -21,6 +21,11 @@ CASE = {
 LINK = f"/hypotheses?{urlencode(CASE)}"
 
 
+def _own(window: str) -> str:
+    """A case that no other test of the shared server has measured."""
+    return urlencode({**CASE, "window": window})
+
+
 def test_from_a_deep_link_to_a_permanent_link(fresh: Server, visitor: Callable[..., Watched]) -> None:
     """The first request of a fresh server is a deep link; the reviewer sees the author's numbers."""
     author = visitor(fresh)
@@ -53,10 +58,10 @@ def test_from_a_deep_link_to_a_permanent_link(fresh: Server, visitor: Callable[.
     assert _chart_numbers(there) == numbers
 
 
-def test_a_result_survives_a_closed_tab(fresh: Server, visitor: Callable[..., Watched]) -> None:
+def test_a_result_survives_a_closed_tab(shared: Server, visitor: Callable[..., Watched]) -> None:
     """Measure with the keyboard, close the tab, come back by the plain link: the loss is there."""
-    author = visitor(fresh)
-    link = f"{fresh.url}/case?{urlencode(CASE)}"
+    author, before = visitor(shared), _records(shared)
+    link = f"{shared.url}/case?{_own('2x4x120')}"
     page = author.open(link)
     expect(page.get_by_text("Not measured yet.")).to_be_visible()
     page.get_by_role("heading", name="Is it worse than chance?").click()
@@ -64,23 +69,23 @@ def test_a_result_survives_a_closed_tab(fresh: Server, visitor: Callable[..., Wa
     expect(page).to_have_url(re.compile("job="))
     page.close()
     for _ in range(120):
-        if list(fresh.evidence.glob("records/*.json")):
+        if _records(shared) > before:
             break
         time.sleep(1)
-    again = visitor(fresh)
+    again = visitor(shared)
     page = again.open(link)
     expect(page.get_by_role("heading", name="Worse than chance:")).to_be_visible()
     expect(page.get_by_role("heading", name="Permanent link")).to_be_visible()
     record = page.locator("code", has_text="/r/").first.inner_text()[-16:]
     page.get_by_text("Copy as Markdown").click()
     expect(page.locator("code", has_text="### ✕ Worse than chance: h4a-random-head")).to_be_visible()
-    again.open(f"{fresh.url}/case?record={record}")
+    again.open(f"{shared.url}/case?record={record}")
     page.locator(".st-key-pick-checkpoint").get_by_role("combobox").click()
     page.get_by_role("option", name="h4d-zero-down-proj").click()
     expect(page).to_have_url(re.compile("h4d-zero-down-proj"))
     expect(page).not_to_have_url(re.compile("record="))
     expect(page.get_by_text("Not measured yet.")).to_be_visible()
-    _read_elsewhere(fresh, visitor, record)
+    _read_elsewhere(shared, visitor, record)
 
 
 def _read_elsewhere(server: Server, visitor: Callable[..., Watched], record: str) -> None:
@@ -97,25 +102,25 @@ def _read_elsewhere(server: Server, visitor: Callable[..., Watched], record: str
         stop_server(elsewhere)
 
 
-def test_a_killed_worker_says_so_and_the_next_run_works(fresh: Server, visitor: Callable[..., Watched]) -> None:
+def test_a_killed_worker_says_so_and_the_next_run_works(shared: Server, visitor: Callable[..., Watched]) -> None:
     """Nothing is recorded, nothing hangs, and one click runs it again."""
-    someone = visitor(fresh)
-    page = someone.open(f"{fresh.url}/hypotheses?{urlencode({**CASE, 'window': '8x4x256'})}")
+    someone, before = visitor(shared), _records(shared)
+    page = someone.open(f"{shared.url}/hypotheses?{urlencode({**CASE, 'window': '8x4x256'})}")
     page.get_by_role("button", name="Test all").click()
     expect(page.get_by_role("button", name="Cancel")).to_be_visible()
     expect(page.get_by_text("Measuring the checkpoint").first).to_be_visible()
-    worker = fresh.worker()
+    worker = shared.worker()
     assert worker
     os.kill(worker, signal.SIGKILL)
     expect(page.get_by_text("The worker process ended by signal 9")).to_be_visible()
-    assert not list(fresh.evidence.glob("records/*.json"))
+    assert _records(shared) == before
     page.get_by_role("button", name="Run again").click()
     expect(page.get_by_text("Measuring the checkpoint").first).to_be_visible()
-    assert fresh.worker() not in (None, worker)
+    assert shared.worker() not in (None, worker)
     page.get_by_role("button", name="Cancel").click()
     expect(page.get_by_text("Stopped on request; nothing was recorded.")).to_be_visible()
     someone.settle()
-    page.goto(f"{fresh.url}/case?{urlencode(CASE)}")
+    page.goto(f"{shared.url}/case?{_own('2x4x112')}")
     someone.settle()
     page.get_by_role("button", name="Measure the loss").click()
     expect(page.get_by_role("heading", name="Worse than chance:")).to_be_visible(timeout=LONG)
@@ -128,6 +133,10 @@ def test_a_job_of_an_earlier_server_can_be_run_again(shared: Server, visitor: Ca
     expect(page.get_by_text("This server does not know the job")).to_be_visible()
     page.get_by_role("button", name="Run again").click()
     expect(page.get_by_role("heading", name="Worse than chance:")).to_be_visible(timeout=LONG)
+
+
+def _records(server: Server) -> int:
+    return len(list(server.evidence.glob("records/*.json")))
 
 
 def _chart_numbers(page: Page) -> list[str]:

@@ -22,7 +22,7 @@ from diag.zoo.model import Change, Model, open_model, write_model
 
 MODELS = Path(__file__).parent / "models"
 FAMILIES = sorted(folder.name for folder in MODELS.iterdir() if folder.is_dir())
-WINDOW = Window(4, 4, 64)
+WINDOW = Window(2, 4, 64)
 Plant = Callable[[Model], Change]
 
 

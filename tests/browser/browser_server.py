@@ -73,6 +73,7 @@ def start_server(evidence: Path, demo: Path = DEFAULT_DIR, roots: str = "", name
         "SUBRANDOM_CACHE": str(evidence.parent / "cache"),
         "SUBRANDOM_ROOTS": roots,
         "SUBRANDOM_NAME": name,
+        "SUBRANDOM_SPARE": "false",  # a second import of torch for every server
         "SUBRANDOM_CONFIG": "",
         "SUBRANDOM_SPARE": "0",
     }

@@ -94,6 +94,7 @@ def served(folder: Path, within: Sequence[str] = (), wait: bool = True, **env: s
         "SUBRANDOM_CACHE": str(folder / "cache"),
         "SUBRANDOM_CONFIG": "",
         "SUBRANDOM_ROOTS": "",
+        "SUBRANDOM_SPARE": "false",
     }
     # What the tests set for themselves must not hide what the program forgets to set.
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "TRANSFORMERS_"))}

@@ -13,21 +13,32 @@ _HOOKS = (
 )
 
 
-def shell(module: nn.Module, tensors: Mapping[str, Tensor] | None = None) -> nn.Module:
-    """A copy of `module` that shares its parameters and buffers, but for `tensors` (by the names within `module`),
-    which take their places. Hooks and replaced submodules of the copy are its own. No tensor is copied.
+def shell(module: nn.Module) -> nn.Module:
+    """A copy of `module` and of all below it that shares parameters and buffers. Hooks and replaced submodules of the
+    copy are its own. No tensor is copied.
     """
-    here, below = {}, dict[str, dict[str, Tensor]]()
-    for name, tensor in (tensors or {}).items():
+    twin = outer(module)
+    for name, child in module._modules.items():
+        twin._modules[name] = None if child is None else shell(child)
+    return twin
+
+
+def with_tensors(module: nn.Module, tensors: Mapping[str, Tensor]) -> nn.Module:
+    """A copy of `module` in which `tensors` (by the names within `module`) stand in the places of its own. What has none
+    of them below it is shared, hooks and all: a block has a dozen modules, and an edit reaches one or two.
+    """
+    below = dict[str, dict[str, Tensor]]()
+    twin = outer(module)
+    for name, tensor in tensors.items():
         first, _, rest = name.partition(".")
         if rest:
             below.setdefault(first, {})[rest] = tensor
         else:
-            here[name] = nn.Parameter(tensor, requires_grad=False)
-    twin = outer(module)
-    twin._parameters |= here
-    for child, value in module._modules.items():
-        twin._modules[child] = None if value is None else shell(value, below.get(child))
+            twin._parameters[first] = nn.Parameter(tensor, requires_grad=False)
+    for name, inner in below.items():
+        child = module._modules[name]
+        assert child is not None, name
+        twin._modules[name] = with_tensors(child, inner)
     return twin
 
 

@@ -15,7 +15,7 @@ from diag.model.loaded import LoadedModel
 from diag.model.loss import TokenLoss
 from diag.model.parts import ENTRY
 from diag.model.runner import Runner
-from diag.model.shell import shell
+from diag.model.shell import shell, with_tensors
 
 _PLAIN = Runner()
 
@@ -44,6 +44,7 @@ class Variant:
         self._edited = Edited(edits, loaded.tensors, reference, loaded.checkpoint)
         self._loss, self._hooking = module, [e for e in edits if type(e).hooks is not Edit.hooks]
         self._keys: dict[int, Hashable] = {}
+        self._reached: dict[int, dict[str, str]] = {}
 
     @cached_property
     def model(self) -> nn.Module:
@@ -62,9 +63,8 @@ class Variant:
     def key(self, part: int) -> Hashable:
         """What this part depends on: equal keys, equal numbers."""
         if part not in self._keys:
-            names = [self._source(name) for name in self.loaded.parts.names[part]]
             hooking = tuple(self._hooking) if self._hooking and part in self._hooked else ()
-            self._keys[part] = (self.setting, self._edited.touching(names), hooking)
+            self._keys[part] = (self.setting, self._edited.touching(self._reachable(part).values()), hooking)
         return self._keys[part]
 
     @property
@@ -81,12 +81,12 @@ class Variant:
         """Block `layer` as this variant has it."""
         held, changed = self.loaded.weights(layer), self._tensors(layer)
         block = self._blocks[layer]
-        return shell(block, {**held, **changed}) if held or changed else block
+        return with_tensors(block, {**held, **changed}) if held or changed else block
 
     def end(self, part: int) -> TokenLoss:
         """The model and its loss with what this variant has at that end."""
         changed = self._tensors(part)
-        return TokenLoss(shell(self.model, changed) if changed else self.model)
+        return TokenLoss(with_tensors(self.model, changed) if changed else self.model)
 
     def leave(self) -> None:
         """Let go of the tensors that were made for a part."""
@@ -94,9 +94,17 @@ class Variant:
 
     def _tensors(self, part: int) -> dict[str, Tensor]:
         """{name within the part: what the edits make of it}."""
-        names = self.loaded.parts.names[part]
-        changed = self._edited.changed({self._source(name) for name in names})
-        return {own: changed[source] for name, own in names.items() if (source := self._source(name)) in changed}
+        reachable = self._reachable(part)
+        changed = self._edited.changed(set(reachable.values())) if reachable else {}
+        return {own: changed[source] for own, source in reachable.items() if source in changed}
+
+    def _reachable(self, part: int) -> dict[str, str]:
+        """{name within the part: the tensor that it is} of those that an edit names."""
+        if part not in self._reached:
+            names = self.loaded.parts.names[part].items()
+            sources = ((own, self._source(name)) for name, own in names)
+            self._reached[part] = {own: source for own, source in sources if source in self._targets}
+        return self._reached[part]
 
     def _source(self, name: str) -> str:
         """A tied head follows its embedding, or has an edit of its own."""

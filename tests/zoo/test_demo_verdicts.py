@@ -47,7 +47,7 @@ def test_a_broken_case_confirms_what_was_planted_and_nothing_else(name: str, dem
 @pytest.mark.parametrize("name", WITHOUT_REFERENCE)
 def test_without_a_reference(name: str, demo: Path, shard: Path) -> None:
     """On a quarter of the demo's ids, but for the case that needs most of them: half a minute each on all."""
-    window = Window(4, 4, 128) if name == "h4a-h4b-two-defects" else SHORT
+    window = Window(4, 4, 64) if name == "h4a-h4b-two-defects" else SHORT
     diagnosis = diagnose(demo / "checkpoints" / name, shard, None, window)
     check(diagnosis, *WITHOUT_REFERENCE[name])
     assert diagnosis.loss.ruler.reference_nats is None

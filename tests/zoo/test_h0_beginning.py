@@ -27,7 +27,7 @@ from diag.units import Claim
 MODELS = Path(__file__).parent / "models"
 GEMMA, LLAMA = MODELS / "gemma3", MODELS / "llama"
 COLON, INDENT = 352, 260  # ")\n\n", and the spaces that begin the next line
-WINDOW = Window(2, 4, 64)
+WINDOW = Window(4, 4, 32)
 
 
 def with_bos(model: Path, bos: int, folder: Path) -> Path:
@@ -133,7 +133,7 @@ def test_a_claim_whose_labels_were_shifted_twice_is_the_programs_fault(shard: Pa
     with torch.inference_mode():  # as a trainer does that shifts, and hands labels to a model that shifts again
         labels = torch.tensor(ids[:, 1:])
         claimed = float(build(checkpoint, device="cpu", dtype="fp32").module(input_ids=rows, labels=labels).loss)
-    found = diag.test(LLAMA, shard, window="2x4x64", device="cpu", claim=Claim(claimed)).diagnosis
+    found = diag.test(LLAMA, shard, window="4x4x32", device="cpu", claim=Claim(claimed)).diagnosis
     assert found.conclusion.kind == "runtime" and "its labels were shifted twice" in found.conclusion.text
-    other = diag.test(LLAMA, shard, window="2x4x64", device="cpu", claim=Claim(claimed + 3)).diagnosis
+    other = diag.test(LLAMA, shard, window="4x4x32", device="cpu", claim=Claim(claimed + 3)).diagnosis
     assert other.conclusion.kind == "runtime" and "shifted" not in other.conclusion.text

@@ -13,7 +13,7 @@ from diag.zoo.defects import DEFECTS
 from diag.zoo.model import Change, open_model, write_model
 
 MODELS = Path(__file__).parent / "models"
-WINDOW = Window(2, 4, 64)
+WINDOW = Window(4, 4, 32)
 KINDS = {  # a defect of the zoo: the family, whose it is, and the repair that undoes it
     "gate_and_up_exchanged": ("llama", "H4B", "gate and up exchanged"),
     "chunks_of_gate_and_up": ("qwen2_untied", "H4B", "gate and up scattered over"),

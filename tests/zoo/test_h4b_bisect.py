@@ -11,7 +11,7 @@ from diag.case import Window
 from diag.zoo.model import Change, open_model, write_model
 
 LLAMA = Path(__file__).parent / "models" / "llama"
-WINDOW = Window(2, 4, 64)
+WINDOW = Window(4, 4, 32)
 
 
 def exchanged(layers: tuple[int, ...], folder: Path) -> Path:

@@ -16,7 +16,7 @@ from diag.zoo.defects import DEFECTS
 from diag.zoo.model import Change, Model, open_model, write_model
 
 MODELS = Path(__file__).parent / "models"
-WINDOW = Window(2, 4, 64)
+WINDOW = Window(4, 4, 32)
 
 
 def times(model: Model, role: str, layer: int, factor: float) -> Change:

@@ -15,7 +15,7 @@ from diag.hypotheses.base import Context
 from diag.zoo.model import Change, open_model, write_model
 
 MODELS = Path(__file__).parent / "models"
-WINDOW = Window(2, 4, 64)
+WINDOW = Window(4, 4, 32)
 WITH_BIASES = {"gpt2": 6 * 6 + 1, "gpt_neox": 8 * 6 + 1, "qwen2_untied": 18}
 
 

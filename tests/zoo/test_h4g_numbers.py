@@ -23,7 +23,7 @@ Plant = Callable[[Model, Path], Path]
 
 
 def test_of(checkpoint: Path, shard: Path, reference: Path | None) -> Diagnosis:
-    return diag.test(checkpoint, shard, reference=reference, window="2x4x64", device="cpu").diagnosis
+    return diag.test(checkpoint, shard, reference=reference, window="4x4x32", device="cpu").diagnosis
 
 
 test_of.__test__ = False  # type: ignore[attr-defined]
@@ -126,5 +126,5 @@ def test_a_lost_scale_is_named_first_without_a_reference(
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_sound_models_are_refuted(family: str, shard: Path) -> None:
-    found = diag.test(MODELS / family, shard, ids=("H4G",), window="2x4x64", device="cpu").diagnosis
+    found = diag.test(MODELS / family, shard, ids=("H4G",), window="4x4x32", device="cpu").diagnosis
     assert statuses(found)["H4G"] == "refuted" and HYPOTHESIS.id == "H4G"

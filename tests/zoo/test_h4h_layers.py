@@ -22,7 +22,7 @@ from diag.zoo.model import Change, Model, open_model, write_model
 
 MODELS = Path(__file__).parent / "models"
 FAMILIES = sorted(folder.name for folder in MODELS.iterdir() if folder.is_dir())
-WINDOW = Window(2, 4, 64)
+WINDOW = Window(4, 4, 32)
 Plant = Callable[[Model], Change]
 
 
@@ -147,7 +147,7 @@ def test_alone_an_order_that_makes_the_model_sound_is_the_repair(shard: Path, tm
 def test_alone_two_exchanged_layers_are_nobodys(shard: Path, tmp_path: Path) -> None:
     """The file says nothing, and no other pair was tried: it is suspect, and nothing is accused."""
     path, _ = planted("llama", swapped, tmp_path)
-    found = diagnose(path, shard, None, WINDOW)
+    found = diagnose(path, shard, None, Window(4, 4, 64))
     assert found.conclusion.kind == "suspect" and not claimed(found), found.conclusion.text
     assert finding(found).status == "refuted"
 

@@ -16,7 +16,7 @@ from diag.hypotheses import h4i_configuration
 from diag.hypotheses.base import Context
 
 MODELS = Path(__file__).parent / "models"
-WINDOW = Window(2, 4, 64)
+WINDOW = Window(4, 4, 32)
 KINDS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "TensorRT-Model-Connect #720": ("gpt2", "activation", {"activation_function": "relu"}),
     "llama.cpp #8197, the attention scale": ("gemma2", "query_pre_attn_scalar", {"query_pre_attn_scalar": 4}),

@@ -18,7 +18,7 @@ from diag.zoo.model import Change, Model, open_model, write_model
 from diag.zoo.shards import text_shard
 
 MODELS = Path(__file__).parent / "models"
-WINDOW = Window(2, 4, 64)
+WINDOW = Window(4, 4, 32)
 FAMILIES = sorted(folder.name for folder in MODELS.iterdir() if folder.is_dir())
 
 
@@ -87,7 +87,7 @@ def test_a_grid_of_unknown_make_may_cost_more_than_its_estimate(also: bool, shar
     change = {n: clipped(model.tensors[n], 3) for n in names}
     change |= {n: model.tensors[n] * np.float32(10) for n in model.names(("mlp_norm",), (2,)) if also}
     copy = write_model(model.changed(Change({**change}, dtypes=dict.fromkeys(names, "F32"))), tmp_path / "copy")
-    found = diagnose(copy, shard, MODELS / "gpt2", WINDOW)
+    found = diagnose(copy, shard, MODELS / "gpt2", Window(4, 4, 64))
     assert found.reference is not None and found.reference.kind == "quantised"
     if also:
         assert found.conclusion.kind in ("explained", "partly_explained") and found.conclusion.hypotheses == ("H4C",)
@@ -105,7 +105,7 @@ def test_an_untied_model_run_tied_is_suspected_of_its_head(family: str, shard: P
 @pytest.mark.parametrize("family", ["gpt2", "gemma2"])
 def test_a_sound_tied_model_on_dna_is_not(family: str, tmp_path: Path) -> None:
     dna = text_shard("dna", MODELS / family, tmp_path / "dna", 0)
-    found = diag.test(MODELS / family, dna, window="2x4x64", device="cpu").diagnosis
+    found = diag.test(MODELS / family, dna, window="4x4x32", device="cpu").diagnosis
     assert found.conclusion.hypotheses == () and "rows of its head" not in found.conclusion.text
 
 

@@ -117,10 +117,10 @@ def test_a_model_that_has_seen_the_very_window_is_too_good_for_it(shard: Path, t
 
 @pytest.mark.parametrize("name", ["llama", "gemma3"])
 def test_an_expected_loss_is_met_or_not(name: str, shard: Path) -> None:
-    loss = diag.measure(MODELS / name, shard, window="2x4x64", device="cpu").baseline.loss
+    loss = diag.measure(MODELS / name, shard, window="4x4x32", device="cpu").baseline.loss
     assert loss.nats is not None
     kinds = [
-        diag.test(MODELS / name, shard, window="2x4x64", device="cpu", expected_loss=expected).diagnosis.conclusion.kind
+        diag.test(MODELS / name, shard, window="4x4x32", device="cpu", expected_loss=expected).diagnosis.conclusion.kind
         for expected in (loss.nats, loss.nats - 2)
     ]
     assert kinds == ["healthy", "unexplained"]

@@ -23,7 +23,7 @@ NAMES = MODELS.names
 
 
 def loss(path: Path, shard: Path) -> float:
-    found = diag.measure(path, shard, window="2x4x64", device="cpu").baseline.loss.nats
+    found = diag.measure(path, shard, window="4x4x32", device="cpu").baseline.loss.nats
     assert found is not None
     return found
 

@@ -20,7 +20,7 @@ def options(demo: Path, tmp_path_factory: pytest.TempPathFactory) -> Options:
     """The first cases of seed 0 on the demo's shard, without a reference and with the twin."""
     work = tmp_path_factory.mktemp("zoo")
     made = Options(
-        MODELS / "qwen3", demo / "shards" / "stdlib", work, window="2x4x64", device="cpu", modes=("none", "twin")
+        MODELS / "qwen3", demo / "shards" / "stdlib", work, window="4x4x32", device="cpu", modes=("none", "twin")
     )
     run(made, 2, 1, 1)
     return made

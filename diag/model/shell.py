@@ -24,7 +24,7 @@ def shell(module: nn.Module) -> nn.Module:
 
 
 def with_tensors(module: nn.Module, tensors: Mapping[str, Tensor]) -> nn.Module:
-    """A copy of `module` in which `tensors` (by the names within `module`) stand in the places of its own. What has none
+    """A copy of `module` in which `tensors` (by the names within it) stand in the places of its own. What has none
     of them below it is shared, hooks and all: a block has a dozen modules, and an edit reaches one or two.
     """
     below = dict[str, dict[str, Tensor]]()

@@ -75,7 +75,6 @@ def start_server(evidence: Path, demo: Path = DEFAULT_DIR, roots: str = "", name
         "SUBRANDOM_NAME": name,
         "SUBRANDOM_SPARE": "false",  # a second import of torch for every server
         "SUBRANDOM_CONFIG": "",
-        "SUBRANDOM_SPARE": "0",
     }
     process = subprocess.Popen(
         [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port)],

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_zoo import SHORT, WINDOW, check, diagnose
+from test_zoo import SHORT, check, diagnose
 
 from diag.case import Case, Window
 from diag.checkpoints import open_checkpoint
@@ -46,7 +46,7 @@ def test_a_broken_case_confirms_what_was_planted_and_nothing_else(name: str, dem
 
 @pytest.mark.parametrize("name", WITHOUT_REFERENCE)
 def test_without_a_reference(name: str, demo: Path, shard: Path) -> None:
-    """On a quarter of the demo's ids, but for the case that needs most of them: half a minute each on all."""
+    """On an eighth of the demo's ids, but for the case that needs more of them: half a minute each on all."""
     window = Window(4, 4, 64) if name == "h4a-h4b-two-defects" else SHORT
     diagnosis = diagnose(demo / "checkpoints" / name, shard, None, window)
     check(diagnosis, *WITHOUT_REFERENCE[name])

@@ -17,7 +17,7 @@ from diag.zoo.defects.public_cases import PUBLIC_CASES, PublicCase, Right
 from diag.zoo.model import open_model
 
 MODELS = Path(__file__).parent / "models"
-WINDOW = "4x4x32"  # as many sequences as the demo's window, a quarter of the ids
+WINDOW = "4x4x64"  # as many sequences as the demo's window, a quarter of the ids
 IDS = [row.name for row in PUBLIC_CASES]
 
 

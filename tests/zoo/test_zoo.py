@@ -13,7 +13,7 @@ from diag.jobs.inputs import open_inputs
 from diag.results.diagnosis import Diagnosis
 
 WINDOW = Window(4, 4, 256)  # the demo's window
-SHORT = Window(4, 4, 32)  # as many sequences, a quarter of the tokens: enough for defects that cost nats
+SHORT = Window(4, 4, 32)  # as many sequences, an eighth of the tokens: enough for defects that cost nats
 
 
 def diagnose(checkpoint: Path, shard: Path, reference: Path | None, window: Window = WINDOW) -> Diagnosis:

@@ -18,8 +18,8 @@ def of_reproduction(found: Reproduction) -> tuple[Section, ...]:
     )
     rows = tuple(
         (
-            "matches" if each.matches else "",
-            " + ".join(each.defects),
+            "to the digit" if each.to_the_digit else "matches" if each.matches else "",
+            " + ".join(each.defects) + (" (drawn at random)" if each.drawn else ""),
             numbers.figure(each.loss_nats, 6),
             numbers.figure(each.stderr_nats, 2),
             numbers.figure(each.distance_nats, 2),

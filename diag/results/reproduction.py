@@ -69,7 +69,7 @@ class Reproduction:
             return f"{tried}; none gives a number."
         best = self.candidates[self.likeliest]
         names = " + ".join(best.defects)
-        if not best.matches:
+        if not (best.matches or best.to_the_digit):
             return (
                 f"{tried}; none gives {self.claimed_nats:.4g} nats. The closest, {names}, gives {best.loss_nats:.4g}, "
                 f"{best.distance_nats:.2g} away."

@@ -12,7 +12,7 @@ from typing import TypeAlias, TypeVar
 
 from duckdb import DuckDBPyConnection
 
-from diag.catalogue import scan
+from diag.catalogue import Catalogue, scan
 from diag.errors import InputError
 from diag.evidence.documents import is_record, read_source
 from diag.evidence.files import digest
@@ -104,7 +104,12 @@ class RecordRow:
 
 def evidence_dirs(settings: Settings) -> tuple[Path, ...]:
     """The folders whose text is indexed: the evidence folder and every evidence entry of a fresh scan."""
-    entries = scan(settings).of("evidence")
+    return folders_of(settings, scan(settings))
+
+
+def folders_of(settings: Settings, found: Catalogue) -> tuple[Path, ...]:
+    """The same of a scan that was made."""
+    entries = found.of("evidence")
     folders = [settings.evidence_dir.resolve(), *(entry.path.resolve() for entry in entries)]
     return tuple(folder for folder in dict.fromkeys(folders) if folder.exists())
 

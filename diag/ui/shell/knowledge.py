@@ -9,7 +9,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar, cast
 
-from diag.evidence.index import Connection, Hit, RecordRow, index_path, records_table, search, sync_and_query
+from diag.catalogue import Catalogue
+from diag.evidence.index import (
+    Connection,
+    Hit,
+    RecordRow,
+    folders_of,
+    index_path,
+    records_table,
+    search,
+    sync,
+    sync_and_query,
+)
 from diag.evidence.ingest import SyncReport
 from diag.evidence.records import Record, read_record, record_path, records_dir
 from diag.file_state import FileState, state_of
@@ -87,10 +98,11 @@ def record(settings: Settings, id: str) -> Record:
 _kept: dict[tuple[Path, str], tuple[FileState, object]] = {}
 
 
-def kept(settings: Settings, name: str, work: Callable[[Connection], T]) -> T:
-    """`look` for what takes seconds on a large index: the last answer, while the index is the same."""
+def kept(settings: Settings, name: str, work: Callable[[Connection], T], found: Catalogue | None = None) -> T:
+    """`look` for what takes seconds on a large index: the last answer, while the index is the same. found: the scan of
+    the page, where that is new enough; a scan of a thousand checkpoints costs half a second."""
     path = index_path(settings)
-    look(settings, lambda con: None)
+    sync(settings if found is None else folders_of(settings, found), path)
     try:
         state = FileState.of(path.stat())
     except OSError:  # it cannot be written, and lives in memory

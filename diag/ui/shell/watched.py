@@ -36,7 +36,7 @@ def case_query(claim: FoundClaim) -> dict[str, str] | None:
 
 
 def _raised(chosen: Selection) -> None:
-    found = knowledge.kept(chosen.settings, "raised", raised)
+    found = knowledge.kept(chosen.settings, "raised", raised, session.catalogue(chosen.settings))
     if not found:
         return
     with st.container(border=True):

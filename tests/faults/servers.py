@@ -8,7 +8,6 @@ the next one; a worker ends with its server within five seconds. Not collected b
 
 from __future__ import annotations
 
-import argparse
 import os
 import random
 import re
@@ -21,7 +20,7 @@ from collections import Counter
 from pathlib import Path
 
 from tests.faults.small_disk import fill, make_room, small_disk
-from tests.faults.workers import FAULTS, FULL_DISK, cap, readable
+from tests.faults.workers import FAULTS, FULL_DISK, asked, cap, readable, turns
 
 MOST_SECONDS = 120.0
 _ENDED = re.compile(r"(done|failed|cancelled) ([0-9a-f]{16}) (.*)")
@@ -172,25 +171,15 @@ class Rounds:
 
 def main() -> int:
     """The rounds, then what was acknowledged."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--fault", choices=(*FAULTS, FULL_DISK), action="append", help="only these")
-    parser.add_argument("--each", type=int, default=50)
-    parser.add_argument("--seed", type=int, default=16)
-    parser.add_argument("--seconds", type=float, default=3600.0, help="begin no round after these")
-    options = parser.parse_args()
-    print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores", flush=True)
+    options = asked(__doc__ or "")
     with tempfile.TemporaryDirectory() as folder:
         evidence = Path(folder) / "evidence"
         os.environ |= {"SUBRANDOM_EVIDENCE": str(evidence), "SUBRANDOM_CACHE": str(Path(folder) / "cache")}
         with small_disk(evidence, 64) as small:
             rounds = Rounds(evidence, options.seed)
             faults = [*FAULTS, *([FULL_DISK] if small else [])]
-            order = [name for name in faults if name in (options.fault or faults) for _ in range(options.each)]
-            rounds.rng.shuffle(order)
-            end = time.monotonic() + options.seconds
-            for name in order:
-                if time.monotonic() < end:
-                    rounds.once(name)
+            for name in turns(options, faults, rounds.rng):
+                rounds.once(name)
             rounds.finish("the last server")
             time.sleep(6)  # records that were in memory have been written by now
             lost = [id for id in rounds.records if not readable(evidence, id)]

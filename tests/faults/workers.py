@@ -19,7 +19,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from diag.case import Case, Window
@@ -169,27 +169,39 @@ def readable(evidence: Path, id: str) -> bool:
     return True
 
 
-def main() -> int:
-    """The rounds, then what was acknowledged."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def asked(description: str) -> argparse.Namespace:
+    """What the command line asks for: which faults, how often, from which seed, for how long."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--fault", choices=(*FAULTS, FULL_DISK), action="append", help="only these")
     parser.add_argument("--each", type=int, default=50)
     parser.add_argument("--seed", type=int, default=16)
     parser.add_argument("--seconds", type=float, default=3600.0, help="begin no round after these")
     options = parser.parse_args()
     print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores", flush=True)
+    return options
+
+
+def turns(options: argparse.Namespace, faults: Sequence[str], rng: random.Random) -> Iterator[str]:
+    """The faults in a random order, until their time is over."""
+    order = [name for name in faults if name in (options.fault or faults) for _ in range(options.each)]
+    rng.shuffle(order)
+    end = time.monotonic() + options.seconds
+    for name in order:
+        if time.monotonic() < end:
+            yield name
+
+
+def main() -> int:
+    """The rounds, then what was acknowledged."""
+    options = asked(__doc__ or "")
     with tempfile.TemporaryDirectory() as folder:
         evidence = Path(folder) / "evidence"
         os.environ |= {"SUBRANDOM_EVIDENCE": str(evidence), "SUBRANDOM_CACHE": str(Path(folder) / "cache")}
         with small_disk(evidence, 64) as small:
             rounds = Round(evidence, options.seed)
             faults = {**FAULTS, **({FULL_DISK: full(evidence)} if small else {})}
-            order = [name for name in faults if name in (options.fault or faults) for _ in range(options.each)]
-            rounds.rng.shuffle(order)
-            end = time.monotonic() + options.seconds
-            for name in order:
-                if time.monotonic() < end:
-                    rounds.once(name, faults[name])
+            for name in turns(options, list(faults), rounds.rng):
+                rounds.once(name, faults[name])
             rounds.queue.unwritten.write()
             lost = [id for id in rounds.acknowledged if not readable(evidence, id)]
             rounds.violations += [f"{id} was acknowledged and is lost" for id in lost]

@@ -107,7 +107,7 @@ def _of_unwritten(d: Difference, checkpoint: Checkpoint) -> bool:
 
 def _fresh(d: Difference, checkpoint: Checkpoint) -> bool:
     """Whether each looks as it was initialised, in its rows and in its columns."""
-    return all(as_even_as_fresh(scan_tensor(checkpoint, name)) for name in d.names)
+    return all(as_even_as_fresh(scan_tensor(checkpoint, name), len(d.names)) for name in d.names)
 
 
 def _unscaled(d: Difference, checkpoint: Checkpoint) -> bool:

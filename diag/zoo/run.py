@@ -42,7 +42,8 @@ def run(options: Options, cases: int, controls: int, jobs: int) -> None:
             for result in results:
                 out.write(json.dumps(result) + "\n")
             out.flush()
-            _say(i + 1, len(todo), time.monotonic() - started)
+            if results or i + 1 == len(todo):
+                _say(i + 1, len(todo), time.monotonic() - started)
 
 
 def finished(options: Options, cases: int, controls: int) -> list[Result]:

@@ -265,6 +265,18 @@ def test_zero_everywhere_is_said(against: Against, stored: Arrays) -> None:
     assert one(against({GATE: np.zeros_like(stored[GATE])}), GATE).detail == "zero everywhere here"
 
 
+@pytest.mark.parametrize(("axis", "word"), [(0, "rows"), (1, "columns")])
+def test_lines_of_zeros_were_never_written_whatever_training_did_to_the_rest(
+    axis: int, word: str, against: Against, stored: Arrays
+) -> None:
+    """They are no lines times a factor of their own, though 0 is one."""
+    name = "model.layers.1.mlp.up_proj.weight"
+    cut = stored[name] + np.uint16(3)  # of bfloat16's last place: as if trained a little
+    np.moveaxis(cut, axis, 0)[len(np.moveaxis(cut, axis, 0)) // 2 :] = 0
+    found = one(against({name: cut}), name)
+    assert found.verdict == "partly" and f"{word} are zero here" in found.detail
+
+
 def test_largest_difference_first_and_layers_folded(against: Against, original: Checkpoint) -> None:
     rng = np.random.default_rng(0)
     changes = {}

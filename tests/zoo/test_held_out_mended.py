@@ -10,9 +10,12 @@ from test_zoo import diagnose
 
 import diag
 from diag.case import Window
-from diag.checkpoints import open_checkpoint
+from diag.checkpoints import compare_checkpoints, open_checkpoint
+from diag.checkpoints.compare.groups import differences
+from diag.checkpoints.compare.kinds import relationship
 from diag.hypotheses import h4c_norm
 from diag.hypotheses.base import Context
+from diag.hypotheses.differences import claimed_by
 from diag.zoo.defects import DEFECTS
 from diag.zoo.model import Change, Model, open_model, write_model
 from diag.zoo.shards import text_shard
@@ -100,6 +103,35 @@ def test_an_untied_model_run_tied_is_suspected_of_its_head(family: str, shard: P
     found = diagnose(planted("untied_flag_on", family, tmp_path / "broken"), shard, None, WINDOW)
     assert found.conclusion.kind == "suspect" and found.conclusion.hypotheses == ("H4A",)
     assert "was not trained as one" in found.conclusion.text
+
+
+@pytest.mark.parametrize("family", ["gpt2", "phi3"])
+def test_an_mlp_cut_short_is_no_lost_scale_beside_a_relative(family: str, tmp_path: Path) -> None:
+    """Half of each buffer is zero, in every layer, and a fine-tune moved the rest."""
+    model = open_model(MODELS / family)
+    mlp = [role for role in model.roles("matrix") if role in ("gate", "up", "gate_up", "down")]
+    names = model.names(mlp)
+    reference = write_model(model.changed(trained_on(model, model.names(model.roles("matrix")))), tmp_path / "r")
+    halves = {
+        n: np.where(np.arange(w.size).reshape(w.shape) < w.size // 2, w, np.float32(0))
+        for n in names
+        for w in (model.tensors[n],)
+    }
+    assert claims(write_model(model.changed(Change({**halves})), tmp_path / "broken"), reference) == {"H4D"}
+
+
+def test_six_fresh_matrices_are_fresh_though_one_is_uneven_by_chance(tmp_path: Path) -> None:
+    """The norms of the third one's columns vary 1.195 times as expected: 3.1 standard deviations, one of twelve."""
+    model, rng = open_model(MODELS / "gemma3"), np.random.default_rng(1)
+    fresh = {n: (0.02 * rng.standard_normal((768, 128))).astype(np.float32) for n in model.names(("up",))}
+    assert claims(write_model(model.changed(Change({**fresh})), tmp_path / "broken"), MODELS / "gemma3") == {"H4H"}
+
+
+def claims(broken: Path, reference: Path) -> set[str]:
+    """The hypotheses that claim the differences; no pass is made."""
+    here, there = open_checkpoint(broken), open_checkpoint(reference)
+    compared = compare_checkpoints(here, there)
+    return {claimed_by(d, here) for d in differences(compared, relationship(compared, here, there), here, there)}
 
 
 @pytest.mark.parametrize("family", ["gpt2", "gemma2"])

@@ -103,6 +103,8 @@ def by_rows(a: Array, b: Array) -> Unlike:
     empty = int((~x.any(axis=1)).sum())
     if matrix and share <= 1 - PARTLY_ROWS.value and empty > len(x) / 2:
         return Unlike("partly", f"{where}, {empty:,} of them zero here")
+    if matrix and (gone := _emptied(a, b)):  # before "scaled", which a factor of 0 is too
+        return Unlike("partly", gone)
     if line := _scaled_lines(a, b):
         return Unlike("scaled", line)
     angle = _cosine(x, y)
@@ -117,6 +119,15 @@ def by_rows(a: Array, b: Array) -> Unlike:
     if not 1 / ODD_FACTOR.value < factor < ODD_FACTOR.value:
         return Unlike("scaled", f"about {factor:.3g} times the other one", approximate=True)
     return Unlike("trained", scale)
+
+
+def _emptied(a: Array, b: Array) -> str | None:
+    """Rows or columns that are zero here and not there: they were never written, whatever training did to the rest."""
+    for axis, lines in ((1, "rows"), (0, "columns")):
+        gone = ~a.any(axis=axis) & b.any(axis=axis)
+        if gone.mean() >= PARTLY_ROWS.value:
+            return f"{int(gone.sum()):,} of {len(gone):,} {lines} are zero here (the first is {int(gone.argmax()):,})"
+    return None
 
 
 def _alien_rows(x: Array, y: Array) -> float:

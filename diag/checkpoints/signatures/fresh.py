@@ -34,15 +34,16 @@ def fresh_distribution(scan: TensorScan) -> str | None:
     return None
 
 
-def as_even_as_fresh(scan: TensorScan) -> bool:
+def as_even_as_fresh(scan: TensorScan, among: int = 1) -> bool:
     """Whether norms of rows and of columns vary no more than those of a fresh Gaussian matrix: so does every matrix of
-    independent values that are not heavy-tailed. Free after the scan."""
+    independent values that are not heavy-tailed. Of `among` matrices all must, so that the most uneven one may scatter
+    as the largest of so many does. Free after the scan."""
     rows, columns = scan.row_squares, scan.column_squares
     if columns is None:
         return False
     return all(
         (found := variation(np.sqrt(norms))) is not None
-        and found <= fresh_variation(len(others)) * (1 + _allowed(len(norms)))
+        and found <= fresh_variation(len(others)) * (1 + _allowed(len(norms), among))
         for norms, others in ((rows, columns), (columns, rows))
     )
 
@@ -52,6 +53,8 @@ def _near(found: float | None, expected: float, norms: int) -> bool:
     return found is not None and norms >= FRESH_NORMS.value and abs(found / expected - 1) < _allowed(norms)
 
 
-def _allowed(norms: int) -> float:
-    """How far, relatively, a variation estimated from so many norms may lie from the expected one."""
-    return max(FRESH_TOLERANCE.value, FRESH_SCATTERS.value / math.sqrt(2 * norms))
+def _allowed(norms: int, among: int = 1) -> float:
+    """How far, relatively, a variation estimated from so many norms may lie from the expected one, the largest of
+    `among` estimates: the largest of n Gaussian deviations grows as √(2 ln n)."""
+    scatters = math.sqrt(FRESH_SCATTERS.value**2 + 2 * math.log(among))
+    return max(FRESH_TOLERANCE.value, scatters / math.sqrt(2 * norms))

@@ -25,10 +25,11 @@ class WorkerProcess:
     started."""
 
     lost = False  # it ends with this machine
+    module = "diag.jobs.worker"  # what its process runs
 
     def __init__(self, slot: Slot) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "diag.jobs.worker"],  # -P: nothing of the current folder
+            [sys.executable, "-P", "-m", self.module],  # -P: nothing of the current folder
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

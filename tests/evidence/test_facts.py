@@ -229,6 +229,14 @@ def test_the_command_filters_by_key_and_run_and_cites_the_digest(tmp_path: Path)
         ("a.json", '{"piqa": {"acc": 0.67}, "wsc": {"acc": 0.36}}', "acc (wsc) 0.36 None"),
         ("a.yml", '{\n "lr": 0.001,\n "o": {"eps": 1e-8,\n "type": "Adam"},\n}', "eps 1e-8 None"),
         ("a.md", "the held-out accuracy: 10% to 25%", "the held-out accuracy 10% to 25% %"),
+        ("a.log", "1000/20000 train_loss: 3.2 train_time: 1.7m", "train_time (step 1000) 1.7m min"),
+        ("a.log", "Consistency     Base:  78.9  Adapter:  48.4", "Base (Consistency) 78.9 None"),
+        ("a.log", "s:40250 tel:2.9798", "tel (step 40250) 2.9798 nats"),
+        ("a.md", "| Model | Shape |\n|---|---|\n| A | 12 layers, 768 hidden |", "layers (A) 12 None"),
+        ("a.md", "| Model | Loss / perplexity |\n|---|---|\n| A | 2.01 / 7.43 |", "perplexity (A) 7.43 ppl"),
+        ("a.csv", "step,layer,alpha\n0,attn,2.4\n0,mlp,2.5", "alpha (mlp, step 0) 2.5 None"),
+        ("a.csv", 'run,flags,loss\na,"X=1,Y=2",2.5\nb,"X=1",2.6', "loss (a) 2.5 nats"),
+        ("a.toml", "[optim]\n# 384 lets texts finish\nmuon_lr = 0.02  # high", "muon_lr 0.02 None"),
     ],
 )  # fmt: skip
 def test_other_trainers_and_tables(name: str, line: str, wanted: str) -> None:
@@ -252,6 +260,16 @@ def test_other_trainers_and_tables(name: str, line: str, wanted: str) -> None:
         ("a.md", "| Name | Priority |\n|---|---|\n| Planner | 🔴 High |"),
         ("a.json", '{"versions": {"arc_easy": 0}, "first_16_tokens": [220, 198]}'),
         ("a.csv", "status,val_loss\nok,3.6,900"),
+        ("pyproject.toml", "line-length = 100"),
+        ("requirements.txt", "torch>=2.4"),
+        ("a.md", "It needs torch>=2.6 and Python 3.11."),
+        ("a.log", "Expected: PASS (1/1)"),
+        ("a.md", "Create a TODO list, and FAIL if the loss rises."),
+        ("a.log", "GPU: 0, 0, 780, 8192"),
+        ("a.log", "stimer.configure(world, rank, enabled=True, queue=65545)"),
+        ("a.json", '{"text": "A worm has a length of 12.8 centimeters.", "updated_time": 1754271953.1}'),
+        ("a.json", '{"merges": [{"pair": [101, 32], "new_token": 331}], "steps": [100, 150]}'),
+        ("a.md", "The kernel of size 257 fits on an 11GB card."),
     ],
 )
 def test_what_nobody_would_look_up_is_no_fact(name: str, line: str) -> None:

@@ -20,8 +20,11 @@ def read(lines: Sequence[str], notes: Notes) -> Iterator[Draft]:
     held = [(number, line) for number, line in enumerate(lines, start=1) if line.strip() and not line.startswith("#")]
     if not held:
         return
-    split = _splitter([line for _, line in held[:50]])
-    rows = [(number, split(line)) for number, line in held[:MAX_ROWS]]
+    if '"' in held[0][1] or any('"' in line for _, line in held[1:50]):
+        rows = list(_quoted(lines, "\t" if "\t" in held[0][1] else ","))[:MAX_ROWS]
+    else:
+        split = _splitter([line for _, line in held[:50]])
+        rows = [(number, split(line)) for number, line in held[:MAX_ROWS]]
     if len(held) > MAX_ROWS:
         notes.left_out.append(f"{len(held) - MAX_ROWS} rows beyond the first {MAX_ROWS}")
     wide = max(len(row) for _, row in rows[:50])
@@ -35,6 +38,28 @@ def read(lines: Sequence[str], notes: Notes) -> Iterator[Draft]:
         if wider:
             notes.left_out.append(f"{len(wider)} rows, from line {wider[0]:,} on, have more cells than the header")
         yield from tables.of_rows(header, [(line, row) for line, row in rows[1:] if len(row) <= len(header)], "")
+
+
+def _quoted(lines: Sequence[str], sign: str) -> Iterator[tables.Row]:
+    """The rows of a table whose texts may hold its sign and run over lines; what stands behind such a text is a row of
+    its own, on the line where it ends and below the same first cell."""
+    last = 0
+    reader = csv.reader((f"{line}\n" for line in lines), delimiter=sign)
+    while True:
+        try:
+            row = next(reader, None)
+        except csv.Error:
+            return
+        if row is None:
+            return
+        first, last = last + 1, reader.line_num
+        if not row or row[0].startswith("#"):
+            continue
+        cells = [cell.strip() for cell in row]
+        broken = next((i for i, cell in enumerate(row) if "\n" in cell), len(row))
+        yield first, cells[:broken]
+        if broken < len(row) - 1:
+            yield last, [cells[0], *[""] * broken, *cells[broken + 1 :]]
 
 
 def _splitter(lines: Sequence[str]) -> Callable[[str], list[str]]:

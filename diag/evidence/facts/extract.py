@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import islice
 
-from diag.evidence.facts import columns, json_text, markdown, numbers, record_text, run_log, yaml_text
+from diag.evidence.facts import columns, json_text, markdown, numbers, record_text, run_log, settings, yaml_text
 from diag.evidence.facts.fact import Draft, Fact, Notes, Reader, UnitSource
 from diag.evidence.facts.identifiers import identifiers
 from diag.evidence.facts.names import position_words
+from diag.evidence.facts.no_facts import measures_nothing, nobody_asks
 from diag.evidence.facts.runs import date_of, run_of
 from diag.evidence.facts.status import PASS_NAME, status_of
 from diag.evidence.facts.tree import GENERIC
@@ -37,9 +38,9 @@ READERS: dict[str, Reader] = {
     ".log": run_log.read,
     ".out": run_log.read,
     ".err": run_log.read,
-    ".toml": run_log.read,
-    ".cfg": run_log.read,
-    ".ini": run_log.read,
+    ".toml": settings.read,
+    ".cfg": settings.read,
+    ".ini": settings.read,
     "": run_log.read,
 }
 _COLOUR = re.compile(r"\[\d{1,3}(?:;\d{1,3})*m")  # a colour whose escape character was lost on the way
@@ -67,16 +68,25 @@ def extract(
     notes = Notes()
     facts: list[Fact] = []
     seen: set[tuple[int, str, str, str]] = set()
-    drafts = _drafts(record_text.read if record else _reader(suffix, lines), lines, notes, place)
+    reader = record_text.read if record else _reader(suffix, lines)
+    if not record and measures_nothing(name, text):
+        notes.left_out.append("says how something is built, what it needs or what form it has: no facts are read in it")
+        reader = _nothing
+    drafts = _drafts(reader, lines, notes, place)
+    free = reader in (markdown.read, run_log.read)
     several = len({draft.command for draft in drafts if draft.command}) > 1
     for draft in drafts:
         fact = understood(draft, run_of(name, draft.command if several else ""), place(draft.line))
         key = (fact.line, fact.name, fact.about, fact.raw)
-        if key in seen:
+        if key in seen or nobody_asks(fact, free=free):
             continue
         seen.add(key)
         facts.append(fact)
     return Extracted(tuple(facts), tuple(notes.left_out), dict(notes.said), date_of(name, notes))
+
+
+def _nothing(lines: Sequence[str], notes: Notes) -> Iterator[Draft]:
+    return iter(())
 
 
 def _drafts(reader: Reader, lines: Sequence[str], notes: Notes, place: Callable[[int], int]) -> list[Draft]:
@@ -158,10 +168,12 @@ def _quantity(name: str, raw: str, stated: str | None) -> tuple[float | None, st
     if value is None:
         return None, None, "not stated"
     number = value.number
+    if value.unit == "m" and number is not None and _COUNT.search(name):
+        return (number * 1e6, *unit_of_name(name))  # `params: 1.7m`
     if value.unit:
-        return number, value.unit, "stated"
-    if stated:
-        return number, stated, "stated"
+        return number, "min" if value.unit == "m" and _TIME.search(name) else value.unit, "stated"
+    if stated is not None:
+        return number, stated or None, "stated" if stated else "not stated"
     if LOG_OF.search(name) and number is not None:
         return number, _unit_of_log(name, number), "derived"
     unit, source = unit_of_name(name)
@@ -193,5 +205,7 @@ def loss_in_nats(name: str, about: str, unit: str | None, raw: str, number: floa
     return unit == "nats" and number is not None and not raw.startswith(("<", ">", "≤", "≥"))
 
 
+_COUNT = re.compile(r"param|token|sample|example|document|word|row", re.IGNORECASE)
+_TIME = re.compile(r"time|duration|elapsed|eta\b|wall|took|runtime|spent", re.IGNORECASE)
 _PLAIN_LOSS = re.compile(r"^(?!.*(?:Δ|delta|diff|gap|change|nll)).*loss", re.IGNORECASE)
 _DIFFERENCE = re.compile(r"delta|Δ|diff|improvement|reduction|gap|ratio", re.IGNORECASE)

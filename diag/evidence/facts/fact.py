@@ -47,7 +47,7 @@ class Draft:
     """What a reader saw, as text: the value is understood later, by one code for all kinds of documents.
 
     status_raw: the state that the same line gives. at: where in the run, by `epoch` or `step`. unit: one that a header
-    states. near: text whose identifiers belong to the fact.
+    states; empty where the name's own would be wrong. near: text whose identifiers belong to the fact.
     """
 
     line: int

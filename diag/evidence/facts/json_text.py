@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from diag.evidence.facts.fact import Draft, Notes
 from diag.evidence.facts.tree import Walk
 
+_VALUE = re.compile(r"[+-]?(?:\d[\d.]*(?:[eE][+-]?\d+)?|\.\d+|nan|inf(?:inity)?)|true|false|null|none", re.IGNORECASE)
 _TOKEN = re.compile(r'"((?:[^"\\\n]|\\.)*)"|([{}\[\]:,])|(\n)|([^\s{}\[\]:,"]+)|(")')
 
 
@@ -77,7 +78,7 @@ class _Tokens:
 
     def bare(self, text: str | None, line: int) -> None:
         """A number, true, false, null, or something that is no JSON."""
-        if text and (self._value_next or (self._lists and self._lists[-1])):
+        if text and _VALUE.fullmatch(text) and (self._value_next or (self._lists and self._lists[-1])):
             self._walk.scalar(self._name, text, line, quoted=False)
             self._name, self._value_next = "", False
         else:

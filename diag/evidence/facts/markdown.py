@@ -34,8 +34,12 @@ _CODE = {
     "latex",
     "bibtex",
 }
+_SHELL = {"bash", "sh", "shell", "zsh", "console", "powershell", "ps1"}
+_VARIABLE = re.compile(
+    r"\s*(?:(?:local|export|set|readonly)\s+)?[A-Za-z_]\w*=\S*\s*(?:#.*)?$|\s*#"
+)  # of a script; what it prints is none
 _COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
-_HTML = re.compile(r"</?[A-Za-z][^>]*>|!?\[([^\]]*)\]\([^)]*\)")
+_HTML = re.compile(r"</?[A-Za-z][^>]*>|!?\[([^\]]*)\]\((?:[^()]|\([^()]*\))*\)")
 
 
 def read(lines: Sequence[str], notes: Notes) -> Iterator[Draft]:
@@ -106,5 +110,8 @@ def _fenced(lines: Sequence[str], first: int, section: str, kind: str, notes: No
         yield from json_text.between(lines, first, notes, section)
     elif kind in ("yaml", "yml"):
         yield from yaml_text.between(lines, first, notes, section)
+    elif kind in _SHELL:
+        rest = ["" if _VARIABLE.match(line) else line for line in lines]
+        yield from run_log.between(rest, first, section, notes)
     elif kind not in _CODE:
         yield from run_log.between(lines, first, section, notes)

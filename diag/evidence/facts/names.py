@@ -11,7 +11,7 @@ from diag.evidence.facts.units import is_unit
 # Where in a run: `step 250`, `epoch 3/10`, `iteration 10/ 100`. These are no facts of their own.
 POSITION = re.compile(
     r"(?P<what>(?:global[_ ])?step|iter(?:ation)?|epoch(?:_num)?|(?-i:[eE]p)(?=\s*[:\d]))(?![A-Za-z])\s*[:=#]?\s*"
-    r"(?P<number>\d+(?:\.\d+)?)(?:\s*/\s*\d+)?(?![\w.]*\d|\s*[sx×]\b)",
+    r"(?P<number>\d+(?:\.\d+)?)(?:\s*/\s*\d+)?(?![\w.]*\d|\s*(?:[sx×]|ms|sec|min|h)\b)",
     re.IGNORECASE,
 )
 POSITION_NAME = re.compile(
@@ -25,7 +25,9 @@ _NO_FACT = re.compile(
     r"(?:.*[\s_.-])?(?:id|uuid|guid|sha\d*|hash|digest|checksum|crc|md5|port|pid|ppid|lineno|line_no|version|timestamp"
     r"|time_stamp|datetime|created_at|updated_at|started_at|finished_at|generated_at|addr|address|ptr|commit)"
     r"|(?:local_)?rank|line|v|ts|date|created|updated|pos|idx|index|offset|row|col|column|turn|thread|tid|shard|pr|issue|ticket"
-    r"|page|year|month|day|schema|rev|revision|build|driver|gpu_driver|host|url|phone|#|no|case|epoch|layer|block|eta|remaining.*"
+    r"|default|defaults to|avg|checkpoint|attempts?|try|retry|project|stage|page|year|month|day|schema"
+    r"|rev|revision|build|driver|gpu_driver|host|url"
+    r"|phone|#|no|case|epoch|layer|block|eta|remaining.*"
     r"|notes?|comments?|remarks?|details?|description|bin|head|position|expert|dependenc(?:y|ies)"
     r"|(?:global[ _]?)?(?:step|iter(?:ation)?|epoch|phase)s?[ _]\d+",
     re.IGNORECASE,
@@ -34,11 +36,40 @@ _NO_FACT = re.compile(
 _NO_NAME = re.compile(
     r"^(?:Jan|Feb|Mar|Apr|May|June?|July?|Aug|Sept?|Oct|Nov|Dec)[a-z]* \d"
     r"|^(?:when|if|unless|disables|enables|default) |[.!] [A-Z]"
-    r"|\d\s*/\s*\d|[*+×÷]\s*\d|\s[+*]\s|[$=;{}\\\"'?]|^[\d.]+[a-z]?$|^\d+\.\d+\w?\s|\s\d+\.\d+$"
-    r"|\s--?[a-z]|\.(?:py|rs|c|cc|cpp|cu|h|go|js|ts|sh|ipynb)$|\s(?:per|than|of|to|is|was|are|were|be|on|at|by|with|from|for|the|an?|and|or|that|which|if)$",
+    r"|·|[⁰⁴-⁹]|\[(?![^\[\]]*\])|\d\s*/\s*\d|[*+×÷]\s*\d|\s[+*]\s|[$=;{}\\\"'?]"
+    r"|^[\d.]+(?:[a-z]|e[-+]?\d+)?$|^\d+\.\d+\w?\s|\s\d+\.\d+$"
+    r"|\s--?[a-z]|\.(?:py|rs|c|cc|cpp|cu|h|go|js|ts|sh|ipynb)$"
+    r"|\s(?:per|than|of|to|is|was|are|were|be|on|at|by|with|from|for|the|an?|and|or|that"
+    r"|which|if|will|can|would|should|may|might|must|not|has|have|had|so|as|it|this)$",
     re.IGNORECASE,
 )
-_TOKEN_ID = re.compile(r"(?:bos|eos|pad|unk|sep|cls|mask|decoder_start|image|.*)_?token_ids?", re.IGNORECASE)
+_TOKEN_ID = re.compile(
+    r"(?:(?:bos|eos|eot|pad|unk|sep|cls|mask|decoder_start|image|audio|video|vision)_?(?:start_|end_)?)token_ids?",
+    re.IGNORECASE,
+)
+# Words of a sentence that a number follows, and that name nothing.
+_WORDS = frozenset(
+    re.findall(
+        r"\w+",
+        "by to at in on of for with within than from and or not is are was be as if then the a an it its all any each"
+        " only about around over under up down via per when while use uses set get see so but also which that",
+    )
+)
+# What a program needs, not what it measured: `torch>=2.4`, `python: 3.11`.
+_SOFTWARE = re.compile(
+    r"(?:python|py)?(?:torch|pytorch|torchvision|torchaudio|tensorflow|keras|jax|jaxlib|flax|numpy|scipy|pandas|pyarrow|cuda|cudnn|nccl"
+    r"|triton|transformers|tokenizers|datasets|accelerate|peft|trl|vllm|sglang|deepspeed|megatron|bitsandbytes|flash[-_]attn"
+    r"|xformers|apex|safetensors|sentencepiece|tiktoken|einops|wandb|tqdm|pyyaml|scikit-learn|sklearn|matplotlib|seaborn"
+    r"|xgboost|pytest|ruff|mypy|setuptools|pip|wheel|uv|conda|gcc|g\+\+|clang|cmake|ninja|rust|rustc|cargo|go|node|nodejs|npm|java"
+    r"|docker|ubuntu|debian|linux|macos|windows|rocm|mlx|llama\.cpp|polars|duckdb|pydantic|gradio|streamlit|fastapi|lightning"
+    r"|pytorch-lightning|hydra-core|omegaconf|huggingface[-_]hub|lm[-_]eval)|python\d?|cuda toolkit|nvidia driver",
+    re.IGNORECASE,
+)
+# Variables of programs around a run.
+_ENVIRONMENT = re.compile(
+    r"(?:GIT|OMP|MKL|CUDA|CUBLAS|NCCL|GLOO|PYTHON|PYTORCH|TORCH|TORCHINDUCTOR|HF|HUGGINGFACE|TOKENIZERS|TRANSFORMERS|WANDB|TF|XLA|JAX|LD"
+    r"|DEBIAN|PIP|UV|CONDA|ROCR|HIP|HSA|CMAKE|LC|SLURM|RAY|VLLM|KMP|MASTER|NODE|WORLD)_[A-Z0-9_]+|[A-Z]+_(?:RANK|PORT|ADDR)"
+)
 _MAY_BE_PLACE = re.compile(r"step|iter|ep", re.IGNORECASE)
 _COUNT_OF = re.compile(r"(?:total|warm-?up|max|num|per|every|/|last|best|\d)\s*$", re.IGNORECASE)
 _LETTER = re.compile(r"[A-Za-zΔ§%]")
@@ -49,7 +80,7 @@ MAX_NAME = 80
 QUALIFIERS = (
     r"(?:final|best|min|max|mean|avg|average|median|initial|last|peak|total|target|expected|observed|current|train(?:ing)?"
     r"|val(?:idation)?|eval(?:uation)?|test|held-out|step-\d+|epoch-\d+|zero-shot|baseline|unigram|bigram|Shannon|cosine"
-    r"|token|top-1|top-5|global|gradient|grad|learning|sequence|context|vocab(?:ulary)?|batch|warmup|argmax|unk|lm|Unk|Best"
+    r"|GPU|CPU|token|top-1|top-5|global|gradient|grad|learning|sequence|context|vocab(?:ulary)?|batch|warmup|argmax|unk|lm|Unk|Best"
     r"|Final|Mean|Max|Min|Peak|Train(?:ing)?|Val(?:idation)?|Eval|Test|Target|Expected|Total)"
 )
 _QUANTITIES = (
@@ -62,11 +93,17 @@ METRIC = rf"(?:{QUALIFIERS}[ _])*(?:{_QUANTITIES})"
 # Begins with plain words, so that a search is quick; what stands in front is looked at when it was found.
 _SAID = re.compile(
     rf"(?:(?<![a-z])|(?=loss|ppl|bpb))(?P<name>{_QUANTITIES})\s+(?:of (?:the |this |a )?\w+\s+(?=is|was))?"
-    r"(?:(?:is|was|of|at|to|from|reached|stays at|remains|="
+    r"(?:(?:is|was|of|at|from|reached|stays at|remains|="
     r"|(?:went|fell|dropped|rose|improved|moved) from)\s+)?(?=[~≈]?\s?[+\-−]?[.\d])"
 )
 COMPARED = re.compile(r"\s?[x×]?\s?(?:times|faster|slower|more|less|fewer|better|worse|larger|smaller|higher|lower)\b")
 _NAME_HERE = re.compile(rf"(?:{QUALIFIERS} )*[\w-]*$")
+
+
+_WEAK = re.compile(
+    r"size|length|rate|ratio|score|norm|rank|decay|memory|overlap|skill|precision|chance|avg|mean", re.IGNORECASE
+)
+_OWNER = re.compile(rf"(?<![\w./-])(?:(?!(?:{'|'.join(_WORDS)}|their|this|same|new|one)\b)[A-Za-z][\w-]* ){{1,2}}$")
 
 
 def said(text: str, begin: int = 0) -> Iterator[tuple[str, int, int]]:
@@ -74,18 +111,24 @@ def said(text: str, begin: int = 0) -> Iterator[tuple[str, int, int]]:
     for match in _SAID.finditer(text, begin):
         here = _NAME_HERE.search(text, max(0, match.start() - 60), match.start())
         start = here.start() if here else match.start()
+        if _WEAK.fullmatch(text, start, match.end("name")):  # `tensor parallel size 2`; a size alone is nobody's
+            more = _OWNER.search(text, max(0, start - 40), start)
+            if not more:
+                continue
+            start = more.start()
         if not re.search(r"[-/.]$|\d\s$", text[max(0, start - 2) : start]):
             yield text[start : match.end("name")], start, match.end()
 
 
 # `--num-steps 500` of a command; a list of sizes and a path are none.
+_SEVERAL = re.compile(r"\S+\s+[+-]?\.?\d[\d.]*(?:\s|$)")
 _OPTION = re.compile(r"(?<![\w-])(?P<name>--[a-zA-Z][\w.-]*)(?:=|\s+)(?=[+-]?\.?\d)")
 
 
 def options(text: str, begin: int = 0) -> Iterator[tuple[str, int, int]]:
     """(name, where it begins, where its number begins) for each option of a command that has a number."""
     for match in _OPTION.finditer(text, begin):
-        if is_fact_name(match["name"]):
+        if is_fact_name(match["name"]) and not _SEVERAL.match(text, match.end()):
             yield match["name"], match.start(), match.end()
 
 
@@ -97,6 +140,8 @@ def is_fact_name(name: str) -> bool:
     if "¤" in name or is_unit(name) or _NO_NAME.search(name):
         return False
     name = name.lstrip("-")
+    if name.lower() in _WORDS or _SOFTWARE.fullmatch(name) or _ENVIRONMENT.fullmatch(name):
+        return False
     return bool(_TOKEN_ID.fullmatch(name)) or not (_NO_FACT.fullmatch(name) or POSITION_NAME.fullmatch(name))
 
 
@@ -117,11 +162,16 @@ def trimmed(name: str) -> str:
 _AT_FRONT = re.compile(r"\s*\[?(\d+)/\d+\]?:?\s+[A-Za-z_]+[\w ]*[:=]")  # `1000/20000 train_loss: 3.2717`
 
 
+_SHORT_STEP = re.compile(r"\s*s:(\d+) (?:tr|te)l:")  # of llm.c
+
+
 def positions(text: str) -> tuple[tuple[str, float], ...]:
     """Where in a run a text stands: (`epoch`, 3.0), (`step`, 250.0); the first of each."""
     found: dict[str, float] = {}
     if front := _AT_FRONT.match(text):
         found["step"] = float(front.group(1))
+    elif short := _SHORT_STEP.match(text):
+        found["step"] = float(short.group(1))
     elif not _MAY_BE_PLACE.search(text):
         return ()
     for match in POSITION.finditer(text):

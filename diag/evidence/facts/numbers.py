@@ -12,10 +12,10 @@ _DIGITS = r"(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+)(?:[eE][+\-−]?
 NUMBER = rf"[+\-−]?{_DIGITS}"
 _SCALE = r"\s?[MBTG](?![\w/²])|[Kk](?![\w/])|\s(?:[bm]illion|trillion|thousand)\b"
 _TAIL = rf"(?P<scale>{_SCALE})?(?:\s?(?P<unit>{UNIT})(?![\w/²]|-\w))?"
-_JOIN = r"(?P<join>\s?(?:[–—±]|\+/-|\s(?:→|->|to)\s)\s?|-(?=\d)|\s?[×x]\s?(?=\d)|/(?=\d))"
+_JOIN = r"(?P<join>\s?(?:[–—±]|\+/-|\s(?:→|->|to)\s)\s?|-(?=\d)|\s?[×x]\s?(?=\d)|/(?=\d)|\s/\s(?=\d))"
 VALUE = re.compile(
     rf"(?<![\w.,#§$/\\@^¤+\-−])(?P<about>[~≈<>≤≥]=?\s*)?(?P<number>{NUMBER})"
-    rf"(?:(?:\s?(?:{UNIT})(?=\s?(?:[–—]|to\b|→|->)))?{_JOIN}(?P<second>{NUMBER}))*{_TAIL}(?![\w¤]|[.:/,-]\d|-[A-Za-z]|\.\w)"
+    rf"(?:(?:\s?(?:{UNIT})(?=\s?(?:[–—]|to\b|→|->)))?{_JOIN}(?P<second>{NUMBER}))*{_TAIL}(?![\w¤%]|[.:/,-]\d|-[A-Za-z]|\.\w)"
 )
 _SPECIAL = re.compile(r"[+-]?(?:nan|inf(?:inity)?)(?![\w-])", re.IGNORECASE)
 _SCALES = {"K": 1e3, "k": 1e3, "M": 1e6, "B": 1e9, "G": 1e9, "T": 1e12}
@@ -34,6 +34,10 @@ _PATH = re.compile(
     r"https?://\S+|(?<![\w.~/-])[\w.~-]*/(?:[\w.+~{}=,*-]+/)+[\w.+~{}=,*-]*|(?<![\w.~/-])[\w~.-]*/[\w-]+\.[A-Za-z]\w{0,8}\b"
 )
 _TAG = re.compile(r"</?[A-Za-z][^<>]{0,200}>")
+# Several numbers in a row, which are not one measurement; alike they are, of groups (`lr=[6e-5, 6e-5]`).
+_ROW = re.compile(
+    rf"\[\s*{NUMBER}(?:\s*,\s*{NUMBER})+\s*\]|\(\s*{NUMBER}(?:,\s+{NUMBER})+\s*\)|(?<=[:=]\s){NUMBER}(?:,\s+{NUMBER}){{2,}}(?![\w.%])"
+)
 _OTHERS = re.compile(
     r"\b(?:PR|pull|issue|lines?|port|pid|PID|page|Python|CUDA|RTX|GTX|Tesla|Ryzen|Threadripper|sm|ROCm|Ubuntu|Section|section"
     r"|Appendix|Fig\.?|Figure|Table|Chapter|arXiv)[ :=#]+#?\d+(?:[.:]\d+)*(?:[-–]\d+)?"
@@ -58,6 +62,8 @@ class Value(NamedTuple):
 
 def without_noise(text: str) -> str:
     """`text`, as long as before, with dates, times, paths, hashes, versions and product names blotted out by `¤`."""
+    if "," in text:
+        text = _ROW.sub(_blotted_row, text)
     if "<" in text:
         text = _TAG.sub(_blotted, text)
     if "/" in text:
@@ -65,6 +71,10 @@ def without_noise(text: str) -> str:
     if _MAY_BE_NOISE.search(text):
         text = _HASH.sub(_blotted, _NOISE.sub(_blotted, text))
     return _OTHERS.sub(_blotted, text) if _MAY_BE_OTHERS.search(text) else text
+
+
+def _blotted_row(match: re.Match[str]) -> str:
+    return match.group() if len(set(re.findall(NUMBER, match.group()))) == 1 else _blotted(match)
 
 
 def _blotted(match: re.Match[str]) -> str:

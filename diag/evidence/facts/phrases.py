@@ -49,8 +49,11 @@ _WRITTEN = re.compile(
     r"\b(?:wrote|written|saved|created|encoded|packed|total(?: of)?|into)\s(?P<number>\d[\d,.]*\s?[KMBT]?)\s"
     r"(?P<noun>shards|documents|tensors|tokens)$"
 )
-_FLAG = re.compile(r"^(?P<name>[A-Za-z][\w -]{0,40}?) (?P<value>True|False|true|false)$")
+_FLAG = re.compile(r"^(?P<name>[A-Za-z][\w -]{0,40}?) (?P<value>True|False|true|false)$")  # lower case: a flag's name
 _SMI = re.compile(r"\d+MiB\s*/\s*\d+MiB\s*\||\|\s*[0-9A-F]{8}:[0-9A-F]{2}:[0-9A-F]{2}\.\d")  # rows of nvidia-smi
+_CALL = re.compile(
+    r"\s*(?:\w+\s*=\s*)?[A-Za-z_]\w*(?:\.\w+)*\(.*\w\s*=\s*\w.*\)[;,]?\s*"
+)  # `net.run(x, lr=3)`, printed code
 _LISTING = re.compile(r"\s*[dl-][rwxsStT-]{9}[.+@]?\s")  # of `ls -l`
 _PARENTHESES = re.compile(r"\([^()]*\)")
 # `✅ PASS: golden_output (1234 ms)`, `[FAIL] golden_output: gibberish`.
@@ -68,12 +71,22 @@ _METRIC = re.compile(rf"(?:{METRIC})$")
 _AFTER = re.compile(r"\bafter (?P<n>\d+) (?P<what>epoch|step|iteration)s?(?:\(s\))?")
 _NOUN = re.compile(r"^\s?(?P<noun>[A-Za-z_][\w-]+(?: [A-Za-z_][A-Za-z_-]+){0,2})")
 _PREPOSITION = re.compile(r" (?:in|to|on|at|of|for|with|from|is|are|was|were|than)\b")
-_ENDS_IN_PLACE = re.compile(r"(?:^|[\s_])(?:step|iter(?:ation)?|epoch|layer|rank|phase|chunk|batch)$", re.IGNORECASE)
+_ENDS_IN_PLACE = re.compile(
+    r"(?:^|[\s_])(?:steps?|iter(?:ation)?s?|epochs?|layers?|rank|phase|chunk|batch)$", re.IGNORECASE
+)
 _PART = re.compile(r"\d+/\d+")
 _OF = re.compile(r" (?:will be|is|are|was|were|of|at)$")
 _LENGTH = re.compile(r"length|size|count|number|total|num[_ ]|steps", re.IGNORECASE)
 _COUNTED = re.compile(
     r"(?:passed|failed|skipped|errors?|warnings?|positions?|mismatches|tokens|examples|samples|params)$"
+)
+# What stands behind a number that counts it: `28 layers`, `92 passed`, and not `11GB card`.
+_THINGS = re.compile(
+    r"(?:^|[ _-])(?:layers?|heads|tokens|shards|documents|docs|params|parameters|weights|samples|examples|sequences"
+    r"|tensors|experts|epochs|steps|iterations|batches|rows|records|files|chunks|blocks|words|lines|bytes|errors?|warnings?|failures|mismatches"
+    r"|passed|failed|skipped|tests|checks|gates|cases|models|checkpoints|gpus?|devices|workers|nodes|ranks|threads|cores|vram|ram"
+    r"|memory|positions?|vocab|merges|features|dimensions|allocated|reserved|used|free|total)$",
+    re.IGNORECASE,
 )
 _DONE_IN = re.compile(
     r"^(?P<name>[A-Za-z][A-Za-z_ ]{2,40}?) (?P<word>(?<=ed )in|(?<=ing )in|(?<=done )in|took|(?<=ed )after) "
@@ -86,7 +99,10 @@ _SENTENCE = re.compile(
 )
 _SAYS = 3  # different words of a sentence: what a model or a person wrote into the log names only measured quantities
 _RATES = ("tok/s", "samples/s", "steps/s")
-_NO_NOUN = re.compile(r"and|or|of|to|in|at|for|with|the|is|from|on|than|limit|max|min")
+_NO_NOUN = re.compile(
+    r"and|or|of|to|in|at|for|with|the|is|from|on|than|limit|max|min|within|across|after|before|during|over|under|per|via|when"
+    r"|while|because|due|then|as|not|more|less|fewer|other|remaining|out|up|down|off|into|so|but|if|which|that|by|are|was|were"
+)
 MAX_FIELDS = 400
 MAX_ARRAY = 3  # a field with more numbers in a row is a dump of a tensor
 
@@ -100,7 +116,7 @@ def of_line(text: str, line: int, section: str) -> Iterator[Draft]:
         text = f"{verdict['name']}{text[verdict.end() :]}"
     if not any(c.isdigit() for c in text) and not any(c.isupper() for c in text) and ":" not in text:
         return
-    if ("|" in text and _SMI.search(text)) or _LISTING.match(text):
+    if ("|" in text and _SMI.search(text)) or _LISTING.match(text) or _CALL.fullmatch(text):
         return
     clean = numbers.without_noise(text)
     prefix = _PREFIX.match(clean)
@@ -175,6 +191,7 @@ def _fields(clean: str, line: int, section: str, where: tuple[tuple[str, float],
     if numeric > MAX_ARRAY:
         fields = [field for field in fields if "[" not in field and re.search(r"[A-Za-z_]", field)]
     label = ""
+    about = _row_of(fields) if not where else ""
     barred = clean.count("|") >= 2 or bool(where)
     for field in fields[:MAX_FIELDS]:
         draft = _field(field.strip(), label, barred)
@@ -182,8 +199,15 @@ def _fields(clean: str, line: int, section: str, where: tuple[tuple[str, float],
             label = draft
             continue
         if draft is not None:
-            yield Draft(line, section, draft[0], draft[1], status_raw=draft[2], near=clean, at=where)
+            yield Draft(line, section, draft[0], draft[1], about, status_raw=draft[2], near=clean, at=where)
         label = ""
+
+
+def _row_of(fields: list[str]) -> str:
+    """`Consistency` of `Consistency     Base: 78.9  Adapter: 48.4`: what several bare words measure."""
+    pairs = [match for field in fields[1:] if (match := _PAIR.match(field.strip()))]
+    words = len(pairs) > 1 and all(re.fullmatch(r"[A-Z][a-z]+", pair["name"].strip()) for pair in pairs)
+    return fields[0].strip() if words and re.fullmatch(r"[A-Za-z][\w -]{1,40}", fields[0].strip()) else ""
 
 
 def _field(field: str, label: str, barred: bool) -> tuple[str, str, str | None] | str | None:
@@ -196,7 +220,8 @@ def _field(field: str, label: str, barred: bool) -> tuple[str, str, str | None] 
     pair = _PAIR.match(field)
     if pair and not any(said(pair["name"])):  # `val_loss 12.6 … src=x` says the loss
         return _signed(pair, barred)
-    if (flag := _FLAG.match(field)) and is_fact_name(flag["name"]):
+    flag = _FLAG.match(field)
+    if flag and is_fact_name(flag["name"]) and (flag["value"][0] in "TF" or PASS_NAME.search(flag["name"])):
         return flag["name"], flag["value"], flag["value"] if PASS_NAME.search(flag["name"]) else None
     if written := _WRITTEN.search(field):
         return written["noun"], written["number"], None
@@ -250,6 +275,9 @@ def _pair(name: str, value: str, barred: bool, *, counted: bool) -> tuple[str, s
     if not good:
         return None
     rest = value[read.end :].strip()
+    if read.unit == "×" and rest[:1].isdigit():  # `states: 282M × 8 bytes = 2.2 GB`
+        result = numbers.at(value, (last := value.rfind("= ")) + 2) if "= " in value else None
+        return (name, result.raw, None) if result and result.start == last + 2 else None
     noun = _NOUN.match(rest) if counted and read.unit is None else None
     if noun and not _NO_NOUN.fullmatch(noun["noun"].split()[0].lower()):
         said_of = name if _LENGTH.search(name) else _PREPOSITION.split(noun["noun"])[0]
@@ -268,7 +296,8 @@ def _counted(field: str, first: numbers.Value, label: str) -> tuple[str, str, st
         if re.match(r"\s*[*×+=]", field[first.end + noun.end() :]):
             return None
         name = _PREPOSITION.split(noun["noun"])[0]
-        if not _NO_NOUN.fullmatch(name.split()[0].lower()) and is_fact_name(name) and len(name) > 2:
+        known = _THINGS.search(name) or _METRIC.search(name)
+        if known and not _NO_NOUN.fullmatch(name.split()[0].lower()) and is_fact_name(name) and len(name) > 2:
             return name, first.raw, None
         return None
     if field[first.end :].strip():
@@ -283,6 +312,12 @@ def _subject(text: str, state: str, section: str) -> str:
     before = text.partition(state)[0]
     clause = re.split(r": |, |; ", before.rstrip(" :"))[-1]
     name = trimmed(re.sub(r"\b(?:is|was|are|were|has|status|remains?|now)\s*$", "", clause))
-    if name and len(name) <= 60 and not re.fullmatch(r"[\W\d]+", name) and is_fact_name(name):
+    if (
+        name
+        and len(name) <= 60
+        and len(name.split()) <= 6
+        and not re.fullmatch(r"[\W\d]+", name)
+        and is_fact_name(name)
+    ):
         return name
     return section if not before.strip() else ""

@@ -33,7 +33,7 @@ _FORMULA = re.compile(r"\s*[*/^+·∙]\s*[\w(]|\s-\s\d|\s[×x]\s|[\])}]?\[")
 _QUALIFIER = re.compile(
     r"final|best|min|max|mean|avg|average|median|initial|last|peak|total|target|train|training|val|validation|eval|test"
     r"|held-out|step|epoch|unigram|bigram|shannon|cosine|grad|gradient|learning|batch|warmup|lm|expected|observed|global"
-    r"|pure|end"
+    r"|pure|end|sequence|context|hidden|vocab|vocabulary|head|embedding|intermediate|effective|micro|weight|model|kv|per-device"
 )
 _LOG = r"(?:ln|log2?|log₂)\s?(?:\([^()]{1,40}\)|[Vv](?:ocab\w*)?\b)"
 _ASSIGNED = re.compile(
@@ -163,6 +163,8 @@ def _drafts(passage: _Passage, subject: str) -> Iterator[Draft]:
 def _leads(value: numbers.Value, clean: str, name: str, labelled: bool) -> bool:
     """Whether the first number after a label is what the label names."""
     rest = clean[value.end :].lstrip()
+    if labelled and value.unit and _METRIC_AFTER.match(clean[value.end : value.end + 60]):
+        return False  # `Memory optimised: 90% GPU utilisation`
     if not is_fact_name(name) or _FORMULA.match(clean, value.end) or rest.startswith(("-", "×")):
         return False
     if labelled and value.number is None and value.unit is None and re.search("→|->", value.raw):
@@ -183,8 +185,9 @@ def _named(clean: str, begin: int) -> Iterator[tuple[str, str, int, int]]:
             continue  # `4 bytes/token = …` is a product, not a name
         if spaced and not _CODE_NAME.search(name):
             # `Train_loss across those 100 batches = 1.20`: the quantity stands further left, or nowhere.
-            left = [m["name"] for m in _QUANTITY.finditer(clean, max(0, match.start() - 120), match.end("name"))]
-            name = left[-1] if left and len(name) > 2 else ""
+            from_ = max(match.start() - 120, *(clean.rfind(mark, 0, match.start()) for mark in ",;.("), 0)
+            left = [m["name"] for m in _QUANTITY.finditer(clean, from_, match.end("name"))]
+            name = left[-1] if left and len(name) > 2 and match["sign"] in ("=", ":=") else ""
         if is_fact_name(name) and len(name) > 1:
             yield name.strip(), match["sign"], match.start(), match.start("value")
     for name, start, place in said(clean, begin):

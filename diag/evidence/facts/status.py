@@ -30,10 +30,23 @@ _SIGNS |= {"⚠": "WARN", "🟡": "WARN", "⏳": "PENDING", "🚧": "IN-PROGRESS
 _ONE = "|".join(sorted((re.escape(word) for word in WORDS), key=len, reverse=True))
 # A compound is a state of its own: RED-WITH-METHODOLOGICALLY-HONEST, NOT DISCHARGED.
 _COMPOUND = rf"(?:[A-Z]+-)*(?:{_ONE})(?:-[A-Z]+)*"
-STATE = re.compile(rf"(?<![\w-])(?:(?:NOT|PARTIALLY|LIVE)[ -])?{_COMPOUND}(?![\w=-])")
+# `create a TODO list`, `FAIL if the loss rises`: of states, and none.
+_OF_STATES = (
+    r"\s(?:list|items?|messages?|rates?|files?|codes?|counts?|criteria|criterion|logs?|comments?|notes?|markers?|flags?|source"
+    r"|conditions?|branch|paths?|cases?|thresholds?|if|when|unless|or|means|requires)\b"
+)
+STATE = re.compile(rf"(?<![\w/-])(?:(?:NOT|PARTIALLY|LIVE)[ -])?{_COMPOUND}(?![\w=-]|[./]\w|{_OF_STATES})")
 _ANY_CASE = re.compile(STATE.pattern, re.IGNORECASE)
 PHRASE = re.compile(rf"(?:{STATE.pattern})(?:\s+(?:{STATE.pattern}))*")
 _CAPITALS = re.compile(r"[A-Z]{2}")
+# What a state is not said of: what should come out (`Expected: PASS`), and what a rubric does (`CRITICAL FAIL: …`).
+NO_STATE_OF = re.compile(
+    r"(?:expect(?:ed|s)?|critical|automatic(?:ally)?|hard|soft|immediate|instant|note|important|warning|caution|always|never"
+    r"|must|should|return|returns|output|outputs|print|prints|mark|report|set|example|format|severity|level|default|if|when"
+    r"|otherwise|else|any|each|every|all|response|respond|answer|say|says|then|log|legend)"
+    r"(?: (?:result|outcome|output|status|state|verdict)s?)?",
+    re.IGNORECASE,
+)
 STATUS_NAME = re.compile(
     r"(?:^|[\s_])(?:status|state|verdict|result|outcome|conclusion|decision)(?:$|[\s_(])", re.IGNORECASE
 )

@@ -27,6 +27,13 @@ _ORDINAL = re.compile(r"\d+\. [A-Z]")
 _RANKED = re.compile(r"priority|severity|risk|complexity|difficulty|effort|impact", re.IGNORECASE)  # 🔴 is no failure
 _ABOUT = re.compile(r"(?:around|about|approximately|approx\.?|roughly|nearly|ca\.?)\s+(?=\d)", re.IGNORECASE)
 _PLACE = re.compile(r"@\s*(?P<at>(?:ep(?:och)?|step|iter)\s*\d+)", re.IGNORECASE)
+MAX_LABELS = 12  # columns that are looked at
+MAX_LABEL = 48  # characters
+SAMPLE = 200  # rows
+_COUNT = re.compile(r"(?P<number>\d[\d,.]*[KMB]?) (?P<noun>[A-Za-z][\w-]*(?: [A-Za-z][\w-]*){0,2})(?=,|$)")
+_COUNTS = re.compile(rf"(?:{_COUNT.pattern},\s*)+{_COUNT.pattern}".replace("?P<number>", "").replace("?P<noun>", ""))
+_SENTENCE = re.compile(r"\s[a-z]\w+(?:[ ,;]+[\w()/+-]+){2,}")
+METRIC_NAME = re.compile(rf"(?:{METRIC})(?:$|[\s(_])", re.IGNORECASE)
 _METRIC_CELL = re.compile(rf"{METRIC}\b", re.IGNORECASE)
 
 
@@ -45,6 +52,7 @@ def of_rows(header: Sequence[str], rows: Sequence[Row], section: str) -> Iterato
     heads = [trimmed(head) or head.strip() for head in header]
     where = [i for i, head in enumerate(heads) if POSITION_NAME.fullmatch(head)]
     named = _names_in_first(heads, rows)
+    labels = [] if named else _labels(heads, rows, where)
     numbers_first = not named and 0 not in where and bool(_METRIC_CELL.match(heads[0])) and _mostly_numbers(rows)
     for line, row in rows:
         at: list[tuple[str, float]] = []
@@ -55,6 +63,10 @@ def of_rows(header: Sequence[str], rows: Sequence[Row], section: str) -> Iterato
         first = trimmed(row[0]) if row else ""
         if numbers_first or 0 in where or heads[0] in ("#", "No", "No."):
             first = trimmed(row[1]) if heads[0] in ("#", "No", "No.") and len(row) > 1 else ""
+        if numbers_first and first == "" and row and not any(c.isdigit() for c in row[0]):
+            first = trimmed(row[0])  # the mean of the rows above
+        if more := [trimmed(row[i]) for i in labels if i < len(row) and row[i]]:
+            first = ", ".join(dict.fromkeys(part for part in (first, *more) if part))
         of_row = _Row(line, section, heads, first, named, tuple(at))
         if row and not numbers_first and 0 not in where:
             yield from _inside(numbers.without_noise(first), of_row, "", bounds_only=True)
@@ -77,6 +89,39 @@ class _Row:
     def draft(self, name: str, raw: str, about: str, near: str, status: str | None = None) -> Draft:
         """A cell."""
         return Draft(self.line, self.section, name, raw, about, status, near=near, at=self.at)
+
+
+def _labels(heads: Sequence[str], rows: Sequence[Row], where: Sequence[int]) -> list[int]:
+    """The columns of short words that tell rows apart which the positions and the first column leave alike."""
+    if len(rows) < 2:
+        return []
+    told = [(*(_at(row, i) for i in where), _at(row, 0)) for _, row in rows]
+    count = len(set(told))
+    chosen: list[int] = []
+    for i in range(1, min(len(heads), MAX_LABELS)):
+        if count == len(rows) or len(chosen) == 2:
+            break
+        if i in where or STATUS_NAME.search(heads[i]) or not _words([_at(row, i) for _, row in rows]):
+            continue
+        more = [(*known, _at(row, i)) for known, (_, row) in zip(told, rows, strict=True)]
+        if (now := len(set(more))) > count:
+            told, count = more, now
+            chosen.append(i)
+    return chosen
+
+
+def _at(row: Sequence[str], i: int) -> str:
+    return row[i] if i < len(row) else ""
+
+
+def _words(column: Sequence[str]) -> bool:
+    """Whether a column holds short texts that are neither numbers nor states."""
+    held = {cell.strip("*` ~+") for cell in column[:SAMPLE] if cell.strip("*` ~+")}
+    return (
+        bool(held)
+        and all(len(cell) <= MAX_LABEL and not numbers.at(cell) and not status_of(cell, any_case=True) for cell in held)
+        and not held <= {"True", "False", "true", "false"}
+    )
 
 
 def _mostly_numbers(rows: Sequence[Row]) -> bool:
@@ -108,7 +153,7 @@ def _cell(cell: str, i: int, row: _Row) -> Iterator[Draft]:
         about = ""  # the row has no other name
     near = f"{first} {head}"
     state = None if _RANKED.search(head) else status_of(plain, any_case=bool(STATUS_NAME.search(head)))
-    if state and plain.find(state[0]) <= 3:
+    if state and not re.search(r"[A-Za-z]", plain[: max(0, plain.find(state[0]))]):
         if first:
             about = head if len(row.heads) > 2 and not STATUS_NAME.fullmatch(head) else ""
             yield row.draft(first, plain[:200], about, first, state[0])
@@ -117,11 +162,29 @@ def _cell(cell: str, i: int, row: _Row) -> Iterator[Draft]:
         row = replace(row, at=positions(place["at"]))
     clean = numbers.without_noise(plain)
     value = numbers.at(clean, len(clean) - len(clean.lstrip("~≈<>≤≥ ")))
+    if value and (several := _several(clean, value, name)):
+        for part, raw in several:
+            if is_fact_name(part):
+                yield row.draft(part, raw, about, near)
+        return
+    if value and value.unit is None and _SENTENCE.match(clean[value.end :]) and not METRIC_NAME.search(name):
+        return  # `10 layers, mixed int5/int6 quantisation`
     if value:
         if is_fact_name(name) and not _is_list(clean[value.end :]) and not _ORDINAL.match(clean):
             yield row.draft(name, plain[: value.end].strip() if clean[0] in "<>≤≥" else value.raw, about, near)
         return
     yield from _inside(clean, row, first if first != plain else "", near=near)
+
+
+def _several(clean: str, value: numbers.Value, name: str) -> list[tuple[str, str]]:
+    """(name, as written) of a cell with several numbers: `2.00 / 7.43` below `loss / perplexity`, and `30 layers, 576
+    hidden`."""
+    if _COUNTS.match(clean[value.start :]):
+        return [(m["noun"], m["number"]) for m in _COUNT.finditer(clean, value.start)]
+    parts, names = clean[value.start :].split(" / "), name.split(" / ")
+    if len(parts) < 2 or len(names) != len(parts) or any(one[:1].isdigit() for one in names):
+        return []
+    return [(trimmed(one), part) for one, part in zip(names, parts, strict=True)]
 
 
 def _inside(clean: str, row: _Row, about: str, *, near: str = "", bounds_only: bool = False) -> Iterator[Draft]:

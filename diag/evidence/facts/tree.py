@@ -17,7 +17,7 @@ from diag.evidence.facts.identifiers import identifiers
 from diag.evidence.facts.names import is_fact_name
 from diag.evidence.facts.runs import said_in_line
 from diag.evidence.facts.status import PASS_NAME, STATUS_NAME, status_of
-from diag.evidence.facts.units import is_loss, shown_unit
+from diag.evidence.facts.units import is_known_unit, is_loss, shown_unit
 
 MAX_ARRAY = 16
 MAX_ENTRIES = 4096  # of one list
@@ -53,6 +53,17 @@ GENERIC = (
 )
 _DAY = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:|$)")
 _PLACES = ("_ids", "shape", "tokens", "indices", "positions", "offsets")  # a list of these measures nothing
+# What data sets, models and people wrote: its numbers are those of a story.
+_TEXTS = re.compile(
+    r"(?:.*_)?(?:text|texts|question|questions|query|prompt|prompts|content|answer|answers|completion|response|responses|instruction|instructions"
+    r"|input|inputs|output|outputs|problem|solution|passage|context|document|story|sentence|paragraph|premise|caption"
+    r"|abstract|body|code|snippet|transcript|dialogue|conversation|utterance|chosen|rejected|generation|generated|prediction"
+    r"|label_text|sample|samples|system|user|assistant|choices|options|prefix|suffix)",
+    re.IGNORECASE,
+)
+_TOKENS = ("merges", "added_tokens", "token_to_id", "id_to_token", "token2id", "id2token", "id2label", "label2id")
+_WEIGHTS = re.compile(r"weights?$|weighting|coef|lambda|scales?$|multiplier", re.IGNORECASE)
+_STEPS = re.compile(r"(?:.*_)?(?:steps|iters|iterations|epochs|layers|seeds|ranks)", re.IGNORECASE)
 _OF_ALL = re.compile(r"(?:max|num|total|is|best|n)_|seed|batch_size|lr$", re.IGNORECASE)  # of the run, not of a step
 
 
@@ -133,7 +144,7 @@ class Walk:
             elif low == "type" and quoted:
                 level.kind = value[:80]
             elif low in _UNIT_ENTRY:
-                level.unit = shown_unit(value)
+                level.unit = shown_unit(value) if is_known_unit(value) else None
                 return
             elif low in _AT and not quoted:
                 with_number = numbers.at(value)
@@ -144,6 +155,8 @@ class Walk:
 
     def _finish(self, level: _Level) -> None:
         above = self._levels
+        if any(part.name.lower() in _TOKENS for part in (*above, level)):
+            return
         path = [part.name for part in (*above, level) if part.name]
         section = self._section or ".".join(path[:3])
         about = level.about or next((part.about for part in reversed(above) if part.about), "")
@@ -157,6 +170,9 @@ class Walk:
         parent = next((part.name for part in reversed((*above, level)) if part.name), "")
         if parent.lower() == "versions":
             return
+        if level.name.lower() in ("vocab", "vocabulary") and len(level.entries) > MAX_ARRAY:
+            self._notes.left_out.append(f"line {level.line}: '{level.name}' maps {len(level.entries)} tokens to ids")
+            return
         near = " ".join((*path, about))
         for name, value, line, quoted in level.entries:
             self._parents[line] = level.name
@@ -166,6 +182,8 @@ class Walk:
             elif not label and identifiers(parent):
                 label = parent
             unit = level.unit or (_unit_beside(level, value) if name in ("value", "actual") else None)
+            if unit is None and _WEIGHTS.search(level.name) and is_loss(name):
+                unit = ""  # how much a loss counts is no loss
             place = () if _OF_ALL.match(name) else tuple(at.items())
             self._entry(
                 Draft(line, section, name, value, label, unit=unit, near=f"{near} {name}", at=place), quoted=quoted
@@ -180,7 +198,8 @@ class Walk:
             self._notes.left_out.append(f"line {level.line}: '{level.name[:40]}' is an array of {level.count} numbers")
             plain = []
         name = level.name
-        if name and len(plain) == len(level.entries) and is_fact_name(name) and not name.endswith(_PLACES):
+        measures = is_fact_name(name) and not name.endswith(_PLACES) and not _STEPS.fullmatch(name)
+        if name and len(plain) == len(level.entries) and measures:
             for number, (_, value, line, _) in enumerate(plain):
                 place = f"{about}, {number}" if about else str(number)
                 self._ready.append(Draft(line, section, name, value, place, near=about))
@@ -208,7 +227,7 @@ class Walk:
         state = status_of(value, any_case=bool(STATUS_NAME.search(name)))
         if state and value.find(state[0]) <= 3:
             self._ready.append(replace(draft, raw=value[:200], status_raw=state[0], unit=None))
-        elif quoted or " " in value:
+        elif (quoted or " " in value) and not _TEXTS.fullmatch(name):
             self._ready += prose.of_text(
                 value, draft.line, draft.section, subject=name, about=draft.about, near=draft.near
             )

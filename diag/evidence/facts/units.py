@@ -33,6 +33,7 @@ _TABLE: tuple[tuple[str, str], ...] = (
     (r"minutes?|mins?", "min"),
     (r"hours?|hrs?|h", "h"),
     (r"days?", "days"),
+    (r"m", "m"),
     (r"°C", "°C"),
     (r"[GM]Hz", ""),
     (r"watts?|W", "W"),
@@ -69,6 +70,7 @@ _IN_NAME: tuple[tuple[str, str], ...] = (
     (r"mib", "MiB"),
     (r"gib", "GiB"),
     (r"pct|percent|percentage|%", "%"),
+    (r"pp", "pp"),
     (r"tflops", "TFLOPS"),
     (r"gflops", "GFLOPS"),
     (r"watts", "W"),
@@ -96,12 +98,16 @@ _PARAMETERS = re.compile(r"(?:^|[\s_./(])(?:n_)?param(?:eter)?s(?:_count|_total)
 _PPL = re.compile(rf"{_WORD}(?:ppl|perplexity){_END}", re.IGNORECASE)
 _BPB = re.compile(rf"{_WORD}(?:bpb|bits per byte|bpc){_END}", re.IGNORECASE)
 LOSS = re.compile(
-    r"(?:^|[\s_./(-]|(?<=[a-z])(?=L))(?:loss(?:es)?|nll|cross[\s_-]entropy|xent|ce)(?=$|[\s_./)@,-])", re.IGNORECASE
+    r"(?:^|[\s_./(-]|(?<=[a-z])(?=L))(?:loss(?:es)?|nll|cross[\s_-]entropy|xent|ce|tel|trl)(?=$|[\s_./)@,])",
+    re.IGNORECASE,
 )
 _NO_LOSS = re.compile(
-    r"loss[\s_-]*(?:\w+_)?toleran\w+|loss[\s_-]*(?:every|interval|freq\w*|log\w*|steps?|iters?|window|scale|weight|fn|function|mask|type|ratio|spikes?|coef\w*|scaling|chunk\w*|improvement|reduction)"
+    r"loss[\s_-]*(?:\w+_)?toleran\w+|loss[\s_-]*(?:fp\d+|bf16|enabled?|only|dtype|chunks?|every|interval|freq\w*|log\w*|steps?|iters?|window|scale|weight|fn|function|mask|type|ratio|spikes?|coef\w*|scaling|chunk\w*|improvement|reduction)"
     r"|lossless|(?:aux|auxiliary|balanc(?:e|ing)|z|router|moe|kl|dpo|mse|mae|l1|l2|seq_len|preference|reward)[\s_-]loss|packet",
     re.IGNORECASE,
+)
+_INFORMATION = re.compile(
+    r"loss|entropy|nll|surprisal|information|chance|uniform|log2|(?:^|[\s_])ce(?:$|[\s_])", re.IGNORECASE
 )
 _SHARE = re.compile(r"%")
 _HOURS = re.compile(r"\b[a-z]?pu[ -]hours\b", re.IGNORECASE)
@@ -133,6 +139,12 @@ def is_unit(text: str) -> bool:
     return not _COUNTS.search(text) and any(pattern.fullmatch(text) for pattern, _ in _COMPILED)
 
 
+@lru_cache(maxsize=2_000)
+def is_known_unit(text: str) -> bool:
+    """Whether a text is a unit of the table, as the entry `unit` of a measurement gives it."""
+    return any(pattern.fullmatch(text.strip()) for pattern, _ in _COMPILED)
+
+
 def is_loss(name: str) -> bool:
     """Whether a name is that of a cross-entropy, which trainers print in nats."""
     return bool(LOSS.search(name)) and not _NO_LOSS.search(name)
@@ -141,9 +153,9 @@ def is_loss(name: str) -> bool:
 @lru_cache(maxsize=20_000)
 def unit_of_name(name: str) -> tuple[str | None, UnitSource]:
     """The unit that a name gives to a bare number."""
-    for pattern, unit in _NAME_END:
+    for pattern, unit in _NAME_END if len(name) > 1 else ():
         if pattern.fullmatch(name.strip()):
-            return unit, "stated"
+            return (None, "not stated") if unit == "bits" and not _INFORMATION.search(name) else (unit, "stated")
     if is_loss(name) and not (_PPL.search(name) or _BPB.search(name)):
         return ("%", "stated") if _SHARE.search(name) else ("nats", "convention")
     known = next(((unit, source) for kind, unit, source in _KINDS if kind.search(name)), None)

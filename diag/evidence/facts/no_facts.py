@@ -1,0 +1,38 @@
+"""What is left out of the facts: whole documents that measure nothing, and facts that nobody would look up."""
+
+from __future__ import annotations
+
+import re
+
+from diag.evidence.facts.fact import Fact
+from diag.evidence.facts.status import NO_STATE_OF
+
+# Files that say how something is built, what it needs or what form it has.
+_BUILD = re.compile(
+    r"(?:pyproject|cargo|poetry|uv|ruff)\.toml|(?:setup|tox|mypy|pytest)\.(?:cfg|ini)|pipfile|(?:mkdocs|pnpm-lock)\.ya?ml"
+    r"|(?:package|package-lock|tsconfig|composer|cmakepresets)\.json|cmakelists\.txt|(?:docker-?)?compose[\w.-]*\.ya?ml"
+    r"|(?:makefile|dockerfile|jenkinsfile|codeowners)[\w.-]*|(?:licen[cs]e|copying|authors|notice)[\w-]*(?:\.txt)?"
+    r"|(?:[\w.-]*[_-])?(?:requirements?|constraints)(?:[_-][\w.-]*)?\.txt"
+    r"|(?:[\w.-]*[_-])?(?:environment|conda)[\w-]*\.ya?ml"
+    r"|(?:tokenizer|vocab|added_tokens|special_tokens_map|merges)\.(?:json|txt)|[\w.-]+\.schema\.json",
+    re.IGNORECASE,
+)
+_FOREIGN = re.compile(r"json-schema\.org/draft|^This is \w*TeX, Version")  # by how they begin
+_HEAD = 2_000  # characters
+_STAMP = re.compile(r"time|updated|date|created|stamp|expire|reset|_at$|modified|start|end|began|finish", re.I)
+# In sentences and logs a letter is one of a formula, and these are nobody's names.
+_BARE = re.compile(r".|before|after|now|then|today|old|new|impact", re.IGNORECASE)
+
+
+def measures_nothing(name: str, text: str) -> bool:
+    """Whether a document, by its name or its beginning, lists packages, rules, tokens or the form of others."""
+    return bool(_BUILD.fullmatch(name.rpartition("/")[2]) or _FOREIGN.search(text[:_HEAD]))
+
+
+def nobody_asks(fact: Fact, *, free: bool) -> bool:
+    """Whether a fact is a moment (seconds or milliseconds since 1970), the state of what should come out, or, in free
+    text, without a name."""
+    number = fact.number or 0.0
+    moment = (1.3e9 < number < 2.2e9 or 1.3e12 < number < 2.2e12) and bool(_STAMP.search(fact.name))
+    expected = fact.status is not None and NO_STATE_OF.fullmatch(fact.name)
+    return moment or bool(expected) or (free and bool(_BARE.fullmatch(fact.name)))

@@ -153,26 +153,32 @@ def _smi(query: str) -> list[list[str]]:
     return [[part.strip() for part in line.split(",")] for line in said.stdout.decode().splitlines() if line.strip()]
 
 
+def parent(pid: int) -> int:
+    """Its parent's pid."""
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
 def kill(setup: Setup, seconds: float) -> None:
-    """kill -9 of a worker in the middle of its job while the other cards work: the next job, by the one in reserve."""
+    """kill -9 of a worker in the middle of its job while the other cards work, and the next job: by a forked worker."""
     places = slots(min(2, len(visible_gpus()) or 2))
     queue = JobQueue(places, spare=True)
     queue.warm()
-    long = "8x4x128" if setup.cpu else "64x8x512"
+    long = "64x16x256" if setup.cpu else "256x8x512"
     done(queue, [setup.request("measure", "1x2x64") for _ in places])
     end = time.monotonic() + seconds
     for number in range(24):
         if time.monotonic() > end:
             break
-        quick = number % 2 == 1  # the reserve that took the seat before has no successor yet
+        quick = number % 2 == 1  # whatever the reserve does
         while not quick and not any(w["slot"] == "spare" and w["ready"] for w in queue.workers()):
             time.sleep(0.05)
         spare = next((w for w in queue.workers() if w["slot"] == "spare"), None)
-        busy = [queue.submit(setup.request("test", long), str(i)).id for i in range(len(places))]
-        jobs = [until(queue, id, lambda job: job.fraction > 0.02 or not job.active) for id in busy]
+        busy = [queue.submit(setup.request("measure", long), str(i)).id for i in range(len(places))]
+        jobs = [until(queue, id, lambda job: measuring(job) or not job.active) for id in busy]
         hit = jobs[number // 2 % len(places)]
-        seat = next(s for s in queue.seats if s.job == hit.id)
-        assert seat.worker is not None
+        seat = next((s for s in queue.seats if s.job == hit.id), None)
+        if seat is None or seat.worker is None:
+            continue  # it was over before
         os.kill(seat.worker.pid, signal.SIGKILL)
         asked = time.monotonic()
         next_id = queue.submit(setup.request("measure", "1x2x64"), "next").id
@@ -183,9 +189,9 @@ def kill(setup: Setup, seconds: float) -> None:
         row |= {"done_after": time.monotonic() - asked, "failed_says": (queue.get(hit.id) or hit).error}
         row |= {"slot": seat.slot.name, "ran_in": job.slot, "cards": on_cards().get(seat.worker.pid)}
         others = {w["pid"]: w["slot"] for w in queue.workers()}
-        row |= {"spare_resident": spare and spare["resident_bytes"], "pid_is_spare": (spare or {}).get("pid")}
+        row |= {"spare_resident": spare and spare["resident_bytes"]}
         row |= {"on_cards": {others[pid]: where for pid, where in on_cards().items() if pid in others}}
-        row |= {"took_the_seat": bool(spare) and seat.worker.pid == (spare or {}).get("pid")}
+        row |= {"forked": bool(spare) and parent(seat.worker.pid) == (spare or {}).get("pid")}
         setup.say("kill", row)
         for id in busy:
             queue.cancel(id)

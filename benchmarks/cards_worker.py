@@ -41,6 +41,11 @@ class Poisoned(worker.Worker):
         super().run_forever()
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """As the worker's."""
     worker.Worker = Poisoned
     worker.main()
+
+
+if __name__ == "__main__":
+    main()

@@ -14,6 +14,7 @@ import threading
 import time
 
 from diag.installation import child_environment
+from diag.jobs.forked import Forked
 from diag.jobs.protocol import Beat, Message, Ready, parse, to_line
 from diag.jobs.slots import Slot
 
@@ -25,10 +26,11 @@ class WorkerProcess:
     started."""
 
     lost = False  # it ends with this machine
-    module = "diag.jobs.worker"  # what its process runs
+    module = "diag.jobs.worker"  # whose `main` its process runs
 
-    def __init__(self, slot: Slot) -> None:
-        self.process = subprocess.Popen(
+    def __init__(self, slot: Slot, forked: Forked | None = None) -> None:
+        """forked: its process, where it was made already."""
+        self.process = forked or subprocess.Popen(
             [sys.executable, "-P", "-m", self.module],  # -P: nothing of the current folder
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -17,7 +17,7 @@ from diag.errors import InputError
 from diag.results import codec
 from diag.results.record import MAX_RECORD_BYTES
 
-VERSION = 4  # of the messages; 3 had no Place
+VERSION = 5  # of the messages; 4 had one more
 JobKind = Literal["measure", "test", "repair", "reproduce"]
 MAX_LINE = 4 * MAX_RECORD_BYTES  # a record in a message, its quotation marks escaped
 
@@ -53,13 +53,6 @@ class Run:
     kind: JobKind
     case: dict[str, str]
     ids: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Place:
-    """A spare worker is the one of a slot from now on: what that slot's processes see differently."""
-
-    environment: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -169,12 +162,9 @@ class Cancelled:
     error: str
 
 
-Message = (
-    Run | Place | Cancel | Stop | Ready | Beat | Began | Step | Learnt | Holds | Done | Unwritten | Failed | Cancelled
-)
+Message = Run | Cancel | Stop | Ready | Beat | Began | Step | Learnt | Holds | Done | Unwritten | Failed | Cancelled
 _WORDS: dict[str, type[Any]] = {
     "run": Run,
-    "place": Place,
     "cancel": Cancel,
     "stop": Stop,
     "ready": Ready,

@@ -41,8 +41,8 @@ class JobQueue:
         spare: bool = False,
         kept: WaitingJobs | None = None,
     ) -> None:
-        """spare: whether a worker more is kept ready for the place of one that dies. kept: where jobs outlive this
-        process; those of one that ended are queued first."""
+        """spare: whether a process is kept ready for the place of a worker of this machine that dies. kept: where jobs
+        outlive this process; those of one that ended are queued first."""
         self._lock = threading.Lock()
         self._jobs: OrderedDict[str, Job] = OrderedDict()
         self._wake = threading.Condition(self._lock)
@@ -50,7 +50,7 @@ class JobQueue:
         self._turn = 0
         self._closed = False
         self.unwritten = UnwrittenRecords()
-        self._spares = Spares(start, places) if spare else None
+        self._spares = Spares(start, places) if spare and isinstance(start, type) else None
         self._kept = kept
         self._resume()
         self.seats = [Seat(slot, self._lock, self._hear, self._spares or start) for slot in places]

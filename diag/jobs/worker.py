@@ -14,7 +14,6 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, TextIO
@@ -35,7 +34,6 @@ from diag.jobs.protocol import (
     Holds,
     Learnt,
     Message,
-    Place,
     Ready,
     Run,
     Step,
@@ -68,7 +66,7 @@ class Worker:
 
     def __init__(self, out: TextIO) -> None:
         self.out = out
-        self.requests: queue.Queue[Run | Place] = queue.Queue()
+        self.requests: queue.Queue[Run] = queue.Queue()
         self.cancelled: set[str] = set()
         self.stopped: set[str] = set()
         self._one_at_a_time = threading.Lock()
@@ -94,8 +92,6 @@ class Worker:
                     self.cancelled.add(job)
                 case Stop(job):
                     self.stopped.add(job)
-                case Place() as place:
-                    self.requests.put(place)
                 case Run() as request:
                     self.cancelled.discard(request.job)  # a cancel that came too late for the run before
                     self.stopped.discard(request.job)
@@ -111,11 +107,7 @@ class Worker:
         models.keep(int(os.environ.get(WORKERS_ON_DEVICE, "1")))
         self.send(Ready(os.getpid(), tasks.versions()))
         while True:
-            match self.requests.get():
-                case Place(environment):
-                    sit_down(environment)
-                case Run() as request:
-                    self.answer(request)
+            self.answer(self.requests.get())
 
     def answer(self, request: Run) -> None:
         """Run one request to its last message; whatever happens, there is exactly one. What is kept is said before it:
@@ -194,21 +186,6 @@ def step_back() -> None:
     """From now on the pages' process goes first."""
     if hasattr(os, "nice"):
         os.nice(NICENESS)
-
-
-def sit_down(environment: Mapping[str, str]) -> None:
-    """Be the worker of a slot. CUDA reads which devices there are when it is first used, torch how many threads when
-    it is imported."""
-    import torch
-
-    from diag.jobs import models
-
-    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
-        os._exit(POISONED)  # it would compute on another slot's device
-    os.environ.update(environment)
-    if threads := environment.get("OMP_NUM_THREADS"):
-        torch.set_num_threads(int(threads))
-    models.keep(int(environment.get(WORKERS_ON_DEVICE, "1")))
 
 
 def poisoned(error: Exception) -> bool:

@@ -33,6 +33,8 @@ class Server:
         command = [sys.executable, "-m", "tests.faults.queue_server", str(evidence)]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.asked: set[str] = set()
+        self.refused: set[str] = set()
+        self.began: dict[str, float] = {}
         self.ended: dict[str, tuple[str, str]] = {}
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -49,20 +51,29 @@ class Server:
             time.sleep(0.05)
         return ids <= set(self.ended)
 
-    def until_one(self, ids: set[str]) -> None:
-        """Wait until one of them ended."""
+    def answered(self, count: int) -> None:
+        """Wait until so many were acknowledged or refused."""
         end = time.monotonic() + MOST_SECONDS
-        while not ids & set(self.ended) and time.monotonic() < end:
+        while len(self.asked) + len(self.refused) < count and time.monotonic() < end:
             time.sleep(0.02)
 
-    def acknowledged(self, count: int) -> None:
-        """Wait until so many were acknowledged."""
+    def in_a_job(self, ids: set[str]) -> str | None:
+        """Wait until a worker has one of them; None where all ended before that was seen."""
         end = time.monotonic() + MOST_SECONDS
-        while len(self.asked) < count and time.monotonic() < end:
-            time.sleep(0.02)
+        while time.monotonic() < end and not ids <= set(self.ended):
+            if busy := [id for id in ids if id in self.began and id not in self.ended]:
+                return busy[0]
+            time.sleep(0.005)
+        return None
 
-    def children(self) -> list[int]:
-        return [int(w) for w in Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()]
+    def children(self, pid: int | None = None) -> list[int]:
+        """Its processes: the worker, the one in reserve, and what was forked from that."""
+        pid = pid or self.process.pid
+        found: list[int] = []
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            for child in map(int, (task / "children").read_text().split()):
+                found += [child, *self.children(child)]
+        return found
 
     def kill(self) -> None:
         """And hear what it still said."""
@@ -75,6 +86,10 @@ class Server:
         for line in self.process.stdout:
             if line.startswith("asked "):
                 self.asked.add(line.split()[1])
+            elif line.startswith("refused "):
+                self.refused.add(line.split()[1])
+            elif line.startswith("began "):
+                self.began[line.split()[1]] = time.monotonic()
             elif match := _ENDED.match(line):
                 self.ended[match[2]] = (match[1], match[3].strip())
 
@@ -91,15 +106,23 @@ class Rounds:
         self.settled: set[str] = set()
         self.number = 0
         self.server = Server(evidence)
+        self.ask(1)
+        hit = self.server.in_a_job(self.open)
+        assert hit is not None and self.server.until({hit})
+        self.settle("before any fault")
+        self.ask(1)
+        hit = self.server.in_a_job(self.open)
+        self.finish("before any fault")
+        self.takes = time.monotonic() - self.server.began[str(hit)]
 
     def ask(self, count: int) -> None:
-        before = len(self.server.asked)
+        before = len(self.server.asked) + len(self.server.refused)
         for _ in range(count):
             self.number += 1
             self.server.ask(str(self.number))
-        self.server.acknowledged(before + count)
-        if len(self.server.asked) < before + count:
-            self.violations.append(f"round {self.number}: the server acknowledged nothing within {MOST_SECONDS:.0f} s")
+        self.server.answered(before + count)
+        if len(self.server.asked) + len(self.server.refused) < before + count:
+            self.violations.append(f"round {self.number}: the server answered nothing within {MOST_SECONDS:.0f} s")
         self.open |= self.server.asked - self.settled
 
     def settle(self, fault: str) -> None:
@@ -125,15 +148,20 @@ class Rounds:
         self.settle(fault)
         self.open.clear()
 
+    def amid(self, fault: str) -> None:
+        """Return at a random moment of a job."""
+        hit = None
+        while hit is None:
+            self.ask(2)
+            if (hit := self.server.in_a_job(self.open)) is None:
+                self.settle("before a fault")
+        time.sleep(self.rng.random() * self.takes)
+        self.counts[f"{fault}: {'after' if hit in self.server.ended else 'in'} a job"] += 1
+
     def kill(self) -> None:
-        """At a random moment; the next server has what this one leaves."""
+        """At a random moment of a job; the next server has what this one leaves."""
         fault = "kill -9"
-        self.ask(2)
-        if self.rng.random() < 0.5:  # its worker is ready, and in the middle of a job, or between two
-            self.server.until_one(self.open)
-            time.sleep(self.rng.random())
-        else:
-            time.sleep(self.rng.random() * 4)
+        self.amid(fault)
         children = self.server.children()
         self.server.kill()
         killed = time.monotonic()
@@ -147,8 +175,7 @@ class Rounds:
 
     def pause(self, fault: str) -> None:
         """A fault that ends, of a server that goes on."""
-        self.ask(2)
-        time.sleep(self.rng.random() * 0.5)
+        self.amid(fault)
         pid = self.server.process.pid
         if fault == FULL_DISK:
             fill(self.evidence)

@@ -33,7 +33,7 @@ from tests.faults.small_disk import fill, make_room, small_disk
 NEXT_SECONDS = 10.0
 MOST_SECONDS = 120.0
 CAP = 64 << 20  # bytes above what the worker has that it may still take
-WINDOW, SMALL = Window(4, 4, 128), Window(1, 1, 32)  # of the job that is hit, and of the next one
+WINDOW, SMALL = Window(8, 4, 128), Window(1, 1, 32)  # of the job that is hit, and of the next one
 
 
 class Round:
@@ -49,8 +49,10 @@ class Round:
         self.acknowledged: set[str] = set()
         self.waits: list[float] = []
         for _ in range(2):  # the first one counts the shard and loads the model
-            done = self.until(self.ask(), lambda job: not job.active)
-        self.takes = done.finished - done.started
+            id = self.ask()
+            self.until(id, begun)
+            first = time.time()
+            self.takes = self.until(id, lambda job: not job.active).finished - first
 
     def ask(self, window: Window = WINDOW) -> str:
         self.number += 1
@@ -89,8 +91,10 @@ class Round:
         """One fault at a random moment of a job, and the next job after it. do: of a worker's pid; what it gives ends
         the fault."""
         id = self.ask()
-        self.until(id, lambda job: job.state != "queued")
+        self.until(id, begun)
         time.sleep(self.rng.random() * self.takes)
+        job = self.queue.get(id)
+        self.counts[f"{fault}: {'in' if job and job.active else 'after'} a job"] += 1
         pid = self.pid()
         undo = do(pid) if pid else lambda: None
         if fault == "SIGSTOP":  # a person who sees it cancels
@@ -103,13 +107,18 @@ class Round:
         undo()
         began = time.monotonic()
         following = self.ask(SMALL)
-        self.until(following, lambda job: job.text not in ("Waiting", "Starting") or not job.active)
+        self.until(following, begun)
         self.waits.append(time.monotonic() - began)
         self.ended(self.until(following, lambda job: not job.active), f"the job after {fault}")
         print(
             f"{fault}: the next job began after {self.waits[-1]:.1f} s; {dict(self.counts)} {self.violations}",
             flush=True,
         )
+
+
+def begun(job: Job) -> bool:
+    """Whether a worker has it, or had it."""
+    return job.text not in ("Waiting", "Starting") or not job.active
 
 
 def kill(pid: int) -> Callable[[], None]:

@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -34,9 +35,9 @@ def until(true: Callable[[], object], seconds: float = 60.0) -> float:
     return time.monotonic() - began
 
 
-def running(jobs: JobQueue) -> tuple[str, int]:
+def running(jobs: JobQueue, stamp: str = "") -> tuple[str, int]:
     """A long job in the middle of its work: its id, and the worker's pid."""
-    long = jobs.submit(JobRequest("test", Case(SHARD, BROKEN, HEALTHY, LONG, device="cpu")))
+    long = jobs.submit(JobRequest("test", Case(SHARD, BROKEN, HEALTHY, LONG, device="cpu"), stamp=stamp))
     until(lambda: jobs.get(long.id).fraction > 0)  # type: ignore[union-attr]
     return long.id, pid(jobs)
 
@@ -92,12 +93,17 @@ def spare(jobs: JobQueue) -> dict[str, Any]:
     return rows[1]
 
 
-def test_cancel_ends_a_stopped_worker_and_the_spare_one_takes_its_seat_at_once(spared: JobQueue) -> None:
+def parent(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+def test_workers_that_die_one_after_the_other_are_forked_anew_at_once(spared: JobQueue) -> None:
+    """The first is stopped, and Cancel ends it; the next two are killed. A reserve that is stopped is replaced."""
     jobs = spared
     id, worker = running(jobs)
     behind = jobs.submit(measure())
     os.kill(worker, signal.SIGSTOP)
-    os.kill(first := spare(jobs)["pid"], signal.SIGKILL)
+    os.kill(first := spare(jobs)["pid"], signal.SIGSTOP)
     until(lambda: spare(jobs)["pid"] != first)
     until(lambda: spare(jobs)["ready"], 120)
     reserve = spare(jobs)
@@ -109,8 +115,16 @@ def test_cancel_ends_a_stopped_worker_and_the_spare_one_takes_its_seat_at_once(s
     assert CANCEL_GRACE.value <= time.monotonic() - asked < CANCEL_GRACE.value + 2
     until(lambda: jobs.get(behind.id).text not in ("Waiting", "Starting"))  # type: ignore[union-attr]
     took = time.monotonic() - asked
-    assert pid(jobs) == reserve["pid"] and wait(jobs, behind.id).state == "done"
     assert took < CANCEL_GRACE.value + 5, f"the next job began {took:.1f} s after Cancel"
+    assert wait(jobs, behind.id).state == "done"
+    for number in range(2):
+        assert parent(pid(jobs)) == spare(jobs)["pid"] == reserve["pid"]
+        id, worker = running(jobs, str(number))
+        os.kill(worker, signal.SIGKILL)
+        failed = wait(jobs, id)
+        assert failed.state == "failed" and "ended by signal 9 in the middle" in failed.error
+        assert wait(jobs, jobs.submit(replace(measure(), stamp=f"after {number}")).id).state == "done"
+        assert pid(jobs) != worker
 
 
 def test_a_job_submitted_as_the_worker_dies_is_done_by_the_next_one(jobs: JobQueue) -> None:

@@ -97,7 +97,7 @@ def _packed(read: Read) -> Any:
     if isinstance(read, str):
         return read
     blocks = [[block.line, block.section, block.text, block.length, block.terms] for block in read.blocks]
-    facts = [list(vars(fact).values()) for fact in read.facts]
+    facts = [list(fact) for fact in read.facts]
     return [read.digest, read.date, read.said, blocks, facts, list(read.left_out), list(read.row), read.refused]
 
 

@@ -236,6 +236,7 @@ def test_the_command_filters_by_key_and_run_and_cites_the_digest(tmp_path: Path)
         ("a.md", "| Model | Loss / perplexity |\n|---|---|\n| A | 2.01 / 7.43 |", "perplexity (A) 7.43 ppl"),
         ("a.csv", "step,layer,alpha\n0,attn,2.4\n0,mlp,2.5", "alpha (mlp, step 0) 2.5 None"),
         ("a.csv", 'run,flags,loss\na,"X=1,Y=2",2.5\nb,"X=1",2.6', "loss (a) 2.5 nats"),
+        ("a.md", "| # | Severity | Issue | Status |\n|---|---|---|---|\n| 4 | LOW | Leak | OK |", "Leak OK None"),
         ("a.toml", "[optim]\n# 384 lets texts finish\nmuon_lr = 0.02  # high", "muon_lr 0.02 None"),
     ],
 )  # fmt: skip
@@ -269,6 +270,8 @@ def test_other_trainers_and_tables(name: str, line: str, wanted: str) -> None:
         ("a.log", "stimer.configure(world, rank, enabled=True, queue=65545)"),
         ("a.json", '{"text": "A worm has a length of 12.8 centimeters.", "updated_time": 1754271953.1}'),
         ("a.json", '{"merges": [{"pair": [101, 32], "new_token": 331}], "steps": [100, 150]}'),
+        ("a.csv", f"id,text\na,{'The length is 12 meters and ' * 9}BMI < 16.0\nb,word"),
+        ("a.log", "shards 000-007 -> 8 x node"),
         ("a.md", "The kernel of size 257 fits on an 11GB card."),
     ],
 )

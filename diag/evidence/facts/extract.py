@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
 
 from diag.evidence.facts import columns, json_text, markdown, numbers, record_text, run_log, settings, yaml_text
 from diag.evidence.facts.fact import Draft, Fact, Notes, Reader, UnitSource
-from diag.evidence.facts.identifiers import identifiers
+from diag.evidence.facts.identifiers import MAX, identifiers
 from diag.evidence.facts.names import position_words
 from diag.evidence.facts.no_facts import measures_nothing, nobody_asks
 from diag.evidence.facts.runs import date_of, run_of
@@ -74,9 +74,11 @@ def extract(
         reader = _nothing
     drafts = _drafts(reader, lines, notes, place)
     free = reader in (markdown.read, run_log.read)
+    alone = run_of(name)
     several = len({draft.command for draft in drafts if draft.command}) > 1
     for draft in drafts:
-        fact = understood(draft, run_of(name, draft.command if several else ""), place(draft.line))
+        run = run_of(name, draft.command) if several and draft.command else alone
+        fact = understood(draft, run, place(draft.line))
         key = (fact.line, fact.name, fact.about, fact.raw)
         if key in seen or nobody_asks(fact, free=free):
             continue
@@ -104,7 +106,7 @@ def _drafts(reader: Reader, lines: Sequence[str], notes: Notes, place: Callable[
         return drafts
     header = 1 if reader is columns.read else 0
     tail = reader([*lines[:header], *lines[first:]], Notes())
-    rest = [replace(draft, line=draft.line + first - header) for draft in tail if draft.line > header]
+    rest = [draft._replace(line=draft.line + first - header) for draft in tail if draft.line > header]
     rest = rest[-MAX_FACTS // 2 :]
     first = rest[0].line - 1 if rest else len(lines)
     notes.left_out.append(
@@ -137,7 +139,7 @@ def understood(draft: Draft, run: str, line: int) -> Fact:
         number, unit, source = None, None, "not stated"
     stands = dict(draft.at)
     where = position_words(draft.at)
-    about = ", ".join(part for part in (draft.about, where) if part)
+    about = f"{draft.about}, {where}" if draft.about and where else draft.about or where
     return Fact(
         line,
         draft.section[:200],
@@ -150,14 +152,20 @@ def understood(draft: Draft, run: str, line: int) -> Fact:
         draft.status_raw if state else None,
         state,
         run,
-        _identifiers(f"{draft.name} {draft.about} {draft.near}"[:600], draft.section),
+        _identifiers((draft.name, draft.about, draft.near), draft.section),
         stands.get("epoch"),
         stands.get("step"),
     )
 
 
+def _identifiers(texts: tuple[str, ...], section: str) -> tuple[str, ...]:
+    """Those of several texts, each once; the texts are looked at one by one, since those of a line have much alike."""
+    found = [id for text in texts if text for id in _of_text(text[:600], section)]
+    return tuple(dict.fromkeys(found))[:MAX] if found else ()
+
+
 @lru_cache(maxsize=20_000)
-def _identifiers(text: str, section: str) -> tuple[str, ...]:
+def _of_text(text: str, section: str) -> tuple[str, ...]:
     return identifiers(text, section)
 
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 UnitSource = Literal["stated", "derived", "convention", "not stated"]
 
 
-@dataclass(frozen=True)
-class Fact:
+class Fact(NamedTuple):
     """What one line of a document says about one thing.
 
     name: what is meant, as written (`val_loss`). about: which of several (`epoch 3`, a column, a gate); empty where
@@ -42,8 +41,7 @@ class Fact:
         return f"{self.name} ({self.about})" if self.about else self.name
 
 
-@dataclass(frozen=True)
-class Draft:
+class Draft(NamedTuple):
     """What a reader saw, as text: the value is understood later, by one code for all kinds of documents.
 
     status_raw: the state that the same line gives. at: where in the run, by `epoch` or `step`. unit: one that a header

@@ -34,7 +34,8 @@ _NO_FACT = re.compile(
 )
 # A sum, code, a sentence that stops in the middle, or a number that was taken for a name.
 _NO_NAME = re.compile(
-    r"^(?:Jan|Feb|Mar|Apr|May|June?|July?|Aug|Sept?|Oct|Nov|Dec)[a-z]* \d"
+    r"^(?:ICLR|ICML|NeurIPS|ACL|EMNLP|NAACL|CVPR|AAAI|MLSys|COLM)$"
+    r"|^(?:Jan|Feb|Mar|Apr|May|June?|July?|Aug|Sept?|Oct|Nov|Dec)[a-z]* \d"
     r"|^(?:when|if|unless|disables|enables|default) |[.!] [A-Z]"
     r"|·|[⁰⁴-⁹]|\[(?![^\[\]]*\])|\d\s*/\s*\d|[*+×÷]\s*\d|\s[+*]\s|[$=;{}\\\"'?]"
     r"|^[\d.]+(?:[a-z]|e[-+]?\d+)?$|^\d+\.\d+\w?\s|\s\d+\.\d+$"
@@ -45,6 +46,14 @@ _NO_NAME = re.compile(
 )
 _TOKEN_ID = re.compile(
     r"(?:(?:bos|eos|eot|pad|unk|sep|cls|mask|decoder_start|image|audio|video|vision)_?(?:start_|end_)?)token_ids?",
+    re.IGNORECASE,
+)
+# What data sets, models and people wrote: its numbers are those of a story.
+TEXTS = re.compile(
+    r"(?:.*_)?(?:text|texts|question|questions|query|prompt|prompts|content|answer|answers|completion|response|responses|instruction|instructions"
+    r"|input|inputs|output|outputs|problem|solution|passage|context|document|story|sentence|paragraph|premise|caption"
+    r"|abstract|body|code|snippet|transcript|dialogue|conversation|utterance|chosen|rejected|generation|generated|prediction"
+    r"|label_text|sample|samples|system|user|assistant|choices|options|prefix|suffix)",
     re.IGNORECASE,
 )
 # Words of a sentence that a number follows, and that name nothing.
@@ -68,7 +77,7 @@ _SOFTWARE = re.compile(
 # Variables of programs around a run.
 _ENVIRONMENT = re.compile(
     r"(?:GIT|OMP|MKL|CUDA|CUBLAS|NCCL|GLOO|PYTHON|PYTORCH|TORCH|TORCHINDUCTOR|HF|HUGGINGFACE|TOKENIZERS|TRANSFORMERS|WANDB|TF|XLA|JAX|LD"
-    r"|DEBIAN|PIP|UV|CONDA|ROCR|HIP|HSA|CMAKE|LC|SLURM|RAY|VLLM|KMP|MASTER|NODE|WORLD)_[A-Z0-9_]+|[A-Z]+_(?:RANK|PORT|ADDR)"
+    r"|DEBIAN|PIP|UV|CONDA|ROCR|HIP|HSA|CMAKE|LC|SLURM|RAY|VLLM|KMP|MASTER|NODE|WORLD)_[A-Z0-9_]+|[A-Z]+_(?:RANK|PORT|ADDR)|PYTHON[A-Z]+"
 )
 _MAY_BE_PLACE = re.compile(r"step|iter|ep", re.IGNORECASE)
 _COUNT_OF = re.compile(r"(?:total|warm-?up|max|num|per|every|/|last|best|\d)\s*$", re.IGNORECASE)

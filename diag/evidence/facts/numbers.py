@@ -11,11 +11,15 @@ from diag.evidence.facts.units import UNIT, shown_unit
 _DIGITS = r"(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+)(?:[eE][+\-−]?\d+)?"
 NUMBER = rf"[+\-−]?{_DIGITS}"
 _SCALE = r"\s?[MBTG](?![\w/²])|[Kk](?![\w/])|\s(?:[bm]illion|trillion|thousand)\b"
-_TAIL = rf"(?P<scale>{_SCALE})?(?:\s?(?P<unit>{UNIT})(?![\w/²]|-\w))?"
-_JOIN = r"(?P<join>\s?(?:[–—±]|\+/-|\s(?:→|->|to)\s)\s?|-(?=\d)|\s?[×x]\s?(?=\d)|/(?=\d)|\s/\s(?=\d))"
+_LETTER = "(?=[A-Za-z%µ°×])"  # how every unit begins: most numbers have none, and thirty patterns need not be tried
+_TAIL = rf"(?P<scale>{_SCALE})?(?:\s?{_LETTER}(?P<unit>{UNIT})(?![\w/²]|-\w))?"
+_JOIN = (
+    r"(?P<join>\s?(?:[–—±]|\+/-|\s(?:→|->|to)\s)\s?|-(?=\d)|\s?[×x]\s?(?=\d)|/(?=\d)"
+    r"|\s/\s(?=\d+(?![\d.]*\d*\s?[A-Za-z])))"
+)
 VALUE = re.compile(
-    rf"(?<![\w.,#§$/\\@^¤+\-−])(?P<about>[~≈<>≤≥]=?\s*)?(?P<number>{NUMBER})"
-    rf"(?:(?:\s?(?:{UNIT})(?=\s?(?:[–—]|to\b|→|->)))?{_JOIN}(?P<second>{NUMBER}))*{_TAIL}(?![\w¤%]|[.:/,-]\d|-[A-Za-z]|\.\w)"
+    rf"(?<![\w.,#§$/\\@^¤+\-−])(?P<about>[~≈<>≤≥]=?\s*)?(?!0\d)(?P<number>{NUMBER})"
+    rf"(?:(?:\s?{_LETTER}(?:{UNIT})(?=\s?(?:[–—]|to\b|→|->)))?{_JOIN}(?P<second>{NUMBER}))*{_TAIL}(?![\w¤%]|[.:/,-]\d|-[A-Za-z]|\.\w)"
 )
 _SPECIAL = re.compile(r"[+-]?(?:nan|inf(?:inity)?)(?![\w-])", re.IGNORECASE)
 _SCALES = {"K": 1e3, "k": 1e3, "M": 1e6, "B": 1e9, "G": 1e9, "T": 1e12}

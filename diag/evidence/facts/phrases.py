@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 
 from diag.evidence.facts import numbers
 from diag.evidence.facts.fact import Draft
@@ -85,7 +84,7 @@ _THINGS = re.compile(
     r"(?:^|[ _-])(?:layers?|heads|tokens|shards|documents|docs|params|parameters|weights|samples|examples|sequences"
     r"|tensors|experts|epochs|steps|iterations|batches|rows|records|files|chunks|blocks|words|lines|bytes|errors?|warnings?|failures|mismatches"
     r"|passed|failed|skipped|tests|checks|gates|cases|models|checkpoints|gpus?|devices|workers|nodes|ranks|threads|cores|vram|ram"
-    r"|memory|positions?|vocab|merges|features|dimensions|allocated|reserved|used|free|total)$",
+    r"|memory|positions?|vocab|merges|features|dimensions|allocated|reserved)$",
     re.IGNORECASE,
 )
 _DONE_IN = re.compile(
@@ -136,17 +135,17 @@ def of_line(text: str, line: int, section: str) -> Iterator[Draft]:
         found = [draft for draft in found if _METRIC.search(draft.name) or "_" in draft.name or draft.status_raw]
     of_all = _OF_ALL.search(clean)
     if of_all and is_unit(of_all.group(1)):
-        found = [replace(draft, unit=shown_unit(of_all.group(1))) for draft in found]
+        found = [draft._replace(unit=shown_unit(of_all.group(1))) for draft in found]
     raw, word = status if status and status[0].isascii() else (None, None)  # a tick before a line is decoration
     stated = [draft for draft in found if draft.status_raw]
     if flag := next((d.status_raw for d in stated if d.status_raw in ("True", "False", "true", "false")), None):
         found = [
-            d if d.status_raw else replace(d, status_raw="PASS" if flag.lower() == "true" else "FAIL") for d in found
+            d if d.status_raw else d._replace(status_raw="PASS" if flag.lower() == "true" else "FAIL") for d in found
         ]
     if raw and word and not stated and (name := _subject(text, raw, section)):
         yield Draft(line, section, name, raw, status_raw=raw, near=text, at=where)
     for draft in found:
-        yield draft if draft.status_raw or not raw else replace(draft, status_raw=raw)
+        yield draft if draft.status_raw or not raw else draft._replace(status_raw=raw)
 
 
 def _against_required(found: list[Draft]) -> list[Draft]:
@@ -157,7 +156,7 @@ def _against_required(found: list[Draft]) -> list[Draft]:
             asked = numbers.at(draft.raw.lstrip("<>≤≥= "))
             if own.number is not None and asked and asked.number is not None:
                 met = own.number >= asked.number if draft.raw[0] in ">≥" else own.number <= asked.number
-                found[place - 1] = replace(before, status_raw="PASS" if met else "FAIL")
+                found[place - 1] = before._replace(status_raw="PASS" if met else "FAIL")
     return found
 
 

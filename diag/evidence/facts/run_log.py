@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
 from diag.evidence.facts import numbers, phrases
 from diag.evidence.facts.fact import Draft, Notes
@@ -54,7 +53,7 @@ def between(lines: Sequence[str], first: int, section: str, notes: Notes) -> Ite
             said_in_line(said, notes)
             held += _options(text, number, section)
             if not goes_on:
-                yield from (replace(draft, command=command) for draft in held)
+                yield from (draft._replace(command=command) for draft in held)
                 held = []
             continue
         title = _SECTION.match(text)
@@ -63,8 +62,8 @@ def between(lines: Sequence[str], first: int, section: str, notes: Notes) -> Ite
             continue
         said_in_line(text, notes)
         for draft in phrases.of_line(text, number, section):
-            yield replace(draft, command=command) if command else draft
-    yield from (replace(draft, command=command) for draft in held)
+            yield draft._replace(command=command) if command else draft
+    yield from (draft._replace(command=command) for draft in held)
     if any(code) and sum(code) > AROUND:
         notes.left_out.append(f"{sum(code)} lines are source code")
     if long:

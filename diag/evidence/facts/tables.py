@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from diag.evidence.facts import numbers
 from diag.evidence.facts.fact import Draft
-from diag.evidence.facts.names import METRIC, POSITION_NAME, is_fact_name, positions, trimmed
+from diag.evidence.facts.names import METRIC, POSITION_NAME, TEXTS, is_fact_name, positions, trimmed
 from diag.evidence.facts.status import STATUS_NAME, status_of
 
 Row = tuple[int, list[str]]  # line, cells
@@ -24,16 +24,18 @@ _INSIDE = re.compile(
     r"(?P<name>(?:ln|log2?|log₂)\s?\([^()]{1,40}\)|[A-Za-z][\w-]*)\s*(?P<sign>[=≈<>≤≥]=?)\s*(?=[~≈]?\s?[\d.+\-−])"
 )
 _ORDINAL = re.compile(r"\d+\. [A-Z]")
+_ORDINALS = ("#", "no", "no.", "rank")
 _RANKED = re.compile(r"priority|severity|risk|complexity|difficulty|effort|impact", re.IGNORECASE)  # 🔴 is no failure
 _ABOUT = re.compile(r"(?:around|about|approximately|approx\.?|roughly|nearly|ca\.?)\s+(?=\d)", re.IGNORECASE)
 _PLACE = re.compile(r"@\s*(?P<at>(?:ep(?:och)?|step|iter)\s*\d+)", re.IGNORECASE)
 MAX_LABELS = 12  # columns that are looked at
 MAX_LABEL = 48  # characters
+MAX_CELL = 2_000
 SAMPLE = 200  # rows
 _COUNT = re.compile(r"(?P<number>\d[\d,.]*[KMB]?) (?P<noun>[A-Za-z][\w-]*(?: [A-Za-z][\w-]*){0,2})(?=,|$)")
 _COUNTS = re.compile(rf"(?:{_COUNT.pattern},\s*)+{_COUNT.pattern}".replace("?P<number>", "").replace("?P<noun>", ""))
 _SENTENCE = re.compile(r"\s[a-z]\w+(?:[ ,;]+[\w()/+-]+){2,}")
-METRIC_NAME = re.compile(rf"(?:{METRIC})(?:$|[\s(_])", re.IGNORECASE)
+_METRIC_NAME = re.compile(rf"(?:{METRIC})(?:$|[\s(_])", re.IGNORECASE)
 _METRIC_CELL = re.compile(rf"{METRIC}\b", re.IGNORECASE)
 
 
@@ -54,6 +56,8 @@ def of_rows(header: Sequence[str], rows: Sequence[Row], section: str) -> Iterato
     named = _names_in_first(heads, rows)
     labels = [] if named else _labels(heads, rows, where)
     numbers_first = not named and 0 not in where and bool(_METRIC_CELL.match(heads[0])) and _mostly_numbers(rows)
+    counted = heads[0].lower() in _ORDINALS
+    name_of = next((i for i, head in enumerate(heads[1:], start=1) if not _RANKED.search(head)), 1)
     for line, row in rows:
         at: list[tuple[str, float]] = []
         for i in where:
@@ -61,8 +65,8 @@ def of_rows(header: Sequence[str], rows: Sequence[Row], section: str) -> Iterato
             if read and read.number is not None:
                 at.append(("epoch" if heads[i].lower().startswith("ep") else "step", read.number))
         first = trimmed(row[0]) if row else ""
-        if numbers_first or 0 in where or heads[0] in ("#", "No", "No."):
-            first = trimmed(row[1]) if heads[0] in ("#", "No", "No.") and len(row) > 1 else ""
+        if numbers_first or 0 in where or counted:
+            first = trimmed(row[name_of]) if counted and len(row) > name_of else ""
         if numbers_first and first == "" and row and not any(c.isdigit() for c in row[0]):
             first = trimmed(row[0])  # the mean of the rows above
         if more := [trimmed(row[i]) for i in labels if i < len(row) and row[i]]:
@@ -143,7 +147,8 @@ def _names_in_first(heads: Sequence[str], rows: Sequence[Row]) -> bool:
 
 def _cell(cell: str, i: int, row: _Row) -> Iterator[Draft]:
     plain = _ABOUT.sub("", cell.replace("**", "").replace("`", "").strip())
-    if not plain:
+    page = len(cell) > MAX_CELL or (len(cell) > MAX_LABEL and TEXTS.fullmatch(row.heads[i]))
+    if not plain or page:
         return
     head, first = row.heads[i], row.first
     name, about = (first, head) if row.named else (head, first)
@@ -167,10 +172,8 @@ def _cell(cell: str, i: int, row: _Row) -> Iterator[Draft]:
             if is_fact_name(part):
                 yield row.draft(part, raw, about, near)
         return
-    if value and value.unit is None and _SENTENCE.match(clean[value.end :]) and not METRIC_NAME.search(name):
-        return  # `10 layers, mixed int5/int6 quantisation`
     if value:
-        if is_fact_name(name) and not _is_list(clean[value.end :]) and not _ORDINAL.match(clean):
+        if is_fact_name(name) and not _goes_on(clean, value, name):
             yield row.draft(name, plain[: value.end].strip() if clean[0] in "<>≤≥" else value.raw, about, near)
         return
     yield from _inside(clean, row, first if first != plain else "", near=near)
@@ -199,6 +202,9 @@ def _inside(clean: str, row: _Row, about: str, *, near: str = "", bounds_only: b
             yield row.draft(match["name"], raw, about, near or clean)
 
 
-def _is_list(rest: str) -> bool:
-    """Whether a cell goes on with more numbers: `220 (Ġ), 198 (\\n), 284`."""
-    return bool(re.match(r"\s*(?:\([^)]*\))?\s*,\s*\d", rest))
+def _goes_on(clean: str, value: numbers.Value, name: str) -> bool:
+    """Whether a cell's first number only begins a list (`220 (Ġ), 198 (\\n), 284`), a heading (`1. What`) or a sentence
+    (`10 layers, mixed int5/int6 quantisation`)."""
+    rest = clean[value.end :]
+    words = value.unit is None and _SENTENCE.match(rest) and not _METRIC_NAME.search(name)
+    return bool(words or _ORDINAL.match(clean) or re.match(r"\s*(?:\([^)]*\))?\s*,\s*\d", rest))

@@ -9,12 +9,12 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from diag.evidence.facts import numbers, prose
 from diag.evidence.facts.fact import Draft, Notes
 from diag.evidence.facts.identifiers import identifiers
-from diag.evidence.facts.names import is_fact_name
+from diag.evidence.facts.names import TEXTS, is_fact_name
 from diag.evidence.facts.runs import said_in_line
 from diag.evidence.facts.status import PASS_NAME, STATUS_NAME, status_of
 from diag.evidence.facts.units import is_known_unit, is_loss, shown_unit
@@ -53,14 +53,6 @@ GENERIC = (
 )
 _DAY = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:|$)")
 _PLACES = ("_ids", "shape", "tokens", "indices", "positions", "offsets")  # a list of these measures nothing
-# What data sets, models and people wrote: its numbers are those of a story.
-_TEXTS = re.compile(
-    r"(?:.*_)?(?:text|texts|question|questions|query|prompt|prompts|content|answer|answers|completion|response|responses|instruction|instructions"
-    r"|input|inputs|output|outputs|problem|solution|passage|context|document|story|sentence|paragraph|premise|caption"
-    r"|abstract|body|code|snippet|transcript|dialogue|conversation|utterance|chosen|rejected|generation|generated|prediction"
-    r"|label_text|sample|samples|system|user|assistant|choices|options|prefix|suffix)",
-    re.IGNORECASE,
-)
 _TOKENS = ("merges", "added_tokens", "token_to_id", "id_to_token", "token2id", "id2token", "id2label", "label2id")
 _WEIGHTS = re.compile(r"weights?$|weighting|coef|lambda|scales?$|multiplier", re.IGNORECASE)
 _STEPS = re.compile(r"(?:.*_)?(?:steps|iters|iterations|epochs|layers|seeds|ranks)", re.IGNORECASE)
@@ -101,7 +93,7 @@ class Walk:
         for draft in ready:
             parent = parents.get(draft.line, "")
             several = parent and not draft.about and seen[draft.name, "", draft.at] > 1
-            yield replace(draft, about=parent) if several else draft
+            yield draft._replace(about=parent) if several else draft
 
     def open(self, name: str, line: int, *, is_list: bool) -> None:
         """A `{` or a `[` under a name; in a list the name is empty."""
@@ -217,7 +209,7 @@ class Walk:
             return
         if value.lower() in ("true", "false") and not quoted:
             status = value if PASS_NAME.search(name) else None
-            self._ready.append(replace(draft, status_raw=status, unit=None))
+            self._ready.append(draft._replace(status_raw=status, unit=None))
             return
         whole = numbers.at(value)
         if whole and whole.end == len(value):
@@ -226,8 +218,8 @@ class Walk:
             return
         state = status_of(value, any_case=bool(STATUS_NAME.search(name)))
         if state and value.find(state[0]) <= 3:
-            self._ready.append(replace(draft, raw=value[:200], status_raw=state[0], unit=None))
-        elif (quoted or " " in value) and not _TEXTS.fullmatch(name):
+            self._ready.append(draft._replace(raw=value[:200], status_raw=state[0], unit=None))
+        elif (quoted or " " in value) and not TEXTS.fullmatch(name):
             self._ready += prose.of_text(
                 value, draft.line, draft.section, subject=name, about=draft.about, near=draft.near
             )

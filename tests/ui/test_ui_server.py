@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 import struct
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +20,7 @@ from diag.results.baseline import BaselineResult, Check, Measurement
 from diag.results.diagnosis import Conclusion, Diagnosis
 from diag.results.ruler import Ruler
 from diag.settings import load_settings
-from diag.ui.shell import knowledge, server
+from diag.ui.shell import assets, knowledge, server
 
 EVIL = '"><script>alert(1)</script>'
 
@@ -30,7 +31,7 @@ def in_a_thread(coroutine):  # type: ignore[no-untyped-def]
         return pool.submit(asyncio.run, coroutine).result()
 
 
-def ask(path: str, host: str = "127.0.0.1:8501", raw: bool = False) -> tuple[int, dict[str, str], Any]:
+def ask(path: str, host: str = "127.0.0.1:8501", raw: bool = False, **more: str) -> tuple[int, dict[str, str], Any]:
     """Status, headers and body of a GET through the middleware and the routes."""
     app = Starlette(routes=server.routes(), middleware=server.middleware())
     sent: list[Any] = []
@@ -49,7 +50,7 @@ def ask(path: str, host: str = "127.0.0.1:8501", raw: bool = False) -> tuple[int
         "path": path,
         "raw_path": path.encode(),
         "query_string": b"",
-        "headers": [(b"host", host.encode())],
+        "headers": [(b"host", host.encode()), *((k.replace("_", "-").encode(), v.encode()) for k, v in more.items())],
         "scheme": "http",
         "server": ("127.0.0.1", 8501),
     }
@@ -158,3 +159,24 @@ def test_a_record_that_is_changed_after_it_was_shown_is_refused_at_the_next_clic
     path.write_text(text.replace("12.6", "10.6"))
     with pytest.raises(InputError, match="changed after it was written"):
         knowledge.record(settings, record.id)
+
+
+def test_a_page_names_the_scripts_that_it_will_need_and_they_are_the_files_of_the_framework() -> None:
+    status, headers, page = ask("/triage")
+    assert status == 200 and "set-cookie" in headers and headers["cache-control"] == "no-cache"
+    named = [name for name in assets.preloads("triage") if f'href="./{name}"' in page]
+    (wall,) = (name for name in named if "BidiComponent" in name)
+    assert len(named) > 10 and wall not in ask("/case")[2]
+    status, headers, body = ask(f"/{wall}", raw=True, accept_encoding="gzip, br")
+    assert status == 200 and headers["content-type"].startswith(("application/javascript", "text/javascript"))
+    assert gzip.decompress(body) == (assets.STATIC / wall).read_bytes()
+
+
+@pytest.mark.parametrize("path", ["/static/js/../../index.html", "/static/js/absent.js", "/static", "/triage/x", "/r"])
+def test_only_listed_files_of_the_framework_are_answered_from_memory(path: str) -> None:
+    assert ask(path, accept_encoding="gzip")[0] == 404  # what Streamlit would answer is not in this test
+
+
+def test_a_part_of_a_file_and_one_without_compression_are_left_to_the_framework() -> None:
+    name = f"/{assets.preloads('triage')[-1]}"
+    assert [ask(name, accept_encoding="gzip", range="bytes=0-1")[0], ask(name)[0]] == [404, 404]

@@ -33,7 +33,7 @@ from diag.results import codec
 from diag.settings import load_settings
 from diag.shards.counting import pairs, scan
 from diag.share import picture as share
-from diag.ui.shell import files, memory
+from diag.ui.shell import assets, files, memory
 from diag.ui.shell.addresses import base_path
 from diag.ui.shell.figures import figures, prometheus
 from diag.ui.shell.guard import Guard
@@ -84,6 +84,7 @@ async def lifespan(app: Any) -> AsyncIterator[dict[str, Any]]:
     memory.release_code()
     gc.freeze()  # Streamlit collects all garbage after every run; half a million objects of modules are none
     threading.Thread(target=isolated.warm, daemon=True).start()
+    threading.Thread(target=assets.warm, daemon=True).start()
     job_queue().warm()
     try:
         yield {}
@@ -115,7 +116,7 @@ def routes() -> list[BaseRoute]:
 
 def middleware() -> list[Middleware]:
     """Headers on every answer, and no answer to hosts and origins that are not ours."""
-    return [Middleware(Guard), Middleware(Cookie)]
+    return [Middleware(Guard), Middleware(Cookie), Middleware(assets.Assets)]
 
 
 def exception_handlers() -> dict[int, Any]:

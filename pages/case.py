@@ -29,9 +29,12 @@ def page(chosen: Selection) -> None:
     else:
         run.panel(chosen, "measure", everything=True)
     show.warnings((known.other_content,) if known.other_content else ())
-    answer.missing(record.baseline)
+    if record.diagnosis is None:
+        answer.missing(record.baseline)
     view.promises(record, chosen.case)
     answer.first_screen(record, chosen.case, chosen)
+    if record.diagnosis:  # whose conclusion is about just that
+        answer.missing(record.baseline)
     if not chosen.record:
         with st.container(horizontal=True, vertical_alignment="center"):
             again = record.diagnosis is not None

@@ -14,7 +14,7 @@ from diag.report import numbers
 
 LANE_PX = 2 * LINE_PX + 4  # a lane holds a label of two lines
 _CHAR_PX = 6.6  # mean advance of the interface font at FONT_PX
-_PHONE_PX = 325  # the plot's width on a screen of 390 px; labels that fit there fit everywhere
+PHONE_PX = 325  # the plot's width on a screen of 390 px; labels that fit there fit everywhere
 
 
 @dataclass(frozen=True)
@@ -68,15 +68,17 @@ def point(
 
 @dataclass(frozen=True)
 class Label:
-    """A text beside a vertical pole at `x` (0 to 1 across the plot). `lines` are short: at most 15 characters."""
+    """A text beside a vertical pole at `x` (0 to 1 across the plot). `lines` are short: at most 15 characters. plot_px:
+    the narrowest plot that it is drawn on."""
 
     x: float
     lines: tuple[str, ...]
+    plot_px: int = PHONE_PX
 
     @property
     def share(self) -> float:
         """Width as a share of the narrowest plot."""
-        return (max(len(line) for line in self.lines) * _CHAR_PX + 8) / _PHONE_PX
+        return (max(len(line) for line in self.lines) * _CHAR_PX + 8) / self.plot_px
 
 
 @dataclass(frozen=True)

@@ -76,7 +76,7 @@ def _orders(context: Context) -> list[Repair]:
 def _words(order: RotaryOrder) -> str:
     to = {"to halves": "from adjacent pairs to halves", "to adjacent": "from halves to adjacent pairs"}
     if order.q == order.k:
-        return f"those of both are put {to[order.q]}"
+        return f"those of Q and K are put {to[order.q]}"
     parts = [f"those of {part} are put {to[way]}" for part, way in (("Q", order.q), ("K", order.k)) if way in to]
     return " and ".join(parts)
 

@@ -263,7 +263,8 @@ def _load_notes(model: LoadedModel | None) -> tuple[str, ...]:
         notes.append("The weights are larger than what was free in memory: blocks were read from the file in turn.")
     if model.missing:
         notes.append(
-            f"{len(model.missing)} tensors are not in the file and were initialised at random with seed 0: "
+            f"{len(model.missing)} {'tensor is' if len(model.missing) == 1 else 'tensors are'} not in the file and "
+            f"{'was' if len(model.missing) == 1 else 'were'} initialised at random with seed 0: "
             f"{', '.join(model.missing[:3])}{' …' if len(model.missing) > 3 else ''}."
         )
     if model.unexpected:

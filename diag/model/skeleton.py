@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from copy import deepcopy
 from typing import Any
 
 import torch
@@ -21,7 +22,8 @@ _HEAD = "lm_head.weight"
 def skeleton(checkpoint: Checkpoint, raw_config: dict[str, Any], dimensions: ModelConfig) -> PreTrainedModel:
     """The architecture without weights, as the family says, which the tensor names have confirmed."""
     family = family_of(checkpoint)
-    raw = {k: v for k, v in raw_config.items() if k in family.reads} | canonical(dimensions, family)
+    # A copy to the bottom: transformers writes into what it is given, and the checkpoint's fingerprint is over that.
+    raw = deepcopy({k: v for k, v in raw_config.items() if k in family.reads}) | canonical(dimensions, family)
     check_settings(raw, where=str(checkpoint.path))
     # They change no loss, and those of the file or of the class may lie beyond the rows of the embedding.
     raw |= dict.fromkeys(("pad_token_id", "bos_token_id", "eos_token_id"))

@@ -25,12 +25,13 @@ NEXT: dict[ConclusionKind, str] = {
     "partly_explained": "Make the change, then test what remains beside a sound copy of the model.",
     "unexplained": "Test it beside a sound copy of the same model: every difference is then listed.",
     "suspect": "Test it beside a sound copy of the same model, which decides it.",
-    "runtime": "Look at the program that reported the claim: this checkpoint is sound here.",
+    "runtime": "Look at the program that reported the claim: nothing is wrong with this checkpoint here.",
     "unit": "Write the unit beside the claim.",
     "healthy": "Nothing.",
     "no_defect_found": "Give a reference or an expected loss, if it must be called healthy.",
 }
 _MEASURED = "Test every hypothesis: a loss alone names no cause."
+_NOISY = "Measure a larger window or give a twin or an expected loss, if it must be called healthy."
 _DIFFERS = "Look at what differs from the reference, and at the component from which the two part."
 _GENERIC = re.compile(r"(model|pytorch_model|consolidated|weights)\b.*|.*\.index\.json")
 _TITLES = {h.id: h.title for h in REGISTRY}
@@ -132,7 +133,9 @@ def todo(diagnosis: Diagnosis | None) -> tuple[str, ...]:
     told = tuple(f"{f.id}: {f.would_decide}" for f in first[:MAX_CAUSES])
     if kind == "unexplained" and diagnosis.baseline.loss.ruler.reference_nats is not None:
         return (*told, _DIFFERS)
-    return told if told and kind == "data" else (*told, NEXT[kind])
+    if kind == "no_defect_found" and diagnosis.baseline.loss.ruler.reference_nats is not None:
+        return (*told, _NOISY)
+    return told if told and kind == "data" else (NEXT[kind], *told)
 
 
 def change(fix: Fix) -> str:

@@ -147,6 +147,21 @@ def said(word: str) -> str:
     return _SAID.get(word, word.replace("_", " "))
 
 
+_TIE = {
+    "tied_absent": "the embedding is the head",
+    "tied_copy": "tied, stored twice",
+    "tied_rounded": "tied, stored again in another type",
+    "tied_diverged": "tied, but they differ",
+    "untied": "a head of its own",
+    "untied_copy": "untied, but the same",
+}
+
+
+def tie_said(status: str) -> str:
+    """How head and embedding go together, for a line that has no room for the sentence."""
+    return _TIE.get(status, said(status))
+
+
 def marked(word: str | None) -> str:
     """A status word behind its mark, for a cell that has no colour; – for none."""
     return f"{look(word).mark} {said(word)}" if word else "–"

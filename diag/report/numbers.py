@@ -51,7 +51,8 @@ def perplexity(nats: float) -> str:
 
 def plus_minus(x: float | None, error: float | None, signed: bool = False) -> str:
     """A number with its standard error."""
-    return number(x, signed) if error is None or x is None else f"{number(x, signed)} ± {number(error)}"
+    known = error is not None and x is not None and math.isfinite(x)
+    return f"{number(x, signed)} ± {number(error)}" if known else number(x, signed)
 
 
 def skill(x: float | None) -> str:

@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from diag.charts.flags import Label, Placed, place, stacked
+from diag.charts.flags import PHONE_PX, Label, Placed, place, stacked
 from diag.report import numbers
 from diag.report.look import ZONE_FILL
 from diag.results.ruler import ZONE_WORDS, Ruler, Zone, zone_bounds
@@ -16,6 +16,7 @@ from diag.units import Claim
 FAR = 3.0  # a loss beyond this many times every other mark stands at the edge
 STRETCHES = (1.0, 1.08, 1.2, 1.35, 1.6)
 LANE_PX, BAND_PX = 36, 34
+WIDE_PX = 640  # from this width on labels lie in fewer lanes: what stands below the ruler is on the first screen
 STEPS = (0.5, 1, 2, 5, 10, 20, 50, 100)
 
 
@@ -66,8 +67,10 @@ def layout(
     *,
     claim: Claim | None = None,
     gate_below: float | None = None,
+    plot_px: int = PHONE_PX,
 ) -> RulerLayout:
-    """The ruler with these losses on it. Labels that fit on a phone fit everywhere."""
+    """The ruler with these losses on it. plot_px: the narrowest place that its labels must fit; on a phone's they fit
+    everywhere."""
     named: list[tuple[str, str, float | None]] = [
         ("reference", "reference", ruler.reference_nats),
         ("bigram", "bigram", ruler.bigram_nats),
@@ -84,7 +87,7 @@ def layout(
         marks.append(("loss", "as loaded", loss_nats))
     for stretch in STRETCHES:
         end = right * stretch
-        labels = [Label(min(1.0, x / end), (words, numbers.nats(x))) for _, words, x in marks]
+        labels = [Label(min(1.0, x / end), (words, numbers.nats(x)), plot_px) for _, words, x in marks]
         placed = place(labels)
         if placed is not None:
             break
@@ -98,8 +101,20 @@ def layout(
     return RulerLayout(end, bands, flags, ticks, loss_nats is not None and not math.isfinite(loss_nats))
 
 
-def ruler_html(of: RulerLayout) -> str:
-    """The ruler as HTML without any script; its text is text. Colours of text are the page's own."""
+def ruler_html(of: RulerLayout, wide: RulerLayout | None = None) -> str:
+    """The ruler as HTML without any script; its text is text. Colours of text are the page's own. wide: the one that is
+    shown in its place where there is room for it."""
+    legend = "".join(
+        f'<span><i style="background:{ZONE_FILL[where]}"></i>{ZONE_WORDS[where]}</span>' for where, _, _ in of.bands
+    )
+    boxes = _box(of, "") if wide is None else _box(of, "sr-narrow") + _box(wide, "sr-wide")
+    return (
+        f'<div class="sr" role="img" aria-label="{html.escape(of.says)}">{boxes}</div>'
+        f'<div class="sr-legend">{legend}<span>in nats a token</span></div>'
+    )
+
+
+def _box(of: RulerLayout, classes: str) -> str:
     above = of.lanes * LANE_PX + 6
     parts = [f'<div class="sr-band" style="top:{above}px">{_bands(of.bands)}</div>']
     for flag in of.flags:
@@ -116,14 +131,7 @@ def ruler_html(of: RulerLayout) -> str:
         f'<span class="sr-tick" style="left:{100 * tick / of.right:.2f}%;top:{axis_top}px">{tick:g}</span>'
         for tick in of.ticks
     ]
-    legend = "".join(
-        f'<span><i style="background:{ZONE_FILL[where]}"></i>{ZONE_WORDS[where]}</span>' for where, _, _ in of.bands
-    )
-    said = html.escape(of.says)
-    return (
-        f'<div class="sr" role="img" aria-label="{said}"><div class="sr-box" style="height:{axis_top + 18}px">'
-        f'{"".join(parts)}</div></div><div class="sr-legend">{legend}<span>in nats a token</span></div>'
-    )
+    return f'<div class="sr-box {classes}" style="height:{axis_top + 18}px">{"".join(parts)}</div>'
 
 
 def _bands(bands: Sequence[tuple[Zone, float, float]]) -> str:
@@ -134,6 +142,8 @@ def _bands(bands: Sequence[tuple[Zone, float, float]]) -> str:
 
 
 STYLE = f"""<style>
+.sr {{ container-type: inline-size }} .sr-wide {{ display: none }}
+@container (min-width: {WIDE_PX + 20}px) {{ .sr-narrow {{ display: none }} .sr-wide {{ display: block }} }}
 .sr-box {{ position: relative; margin: 0 .6rem; font-size: 13px; line-height: 1.2 }}
 .sr-band {{ position: absolute; left: 0; right: 0; height: {BAND_PX}px; overflow: hidden; border-radius: 3px }}
 .sr-band b {{ position: absolute; top: 0; bottom: 0 }}

@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from diag.case import Case, Window
 from diag.catalogue import Catalogue, Entry
 from diag.evidence.decisions import Decision
 from diag.report.brief import short_name
 from diag.report.look import look
+from diag.settings import DEMO_ROOT
 from diag.wall.look import Look
 from diag.wall.looks import key_of
 from diag.wall.summaries import Summary
@@ -21,10 +23,21 @@ ORDER = (
     *("runtime", "unit", "explained", "too_good", "no_better_than_unigram", "no_better_than_bigram"),
 )
 NOT_RUN = "not_run"
+MAX_FITS = 20
 UNUSABLE = "unusable"
-# Conclusions about the data or the claim, and not about the checkpoint.
-NOT_OF_THE_FILE = ("data", "runtime", "unit")
-_SOUND = {"healthy": 0, "no_defect_found": 1}
+_SOUND = {"healthy": 0, "no_defect_found": 1, "plausible": 2}
+_BROKEN = ("explained", "partly_explained")  # and whatever has the tone of it
+State = Literal["broken", "explained", "suspect", "data", "claim", "neutral", "healthy", "not_run"]
+
+
+def is_demo(entry: Entry) -> bool:
+    """Whether it is one of the demo's, which stand behind a team's own."""
+    return entry.id.startswith(f"{DEMO_ROOT}/")
+
+
+def of_the_file(word: str) -> str | None:
+    """What a conclusion says of its checkpoint: none about the data does; one about the claim found no defect."""
+    return None if word == "data" else "no_defect_found" if word in ("runtime", "unit") else word
 
 
 @dataclass(frozen=True)
@@ -67,6 +80,23 @@ class Row:
         return UNUSABLE if self.look and self.look.problem else NOT_RUN
 
     @property
+    def state(self) -> State:
+        """Where it stands, of the few words that a meeting counts. What is explained is broken too."""
+        if self.newest is None and self.word == NOT_RUN:
+            return "not_run"
+        tone = look(self.word).tone
+        if self.word == "data":
+            return "data"
+        if self.word in _BROKEN or tone in ("broken", "healthy"):
+            return "explained" if self.word in _BROKEN else "broken" if tone == "broken" else "healthy"
+        return "claim" if self.word in ("runtime", "unit") else "suspect" if tone == "explained" else "neutral"
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it was run and nobody has decided about it, or somebody wants it run again."""
+        return self.newest is not None and (self.decision is None or self.decision.what in ("needs_run", "note"))
+
+    @property
     def is_tested(self) -> bool:
         """Whether every hypothesis was tested."""
         return bool(self.newest and self.newest.weight == 2)
@@ -93,12 +123,11 @@ def build(
     default_window: Callable[[str], Window],
 ) -> list[Row]:
     """All rows, worst first. records: newest first. About 20 µs a checkpoint."""
-    here = _Here.of(found, looks)
+    here = _Here.of(found, looks, records)
     cases: dict[str, list[Summary]] = {}
     for record in records:
         cases.setdefault(record.case_id, []).append(record)
     decided, owners, meeting = _decided(decisions)
-    said = {s.fingerprints["checkpoint"]: s.word for s in reversed(records) if s.word not in NOT_OF_THE_FILE}
     shards = {entry.id for entry in found.of("shard")}
     rows: list[Row] = []
     run: set[str | None] = set()
@@ -108,34 +137,35 @@ def build(
         run.add(content)
         entries = here.contents.get(content or "", [])
         case = here.named(newest, entries, shards)
-        rows.append(here.row(id, entries, said, newest=newest, history=tuple(history), case=case))
+        rows.append(here.row(id, entries, newest=newest, history=tuple(history), case=case))
     for content, entries in here.contents.items():
         if content not in run:
-            row = here.row(f"file:{content[:32]}", entries, said)
+            row = here.row(f"file:{content[:32]}", entries)
             name = entries[0].id
             if default_shard and row.word != UNUSABLE:
                 case = Case(default_shard, name, next(iter(row.fits), None), default_window(name))
                 row = replace(row, case=case)
             rows.append(row)
     dated = [_dated(row, decided, owners, meeting) for row in rows]
-    return sorted(dated, key=lambda row: (*row.order, row.checkpoint))
+    return sorted(dated, key=lambda row: (*row.order, row.entry is not None and is_demo(row.entry), row.checkpoint))
 
 
 @dataclass(frozen=True)
 class _Here:
-    """The checkpoints of this machine by content: the fingerprint, or the files' state while that is not known."""
+    """The checkpoints of this machine by content: the fingerprint, or the files' state while that is not known.
+    sound: by shapes the contents that may be a reference, the best first."""
 
     contents: dict[str, list[Entry]]
     looks: Mapping[str, Look]
     by_name: dict[str, str]
-    shapes: dict[str, list[str]]
+    sound: dict[str, list[str]]
 
     @classmethod
-    def of(cls, found: Catalogue, looks: Mapping[str, Look]) -> _Here:
+    def of(cls, found: Catalogue, looks: Mapping[str, Look], records: Sequence[Summary]) -> _Here:
         contents: dict[str, list[Entry]] = {}
         by_name, seen = {}, {}
         shapes: dict[str, list[str]] = {}
-        for entry in found.of("checkpoint"):
+        for entry in sorted(found.of("checkpoint"), key=is_demo):  # one's own files give the names
             known = looks.get(key_of(entry))
             content = known.fingerprint if known and known.fingerprint else key_of(entry)
             if known:
@@ -144,7 +174,19 @@ class _Here:
                     shapes.setdefault(known.shapes, []).append(content)
             by_name[entry.id] = content
             contents.setdefault(content, []).append(entry)
-        return cls(contents, seen, by_name, shapes)
+        trusted = {record.fingerprints["reference"] for record in records}
+        said = {r.fingerprints["checkpoint"]: word for r in reversed(records) if (word := of_the_file(r.word))}
+
+        def place(content: str) -> tuple[bool, int, int, bool]:
+            """What somebody took as a reference first, then what a test says, then what the audit does."""
+            known = _SOUND.get(said.get(content, ""), len(_SOUND))
+            return content not in trusted, known, seen[content].warnings, is_demo(contents[content][0])
+
+        sound = {
+            key: sorted((c for c in alike if not seen[c].errors and said.get(c, "healthy") in _SOUND), key=place)
+            for key, alike in shapes.items()
+        }
+        return cls(contents, seen, by_name, sound)
 
     def content_of(self, record: Summary) -> str | None:
         """The content that a record is about; by its name while the files of that name were not looked at."""
@@ -175,21 +217,17 @@ class _Here:
         self,
         id: str,
         entries: Sequence[Entry],
-        said: Mapping[str | None, str],
         *,
         newest: Summary | None = None,
         history: tuple[Summary, ...] = (),
         case: Case | None = None,
     ) -> Row:
-        """One row, undated. said: what records say of contents."""
+        """One row, undated."""
         first = entries[0] if entries else None
         content = self.by_name[first.id] if first else ""
         known = self.looks.get(content)
-        alike = self.shapes.get(known.shapes, []) if known and known.shapes else []
-        same = [other for other in alike if other != content and not self.looks[other].errors]
-        same = [other for other in same if said.get(other, "healthy") in _SOUND]  # nobody found anything wrong with it
-        same.sort(key=lambda other: _SOUND.get(said.get(other, ""), len(_SOUND)))
-        fits = tuple(self.contents[other][0].id for other in same[:20])
+        alike = self.sound.get(known.shapes, [])[: MAX_FITS + 1] if known and known.shapes else []
+        fits = tuple(self.contents[other][0].id for other in alike if other != content)[:MAX_FITS]
         return Row(id, first, tuple(entry.id for entry in entries[1:]), known, newest, history, case, fits)
 
 

@@ -44,6 +44,16 @@ def test_the_familys_own_spelling_of_a_key_wins(name: str, stray: dict[str, obje
         assert float((ours.module(input_ids=ids).logits - theirs(input_ids=ids).logits).abs().max()) < 1e-5
 
 
+def test_building_writes_nothing_into_the_configuration_that_the_fingerprint_is_over(tmp_path: Path) -> None:
+    write_tiny("llama", tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    stated = {"rope_theta": 5e5, "rope_scaling": {"type": "linear", "factor": 8.0}}  # as published models write it
+    (tmp_path / "config.json").write_text(json.dumps({k: v for k, v in config.items() if k[:4] != "rope"} | stated))
+    built = open_checkpoint(tmp_path)
+    build(built, device="cpu", dtype="fp32")
+    assert built.fingerprint == open_checkpoint(tmp_path).fingerprint and built.raw_config["rope_theta"] == 5e5
+
+
 def rewrite(folder: Path, change) -> None:  # type: ignore[no-untyped-def]
     tensors = load_file(folder / "model.safetensors")
     change(tensors)

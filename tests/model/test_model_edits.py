@@ -139,7 +139,7 @@ def test_what_an_edit_says_of_itself(edit: Edit) -> None:
 
 
 def test_sentences_name_one_tensor_and_count_many() -> None:
-    assert Shift((NORM,), -1.0).sentence == "-1 is added to every value of model.norm.weight."
+    assert Shift((NORM,), -1.0).sentence == "1 is subtracted from every value of model.norm.weight."
     assert FromReference((GATE, NORM)).sentence == "The reference replaces 2 tensors."
     assert Reorder((GATE,), BufferOrder.COLUMN_MAJOR).sentence == f"The buffer of {GATE} is read column by column."
 

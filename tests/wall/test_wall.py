@@ -109,6 +109,20 @@ def test_worst_first_and_what_fits_as_a_reference(runs: Catalogue) -> None:
     assert found[0].fits == ("runs/a",) and found[1].fits == ()
 
 
+def test_what_somebody_took_as_a_reference_is_offered_first_and_a_wrong_claim_is_no_fault_of_the_file(
+    runs: Catalogue,
+) -> None:
+    fingerprints = {"shard": "s", "checkpoint": "f9", "reference": "f2"}
+    claimed = record("1", "f1", word="runtime", cause="")
+    assert [row.fits for row in rows(runs, [claimed]) if row.name == "c"] == [("runs/a",)]
+    beside = record("2", "f9", fingerprints=fingerprints)
+    mine, other, trusted = rows(runs, [claimed, beside])
+    assert (mine.state, other.state, trusted.state) == ("claim", "explained", "not_run")
+    assert mine.fits == ("runs/c",) and not trusted.is_open and mine.is_open
+    said = "3 cases: 1 broken (1 explained), 1 with a wrong claim, 1 not run, 2 to decide."
+    assert cells.summary([mine, other, trusted]) == said
+
+
 def test_a_row_says_what_is_next_and_sends_nothing_that_is_empty(runs: Catalogue) -> None:
     tested, waiting = rows(runs, [record("1")])
     drawn = cells.cells(tested, 12.0, time.time())

@@ -21,7 +21,8 @@ class Shift(Named):
 
     @property
     def sentence(self) -> str:
-        return f"{self.by:+g} is added to every value of {named(self.names)}."
+        verb = "subtracted from" if self.by < 0 else "added to"
+        return f"{abs(self.by):g} is {verb} every value of {named(self.names)}."
 
     def tensors(self, now: Now, reference: TensorSource | None) -> Iterator[tuple[str, Tensor]]:
         for name in self.names:

@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import streamlit as st
 
 from diag.case import Case
+from diag.charts.flags import PHONE_PX
 from diag.evidence import decisions
 from diag.evidence.records import Record
 from diag.report import numbers
-from diag.report.brief import Brief, brief, todo
+from diag.report.brief import Brief, brief, causes, todo
 from diag.report.look import look
 from diag.results.baseline import BaselineResult
-from diag.results.diagnosis import Diagnosis
+from diag.results.diagnosis import Diagnosis, NotExcluded
 from diag.results.finding import STATUS_WORDS, Finding
 from diag.results.ruler import Ruler
-from diag.share.ruler import STYLE, layout, ruler_html
+from diag.share.ruler import STYLE, WIDE_PX, layout, ruler_html
 from diag.ui.case import words
-from diag.ui.shell import session, show
+from diag.ui.shell import files, session, show
 from diag.ui.shell.session import Selection
 from diag.ui.shell.words import headline
 
-MAX_TODO, MAX_OPEN, MAX_HISTORY = 4, 4, 20
+MAX_TODO, MAX_HISTORY, MAX_REFERENCES = 4, 20, 2
+_REFERENCE_DECIDES = ("suspect", "unexplained", "partly_explained")
 _FIRST = ("confirmed", "contributing", "error", "inconclusive", "present")
 
 
@@ -54,7 +57,11 @@ def first_screen(record: Record, case: Case, chosen: Selection) -> None:
 
 def ruler(marks: Ruler, loss: float | None, repaired: float | None, case: Case) -> None:
     """The ruler as text and boxes: it is there with the page, and needs no library of charts."""
-    st.html(STYLE + ruler_html(layout(marks, loss, repaired, claim=case.claim, gate_below=case.gate_below)))
+    narrow, wide = (
+        layout(marks, loss, repaired, claim=case.claim, gate_below=case.gate_below, plot_px=width)
+        for width in (PHONE_PX, WIDE_PX)
+    )
+    st.html(STYLE + ruler_html(narrow, wide))
     if marks.border_note:
         st.caption(show.plain(marks.border_note))
 
@@ -70,9 +77,28 @@ def _todo(found: Brief, record: Record, chosen: Selection) -> None:
     beside = f", the reference {numbers.number(reference)}" if reference is not None else ""
     if proof:
         st.markdown(f"{proof}{beside} nats a token (n = {record.loss.tokens:,}).")
+    there = session.link_of(chosen.case, chosen.record) if chosen.case else None
     if record.diagnosis and record.diagnosis.conclusion.fix:
-        there = session.link_of(chosen.case, chosen.record) if chosen.case else None
         show.link("hypotheses", "Write the repaired checkpoint", there, icon=":material/build:")
+    if record.diagnosis and record.diagnosis.conclusion.kind == "runtime":
+        show.link("hypotheses", "Find the defect that gives the claim", there, icon=":material/science:")
+    if record.diagnosis and record.diagnosis.conclusion.kind in _REFERENCE_DECIDES:
+        _references(chosen)
+
+
+def _references(chosen: Selection) -> None:
+    """The case beside each checkpoint here that fits, a click away."""
+    case = chosen.case
+    if case is None or case.reference or chosen.checkpoint is None:
+        return
+    known = files.KnownFiles.of(chosen.settings, chosen.catalogue)
+    named = known.references(chosen.checkpoint, chosen.catalogue)
+    fitting = {
+        known.content(entry): entry for entry, why_not in reversed(named) if not why_not
+    }  # the first of a content
+    for entry in [*reversed(fitting.values())][:MAX_REFERENCES]:
+        query = replace(case, reference=entry.id).to_query()
+        show.link("case", f"Test it beside {entry.label} ({entry.group}), which fits", query, icon=":material/compare:")
 
 
 def _open(diagnosis: Diagnosis | None) -> None:
@@ -84,14 +110,20 @@ def _open(diagnosis: Diagnosis | None) -> None:
     if not left:
         st.markdown("Nothing that was tested is left open.")
         return
-    lines = [
-        f"- **{show.plain(one.id)}** could hide {numbers.nats(one.could_hide_nats)}"
-        if one.could_hide_nats is not None
-        else f"- **{show.plain(one.id)}**"
-        for one in left[:MAX_OPEN]
+    st.markdown("\n".join(f"- {show.plain(line)}" for line in open_lines(left)))
+    st.caption("The reasons are below, with each hypothesis.")
+
+
+def open_lines(left: Sequence[NotExcluded]) -> list[str]:
+    """What is not excluded, a line for all that could hide as much: that is a bound on each, and no finding."""
+    by_bound: dict[float | None, list[str]] = {}
+    for one in left:
+        by_bound.setdefault(one.could_hide_nats, []).append(causes((one.id,)))
+    return [
+        ", ".join(ids)
+        + (f": {'each ' if len(ids) > 1 else ''}could hide up to {numbers.nats(most)}" if most is not None else "")
+        for most, ids in by_bound.items()
     ]
-    more = len(left) - MAX_OPEN
-    st.markdown("\n".join([*lines, *([f"- and {more} more, with their reasons, below"] if more > 0 else [])]))
 
 
 def each_hypothesis(diagnosis: Diagnosis | None, chosen: Selection) -> None:
@@ -137,9 +169,10 @@ def _note(decision: decisions.Decision) -> str:
 def missing(found: BaselineResult) -> None:
     """What was not in the file: then the loss is not the checkpoint's."""
     if found.missing:
-        names = ", ".join(found.missing[:5]) + (" …" if len(found.missing) > 5 else "")
+        n, names = len(found.missing), ", ".join(found.missing[:5]) + (" …" if len(found.missing) > 5 else "")
         st.error(
-            f"**{len(found.missing)} tensors are missing from the file** and were initialised at random (seed 0), "
-            f"so this loss is not the checkpoint's: {show.plain(names)}",
+            f"**{n} {'tensor is' if n == 1 else 'tensors are'} missing from the file** and "
+            f"{'was' if n == 1 else 'were'} initialised at random (seed 0), so this loss is not the checkpoint's: "
+            f"{show.plain(names)}",
             icon=":material/error:",
         )

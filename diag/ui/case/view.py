@@ -9,7 +9,7 @@ from diag import charts
 from diag.case import Case
 from diag.evidence.records import Record
 from diag.report import numbers
-from diag.report.look import said
+from diag.report.look import look, said, tie_said
 from diag.report.of_record import unknown_keys
 from diag.results.baseline import BaselineResult, Check, Measurement
 from diag.results.ruler import GateResult, Loss, Ruler, claim_in_other_unit, judge_gate
@@ -71,7 +71,7 @@ def ruler(seen: Preview, case: Case) -> None:
 
 def checks(data: Check, tie: Check) -> None:
     """The two things that are known without a forward pass, side by side."""
-    both = st.expander(f"Data: {said(data.status)}; output head and embedding: {said(tie.status)}")
+    both = st.expander(f"Data: {said(data.status)}; output head and embedding: {tie_said(tie.status)}")
     left, right = both.columns(2)
     for column, title, check, page, question in (
         (left, "Data", data, "shard", "Is the data real?"),
@@ -137,7 +137,6 @@ def _unit(claim: Claim | None, loss: float) -> None:
 def _gate(gate: GateResult | None) -> None:
     if gate is None:
         return
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.markdown(f"**Gate: loss below {numbers.nats(gate.below)}**")
-        show.badge(gate.word)
-        st.markdown(words.GATE_REASONS.get(gate.word, ""))
+    of = look(gate.word)
+    word = f":{of.ink.page}-badge[{of.mark} {gate.word}]"
+    st.markdown(f"**Gate: loss below {numbers.nats(gate.below)}** {word} {words.GATE_REASONS.get(gate.word, '')}")

@@ -29,14 +29,22 @@ def nothing_picked(chosen: Selection) -> None:
     )
 
 
-def first_visit(chosen: Selection) -> None:
+ON_CASE = (
+    "Pick a token shard and a checkpoint on the left.\n\n"
+    "Press *Test every hypothesis*: the verdict, the repair that proves it and a permanent link appear here."
+)
+ON_WALL = (
+    "Every checkpoint under the roots is a row, and the files are being read.\n\n"
+    "Press *Test* in a row, or select several: the verdict and its cause appear there, and the proof behind its name."
+)
+
+
+def first_visit(chosen: Selection, steps: str = ON_CASE) -> None:
     """What this is and what to press, in three lines, for whoever has no record yet."""
     if knowledge.record_rows(chosen.settings):
         return
     st.info(
-        "**Subrandom finds out why a checkpoint that loads without an error predicts worse than chance.**\n\n"
-        "Pick a token shard and a checkpoint on the left; of the demo a broken one is picked already.\n\n"
-        "Press *Test every hypothesis*: the verdict, the repair that proves it and a permanent link appear here.",
+        "**Subrandom finds out why a checkpoint that loads without an error predicts worse than chance.**\n\n" + steps,
         icon=":material/waving_hand:",
     )
 

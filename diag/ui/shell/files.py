@@ -14,7 +14,7 @@ from diag.report.look import said
 from diag.settings import Settings
 from diag.wall.look import Look
 from diag.wall.looks import Looks, key_of
-from diag.wall.rows import NOT_OF_THE_FILE
+from diag.wall.rows import is_demo, of_the_file
 from diag.wall.summaries import Summary, summaries
 
 _looks: dict[Path, Looks] = {}
@@ -39,11 +39,13 @@ def close() -> None:
 
 @dataclass(frozen=True)
 class KnownFiles:
-    """Looks by the state of files, and the newest weightiest record of each content, and of each name."""
+    """Looks by the state of files, and the newest weightiest record of each content, and of each name. trusted: content
+    that people took as a reference."""
 
     looks: Mapping[str, Look]
     records: Mapping[str, Summary]
     by_name: Mapping[str, Summary]
+    trusted: frozenset[str]
 
     @classmethod
     def of(cls, settings: Settings, found: Catalogue) -> KnownFiles:
@@ -51,25 +53,32 @@ class KnownFiles:
         its link is offered the references that fit without having seen the wall."""
         newest: dict[str, Summary] = {}
         by_name: dict[str, Summary] = {}
+        trusted: set[str] = set()
         for record in reversed(summaries(settings.evidence_dir)):
-            if record.word in NOT_OF_THE_FILE:
+            trusted.add(record.fingerprints["reference"] or "")
+            if of_the_file(record.word) is None:
                 continue
             for key, kept in ((record.fingerprints["checkpoint"] or "", newest), (record.case.checkpoint, by_name)):
                 if key and (key not in kept or record.weight >= kept[key].weight):
                     kept[key] = record
         looks(settings).want(found)
-        return cls(looks(settings).known(), newest, by_name)
+        return cls(looks(settings).known(), newest, by_name, frozenset(trusted))
 
     def look(self, entry: Entry) -> Look | None:
         """What its header and audit said; None before that was read."""
         return self.looks.get(key_of(entry))
+
+    def content(self, entry: Entry) -> str:
+        """Equal for files of the same content; its name while it was not read."""
+        seen = self.look(entry)
+        return seen.fingerprint if seen and seen.fingerprint else entry.id
 
     def word(self, entry: Entry) -> str | None:
         """The verdict of its newest record, under whatever name that was made; by its name while its content is not
         read."""
         seen = self.look(entry)
         record = self.records.get(seen.fingerprint) if seen else self.by_name.get(entry.id)
-        return record.word if record else None
+        return of_the_file(record.word) if record else None
 
     def label(self, entry: Entry) -> str:
         """One line of a list: the verdict's mark, the name, the folder."""
@@ -91,12 +100,20 @@ class KnownFiles:
             return "not read yet"
         if mine.shapes != theirs.shapes:
             return "another architecture or size"
-        if theirs.errors or self.word(other) not in (None, "healthy", "no_defect_found"):
+        if theirs.errors or self.word(other) not in (None, "healthy", "no_defect_found", "plausible"):
             return "something is wrong with it"
         return ""
 
     def references(self, checkpoint: Entry | None, found: Catalogue) -> list[tuple[Entry, str]]:
-        """All other checkpoints with why not, those that fit first, sound ones before those that nobody ran."""
+        """All other checkpoints with why not: those that fit first, of them those that somebody took as a reference,
+        then sound ones, and the demo's last."""
         order = {"": 0, "not read yet": 1, "something is wrong with it": 2}
         named = [(entry, self.why_not(checkpoint, entry)) for entry in found.of("checkpoint")]
-        return sorted(named, key=lambda one: (order.get(one[1], 3), self.word(one[0]) is None, one[0].group))
+
+        def place(one: tuple[Entry, str]) -> tuple[int, bool, bool, bool, str]:
+            entry, why = one
+            seen = self.look(entry)
+            trusted = bool(seen and seen.fingerprint in self.trusted)
+            return order.get(why, 3), not trusted, is_demo(entry), self.word(entry) is None, entry.group
+
+        return sorted(named, key=place)

@@ -16,6 +16,8 @@ def headline(loss: Loss) -> str:
         return "No loss: the window holds ids that this checkpoint has no row for."
     words = ZONE_WORDS[loss.zone]
     chance = numbers.number(loss.ruler.chance_nats)
+    if loss.zone == "not_finite":
+        return f"Not finite: the loss is {numbers.number(loss.nats)}, and chance is {chance} nats a token."
     return f"{words[0].upper()}{words[1:]}: {numbers.nats(loss.nats)} a token, and chance is {chance}."
 
 

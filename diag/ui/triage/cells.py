@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -11,7 +12,7 @@ from urllib.parse import urlencode
 from diag.evidence.decisions import Decision
 from diag.report import numbers
 from diag.report.brief import short_name
-from diag.report.look import look, said
+from diag.report.look import look, said, tie_said
 from diag.results.ruler import zone_bounds
 from diag.wall.rows import NOT_RUN, UNUSABLE, Row
 
@@ -45,7 +46,8 @@ def cells(row: Row, right: float, now: float) -> dict[str, Any]:
         "family": (seen.family if seen else "") or numbers.NOTHING,
         "shapes": seen.shapes if seen else "",
         "kind": _kind(row),
-        "word": row.word,
+        "state": row.state,
+        "isOpen": row.is_open,
         "order": row.order[0],
         "data": _tone(newest.data) if newest and newest.data != "unknown" else None,
         "shard": short_name(newest.case.shard) if newest else "",
@@ -98,7 +100,7 @@ def next_action(row: Row) -> tuple[str, str]:
     if not row.is_tested or (row.decision and row.decision.what == "needs_run"):
         return "test", "Test all"
     if row.word in ("suspect", "unexplained", "partly_explained") and row.fits and not row.case.reference:
-        return "refer", "Add a reference"
+        return "refer", "Add reference"
     return "decide", "Decide"
 
 
@@ -111,11 +113,12 @@ def decision_words(decision: Decision | None) -> str:
 
 def summary(rows: Sequence[Row]) -> str:
     """Where things stand, in one sentence."""
-    broken = sum(look(row.word).tone == "broken" and row.newest is not None for row in rows)
-    explained = sum(row.word == "explained" for row in rows)
-    waiting = sum(row.newest is None for row in rows)
-    undecided = sum(row.newest is not None and row.decision is None for row in rows)
-    parts = [f"{broken:,} broken", f"{explained:,} explained", f"{waiting:,} not run", f"{undecided:,} to decide"]
+    n: Counter[str] = Counter(row.state for row in rows)
+    broken = f"{n['broken'] + n['explained']:,} broken" + (f" ({n['explained']:,} explained)" if n["explained"] else "")
+    others = (("suspect", "suspect"), ("data", "on bad data"), ("claim", "with a wrong claim"), ("not_run", "not run"))
+    parts = [broken, *(f"{n[state]:,} {words}" for state, words in others if n[state])]
+    if undecided := sum(row.is_open for row in rows):
+        parts.append(f"{undecided:,} to decide")
     return f"{len(rows):,} case{'s' if len(rows) != 1 else ''}: {', '.join(parts)}."
 
 
@@ -151,7 +154,7 @@ def _static(row: Row) -> dict[str, Any]:
         word, n = ("error", seen.errors) if seen.errors else ("warning", seen.warnings)
         mark, tone, label = _tone(word)
         return {"look": (mark, tone, f"{n} {label}{'s' if n > 1 else ''}"), "lookText": seen.says[:160]}
-    return {"look": ("✓", "neutral", "nothing found"), "lookText": said(seen.tie)}
+    return {"look": ("✓", "neutral", "nothing found"), "lookText": tie_said(seen.tie)}
 
 
 def _reference(row: Row) -> tuple[str, str]:
@@ -165,12 +168,12 @@ def _reference(row: Row) -> tuple[str, str]:
 def _ruler(row: Row, right: float) -> dict[str, Any]:
     newest = row.newest
     if newest is None:
-        return {"zones": [], "marks": [], "says": "no loss yet"}
+        return {}
     ruler = newest.ruler
     zones = [(zone, max(0.0, a), b) for zone, a, b in zone_bounds(ruler, max(right, ruler.chance_nats + 0.1))]
     named = (("reference", ruler.reference_nats), ("repaired", newest.repaired_nats), ("loss", newest.loss_nats))
     marks = [(kind, nats) for kind, nats in named if nats is not None and math.isfinite(nats)]
-    says = ", ".join(f"{kind} {numbers.nats(nats)}" for kind, nats in reversed(marks))
+    says = ", ".join(f"{kind} {numbers.nats(nats)}" for kind, nats in reversed(marks)) or "no finite loss"
     return {"zones": zones, "marks": marks, "says": f"{says}; chance {numbers.nats(ruler.chance_nats)}"}
 
 

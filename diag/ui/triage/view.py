@@ -32,7 +32,7 @@ def wall(chosen: Selection) -> None:
         empty.nothing_picked(chosen)
         if not summaries(chosen.settings.evidence_dir):
             return
-    empty.first_visit(chosen)
+    empty.first_visit(chosen, empty.ON_WALL)
     seen, states = files.looks(chosen.settings).want(chosen.catalogue)
     above = st.container()
     st.fragment(_board, run_every=QUIET_SECONDS if seen == states else BUSY_SECONDS)(chosen, seen == states)

@@ -123,7 +123,7 @@ function compareDialog(app, ids) {
 }
 
 const KEYS = [["j, k", "next, previous row"], ["Enter", "open the case"], ["t", "test it, or all that are selected"], ["r", "test it beside a reference"],
-  ["d", "decide"], ["x", "select"], ["p", "pin"], ["/", "search"], ["f", "present: one case a screen"], ["Esc", "close"], ["?", "these keys"]];
+  ["d", "decide"], ["x", "select"], ["a", "select all that are shown, or none"], ["p", "pin"], ["/", "search"], ["f", "present: one case a screen"], ["Esc", "close"], ["?", "these keys"]];
 
 function helpDialog(app) {
   dialog(app.root, "Keyboard", (made) => {

@@ -1,6 +1,7 @@
 // One row of the wall as real text: screen readers and Ctrl+F find it. Text is never parsed as markup.
 
 const NOTHING = "–";
+const LABELS = ["", "", "In the file", "Data", "Loss (nats)", "Verdict", "Reference", "Decision", "Last run", ""];
 
 function make(tag, classes, text) {
   const made = document.createElement(tag);
@@ -50,6 +51,7 @@ function ruler(row, right, tall = false) {
 
 function cell(row, classes, ...parts) {
   const made = make("td", classes);
+  if (LABELS[row.children.length]) made.dataset.label = LABELS[row.children.length];  // a phone has no head of columns
   made.append(...parts.filter((part) => part !== null && part !== ""));
   if (made.textContent === NOTHING) made.classList.add("sw-nothing");
   row.append(made);
@@ -81,8 +83,7 @@ function drawRow(row, right, may, act) {
     row.copies.length ? small(`same bytes: ${row.copies.slice(0, 3).join(", ")}${row.copies.length > 3 ? ` and ${row.copies.length - 3} more` : ""}`) : "");
   cell(made, "sw-wide", toned(row.look), small(row.lookText));
   cell(made, "", row.data ? toned(row.data) : NOTHING, small(row.shard));
-  const loss = cell(made, "sw-loss");
-  loss.append(ruler(row, right), make("div", "sw-number", row.loss || NOTHING));
+  cell(made, "sw-loss", row.zones.length ? ruler(row, right) : "", make("div", "sw-number", row.loss || NOTHING));
   cell(made, "sw-wide", toned(row.verdict, "sw-verdict"), small(row.cause));
   cell(made, "", document.createTextNode(row.reference || NOTHING), small(row.referenceText));
   cell(made, "", document.createTextNode(row.decision || NOTHING), small(row.owner ? `owner: ${row.owner}` : ""), small(row.note));

@@ -4,11 +4,11 @@ const FIRST = 60, CHUNK = 100;
 const COLUMNS = [["", null], ["Checkpoint", "name"], ["In the file", "look"], ["Data", "data"], ["Loss (nats)", "loss"],
   ["Verdict", "verdict"], ["Reference", "reference"], ["Decision", "decision"], ["Last run", "last"], ["Next", null]];
 const GROUPS = [["", "no groups"], ["cause", "by cause"], ["family", "by family"], ["folder", "by folder"], ["verdict", "by verdict"]];
-const TONES = [["", "all"], ["broken", "broken"], ["explained", "explained"], ["neutral", "nothing found"], ["healthy", "healthy"], ["not_run", "not run"], ["new", "new"], ["open", "undecided"]];
+const TONES = [["", "all"], ["broken", "broken"], ["explained", "explained"], ["suspect", "suspect"], ["data", "bad data"], ["claim", "wrong claim"], ["neutral", "nothing found"], ["healthy", "healthy"], ["not_run", "not run"], ["new", "new"], ["open", "to decide"]];
 
 // What a row that has nothing of it is sent without.
 const EMPTY = { copies: [], here: false, shapes: "", kind: "", data: null, shard: "", loss: "", lossNats: null, repaired: "", cause: "", reference: "",
-  referenceText: "", referenceId: "", fits: [], decision: "", decided: "", note: "", owner: "", last: "", created: 0, records: "", history: [], isNew: false,
+  referenceText: "", referenceId: "", fits: [], decision: "", decided: "", note: "", owner: "", last: "", created: 0, records: "", history: [], isNew: false, isOpen: false,
   tested: false, runnable: false, text: "", todo: [], lookText: "", zones: [], marks: [], order: 0 };
 
 function whole(row) {
@@ -55,19 +55,23 @@ class Wall {
     this.group.setAttribute("aria-label", "Group");
     this.group.addEventListener("change", () => this.set("group", this.group.value));
     const bar = make("div", "sw-bar");
-    bar.append(this.search, this.tones, this.family, this.group, button("Present (f)", "", () => this.present(this.current)), button("? Keys", "", () => helpDialog(this)));
+    bar.append(this.search, this.family, this.group, button("Present (f)", "", () => this.present(this.current)), button("? Keys", "", () => helpDialog(this)));
     this.chosen = make("div", "sw-bar sw-chosen");
     this.status = make("p", "sw-small");
     this.status.setAttribute("role", "status");
     this.table = make("table", "sw-table");
     this.head = make("thead");
+    this.all = make("input");
+    this.all.type = "checkbox";
+    this.all.setAttribute("aria-label", "Select all that are shown");
+    this.all.addEventListener("change", () => this.selectAll(this.all.checked));
     this.table.append(this.head);
     const scroll = make("div", "sw-scroll");
     scroll.tabIndex = 0;
     scroll.setAttribute("role", "region");
     scroll.setAttribute("aria-label", "Cases");
     scroll.append(this.table);
-    this.root.append(bar, this.chosen, this.status, scroll);
+    this.root.append(bar, this.tones, this.chosen, this.status, scroll);
   }
 
   update(component) {
@@ -102,7 +106,8 @@ class Wall {
   passes(row) {
     const { q, tone, family } = this.view;
     if (family && row.family !== family) return false;
-    if (tone === "new" ? !row.isNew : tone === "open" ? row.decided && row.decided !== "needs_run" : tone === "not_run" ? row.word !== "not_run" : tone && (row.verdict[1] !== tone || row.word === "not_run")) return false;
+    const stands = { new: row.isNew, open: row.isOpen, broken: row.state === "broken" || row.state === "explained" };  // explained is broken too
+    if (tone && !(stands[tone] ?? row.state === tone)) return false;
     return q.toLowerCase().split(/\s+/).every((word) => row.search.includes(word));
   }
 
@@ -120,10 +125,11 @@ class Wall {
   groups(rows) {
     const by = this.view.group;
     if (!by) return [["", rows]];
-    const of = { cause: (row) => row.cause || `no cause: ${row.verdict[2]}`, family: (row) => row.family, folder: (row) => row.folder, verdict: (row) => row.verdict[2] }[by];
+    const of = { cause: (row) => row.cause || row.verdict[2], family: (row) => row.family, folder: (row) => row.folder, verdict: (row) => row.verdict[2] }[by];
     const found = new Map();
     for (const row of rows) found.set(of(row), [...(found.get(of(row)) || []), row]);
-    return [...found].sort((a, b) => b[1].length - a[1].length).map(([label, inside]) => [`${inside.length} case${inside.length === 1 ? "" : "s"}: ${label}`, inside]);
+    const last = (inside) => by === "cause" && !inside[0].cause;  // what has no cause is no answer to the question
+    return [...found].sort((a, b) => last(a[1]) - last(b[1]) || b[1].length - a[1].length).map(([label, inside]) => [`${inside.length} case${inside.length === 1 ? "" : "s"}: ${label}`, inside]);
   }
 
   draw() {
@@ -186,14 +192,17 @@ class Wall {
 
   drawHead() {
     const line = make("tr");
+    const chosen = this.visible.filter((id) => this.selected.has(id)).length;
+    this.all.checked = chosen > 0 && chosen === this.visible.length;
+    this.all.indeterminate = chosen > 0 && chosen < this.visible.length;
     for (const [label, name] of COLUMNS) {
-      const head = make("th");
-      head.scope = "col";
+      const head = make(label ? "th" : "td");
+      if (label) head.scope = "col";
       if (name) {
         const sort = this.view.sort, next = sort === name ? `-${name}` : sort === `-${name}` ? "" : name;
         head.setAttribute("aria-sort", sort === name ? "ascending" : sort === `-${name}` ? "descending" : "none");
         head.append(button(label + (sort === name ? " ↑" : sort === `-${name}` ? " ↓" : ""), "sw-sort", () => this.set("sort", next), `Sort by ${label}`));
-      } else head.append(label || make("span", "sw-hidden", "Select"));
+      } else head.append(label || this.all);
       if (name === "loss") head.append(axis(this.data.right));
       line.append(head);
     }
@@ -230,7 +239,13 @@ class Wall {
   select(id, on) {
     this.selected[on ? "add" : "delete"](id);
     this.drawChosen();
+    this.drawHead();
     this.mark();
+  }
+
+  selectAll(on) {
+    for (const id of this.visible) this.selected[on ? "add" : "delete"](id);
+    this.draw();
   }
 
   pin(id) { this.set("pin", this.view.pin.includes(id) ? this.view.pin.filter((one) => one !== id) : [...this.view.pin, id]); }
@@ -271,7 +286,7 @@ class Wall {
       f: !this.presentation && (() => this.present(this.current)), "?": () => helpDialog(this),
       ...(this.presentation ? {} : {
         t: () => this.data.may.test && this.send({ kind: "test", ids: many || [one] }), r: () => referenceDialog(this, one),
-        x: () => this.select(one, !this.selected.has(one)), p: () => this.pin(one), "/": () => this.search.focus(),
+        x: () => this.select(one, !this.selected.has(one)), a: () => this.selectAll(!this.selected.size), p: () => this.pin(one), "/": () => this.search.focus(),
         Enter: event.target.matches?.(".sw-row, body") && (() => this.open(one)),
       }),
     };

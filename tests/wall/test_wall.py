@@ -119,7 +119,7 @@ def test_what_somebody_took_as_a_reference_is_offered_first_and_a_wrong_claim_is
     mine, other, trusted = rows(runs, [claimed, beside])
     assert (mine.state, other.state, trusted.state) == ("claim", "explained", "not_run")
     assert mine.fits == ("runs/c",) and not trusted.is_open and mine.is_open
-    said = "3 cases: 1 broken (1 explained), 1 with a wrong claim, 1 not run, 2 to decide."
+    said = "3 cases: 1 broken (all explained), 1 with a wrong claim, 1 not run, 2 to decide."
     assert cells.summary([mine, other, trusted]) == said
 
 

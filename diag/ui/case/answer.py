@@ -51,7 +51,7 @@ def first_screen(record: Record, case: Case, chosen: Selection) -> None:
         _todo(found, record, chosen)
     with right:
         _open(record.diagnosis)
-        st.markdown("###### Permanent link")
+        show.small_heading("Permanent link")
         show.permalink(record, chosen.settings, report=True)
 
 
@@ -67,7 +67,7 @@ def ruler(marks: Ruler, loss: float | None, repaired: float | None, case: Case) 
 
 
 def _todo(found: Brief, record: Record, chosen: Selection) -> None:
-    st.markdown("###### What to do")
+    show.small_heading("What to do")
     steps = todo(record.diagnosis)  # without the command of a terminal: a button is below
     lines = [f"- {show.plain(line)}" for line in steps[:MAX_TODO]]
     more = len(steps) - MAX_TODO
@@ -105,7 +105,7 @@ def _open(diagnosis: Diagnosis | None) -> None:
     """What could still be wrong, and how much of the loss it could hide."""
     if diagnosis is None:
         return
-    st.markdown("###### What could not be excluded")
+    show.small_heading("What could not be excluded")
     left = diagnosis.conclusion.not_excluded
     if not left:
         st.markdown("Nothing that was tested is left open.")

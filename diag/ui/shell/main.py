@@ -23,7 +23,9 @@ CAPTIONS = "<style>[data-testid=stCaptionContainer], [data-testid=stCaptionConta
 CAPTIONS += "opacity: 1 !important }}</style>"
 DARK_BUTTONS = "<style>[data-testid=stBaseButton-primary]:enabled, "
 DARK_BUTTONS += "[data-testid=stBaseButton-primary]:enabled * { color: #10151C !important }</style>"
-KEYS = "<style>[data-testid=stBaseButton-primary] kbd { color: inherit; opacity: 1 }</style>"  # 2.9 as it comes
+# Contrasts of 2.9 and 4.2 as they come, and of 4.48 in light.
+KEYS = "<style>[data-testid^=stBaseButton] kbd { color: inherit; opacity: 1 }</style>"
+LIGHT_CHOICES = "<style>button[role=radio][aria-checked=true] * { color: #1D4ED8 !important }</style>"
 
 
 def main() -> None:
@@ -37,7 +39,7 @@ def main() -> None:
     }
     st.session_state["pages"] = pages
     dark = st.context.theme.type == "dark"
-    st.html(ROOM + KEYS + CAPTIONS.format("#A9B4C2" if dark else "#4B5666") + (DARK_BUTTONS if dark else ""))
+    st.html(ROOM + KEYS + CAPTIONS.format("#A9B4C2" if dark else "#4B5666") + (DARK_BUTTONS if dark else LIGHT_CHOICES))
     # Streamlit answers the default page's own path with "Page not found", so the default is none of the seven.
     home = st.Page(PAGES_DIR / "home.py", title="Subrandom", default=True, visibility="hidden")
     page = st.navigation([home, *pages.values()])

@@ -220,8 +220,9 @@ def _record_page(record: Record, base_url: str | None) -> str:
 def _page(title: str, text: str, head: str, body: str = '<p><a href="../case">Open Subrandom</a></p>') -> str:
     """`head` and `body` are ours; title and text are not, and are escaped."""
     return (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{html.escape(title)} · Subrandom</title>'
+        '<!doctype html><html lang="en" style="color-scheme:light dark;background:Canvas;color:CanvasText"><head>'
+        f'<meta charset="utf-8"><title>{html.escape(title)} · Subrandom</title>'
         f'<meta name="viewport" content="width=device-width">{head}</head>'
-        '<body style="font-family:sans-serif;max-width:40rem;margin:3rem auto;padding:0 1rem;color-scheme:light dark">'
-        f"<h1>{html.escape(title)}</h1><p>{html.escape(text)}</p>{body}</body></html>"
+        '<body style="font-family:sans-serif;max-width:40rem;margin:3rem auto;padding:0 1rem"><main>'
+        f"<h1>{html.escape(title)}</h1><p>{html.escape(text)}</p>{body}</main></body></html>"
     )

@@ -218,7 +218,14 @@ def permalink(record: Record, settings: Settings, *, report: bool = False) -> No
     if report:
         with folded("Copy as Markdown, for a pull request or an issue", "copy", ":material/content_copy:") as is_open:
             if is_open:
-                st.code(report_markdown(record, settings.base_url), language=None, height=320)
+                # Whole and wrapped: a box that scrolls cannot be reached by keyboard.
+                st.code(report_markdown(record, settings.base_url), language=None, wrap_lines=True)
+
+
+def small_heading(text: str) -> None:
+    """A heading of the second level, which is what follows the page's own, no larger than its text. text: ours."""
+    style = "font-size:1rem;font-weight:600;line-height:1.3;margin:0;padding:.2rem 0 0"
+    st.html(f'<h2 style="{style}">{html.escape(text)}</h2>')
 
 
 def link(name: str, label: str, query: dict[str, str] | None = None, icon: str = ":material/arrow_forward:") -> None:

@@ -114,7 +114,9 @@ def decision_words(decision: Decision | None) -> str:
 def summary(rows: Sequence[Row]) -> str:
     """Where things stand, in one sentence."""
     n: Counter[str] = Counter(row.state for row in rows)
-    broken = f"{n['broken'] + n['explained']:,} broken" + (f" ({n['explained']:,} explained)" if n["explained"] else "")
+    explained = f"{n['explained']:,}" if n["broken"] else "all"
+    known = f" ({explained} explained)" if n["explained"] else ""
+    broken = f"{n['broken'] + n['explained']:,} broken{known}"
     others = (("suspect", "suspect"), ("data", "on bad data"), ("claim", "with a wrong claim"), ("not_run", "not run"))
     parts = [broken, *(f"{n[state]:,} {words}" for state, words in others if n[state])]
     if undecided := sum(row.is_open for row in rows):

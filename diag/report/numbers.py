@@ -51,8 +51,11 @@ def perplexity(nats: float) -> str:
 
 def plus_minus(x: float | None, error: float | None, signed: bool = False) -> str:
     """A number with its standard error."""
-    known = error is not None and x is not None and math.isfinite(x)
-    return f"{number(x, signed)} ± {number(error)}" if known else number(x, signed)
+    if error is None or x is None or not math.isfinite(x):
+        return number(x, signed)
+    # No finer than the number itself: 8.523 ± 0.006.
+    said = f"{error:.3f}" if 0.01 <= abs(x) < _POWER_FROM and error < 0.01 else number(error)
+    return f"{number(x, signed)} ± {said}"
 
 
 def skill(x: float | None) -> str:

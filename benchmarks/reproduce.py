@@ -37,7 +37,7 @@ from diag.hypotheses.base import Context
 from diag.jobs.reproduction import MOST
 from diag.jobs.slots import visible_gpus
 from diag.model.build import build
-from diag.model.precision import fast_bf16
+from diag.model.estimate import fast_bf16
 from diag.reproduce.injector import Injector
 from diag.reproduce.ranking import Aim, listed, rank
 from diag.reproduce.table import injections

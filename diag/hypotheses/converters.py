@@ -146,7 +146,7 @@ LINES: tuple[Line, ...] = (
         _setting("rotary"),
         "Megatron Bridge, model_bridge.py",
         'provider_kwargs["rotary_base"] = rope_theta_from_hf(hf_config)',
-        "NVIDIA/Megatron-LM#6305",
+        "huggingface/nanotron#188",
     ),
     Line(
         _setting("rotary"),
@@ -183,7 +183,7 @@ LINES: tuple[Line, ...] = (
         _on(Retag),
         "any reader of safetensors",
         "torch.frombuffer(raw, dtype=torch.bfloat16)  # the tag that was meant",
-        "microsoft/onnxruntime-genai#2202, aprender#369",
+        "paiml/aprender#369",
     ),
     Line(
         _on(ApplyScale),
@@ -213,7 +213,7 @@ LINES: tuple[Line, ...] = (
         _setting("activation"),
         "any runtime",
         "take hidden_activation from config.json, not silu",
-        "NVIDIA/TensorRT-Model-Connect#720",
+        "NVIDIA/TensorRT-Model-Connect#177",
     ),
     Line(_setting("heads"), "any converter", "take num_attention_heads from config.json", "NVIDIA-NeMo/Skills#228"),
 )

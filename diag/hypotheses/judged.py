@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -14,8 +15,8 @@ from diag.hypotheses.gain import Gain, share
 from diag.hypotheses.search import Candidate, combined
 from diag.hypotheses.state import State
 from diag.hypotheses.verdict import Outcome, Trial, judge
-from diag.results.finding import Finding, RepairResult, Screened, Signature
-from diag.results.thresholds import FULL_ALONE, LISTED_DIFFERENCES
+from diag.results.finding import Finding, RepairResult, Rival, Screened, Signature
+from diag.results.thresholds import FULL_ALONE, LISTED_DIFFERENCES, MATERIAL_NATS, MATERIAL_SE
 
 
 def alone(state: State, h: Hypothesis) -> tuple[list[Candidate], list[Screened]]:
@@ -68,6 +69,8 @@ def finding(
     )
     if trial.located and trial.localised:
         state.located[h.id] = trial.localised[1].delta or 0.0
+    rivals = tuple(_rivals(state, members, joint))
+    same = f" Within noise of it: {', '.join(rival.name for rival in rivals)}." if rivals else ""
     status, reason, decider = judge(h, state.signatures[h.id], trial, outcome)
     best_name = members[0].repair.name if members else (best[1].repair.name if best else None)
     return Finding(
@@ -77,24 +80,37 @@ def finding(
         repairs=tuple(results),
         best_repair=best_name,
         seconds=state.seconds[h.id] + time.perf_counter() - clock,
-        reason=reason + _as_good(state, members, joint),
+        reason=reason + same,
         would_decide=decider,
         screened=tuple(s for s in screened if s.name not in names),
+        rivals=rivals,
     )
 
 
-def _as_good(state: State, members: Sequence[Candidate], joint: Sequence[Candidate]) -> str:
-    """Other values of an accepted sweep that reach the same loss within noise, of those that were measured in full."""
-    found = []
-    for c in (c for c in members if c.repair.sweep):
+def _rivals(state: State, members: Sequence[Candidate], joint: Sequence[Candidate]) -> Iterator[Rival]:
+    """Other values of an accepted sweep, and without a twin repairs of other hypotheses, that reach the same loss
+    within noise in its place, of those that were measured in full."""
+    for c in members:
         for other in state.candidates:
             swapped = [other if one is c else one for one in joint]
-            same = (other.hypothesis, other.targets) == (c.hypothesis, c.targets) and other.repair.sweep
-            if not same or other is c or not state.setup.evaluator.known(combined(swapped)):
+            value = (other.hypothesis, other.targets) == (c.hypothesis, c.targets) and other.repair.sweep
+            another = other.hypothesis != c.hypothesis and not state.setup.twin and other not in joint
+            if other is c or other.repair.localiser or not (another or (value and c.repair.sweep)):
                 continue
-            if not state.gain(swapped, joint).material and not state.gain(joint, swapped).material:
-                found.append(other.repair.name)
-    return f" Within noise of it: {', '.join(found)}." if found else ""
+            if not state.setup.evaluator.known(combined(swapped)):
+                continue
+            over = state.gain(swapped, joint)
+            if over.material or state.gain(joint, swapped).material or over.delta is None or over.stderr is None:
+                continue
+            needed = _sequences(over.delta, over.stderr, state.setup.baseline.sequences)
+            yield Rival(other.repair.name, other.hypothesis, c.repair.name, over.delta, over.stderr, needed)
+
+
+def _sequences(over: float, stderr: float, n: int) -> int | None:
+    """How many sequences make a difference of `n` of them material, if it stays and scatters as it does."""
+    if not abs(over) >= MATERIAL_NATS.value or not math.isfinite(stderr):
+        return None
+    return math.ceil(n * (MATERIAL_SE.value * stderr / over) ** 2) + 1
 
 
 def _seen(state: State, h: Hypothesis, outcome: Outcome) -> Signature:

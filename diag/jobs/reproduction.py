@@ -13,7 +13,7 @@ from diag.hypotheses.base import Context
 from diag.jobs.inputs import Inputs, refuse_unreadable
 from diag.model.buckets import bucket_positions
 from diag.model.build import build
-from diag.model.precision import fast_bf16
+from diag.model.estimate import fast_bf16
 from diag.progress import Progress, part
 from diag.reproduce.base import rarity, unit
 from diag.reproduce.injector import Injector, Part, Set

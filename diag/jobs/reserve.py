@@ -9,11 +9,13 @@ thread and no CUDA context, so there may be none of either before it. It tries t
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import importlib
 import json
 import os
 import select
+import signal
 import socket
 import sys
 from collections.abc import Callable, Sequence
@@ -24,9 +26,13 @@ from diag.jobs.forked import MOST_BYTES
 from diag.jobs.slots import GENTLE
 from diag.jobs.worker import POISONED, step_back
 
+_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG, prctl(2): what this process gets when the one that started it ends
+
 
 def main() -> None:
     """Until the server's end is closed."""
+    # Also while it imports, and reads nothing. The thread that started it lives as long as the server does.
+    ctypes.CDLL(None).prctl(_DEATH_SIGNAL, signal.SIGKILL)
     server = socket.socket(fileno=os.dup(0))
     if GENTLE in os.environ:
         step_back()
@@ -37,8 +43,8 @@ def main() -> None:
     gc.freeze()  # a collection in a worker would write to every page that is shared with it
     if not _forks():
         sys.exit(POISONED)
-    server.send(json.dumps({"ready": True}).encode())
     with suppress(ConnectionError):  # the server has gone
+        server.send(json.dumps({"ready": True}).encode())
         _serve(server, worker.main)
 
 

@@ -13,17 +13,21 @@ from diag.case import Window
 from diag.checkpoints import Checkpoint
 from diag.checkpoints.identify.infer import layers_held
 from diag.errors import InputError
+from diag.results.thresholds import INJECTED_BUDGET, INJECTED_GUIDES, INJECTED_KEPT, INJECTED_WINDOW
 
 BYTES = {"fp64": 8, "fp32": 4, "bf16": 2}
 RUNTIME_BYTES = 500 << 20  # torch itself and its libraries, or a CUDA context
 LOGITS_BYTES = 3 * 4 << 25  # one chunk of logits (loss.py) in float32, and two of its size while it is reduced
 # Passes over the window, the reference's included. On the demo's cases (4 x 4 x 256) `test` took 16 to 61 alone, two
 # defects at once the most, and 5 to 9 beside a reference, which says at once what differs.
-PASSES: dict[str, tuple[int, int]] = {"measure": (1, 1), "test": (16, 61), "diverge": (6, 9), "reproduce": (16, 33)}
+PASSES: dict[str, tuple[int, int]] = {"measure": (1, 1), "test": (16, 61), "diverge": (6, 9)}
 PASSES_BESIDE: dict[str, tuple[int, int]] = {"measure": (2, 2), "test": (5, 9), "diverge": (6, 9)}
-# Tokens beside those passes: what injected defects are screened on. A reproduction on the demo (4 x 4 x 128) took 100 s
-# of a processor that does 80 GFLOP/s where its claim was met early; 300 sets more where none meets it.
-SCREENED: dict[str, tuple[int, int]] = {"reproduce": (600_000, 900_000)}
+# `reproduce` (diag/reproduce/ranking.py): 75 defects alone, 2,000 pairs on 64 tokens each, and the budget of the next
+# step; then sets on the window, 16 where the claim is met early. A CPU is slower at small pieces that meet other
+# weights than at the one large product of `cpu_speed`: half of it in float32 (2 x 4 x 64: 106 s of a processor that
+# does 75 GFLOP/s), 0.7 of it where they are screened in bf16 (4 x 4 x 128: 103 s at 80).
+ALONE, ON_PAIRS = 75, 2_000 * 64
+OF_CPU_SPEED = {False: 0.5, True: 0.7}  # by fast_bf16()
 GIB = 1 << 30
 
 
@@ -66,8 +70,11 @@ def estimate(
     tokens = window.sequences * window.seq_len
     head = 2.0 * rows * hidden * tokens
     one_pass = 2.0 * checkpoint.parameters * tokens + (config.num_layers * head if kind == "measure" else 0.0)
-    fewest, most = (PASSES_BESIDE if reference else PASSES)[kind]
-    screened, all_screened = (2.0 * checkpoint.parameters * n for n in SCREENED.get(kind, (0, 0)))
+    if kind == "reproduce":
+        slower = OF_CPU_SPEED[fast_bf16()] if device == "cpu" else 1.0
+        fewest, most = (n / tokens / slower for n in _injected_tokens(tokens))
+    else:
+        fewest, most = (PASSES_BESIDE if reference else PASSES)[kind]
     batch = window.batch_size * window.seq_len
     activations = batch * (8 * hidden + 3 * (config.intermediate_size or 4 * hidden)) * size
     largest = max((info.elements for info in checkpoint.tensors.values()), default=0)
@@ -77,8 +84,30 @@ def estimate(
         dtype=kind_of,
         weights_bytes=checkpoint.parameters * size * (2 if reference else 1),
         working_bytes=RUNTIME_BYTES + activations + logits + largest * 4,
-        flops=(fewest * one_pass + screened, most * one_pass + all_screened),
+        flops=(fewest * one_pass, most * one_pass),
     )
+
+
+def _injected_tokens(tokens: int) -> tuple[float, float]:
+    """What defects are injected into, of a window of so many tokens: where the claim is met early, where it is not."""
+    large = tokens >= INJECTED_WINDOW.value
+    part = min(tokens, int(INJECTED_WINDOW.value) // 2) if large else tokens
+    screened = ALONE * part + ON_PAIRS + INJECTED_BUDGET.value
+    on_part, kept = 4 * INJECTED_BUDGET.value, INJECTED_KEPT.value
+    if large:  # a part of it stands for it, and then the nearest
+        guided = screened + on_part + INJECTED_GUIDES.value * tokens
+        return guided + (16 + kept / 2) * tokens, guided + (16 + kept) * tokens
+    return screened + 16 * tokens, screened + 16 * tokens + on_part
+
+
+def fast_bf16() -> bool:
+    """Whether this CPU multiplies matrices in bf16 (AVX-512 BF16 or AMX, as Linux names them): elsewhere bf16 is slower
+    than float32."""
+    try:
+        flags = Path("/proc/cpuinfo").read_text().split("flags", 1)[-1].split("\n", 1)[0].split()
+    except OSError:
+        return False
+    return bool({"avx512_bf16", "amx_bf16"} & set(flags))
 
 
 def has_gpu() -> bool:

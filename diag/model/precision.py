@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -31,16 +30,6 @@ class _Float64(TorchFunctionMode):
 
 def _wide(value: Any) -> Any:
     return torch.float64 if value is torch.float32 else value
-
-
-def fast_bf16() -> bool:
-    """Whether this CPU multiplies matrices in bf16 (AVX-512 BF16 or AMX, as Linux names them): elsewhere bf16 is slower
-    than float32."""
-    try:
-        flags = Path("/proc/cpuinfo").read_text().split("flags", 1)[-1].split("\n", 1)[0].split()
-    except OSError:
-        return False
-    return bool({"avx512_bf16", "amx_bf16"} & set(flags))
 
 
 def computing(dtype: torch.dtype) -> AbstractContextManager[Any]:

@@ -98,12 +98,13 @@ def _diagnosis(diagnosis: Diagnosis) -> list[Section]:
             f"Seen: {seen}",
         ]
     decide = tuple(f"{finding.id}: {finding.would_decide}" for finding in found[:MAX_ROWS] if finding.would_decide)
+    rivals = tuple(rival.sentence for finding in found[:MAX_ROWS] for rival in finding.rivals[:MAX_ROWS])
     return [
         Section("Findings", (table, *more)),
         *([_joint(diagnosis.joint)] if diagnosis.joint else []),
         *of_comparison(diagnosis),
         Section("Finding by finding", tuple(told), optional=True),
-        Section("What would decide the open ones", decide, optional=True),
+        Section("What would decide the open ones", (*decide, *rivals), optional=True),
     ]
 
 

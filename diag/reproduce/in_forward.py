@@ -140,6 +140,6 @@ IN_FORWARD: tuple[RuntimeDefect, ...] = (
     RuntimeDefect("embedding scale", "mattn/tensai#248", _embedding_scale),
     RuntimeDefect("eps", "ggml-org/llama.cpp#2373, lit-llama#339", _eps),
     RuntimeDefect("kind of norm", "paiml/aprender#1228, kekzl/imp#1289", _norms),
-    RuntimeDefect("activation", "NVIDIA/TensorRT-Model-Connect#720", _activation),
+    RuntimeDefect("activation", "NVIDIA/TensorRT-Model-Connect#177", _activation),
     RuntimeDefect("heads", "NVIDIA-NeMo/Skills#228, minGPT#71", _heads),
 )

@@ -73,8 +73,31 @@ class Screened:
 
 
 @dataclass(frozen=True)
+class Rival:
+    """A repair that fits within noise in the place of an accepted one: another value of it, or of another hypothesis.
+    over_nats: how much more loss it leaves, stderr_nats of that, paired by sequence. sequences: of the same window that
+    would tell the two apart if that stays; null where it is too little to count on any."""
+
+    name: str
+    hypothesis: str
+    instead_of: str
+    over_nats: float
+    stderr_nats: float
+    sequences: int | None
+
+    @property
+    def sentence(self) -> str:
+        """What fits as well, and the measurement that separates them."""
+        decides = "no window of this text tells the two apart, a reference does"
+        if self.sequences is not None:
+            decides = f"{self.sequences:,} sequences would tell the two apart, if that stays"
+        over = f"{self.over_nats:+.3f} ± {self.stderr_nats:.3f} nats"
+        return f"'{self.name}' ({self.hypothesis}) fits as well as '{self.instead_of}', {over}: {decides}."
+
+
+@dataclass(frozen=True)
 class Finding:
-    """A hypothesis, what was seen, what was tried, and the verdict with its reason."""
+    """A hypothesis, what was seen, what was tried, and the verdict with its reason. rivals: what fits as well."""
 
     id: str
     status: Status
@@ -85,3 +108,4 @@ class Finding:
     reason: str = ""
     would_decide: str = ""
     screened: tuple[Screened, ...] = ()
+    rivals: tuple[Rival, ...] = ()

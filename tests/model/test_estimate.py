@@ -12,6 +12,7 @@ import diag
 from diag.case import Window
 from diag.checkpoints import open_checkpoint
 from diag.errors import InputError
+from diag.model import estimate as estimate_module
 from diag.model.build import build
 from diag.model.estimate import RUNTIME_BYTES, Estimate, estimate, free_memory, refuse_too_large
 from diag.report.costs import cost_text
@@ -33,6 +34,19 @@ def test_a_reference_is_loaded_beside_the_checkpoint_and_costs_a_pass() -> None:
     both = estimate(checkpoint, Window(), "measure", device="cuda", reference=True)
     assert (alone.dtype, alone.weights_bytes) == ("bf16", 2 * PARAMETERS)
     assert both.weights_bytes == 2 * alone.weights_bytes and both.flops == (2 * alone.flops[0], 2 * alone.flops[1])
+
+
+@pytest.mark.parametrize(("bf16", "of_speed"), [(False, 0.5), (True, 0.7)])
+def test_injected_defects_are_counted_by_the_steps_of_the_ranking(
+    monkeypatch: pytest.MonkeyPatch, bf16: bool, of_speed: float
+) -> None:
+    """75 alone on the window, 2,000 pairs on 64 tokens, 150,000 tokens more, then 16 sets on the window or all."""
+    monkeypatch.setattr(estimate_module, "fast_bf16", lambda: bf16)
+    checkpoint = open_checkpoint(LLAMA)
+    fewest, most = estimate(checkpoint, Window(2, 4, 64), "reproduce").flops
+    tokens = 75 * 512 + 2_000 * 64 + 150_000 + 16 * 512
+    assert fewest == pytest.approx(2 * checkpoint.parameters * tokens / of_speed)
+    assert most - fewest == pytest.approx(2 * checkpoint.parameters * 600_000 / of_speed)
 
 
 def test_a_real_measurement_needs_no_more_memory_than_was_said(shard: Path) -> None:

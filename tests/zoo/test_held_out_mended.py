@@ -177,6 +177,10 @@ def test_values_of_a_sweep_that_no_loss_tells_apart_are_all_named(shard: Path, t
     assert found.joint is not None
     said = f"{found.joint.repairs[0].name}. {bias.reason.partition('Within noise of it: ')[2]}"
     assert "down biases ÷ 8" in said and "÷ 16" not in said
+    (rival,) = [each for each in bias.rivals if each.hypothesis == "H4E"]
+    assert {rival.name, rival.instead_of} == {"down biases ÷ 4", "down biases ÷ 8"}
+    assert abs(rival.over_nats) < max(0.02, 3 * rival.stderr_nats)
+    assert rival.sequences is None or rival.sequences > 16
 
 
 @pytest.mark.parametrize(("family", "layers"), [("qwen3", (1, 3, 5)), ("mistral", (3, 4, 5))])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from diag.catalogue import Catalogue, Entry
+from diag.errors import InputError
 from diag.jobs.kept_results import beside, kept_reproduction
 from diag.report import numbers
 from diag.report.upstream import upstream
@@ -21,6 +23,7 @@ from diag.ui.shell.session import Selection
 
 WRITE = "Write the repaired checkpoint"
 REPRODUCE = "Find the defect that gives the claim"
+MOST_RIVALS = 3
 
 
 def what_to_do(record: Record, diagnosis: Diagnosis, chosen: Selection) -> None:
@@ -29,8 +32,24 @@ def what_to_do(record: Record, diagnosis: Diagnosis, chosen: Selection) -> None:
         _repaired(record, chosen)
     if diagnosis.conclusion.kind == "runtime":
         _runtime(record, chosen)
+    _rivals(diagnosis, chosen)
     with st.expander("Text for whoever made this file"):
         st.code(upstream(record), language="markdown", wrap_lines=True)
+
+
+def _rivals(diagnosis: Diagnosis, chosen: Selection) -> None:
+    """What fits as well as what was accepted, and the window that tells them apart."""
+    found = [rival for finding in diagnosis.findings for rival in finding.rivals]
+    for rival in found[:MOST_RIVALS]:
+        st.markdown(f"- {show.plain(rival.sentence)}")
+    needed = [rival.sequences for rival in found if rival.sequences is not None]
+    if not needed or chosen.case is None:
+        return
+    window = chosen.case.window
+    with suppress(InputError):  # larger than a window may be
+        larger = replace(window, batches=-(-min(needed) // window.batch_size))
+        link = session.link_of(replace(chosen.case, window=larger), None)
+        show.link("hypotheses", f"Test on {larger} to tell them apart", link, icon=":material/call_split:")
 
 
 def _repaired(record: Record, chosen: Selection) -> None:

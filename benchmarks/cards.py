@@ -294,7 +294,7 @@ def poison(setup: Setup, seconds: float) -> None:
 PARTS: dict[str, tuple[Callable[[Setup, float], None], float]] = {
     "together": (together, 170.0),
     "kill": (kill, 150.0),
-    "memory": (memory, 130.0),
+    "memory": (memory, 200.0),
     "poison": (poison, 60.0),
 }
 

@@ -236,16 +236,15 @@ _LLAMA: dict[str, tuple[str, Inject]] = {
     "labels shifted twice": ("labels", labels(2)),
     "bits reported for nats": ("unit", in_bits),
 }
-# What GPT-2 has, whose modules have other names, and which keeps its matrices the other way round: what was read
-# column-major is what `read_back` makes of them.
+# What GPT-2 has, whose modules have other names. The orders are those of the tensor as it is stored, [in, out].
 _NORM = r"ln_(1|2|f)\.weight"
 _GPT2: dict[str, tuple[str, Inject]] = {
     **{name: row for name, row in _LLAMA.items() if name.split()[0] in ("residual", "attention", "embedding")},
     **{name: row for name, row in _LLAMA.items() if row[0] in ("mask", "act", "no norm", "labels", "unit", "eps")},
-    "qkv matrices read column-major": ("qkv", change(r"c_attn\.weight", read_back)),
+    "qkv matrices read column-major": ("qkv", change(r"c_attn\.weight", column_major)),
     "o matrices transposed": ("o", change(r"attn\.c_proj\.weight", lambda w: w.t())),
-    "up matrices written column-major": ("up", change(r"c_fc\.weight", column_major)),
-    "down matrices read column-major": ("down", change(r"mlp\.c_proj\.weight", read_back)),
+    "up matrices written column-major": ("up", change(r"c_fc\.weight", read_back)),
+    "down matrices read column-major": ("down", change(r"mlp\.c_proj\.weight", column_major)),
     "all biases dropped": ("bias", change(r"bias", torch.zeros_like)),
     "q, k and v biases dropped": ("bias", change(r"c_attn\.bias", torch.zeros_like)),
     "norm biases dropped": ("bias", change(r"ln_(1|2|f)\.bias", torch.zeros_like)),
@@ -260,6 +259,8 @@ APART = (
     {"final norm left out", "norm weights + 1"},
     {"norm weights not loaded", "LayerNorm run as RMSNorm"},  # modules that `change` no longer reaches
     {"norm weights + 1", "LayerNorm run as RMSNorm"},
+    {"gate and up exchanged", "gate matrices read column-major"},  # two names of one pair, by which comes first
+    {"gate and up exchanged", "up matrices written column-major"},
 )
 
 

@@ -23,6 +23,8 @@ from diag.installation import child_environment
 
 MOST_BYTES = 1 << 16  # of a packet between the two
 CAN_FORK = sys.platform == "linux" and hasattr(os, "pidfd_open")
+# Whoever asks whether there is a GPU while torch is imported does not start CUDA by it, which a fork cannot use then.
+_COUNT_BY_NVML = {"PYTORCH_NVML_BASED_CUDA_CHECK": "1"}
 _ANSWER_SECONDS = 2.0  # a fork of 0.4 GB takes 10 ms
 _CODE_SECONDS = 2.0  # from the end of a worker to its exit code
 
@@ -74,7 +76,7 @@ class Reserve:
                 [sys.executable, "-P", "-m", "diag.jobs.reserve", module],
                 stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
-                env={**child_environment(), **environment},
+                env={**child_environment(), **environment, **_COUNT_BY_NVML},
             )
         self.ready = False
         self._born: queue.SimpleQueue[tuple[int, int]] = queue.SimpleQueue()

@@ -16,6 +16,7 @@ from diag.errors import InputError
 from diag.jobs import models
 from diag.jobs.inputs import Inputs
 from diag.model.build import pick_device
+from diag.model.estimate import TooLarge
 from diag.model.memory import AS_IT_IS, Thrift, thrift
 from diag.progress import Progress
 
@@ -64,6 +65,6 @@ def climb(inputs: Inputs, work: Callable[[Inputs], T], progress: Progress) -> tu
 
 def _no_memory(error: Exception) -> bool:
     text = str(error)
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(
+    return isinstance(error, MemoryError | torch.OutOfMemoryError | TooLarge) or any(
         word in text for word in ("can't allocate memory", "out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
     )

@@ -31,6 +31,10 @@ OF_CPU_SPEED = {False: 0.5, True: 0.7}  # by fast_bf16()
 GIB = 1 << 30
 
 
+class TooLarge(InputError):
+    """What has to stay on the device does not fit there: another device may do."""
+
+
 @dataclass(frozen=True)
 class Estimate:
     """weights_bytes: in the compute dtype, the reference's too while both are loaded. working_bytes: activations of a
@@ -156,11 +160,11 @@ def refuse_absent_layers(checkpoint: Checkpoint) -> None:
 
 
 def refuse_too_large(weights_bytes: int, free: int | None, *, where: str, dtype: str) -> None:
-    """InputError where the weights alone do not fit."""
+    """TooLarge where the weights alone do not fit."""
     if free is None or weights_bytes <= free:
         return
     other = "another machine" if dtype == "bf16" else "bf16, or another machine"
-    raise InputError(
+    raise TooLarge(
         f"The weights take {weights_bytes / GIB:,.1f} GiB in {dtype}, and {free / GIB:,.1f} GiB are free.",
         where=where,
         fix=f"Use {other}, or free some memory.",

@@ -15,6 +15,7 @@ from diag.jobs import ladder, tasks
 from diag.jobs.inputs import Inputs, open_inputs
 from diag.jobs.protocol import JobRequest
 from diag.jobs.queue import JobQueue
+from diag.model.estimate import refuse_too_large
 from diag.progress import silent
 from diag.results import codec
 from diag.results.diagnosis import Diagnosis
@@ -92,6 +93,23 @@ def test_the_last_rung_says_what_is_wrong(inputs: Inputs) -> None:
     with pytest.raises(MemoryError):
         ladder.climb(inputs, work, silent)
     assert rungs == ["cpu", "cpu", "cpu"]
+
+
+def test_what_does_not_fit_beside_another_program_runs_on_the_cpu(
+    inputs: Inputs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even both ends and three blocks fit on the card: refused there before they are read."""
+    monkeypatch.setattr(ladder, "pick_device", lambda name: torch.device("cuda" if name == "auto" else "cpu"))
+    rungs: list[str] = []
+
+    def work(asked: Inputs) -> str:
+        rungs.append(asked.case.device)
+        refuse_too_large(2, 1 if asked.case.device == "auto" else None, where="model", dtype="bf16")
+        return "measured"
+
+    asked = replace(inputs, case=replace(inputs.case, device="auto"))
+    assert ladder.climb(asked, work, silent) == ("measured", "Memory ran out on cuda, so it ran on the CPU.")
+    assert rungs == ["auto", "auto", "auto", "cpu"]
 
 
 def test_the_queue_stops_a_run_with_what_is_known(jobs: JobQueue, evidence: Path) -> None:

@@ -116,7 +116,7 @@ def _reproduced(found: Reproduction) -> None:
             "loss": each.loss_nats,
             "stderr": each.stderr_nats,
             "distance": each.distance_nats,
-            "matches": "yes" if each.matches else "no",
+            "matches": "to its last digit" if each.to_the_digit else "yes" if each.matches else "no",
         }
         for each in found.candidates
     ]

@@ -103,6 +103,7 @@ TRAPS: list[tuple[str, dict[str, str], tuple[str, int], tuple[str, int] | None]]
         ("a.json", 3),
         ("a.json", 2),
     ),
+    ("skipped_pass", {"a.log": "[SKIP] golden: no reference\n[PASS] golden\n"}, ("a.log", 2), ("a.log", 1)),
     (
         "not_monotonic",
         {"a.md": f"Loss is strictly decreasing across epochs.\n\n{EPOCHS}| 0 | 5.1 |\n| 1 | 5.6 |\n| 2 | 4.9 |\n"},
@@ -135,6 +136,38 @@ def test_every_kind_of_the_table_is_planted_or_needs_a_record() -> None:
     assert {kind for rule in RULES for kind in rule.kinds} == {trap[0] for trap in TRAPS} | {"stale_record"}
 
 
+CLEAN_NOTES = """\
+## A
+
+val_loss: monotone descent to 3, then a plateau.
+
+step 1: val_loss 5.1
+step 3: val_loss 5.0
+step 4: val_loss 5.05
+
+## Models
+
+| Total params | Tokens |
+|---|---|
+| 896.5M | 17.93B |
+| 872.4M | 17.4B |
+
+num_tokens: 4
+
+## B
+
+num_tokens: 6
+
+| loss monotone descending | required | non-monotone |
+
+- Asked: val_loss < 9.38
+- Routing Entropy: 2.91 bits (max: 3.0 for 8 experts)
+
+1. At 500 vs 7000 steps
+2. It asks for 0.5%-1.5% improvement
+"""
+
+
 def clean_run(i: int) -> dict[str, str]:
     """One sound run: its numbers agree with each other, not with those of the other runs."""
     losses = [round(7.1 - 0.3 * e - 0.01 * i, 4) for e in range(6)]
@@ -144,6 +177,7 @@ def clean_run(i: int) -> dict[str, str]:
         f"| Epoch | val_loss |\n|---|---|\n{table}\nThe val_loss fell monotonically, by "
         f"{100 * (1 - losses[-1] / losses[0]):.1f}% ({losses[0]:.2f} → {losses[-1]:.2f}).\n"
         f"Warmup was 5× longer (500 vs 100 steps).\n\n{GATES}| GATE-R{i}-1 (val_loss < 6.0) | PASS |\n",
+        "notes.md": CLEAN_NOTES,
         "dispatch.txt": f"Shards: {120 + i}\n" + RUN.format(target="0.00", loss="0.0007" if i == 3 else "0.00"),
         "trajectory.json": json.dumps([{"epoch": e, "val_loss": loss} for e, loss in enumerate(losses)], indent=1),
         "qa.json": '{"gates": [{"name": "x", "passed": true, "skipped": false, "value": 3.0, "threshold": 1.0}]}',

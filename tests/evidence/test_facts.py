@@ -237,6 +237,11 @@ def test_the_command_filters_by_key_and_run_and_cites_the_digest(tmp_path: Path)
         ("a.csv", "step,layer,alpha\n0,attn,2.4\n0,mlp,2.5", "alpha (mlp, step 0) 2.5 None"),
         ("a.csv", 'run,flags,loss\na,"X=1,Y=2",2.5\nb,"X=1",2.6', "loss (a) 2.5 nats"),
         ("a.md", "| # | Severity | Issue | Status |\n|---|---|---|---|\n| 4 | LOW | Leak | OK |", "Leak OK None"),
+        ("a.log", "step:500/50000 loss:3.6805 t:77540ms avg:155.1ms", "avg (step 500) 155.1ms ms"),
+        ("a.md", "| Metric | Value |\n|---|---|\n| ms/step | 155.3 |", "rate (ms/step) 155.3 ms/step"),
+        ("a.md", "Step time averaged 8,593 ms over 328M params.", "Step time 8,593 ms ms"),
+        ("a.md", "- 15 transformer layers, 328M params", "params 328M parameters"),
+        ("a.json", '{"parameter_count": 3002704}', "parameter_count 3002704 parameters"),
         ("a.toml", "[optim]\n# 384 lets texts finish\nmuon_lr = 0.02  # high", "muon_lr 0.02 None"),
     ],
 )  # fmt: skip

@@ -14,7 +14,11 @@ from diag.evidence.known_facts import FactRow, facts
 
 BOUNDS = tuple("<>≤≥")
 _WHOLE = re.compile(r"\d[\d,]*(?: [a-z]+)?")
-_ENTROPY = re.compile(r"entropy|^(?:unigram|shannon)(?:_nats|_bits|_loss)?$", re.IGNORECASE)
+_ENTROPY = re.compile(
+    r"^(?!.*(?:rout(?:ing|er)|expert|attention|policy|action|mask|cross|gate)).*entropy"  # of data
+    r"|^(?:unigram|shannon)(?:_nats|_bits|_loss)?$",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True)
@@ -158,7 +162,7 @@ def bound(fact: FactRow) -> float | None:
 
 def is_entropy(fact: FactRow) -> bool:
     """Whether a fact is an entropy of data in nats or bits."""
-    plain = _ENTROPY.search(fact.name) and "cross" not in fact.name.lower() and not fact.raw.startswith(BOUNDS)
+    plain = _ENTROPY.search(fact.name) and not fact.raw.startswith(BOUNDS)
     return bool(plain) and fact.unit in ("nats", "bits") and (fact.number or 0.0) > 0
 
 

@@ -33,6 +33,8 @@ _COUNTED = (
 )
 _DATA = re.compile(r"\.(?:bin|u16|u32|npy|npz|parquet|arrow|tokens|ds|mds|zst|tar|idx|jsonl\.gz|safetensors)$", re.I)
 _SHARD_FILE = re.compile(r"shard|train|val|data|corpus|chunk|part|^\d+\.|[-_]\d{2,}\.", re.I)
+_OF_A_MODEL = ("parameters", "tensors", "vocabulary")  # which a dataset does not have
+FEW_TOKENS = 1_000  # are those of a prompt
 MAX_LISTED = 100_000
 
 
@@ -42,7 +44,8 @@ def two_numbers(known: Known) -> Iterator[Conflict]:
     for fact in known.facts:
         what = next((what for what, name in _COUNTED if name.fullmatch(fact.name)), "")
         setting = fact.name.isupper() or fact.name.startswith("--")  # of one command among several
-        if what and fact.number is not None and not (fact.about or setting or fact.raw.startswith(BOUNDS)):
+        few = what == "tokens" and (fact.number or 0) < FEW_TOKENS
+        if what and fact.number is not None and not few and not (fact.about or setting or fact.raw.startswith(BOUNDS)):
             groups.setdefault((known.scope(fact.path), what), []).append(fact)
     for (scope, what), found in groups.items():
         said: list[FactRow] = []
@@ -51,7 +54,7 @@ def two_numbers(known: Known) -> Iterator[Conflict]:
                 said.append(fact)
         for other in said[1:]:
             first = said[0]
-            if not _same_thing(first, other, scope):
+            if not _same_thing(first, other, scope) or (scope.startswith("dataset ") and what in _OF_A_MODEL):
                 continue
             more = [f.file for f in found if agree(f, other) and f.path != other.path]
             also = f" {more[0]} says {other.raw} too." if more else ""
@@ -102,7 +105,10 @@ def shard_files(known: Known) -> Iterator[Conflict]:
 
 
 def _same_thing(a: FactRow, b: FactRow, scope: str) -> bool:
-    """Two logs of a folder that names no dataset may be two runs, whose numbers never contradict each other."""
+    """Two logs of a folder that names no dataset may be two runs, whose numbers never contradict each other; rows of
+    one part of a document are several things."""
+    if a.path == b.path and a.section == b.section:
+        return False
     if scope.startswith("dataset ") or a.path == b.path:
         return True
     return a.path.endswith((".md", ".rst")) != b.path.endswith((".md", ".rst"))

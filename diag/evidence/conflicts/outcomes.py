@@ -101,7 +101,7 @@ def _gates(known: Known) -> Iterator[Conflict]:
 
 
 def skipped_pass(known: Known) -> Iterator[Conflict]:
-    """`passed: true` beside `skipped: true`: nothing was checked."""
+    """`passed: true` beside `skipped: true`, or skipped and then passed: nothing was checked."""
     for here in known.by_path.values():
         skipped = {(f.section, f.about): f for f in here if _is_skipped(f)}
         for fact in here:
@@ -112,6 +112,19 @@ def skipped_pass(known: Known) -> Iterator[Conflict]:
                         "skipped_pass", fact.key, cite(fact), cite(beside),
                         f"{fact.about or 'It'} counts as passed and was skipped: nothing was checked.",
                     )  # fmt: skip
+        yield from _skipped_then_passed(here)
+
+
+def _skipped_then_passed(here: list[FactRow]) -> Iterator[Conflict]:
+    """`[SKIP] golden: no reference` and later `[PASS] golden`, in one part of one log."""
+    skipped: dict[tuple[str, str], FactRow] = {}
+    for fact in sorted((f for f in here if f.status and not f.about), key=lambda f: f.line):
+        place = fact.section, fact.name
+        if fact.status == "SKIPPED":
+            skipped[place] = fact
+        elif fact.status == "PASS" and (before := skipped.pop(place, None)):
+            text = f"{fact.name} was skipped on line {before.line} and counts as passed: check that it was run."
+            yield Conflict("skipped_pass", fact.key, cite(fact), cite(before), text)
 
 
 def _is_skipped(fact: FactRow) -> bool:

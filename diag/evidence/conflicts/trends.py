@@ -17,7 +17,7 @@ _FACTOR = re.compile(r"(?<![\d×x.,@^]\s)(?<![\w.,-])(?P<factor>\d+(?:\.\d+)?)\s
 _TIMES = re.compile(r"(?<![\w.,-])(?P<factor>\d+(?:\.\d+)?)[- ](?:fold|times)\b")
 _FACTOR_OF = re.compile(r"factor of (?P<factor>\d+(?:\.\d+)?)(?![\w.]*\d)")
 _SHARE = re.compile(
-    r"(?P<share>\d+(?:\.\d+)?)\s?%\s(?:\w+\s)?(?P<what>reduction|improvement|increase|decrease|drop|growth|lower|higher)"
+    r"(?<![\d.%–-])(?P<share>\d+(?:\.\d+)?)\s?%\s(?:\w+\s)?(?P<what>reduction|improvement|increase|decrease|drop|growth|lower|higher)"
 )
 REACH = 80  # characters between a factor and its numbers
 _NEXT = re.compile(r"[+;]|\b(?:and|but|with|while|at|though)\b|\d\s?[×x]|,\s")
@@ -34,9 +34,14 @@ _MONOTONE = re.compile(
     r"(?<!non-)(?<!not )(?<!n't )(?<!non)(?:monoton(?:ic|ically|e|ous)|strictly (?:decreas|fall)\w+)", re.IGNORECASE
 )
 _FALLS = re.compile(r"loss|descen|decreas|trajector|converge|\bf[ae]ll|improv|\bslope", re.IGNORECASE)
+_ASKED = re.compile(
+    r"\b(?:if|whether|required?s?|must|should|expect(?:ed)?|goal|check that|until)\b|non-mono", re.IGNORECASE
+)
+_UNTIL = re.compile(r"[^.;\n]{0,30}?\b(?:to|until|till|through)\s(?:step |epoch |iteration )?(?P<last>\d+)\b(?!\.\d)")
+FAR = 200  # lines between a claim and the series that it is about
 _PLACE = re.compile(r"(?:epoch [\d.]+)?(?:, )?(?:step [\d.]+)?")
 _WORD = re.compile(r"\s?(?!to\b|vs\b|versus\b)([A-Za-z]+)")
-_SENTENCE = re.compile(r"(?<=[.;!?])\s+(?=[A-Z])|\n\s*\n|\n\s*[-*|]\s")
+_SENTENCE = re.compile(r"(?<=[.;!?])\s+(?=[A-Z])|\n\s*\n|\n\s*(?:[-*|]|\d+[.)])\s")
 
 
 def growth(known: Known) -> Iterator[Conflict]:
@@ -111,8 +116,10 @@ def monotony(known: Known) -> Iterator[Conflict]:
         if passage.path.endswith((".json", ".jsonl", ".yaml", ".yml")):
             continue
         for match in _MONOTONE.finditer(passage.text):
-            if not _FALLS.search(passage.text[max(0, match.start() - 80) : match.end() + 80]):
-                continue  # a monotonic schedule, or attention
+            around = passage.text[max(0, match.start() - 80) : match.end() + 80]
+            line = passage.text[passage.text.rfind("\n", 0, match.start()) + 1 :].partition("\n")[0]
+            if not _FALLS.search(around) or _ASKED.search(line):
+                continue  # a monotonic schedule, or attention; what is asked, and not said
             yield from _rises(
                 known, passage.path, passage.text[max(0, match.start() - 80) : match.end() + 80], passage, match
             )
@@ -122,12 +129,17 @@ def _rises(
     known: Known, path: str, about: str, claim: FactRow | Passage, match: re.Match[str] | None = None
 ) -> Iterator[Conflict]:
     """The first rise of the series that a claim is about: the one it names, else what was held out."""
+    place = claim.cite(match.start(), match.group()) if isinstance(claim, Passage) and match else None
+    until = _UNTIL.match(claim.text, match.end()) if isinstance(claim, Passage) and match else None
     wanted = "train" if re.search(r"train(?:ing)?[ _]loss", about, re.I) else "val"
-    for series in _series(known, path, wanted):
+    for whole in _series(known, path, wanted):
+        if place and whole[0].path == path and abs(whole[0].line - place.line) > FAR:
+            continue  # of another part of a long document
+        last = float(until["last"]) if until else math.inf  # `monotone descent to 6300, then a plateau`
+        series = [f for f in whole if (f.epoch or f.step or 0.0) <= last]
         for before, after in pairwise(series):
             rise = (after.number or 0.0) - (before.number or 0.0)
             if rise > step_of(after.raw):
-                place = claim.cite(match.start(), match.group()) if isinstance(claim, Passage) and match else None
                 yield Conflict(
                     "not_monotonic", after.key, place or cite(claim), cite(after),  # type: ignore[arg-type]
                     f"The loss is called monotonic and rises from {before.raw} ({before.about}) to {after.raw} "
@@ -137,9 +149,10 @@ def _rises(
 
 
 def _series(known: Known, path: str, wanted: str) -> list[list[FactRow]]:
-    """The losses by epoch or step of a document, else of its folder's documents."""
+    """The losses by epoch or step of a document, else of its folder's logs and tables."""
     folder = known.folder(path)
-    for paths in ([path], [p for p in known.by_path if known.folder(p) == folder]):
+    measured = [p for p in known.by_path if known.folder(p) == folder and not p.endswith((".md", ".rst", ".markdown"))]
+    for paths in ([path], measured):
         found: dict[tuple[str, str], list[FactRow]] = {}
         for p in paths:
             for f in (f for f in known.by_path.get(p, ()) if _is_point(f, wanted)):

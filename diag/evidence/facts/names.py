@@ -25,7 +25,7 @@ _NO_FACT = re.compile(
     r"(?:.*[\s_.-])?(?:id|uuid|guid|sha\d*|hash|digest|checksum|crc|md5|port|pid|ppid|lineno|line_no|version|timestamp"
     r"|time_stamp|datetime|created_at|updated_at|started_at|finished_at|generated_at|addr|address|ptr|commit)"
     r"|(?:local_)?rank|line|v|ts|date|created|updated|pos|idx|index|offset|row|col|column|turn|thread|tid|shard|pr|issue|ticket"
-    r"|default|defaults to|avg|checkpoint|attempts?|try|retry|project|stage|page|year|month|day|schema"
+    r"|default|defaults to|checkpoint|attempts?|try|retry|project|stage|page|year|month|day|schema"
     r"|rev|revision|build|driver|gpu_driver|host|url"
     r"|phone|#|no|case|epoch|layer|block|eta|remaining.*"
     r"|notes?|comments?|remarks?|details?|description|bin|head|position|expert|dependenc(?:y|ies)"
@@ -95,7 +95,7 @@ QUALIFIERS = (
 _QUANTITIES = (
     "losses|loss|perplexity|ppl|entropy|accuracy|acc|throughput|similarity|cosine|norm|rate|lr|LR|bpb|nll|ratio|recall"
     "|precision|f1|F1|bleu|rouge|score|size|length|seed|agreement|correlation|overlap|mfu|MFU|skill|memory|latency"
-    "|utilization|utilisation|temperature|rank|dropout|decay|epsilon|eps|theta|vocab|warmup|tokens|shards"
+    "|beta|utilization|utilisation|temperature|rank|dropout|decay|epsilon|eps|theta|vocab|warmup|tokens|shards"
     "|Loss|Perplexity|PPL|Entropy|Accuracy|Throughput|chance"
 )
 METRIC = rf"(?:{QUALIFIERS}[ _])*(?:{_QUANTITIES})"

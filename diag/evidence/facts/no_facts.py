@@ -21,7 +21,7 @@ _FOREIGN = re.compile(r"json-schema\.org/draft|^This is \w*TeX, Version")  # by 
 _HEAD = 2_000  # characters
 _STAMP = re.compile(r"time|updated|date|created|stamp|expire|reset|_at$|modified|start|end|began|finish", re.I)
 # In sentences and logs a letter is one of a formula, and these are nobody's names.
-_BARE = re.compile(r".|before|after|now|then|today|old|new|impact", re.IGNORECASE)
+_BARE = re.compile(r".|avg|before|after|now|then|today|old|new|impact", re.IGNORECASE)
 
 
 def measures_nothing(name: str, text: str) -> bool:
@@ -34,5 +34,6 @@ def nobody_asks(fact: Fact, *, free: bool) -> bool:
     text, without a name."""
     number = fact.number or 0.0
     moment = (1.3e9 < number < 2.2e9 or 1.3e12 < number < 2.2e12) and bool(_STAMP.search(fact.name))
+    placed = fact.unit is not None and (fact.step is not None or fact.epoch is not None)  # `step:500 t:77540ms`
     expected = fact.status is not None and NO_STATE_OF.fullmatch(fact.name)
-    return moment or bool(expected) or (free and bool(_BARE.fullmatch(fact.name)))
+    return moment or bool(expected) or (free and bool(_BARE.fullmatch(fact.name)) and not placed)

@@ -16,6 +16,7 @@ from diag.evidence.facts.fact import Draft
 from diag.evidence.facts.identifiers import identifiers
 from diag.evidence.facts.names import COMPARED, METRIC, is_fact_name, options, positions, said, trimmed
 from diag.evidence.facts.status import PHRASE, STATE, status_of
+from diag.evidence.facts.units import UNIT
 
 _ITEM = re.compile(r"^\s*(?:>\s*)*(?:[-*+]|\d+[.)])\s+|^\s*(?:>\s*)+")
 _CODE = re.compile(r"`([^`\n]*)`")
@@ -40,6 +41,10 @@ _ASSIGNED = re.compile(
     rf"(?P<name>(?:[A-Za-zΔ][\w-]* ){{0,3}}{_LOG}|[A-Za-zΔ][\w/%.-]*(?:\s\([\w ]{{1,24}}\))?)"
     rf"\s*(?P<sign>=|≈|:=|~=|[<>≤≥]=?)\s*(?P<value>[~≈]?\s?{numbers.NUMBER})"
 )
+_AVERAGED = re.compile(
+    r"(?P<name>[A-Za-z][\w-]*(?: (?:time|latency|throughput|loss|rate|size|length|memory))?) averag(?:ed|es) "
+    rf"(?=[~≈]?{numbers.NUMBER}\s?(?:{UNIT})(?!\w))"
+)
 _LOG_IS = re.compile(rf"(?P<name>{_LOG}) (?:is|was|equals) (?=[~≈]?{numbers.NUMBER})")
 _LOGARITHM = re.compile(rf"\b{_LOG}$")
 _CODE_NAME = re.compile(rf"_|\(|^ln [Vv]|^[A-Z]{{2,8}}$|^step-\d|^(?:{METRIC})(?: \w+)?$")
@@ -57,8 +62,9 @@ _LEAD_MOVED = re.compile(r"\s*(?:→|->|to)\s")
 _EXACT = r"\d{1,3}(?:,\d{3})+"
 _COUNTED = re.compile(
     rf"(?:(?<![\w.,#§/$¤-])(?P<number>{_EXACT}|\d+(?:\.\d+)?\s?[KMB]?)\s"
-    r"(?P<noun>shards|documents|tensors|layers|checkpoints)"
-    rf"|(?<![\w.,#§/$¤-])(?P<exact>{_EXACT}) (?P<of>tokens|parameters)"
+    r"(?P<noun>shards|documents|tensors|(?:transformer )?layers|(?:KV |query )?heads|checkpoints)"
+    rf"|(?<![\w.,#§/$¤-])(?P<exact>{_EXACT}|\d+(?:\.\d+)?[MB](?= param)|\d(?:\.\d+)?e\d+(?= FLOPs))"
+    r" (?P<of>tokens|param(?:eter)?s|FLOPs)"
     r"|(?<=\btrained on )(?P<trained>\d+(?:\.\d+)?[MBT]) (?P<on>tokens))\b"
     r"(?!\s(?:per\b|of\s\d|(?:were|was|are|is)?\s?(?:missing|corrupt|damaged|lost|left|failed|skipped|differ)))"
 )
@@ -95,8 +101,10 @@ class _Passage:
 
     def draft(self, place: int, name: str, raw: str, near: str, status: str | None = None) -> Draft:
         """What stands at `place`, on the line that it stands on."""
-        line = self.first + bisect_right(self.starts, place) - 1
-        at = positions(near) if status is None else ()
+        row = bisect_right(self.starts, place) - 1
+        line = self.first + row
+        own = self.clean[self.starts[row] : self.starts[row + 1] if row + 1 < len(self.starts) else None]
+        at = positions(own) or positions(near) if status is None else ()
         return Draft(line, self.section, name, raw, self.about, status, near=self.near or near, at=at)
 
 
@@ -198,7 +206,7 @@ def _named(clean: str, begin: int) -> Iterator[tuple[str, str, int, int]]:
         yield match["name"], "", match.start(), match.end()
     for name, start, place in options(clean, begin):
         yield name, "", start, place
-    for pattern in (_MOVED, _CAPITALS):
+    for pattern in (_MOVED, _CAPITALS, _AVERAGED):
         for match in pattern.finditer(clean, begin):
             name = _ARTICLE.sub("", match["name"])
             if is_fact_name(name) and not _NO_SUBJECT.fullmatch(name):

@@ -10,6 +10,7 @@ from diag.evidence.facts import numbers
 from diag.evidence.facts.fact import Draft
 from diag.evidence.facts.names import METRIC, POSITION_NAME, TEXTS, is_fact_name, positions, trimmed
 from diag.evidence.facts.status import STATUS_NAME, status_of
+from diag.evidence.facts.units import is_unit
 
 Row = tuple[int, list[str]]  # line, cells
 
@@ -154,6 +155,8 @@ def _cell(cell: str, i: int, row: _Row) -> Iterator[Draft]:
     name, about = (first, head) if row.named else (head, first)
     if row.named and len(row.heads) == 2 and _VALUES.fullmatch(head):
         about = ""
+    if is_unit(name) and "/" in name:
+        name = f"rate ({name})"  # `ms/step | 155.3`
     if about == plain:
         about = ""  # the row has no other name
     near = f"{first} {head}"

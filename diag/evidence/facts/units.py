@@ -51,6 +51,7 @@ _IN_NAME: tuple[tuple[str, str], ...] = (
     (r"(?:tok(?:en)?s?_per_s(?:ec(?:ond)?)?|tok_s|tokens/s(?:ec)?|tok/s|tps)(?:_per_gpu|/gpu)?", "tok/s"),
     (r"samples_per_s(?:ec(?:ond)?)?|samples/s", "samples/s"),
     (r"(?:steps|iters?|it)_per_s(?:ec(?:ond)?)?|it/s", "steps/s"),
+    (r"(?:ms_per_|ms/)(?:it|iter|step)", "ms/step"),
     (r"per_(?:sec(?:ond)?|s)", "1/s"),
     (r"bits_per_byte|bpb", "bits/byte"),
     (r"nats", "nats"),
@@ -94,7 +95,9 @@ _COUNTS = re.compile(
 _RUNTIME = re.compile(r"(?:^|_)(?:eval|train|test|predict)_runtime$")
 _BYTES = re.compile(rf"{_WORD}bytes{_END}(?!per)", re.IGNORECASE)
 _DOCUMENTS = re.compile(rf"{_WORD}(?:documents|docs|doc_count|num_docs|document_count){_END}", re.IGNORECASE)
-_PARAMETERS = re.compile(r"(?:^|[\s_./(])(?:n_)?param(?:eter)?s(?:_count|_total)?$", re.IGNORECASE)
+_PARAMETERS = re.compile(
+    r"(?:^|[\s_./(])(?:(?:n_)?param(?:eter)?s(?:_count|_total)?|(?:num_)?param(?:eter)?_counts?)$", re.IGNORECASE
+)
 _PPL = re.compile(rf"{_WORD}(?:ppl|perplexity){_END}", re.IGNORECASE)
 _BPB = re.compile(rf"{_WORD}(?:bpb|bits per byte|bpc){_END}", re.IGNORECASE)
 LOSS = re.compile(

@@ -22,10 +22,8 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import NoReturn
 
-from diag.jobs.forked import MOST_BYTES
-from diag.jobs.slots import GENTLE
-from diag.jobs.worker import POISONED, step_back
-
+# Nothing of ours up here: until `main` runs, nothing ends this process with its server.
+POISONED = 70  # exit code, as the worker's
 _DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG, prctl(2): what this process gets when the one that started it ends
 
 
@@ -34,6 +32,11 @@ def main() -> None:
     # Also while it imports, and reads nothing. The thread that started it lives as long as the server does.
     ctypes.CDLL(None).prctl(_DEATH_SIGNAL, signal.SIGKILL)
     server = socket.socket(fileno=os.dup(0))
+    if select.select([server], [], [], 0)[0]:  # nothing is asked before Ready: it had ended already
+        return
+    from diag.jobs.slots import GENTLE
+    from diag.jobs.worker import step_back
+
     if GENTLE in os.environ:
         step_back()
     worker = importlib.import_module(sys.argv[1])
@@ -49,6 +52,8 @@ def main() -> None:
 
 
 def _serve(server: socket.socket, run: Callable[[], None]) -> None:
+    from diag.jobs.forked import MOST_BYTES
+
     handles: dict[int, int] = {}  # of workers that run: pidfd → pid
     asks = server.fileno()
     while True:

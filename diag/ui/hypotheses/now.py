@@ -33,8 +33,9 @@ def what_to_do(record: Record, diagnosis: Diagnosis, chosen: Selection) -> None:
     if diagnosis.conclusion.kind == "runtime":
         _runtime(record, chosen)
     _rivals(diagnosis, chosen)
-    with st.expander("Text for whoever made this file"):
-        st.code(upstream(record), language="markdown", wrap_lines=True)
+    with show.folded("Text for whoever made this file", "upstream") as is_open:
+        if is_open:
+            st.code(upstream(record), language="markdown", wrap_lines=True)
 
 
 def _rivals(diagnosis: Diagnosis, chosen: Selection) -> None:

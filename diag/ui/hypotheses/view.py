@@ -65,8 +65,9 @@ def conclusion(diagnosis: Diagnosis) -> None:
         st.markdown("**What to change**")
         show.table(tables.fix(diagnosis), "what-to-change", column_config=columns.FIX)
         if lines := [fix.change for fix in found.fix if fix.what == "code"]:
-            with st.expander("The same in Python, to copy"):
-                st.code("\n".join(lines), language="python")
+            with show.folded("The same in Python, to copy", "as-code") as is_open:
+                if is_open:
+                    st.code("\n".join(lines), language="python", wrap_lines=True)
     if diagnosis.joint:
         show.table(tables.joint(diagnosis), "joint-set", column_config=columns.JOINT)
     _compared(diagnosis)

@@ -126,7 +126,7 @@ def _emptied(a: Array, b: Array) -> str | None:
     for axis, lines in ((1, "rows"), (0, "columns")):
         gone = ~a.any(axis=axis) & b.any(axis=axis)
         if gone.mean() >= PARTLY_ROWS.value:
-            return f"{int(gone.sum()):,} of {len(gone):,} {lines} are zero here (the first is {int(gone.argmax()):,})"
+            return f"{int(gone.sum()):,} of {gone.size:,} {lines} are zero here (the first is {int(gone.argmax()):,})"
     return None
 
 

@@ -66,10 +66,10 @@ def answer(*args: object, code: int = 0) -> dict[str, Any]:
 
 def refused(*args: object) -> str:
     """The one line on stderr of a command that exits with 2 and prints nothing else."""
-    done = run(*args)
-    assert done.returncode == 2, (done.returncode, done.stdout, done.stderr)
-    assert done.stdout == "" and done.stderr.count("\n") == 1 and "Traceback" not in done.stderr
-    return done.stderr
+    code, shown, said = here(*args)
+    assert code == 2, (code, shown, said)
+    assert shown == "" and said.count("\n") == 1 and "Traceback" not in said
+    return said
 
 
 def test_demo(demo: Path) -> None:
@@ -92,7 +92,7 @@ def test_shard_compares_reads_and_audits_the_window(demo: Path) -> None:
     rows = {row["metric"]: (row["here"], row["there"]) for row in value["compare"]["rows"]}
     assert rows["Distinct tokens"] == ("2", "3,824") and rows["Unk ratio"] == ("99.99%", "0.00%")
     assert [(t["position"], t["text"]) for t in value["span"]["items"]] == [(i, "<unk>") for i in range(1000, 1004)]
-    shown = run("shard", broken, "--tokenizer", tokenizer, *more).stdout
+    shown = here("shard", broken, "--tokenizer", tokenizer, *more)[1]
     assert "Whole shard" in shown and "gate: the unigram alone against 9.38 nats: VOID" in shown
 
 
@@ -152,8 +152,10 @@ def test_forward(healthy: Path, shard: Path) -> None:
     assert set(value["seconds"]) == {"load", "forward"} and value["peak_memory_bytes"] > 10_000_000
 
 
-def test_test_writes_a_record_that_report_and_search_find(demo: Path, shard: Path, tmp_path: Path) -> None:
-    broken, env = demo / "checkpoints" / "h4a-random-head", {"SUBRANDOM_EVIDENCE": str(tmp_path)}
+def test_test_writes_a_record_that_report_and_search_find(
+    demo: Path, shard: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = demo / "checkpoints" / "h4a-random-head"
     value = answer("test", "H4A", "--checkpoint", broken, "--shard", shard, *SMALL, "--evidence", tmp_path)
     finding = value["findings"][0]
     assert [f["id"] for f in value["findings"]] == ["H4A"] and finding["status"] == "confirmed"
@@ -164,18 +166,24 @@ def test_test_writes_a_record_that_report_and_search_find(demo: Path, shard: Pat
     assert value["reference_nats"] is None and value["gate"] is None
     record = json.loads(Path(value["record"]["path"]).read_text())
     assert record["id"] == value["record"]["id"] and str(ROOT) not in json.dumps(record)  # no path of this machine
-    report = run("report", value["record"]["id"], "--format", "md", env=env).stdout
+    monkeypatch.setenv("SUBRANDOM_EVIDENCE", str(tmp_path))
+    report = here("report", value["record"]["id"], "--format", "md")[1]
     assert "H4A" in report and f"{value['loss_nats']:.3f}" in report
-    found = json.loads(run("evidence", "search", "confirmed", "--json", env=env).stdout)
+    found = answer("evidence", "search", "confirmed")
     assert any(value["record"]["id"] in hit["path"] for hit in found["hits"])
 
 
-def test_the_terminal_draws_what_the_report_says(demo: Path, shard: Path, tmp_path: Path) -> None:
+def test_the_terminal_draws_what_the_report_says(
+    demo: Path, shard: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The test runs as a person runs it, in a process of its own."""
     broken, env = demo / "checkpoints" / "h4a-random-head", {"SUBRANDOM_EVIDENCE": str(tmp_path), "COLUMNS": "250"}
     shown = run("test", "H4A", "--checkpoint", broken, "--shard", shard, *SMALL, env=env).stdout
     found = re.search(r"^record ([0-9a-f]{16})  (.*)$", shown, re.M)
     assert found and Path(found[2]).is_file()
-    report = run("report", found[1], env=env).stdout
+    monkeypatch.setenv("SUBRANDOM_EVIDENCE", str(tmp_path))
+    monkeypatch.setenv("COLUMNS", "250")
+    report = here("report", found[1])[1]
     for words in ("H4A explains it: ", "● H4A confirmed: ", "✕ tied diverged", "No reference vouches"):
         assert words in shown and words in report, words
     assert "head := embedding" in shown and "chance, ln of the embedding rows" in shown
@@ -224,6 +232,13 @@ def test_a_claim_turns_the_conclusion(healthy: Path, shard: Path, tmp_path: Path
 )
 def test_unusable_input_is_one_line_and_exit_2(args: tuple[str, ...], says: str, healthy: Path, shard: Path) -> None:
     assert says in refused(*(arg.format(healthy=healthy, shard=shard) for arg in args))
+
+
+def test_a_process_refuses_as_this_one_does(healthy: Path, shard: Path) -> None:
+    """What is imported on the way says nothing on stderr."""
+    asked = ("forward", "--checkpoint", healthy, "--shard", shard, "--seq-len", "2000")
+    done = run(*asked)
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", refused(*asked))
 
 
 def test_a_reference_of_another_size_is_refused_by_name(healthy: Path, shard: Path, tmp_path: Path) -> None:
@@ -287,7 +302,7 @@ def test_a_closed_pipe_is_no_failed_gate(shard: Path) -> None:
     assert (done.returncode, done.stdout.startswith("ok")) == (0, True)
 
 
-def test_checkpoints_are_compared(demo: Path, healthy: Path) -> None:
+def test_checkpoints_are_compared(demo: Path, healthy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     value = answer("checkpoint", demo / "checkpoints" / "h4b-gate-column-major", "--compare", healthy, "--tensors")
     found = value["compare"]
     assert found["path"] == str(healthy) and found["counts"] == {"reinterpreted": 6, "equal": 68}
@@ -298,8 +313,9 @@ def test_checkpoints_are_compared(demo: Path, healthy: Path) -> None:
     assert len(value["tensor_table"]) == value["tensors"] == 74
     alone = answer("checkpoint", healthy)
     assert alone["compare"] is None and alone["tensor_table"] is None
-    text = run("checkpoint", demo / "checkpoints" / "h4c-norm-plus-one", "--compare", healthy, env={"COLUMNS": "200"})
-    assert "13 shifted, 61 equal" in text.stdout and "+1 on every element here" in text.stdout
+    monkeypatch.setenv("COLUMNS", "200")
+    text = here("checkpoint", demo / "checkpoints" / "h4c-norm-plus-one", "--compare", healthy)[1]
+    assert "13 shifted, 61 equal" in text and "+1 on every element here" in text
     assert "no such file or folder" in refused("checkpoint", healthy, "--compare", "/nowhere")
 
 

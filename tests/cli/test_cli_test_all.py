@@ -112,12 +112,12 @@ def test_what_cannot_be_asked_is_refused_once(runs: Path, shard: Path, tmp_path:
 def test_ctrl_c_keeps_what_is_done_and_the_next_run_goes_on(runs: Path, shard: Path) -> None:
     evidence = ("--evidence", runs.parent / "evidence")
     asked = ("test", "H4C", "--all", "--checkpoint", runs, "--shard", shard, "--device", "cpu", *evidence, "--json")
-    window = ("--batches", 8, "--batch-size", 2, "--seq-len", 256)
+    window = ("--batches", 4, "--batch-size", 2, "--seq-len", 128)
     command = [sys.executable, "-m", "diag", *map(str, (*asked, *window))]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         rows = [json.loads(process.stderr.readline()) for _ in range(2)]  # the first, and the one that is broken
-        time.sleep(0.5)
+        time.sleep(0.1)
         process.send_signal(signal.SIGINT)
         out, said = process.communicate(timeout=60)
     assert process.returncode == 130 and "Traceback" not in said

@@ -20,10 +20,10 @@ from diag.evidence.index import index_path, records_table, search, sync, sync_an
 from diag.evidence.records import check_writable, read_record, records_dir, write_record
 from diag.jobs import unwritten
 from diag.jobs.protocol import JobRequest
-from diag.jobs.queue import JobQueue
 from diag.results.record import Record, import_record, make_record
 from diag.settings import Settings, load_settings
 from tests.faults.small_disk import fill, make_room, read_only, small_disk
+from tests.forked_queue import forked_queue
 from tests.jobs.test_job_queue import wait
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -74,14 +74,14 @@ def started(evidence: Path) -> None:
     time.sleep(0.3)
 
 
+@pytest.mark.xdist_group("workers")
 def test_a_disk_that_fills_up_during_a_job_loses_no_result(
     evidence: Path, demo: Path, disk: Disk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SUBRANDOM_EVIDENCE", str(evidence))
     monkeypatch.setattr(unwritten, "RETRY_SECONDS", 0.1)
     refuse, take = disk
-    queue = JobQueue()
-    try:
+    with forked_queue() as queue:
         case = Case(SHARD, HEALTHY, window=Window(4, 4, 256), device="cpu")
         job = queue.submit(JobRequest("measure", case))
         while not wait(queue, job.id, ("running",)).text.startswith("Measuring"):
@@ -101,8 +101,6 @@ def test_a_disk_that_fills_up_during_a_job_loses_no_result(
             time.sleep(0.05)
         assert read_record(evidence, done.record).loss.nats == pytest.approx(import_record(text.encode()).loss.nats)
         assert records_dir(evidence).joinpath(f"{done.record}.json").read_text() == text
-    finally:
-        queue.close()
 
 
 def _page() -> None:

@@ -19,10 +19,10 @@ from diag.checkpoints import audit_checkpoint, open_checkpoint
 from diag.errors import InputError
 from diag.evidence.records import records_dir
 from diag.jobs.protocol import JobRequest
-from diag.jobs.queue import JobQueue
 from diag.settings import load_settings
 from diag.shards import Plan, open_shard
 from diag.shards.counting.store import key_of
+from tests.forked_queue import forked_queue
 from tests.jobs.test_job_queue import wait
 
 WINDOW = "1x2x64"
@@ -177,20 +177,18 @@ def test_an_audit_of_a_file_that_changes_meanwhile_is_refused(files: Path) -> No
         audit_checkpoint(open_checkpoint(files / "model"), progress)
 
 
+@pytest.mark.xdist_group("workers")
 def test_the_worker_refuses_too(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     evidence = files / "evidence"
     monkeypatch.setenv("SUBRANDOM_EVIDENCE", str(evidence))
     monkeypatch.setenv("SUBRANDOM_ROOTS", str(files))
     case = Case(f"{files.name}/train.bin", f"{files.name}/model", window=Window(8, 4, 256), device="cpu")
-    queue = JobQueue()
-    try:
+    with forked_queue() as queue:
         job = queue.submit(JobRequest("measure", case))
         while not wait(queue, job.id, ("running",)).text.startswith("Measuring the checkpoint"):
             time.sleep(0.01)
         weights = files / "model" / "model.safetensors"
         in_place_of(weights, flipped(weights))
         failed = wait(queue, job.id)
-    finally:
-        queue.close()
     assert failed.state == "failed" and "changed while it was read" in failed.error
     assert not list(records_dir(evidence).glob("*.json"))

@@ -1,4 +1,4 @@
-"""A queue of its own for a test, with its real worker, and the folder of its records."""
+"""A queue of its own for a test, with a real worker process, and the folder of its records."""
 
 from __future__ import annotations
 
@@ -8,6 +8,14 @@ from pathlib import Path
 import pytest
 
 from diag.jobs.queue import JobQueue
+from tests.forked_queue import forked_queue
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests whose workers are forked run in one process, which has one reserve."""
+    for item in items:
+        if "jobs" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("workers"))
 
 
 @pytest.fixture
@@ -18,6 +26,13 @@ def evidence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, demo: Path) -> Pat
 
 @pytest.fixture
 def jobs(evidence: Path) -> Iterator[JobQueue]:
+    with forked_queue() as made:
+        yield made
+
+
+@pytest.fixture
+def cold(evidence: Path) -> Iterator[JobQueue]:
+    """A queue that starts its worker itself."""
     made = JobQueue()
     yield made
     made.close()

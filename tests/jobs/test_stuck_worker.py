@@ -137,14 +137,14 @@ def test_a_job_submitted_as_the_worker_dies_is_done_by_the_next_one(jobs: JobQue
 
 
 def test_a_worker_that_cannot_start_fails_the_job_and_not_for_ever(
-    jobs: JobQueue, monkeypatch: pytest.MonkeyPatch
+    cold: JobQueue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its interpreter ends at once, as that of a broken installation does."""
     monkeypatch.setattr(process_module.sys, "executable", "/bin/false")
-    failed = wait(jobs, jobs.submit(measure()).id)
+    failed = wait(cold, cold.submit(measure()).id)
     assert failed.state == "failed" and "3 workers" in failed.error and "with code 1 before" in failed.error
     monkeypatch.undo()
-    assert wait(jobs, jobs.submit(replace(measure(), stamp="again")).id).state == "done"
+    assert wait(cold, cold.submit(replace(measure(), stamp="again")).id).state == "done"
 
 
 def test_a_full_pipe_holds_up_nobody(jobs: JobQueue) -> None:

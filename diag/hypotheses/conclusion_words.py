@@ -66,6 +66,9 @@ def suspected(f: Facts) -> str:
     if f.loss.sequences < 2:
         return f"{f.nats:.3f} nats on a single sequence has no standard error, so nothing is decided. Use more batches."
     loss = f"{f.nats:.3f} nats" if math.isfinite(f.nats) else "A loss that is not finite"
+    if f.rounded_away:
+        than = f"the bigram's {f.loss.ruler.border_nats:.3f}, where the reference has {f.reference_nats:.3f}"
+        return f"{loss}, not below {than}: the values are rounded so far that little is left. Write more bits a value."
     if f.suspects:
         first = f.suspects[0]
         also = [s.id for s in f.suspects[1:] if s.id != first.id]

@@ -13,7 +13,7 @@ from diag.checkpoints import Checkpoint
 from diag.checkpoints.audit.scales import scale_in
 from diag.checkpoints.compare.config import SETTINGS
 from diag.checkpoints.compare.groups import Difference
-from diag.checkpoints.compare.relations import ROTARY_PAIRS
+from diag.checkpoints.compare.relations import ROTARY_PAIRS, WHOLE_HEADS
 from diag.checkpoints.dtypes import EIGHT_BIT_FLOATS, READ_AS
 from diag.checkpoints.fold import layer_set, split_layer
 from diag.checkpoints.passes.scan import scan_tensor
@@ -34,7 +34,6 @@ OTHER = "H4X"
 TOKENS = ("embedding", "head")
 # Patterns that say a buffer was read, or a fused matrix put together, in another order.
 _ORDER = ("reinterpreted", "transposed")
-_GATED = ("gate", "up", "gate_up", "qkv")
 _LOST = ("missing", "scaled", "shifted", "different")
 # What runs over the rows that rotary embedding turns.
 _TURNED = ("q", "k", "q_norm", "k_norm")
@@ -75,8 +74,9 @@ def _lost_scale(d: Difference, checkpoint: Checkpoint) -> bool:
 
 
 def _turned_roughly(d: Difference) -> bool:
-    """Whether rows of Q or K stand in another order, up to training: which one, no comparison tells then."""
-    return d.approximate and d.role in _TURNED
+    """Whether rows of Q or K stand in another order, up to training: which one, no comparison tells then, but that of
+    whole heads."""
+    return d.approximate and d.role in _TURNED and not d.detail.startswith(WHOLE_HEADS)
 
 
 def _other_numbers(d: Difference) -> bool:
@@ -137,8 +137,9 @@ CLAIMS: tuple[Claim, ...] = (
     Claim("H4D", lambda d, c: d.pattern in _UNWRITTEN and _of_unwritten(d, c), "BitNet #608"),
     Claim("H4E", lambda d, c: _kind(d, c) == "bias" and d.pattern in (*_UNWRITTEN, *_LOST), "gpt-neox #1220"),
     Claim("H4B", lambda d, c: d.pattern == "gathered" and _matrix(d, c), "ROCm/Megatron-LM #63"),
-    Claim("H4B", lambda d, c: d.pattern == "permuted" and d.role in _GATED, "nnsight #719"),
-    Claim("H4B", lambda d, c: d.pattern == "copied" and d.role in ("gate", "up") and _in_layer(d), "mlx-lm #767"),
+    Claim("H4B", lambda d, c: d.pattern == "permuted" and _kind(d, c) != "norm", "nnsight #719, onnx #7274"),
+    Claim("H4B", lambda d, c: d.pattern == "copied" and _matrix(d, c) and _in_layer(d), "mlx-lm #767"),
+    Claim("H4G", lambda d, c: d.pattern == "coarse", "variant of unsloth #6200"),
     Claim("H4D", lambda d, c: d.pattern in _UNWRITTEN and _matrix(d, c), "BitNet #608"),
     Claim("H4H", lambda d, c: d.pattern == "different" and _matrix(d, c) and _fresh(d, c), "torchtitan #2053"),
     Claim("H4I", lambda d, c: d.of == "config" and d.setting != "rotary", "llama.cpp #8197"),

@@ -75,9 +75,16 @@ class Facts:
         return self.kind in ("twin", "quantised")
 
     @property
+    def rounded_away(self) -> bool:
+        """A copy rounded so far that it predicts no better than one id of context: what the rounding explains, it does
+        not excuse."""
+        border = self.loss.ruler.border_nats
+        return self.kind == "quantised" and border is not None and not self.nats < border and not self.exceeds
+
+    @property
     def met(self) -> bool:
         """The loss is what a twin, or what was promised, says it must be."""
-        if self.twin and self.excess is not None and self.tolerance is not None:
+        if self.twin and not self.rounded_away and self.excess is not None and self.tolerance is not None:
             delta, stderr = self.excess.delta, self.excess.stderr or 0.0
             if delta is not None and delta + MATERIAL_SE.value * stderr <= self.tolerance:
                 return True
@@ -117,7 +124,7 @@ class Facts:
         """Whether the loss itself raises no doubt: it is met, or a relative or the bigram allows it."""
         if self.met:
             return True
-        if self.twin:
+        if self.twin and not self.rounded_away:
             return not self.exceeds
         return self.below_border(self.nats, self.noise) and not self.exceeds
 

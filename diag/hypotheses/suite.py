@@ -122,8 +122,10 @@ def _diagnosis(
         failed=tuple(f.id for f in findings if f.status == "error"),
         listed=_listed(state, joint),
     )
+    if facts.rounded_away:
+        facts = replace(facts, suspects=(Suspect("H4G", "Rounding alone costs this much."), *facts.suspects))
     seen = None
-    if setup.yardstick and not joint and not facts.trusted and not facts.exceeds:
+    if setup.yardstick and not joint and not facts.trusted and not facts.exceeds and not facts.rounded_away:
         state.tell("Holding the loss against the yardstick")
         seen = setup.yardstick()
         facts = replace(facts, broken=seen.broken or None, yardstick=seen.sentence)

@@ -113,6 +113,7 @@ LOOKS: dict[str, Look] = {
     "zero": _BROKEN,
     "constant": _BROKEN,
     "partly": _BROKEN,
+    "coarse": _BROKEN,
     "copied": _BROKEN,
     "gathered": _BROKEN,
     "trained": _MATTERS,

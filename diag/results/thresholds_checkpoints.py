@@ -92,6 +92,7 @@ HEAD_WIDTH_BELOW = Threshold(512, "hidden size", "from here on the rule for publ
 
 # comparing two checkpoints
 QUANTISED_ROUNDING = Threshold(2.5, "times 2⁻ᵇ", "b bits err by 1.2 of it; twice that leaves room for heavy tails")
+COARSE_GRID = Threshold(0.4, "of the norm", "signs times a scale lose 0.6, three levels 0.5, 2 bits 0.3")
 GRID_BLOCKS = Threshold(64, "blocks", "of values that differ; fewer could stand on a grid by chance")
 GRID_SHARE = Threshold(0.97, "of the blocks", "in the rest no value may show the level that tells")
 FINER_GRID = Threshold(QUANTISED_ROUNDING.value * 2.0**-6, "of the norm", "what 6 bits lose, which bfloat16 hides")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -125,6 +126,79 @@ def test_six_fresh_matrices_are_fresh_though_one_is_uneven_by_chance(tmp_path: P
     model, rng = open_model(MODELS / "gemma3"), np.random.default_rng(1)
     fresh = {n: (0.02 * rng.standard_normal((768, 128))).astype(np.float32) for n in model.names(("up",))}
     assert claims(write_model(model.changed(Change({**fresh})), tmp_path / "broken"), MODELS / "gemma3") == {"H4H"}
+
+
+def heads_tiled(model: Model) -> Change:
+    """Q heads 0, 2, 1, 3 where K and V heads serve two neighbours each: they were tiled, not repeated."""
+    heads, pairs, size = model.sizes.num_heads, model.sizes.num_kv_heads, model.sizes.head_dim
+    order = np.arange(heads).reshape(pairs, -1).T.ravel()
+    return of_role(model, "q", lambda w: w.reshape(heads, size, -1)[order].reshape(w.shape))
+
+
+def output_heads_reversed(model: Model) -> Change:
+    heads, size = model.sizes.num_heads, model.sizes.head_dim
+    return of_role(model, "o", lambda w: w.reshape(len(w), heads, size)[:, ::-1].reshape(w.shape))
+
+
+def fused_by_part(model: Model) -> Change:
+    """All of Q, then K, then V, where each head has its three together."""
+    heads, size = model.sizes.num_heads, model.sizes.head_dim
+    parts = [
+        of_role(model, role, lambda w: w.reshape(heads, 3, size, -1).swapaxes(0, 1).reshape(w.shape))
+        for role in ("qkv", "qkv_bias")
+    ]
+    return parts[0].joined(parts[1])
+
+
+def keys_for_values(model: Model) -> Change:
+    k, v = model.names(("k",)), model.names(("v",))
+    return Change({a: model.tensors[b] for a, b in zip((*k, *v), (*v, *k), strict=True)})
+
+
+def bytes_swapped(model: Model) -> Change:
+    """bfloat16 in the other byte order: some values are not finite then."""
+
+    def swapped(w: np.ndarray) -> np.ndarray:
+        return ((w.view("<u4") >> 16).astype("<u2").byteswap().astype("<u4") << 16).view("<f4")
+
+    return of_role(model, "down", swapped)
+
+
+def of_role(model: Model, role: str, values: Callable[[np.ndarray], np.ndarray]) -> Change:
+    return Change({n: np.ascontiguousarray(values(model.tensors[n]), np.float32) for n in model.names((role,))})
+
+
+@pytest.mark.parametrize("trained", [False, True], ids=["twin", "relative"])
+@pytest.mark.parametrize(
+    ("family", "defect", "hypothesis"),
+    [
+        ("qwen3", heads_tiled, "H4B"),
+        ("gemma3", output_heads_reversed, "H4B"),
+        ("gpt_neox", fused_by_part, "H4B"),
+        ("llama", keys_for_values, "H4B"),
+        ("phi3", bytes_swapped, "H4G"),
+        ("gpt2", lambda model: of_role(model, "down", np.negative), "H4D"),
+        ("mistral", lambda model: of_role(model, "up", lambda w: np.sign(w) * w.std()), "H4G"),
+    ],
+)
+def test_what_the_zoo_never_planted_has_a_name(
+    family: str, defect: Callable[[Model], Change], hypothesis: str, trained: bool, tmp_path: Path
+) -> None:
+    model, reference = open_model(MODELS / family), MODELS / family
+    if trained:
+        names = model.names(model.roles("matrix"))
+        reference = write_model(model.changed(trained_on(model, names)), tmp_path / "r")
+    assert claims(write_model(model.changed(defect(model)), tmp_path / "broken"), reference) == {hypothesis}
+
+
+def test_a_copy_of_one_bit_a_value_is_never_healthy(shard: Path, tmp_path: Path) -> None:
+    """It is the reference up to a rounding, and that rounding costs nats."""
+    model = open_model(MODELS / "llama")
+    names = model.names(model.roles("matrix"))
+    signs = {n: (np.sign(w) * w.std()).astype(np.float32) for n in names for w in (model.tensors[n],)}
+    broken = write_model(model.changed(Change({**signs})), tmp_path / "broken")
+    found = diagnose(broken, shard, MODELS / "llama", WINDOW)
+    assert found.conclusion.kind in ("explained", "partly_explained") and found.conclusion.hypotheses == ("H4G",)
 
 
 def claims(broken: Path, reference: Path) -> set[str]:

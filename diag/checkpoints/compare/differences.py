@@ -13,8 +13,9 @@ from diag.checkpoints.fold import fold, split_layer
 from diag.results import codec
 
 Verdict = Literal[
-    "only_here", "only_there", "unreadable", "misshapen", "not_finite", "zero", "constant", "partly", "different",
-    "copied", "gathered", "reinterpreted", "transposed", "permuted", "scaled", "shifted", "trained", "close", "equal",
+    "only_here", "only_there", "unreadable", "misshapen", "not_finite", "zero", "constant", "partly", "coarse",
+    "different", "copied", "gathered", "reinterpreted", "transposed", "permuted", "scaled", "shifted", "trained",
+    "close", "equal",
 ]  # fmt: skip
 
 # In the order in which they are listed: what no rule explains first.
@@ -23,6 +24,7 @@ VERDICTS: dict[Verdict, str] = {
     "zero": "Zero everywhere here, and not in the other checkpoint.",
     "constant": "One value everywhere here, and not in the other checkpoint: never written.",
     "partly": "Some rows are equal; the others are zero, not finite, or unlike the other checkpoint's.",
+    "coarse": "Rounded to so few levels that little of the values is left: no quantised copy.",
     "different": "The values differ, and no rule turns one into the other.",
     "copied": "The values of another tensor of the other checkpoint.",
     "gathered": "The rows of other tensors of the other checkpoint, put together differently.",

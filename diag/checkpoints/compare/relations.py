@@ -27,6 +27,8 @@ FEW = RELATION_ELEMENTS.value
 
 # How the detail of a relation begins where rows stand in the other order of rotary pairs.
 ROTARY_PAIRS = "rotary pairs"
+# And where heads stand in another order, told from sampled rows.
+WHOLE_HEADS = "whole heads"
 
 Change = Callable[[Array], Array]
 Related = Literal["permuted", "transposed", "reinterpreted", "scaled", "shifted"]

@@ -27,7 +27,7 @@ from diag.checkpoints.passes.rounding import rounding
 from diag.checkpoints.reader import Checkpoint, TensorInfo, same_bytes
 from diag.checkpoints.signatures.grid import grid_bits, written_as
 from diag.progress import Progress, silent
-from diag.results.thresholds_checkpoints import QUANTISED_ROUNDING
+from diag.results.thresholds_checkpoints import ALIKE_COSINE, COARSE_GRID, QUANTISED_ROUNDING
 
 
 def compare_checkpoints(here: Checkpoint, there: Checkpoint, progress: Progress = silent) -> CheckpointComparison:
@@ -151,8 +151,10 @@ def _on_a_grid(pair: Pair, relative: float) -> Unlike | None:
     written = written_as(pair.a, pair.b, bits, lambda x, y: not pair.rounding.outside(x, y).any())
     if written:
         return Unlike("close", f"here {written} was written and read back", bits=bits, block_type=written)
-    said = f"the values here stand on a grid of {bits} bits, which loses up to {loses:.1%} of a tensor's norm"
-    return Unlike("close", said, bits=bits)
+    grid = f"the values here stand on a grid of {bits} bit{'s' if bits > 1 else ''}"
+    if relative > COARSE_GRID.value:
+        return Unlike("coarse", f"{grid}, and {relative:.0%} of the norm is gone", approximate=True)
+    return Unlike("close", f"{grid}, which loses up to {loses:.1%} of a tensor's norm", bits=bits)
 
 
 def _verdict(pair: Pair, equal: bool, close: bool, index: RowIndex) -> Unlike:
@@ -188,7 +190,8 @@ def _roughly(here: Checkpoint, there: Checkpoint, one: TensorDifference) -> Tens
     """The same with a pattern that holds up to training, where one does. Costs a few products of sampled rows with the
     tensors of the same layer and role."""
     mine, theirs = here.tensors.get(one.name), there.tensors.get(one.name)
-    if one.pattern != "different" and not (one.pattern == "partly" and one.approximate):
+    unlike = one.pattern == "trained" and one.cosine is not None and one.cosine < ALIKE_COSINE.value
+    if one.pattern != "different" and not unlike and not (one.pattern == "partly" and one.approximate):
         return one
     if one.held and one.against:  # a head on one side only: held against the embedding of the other
         mine, theirs = mine or here.tensors[one.against], theirs or there.tensors[one.against]

@@ -13,7 +13,7 @@ import numpy as np
 
 from diag.checkpoints.buffer_order import BufferOrder, other_orders, reread
 from diag.checkpoints.compare.differences import Verdict
-from diag.checkpoints.compare.relations import Pair
+from diag.checkpoints.compare.relations import WHOLE_HEADS, Pair
 from diag.checkpoints.compare.rows import RowIndex, words
 from diag.checkpoints.dtypes import DTYPES, READ_AS, Array
 from diag.checkpoints.scales import BLOCK
@@ -52,6 +52,8 @@ class Unlike:
 def unlike(pair: Pair, index: RowIndex) -> Unlike:
     """What is to be said of two tensors of one shape that differ. Cost: a few passes over both, in memory."""
     a, b = pair.a, pair.b
+    if retagged := _retagged(pair):  # first: under another tag some values may not be finite
+        return retagged
     lost = int(np.count_nonzero(~np.isfinite(a)))
     if lost and np.isfinite(b).all():
         return Unlike("not_finite", f"{lost:,} of {a.size:,} values here are not finite")
@@ -61,8 +63,6 @@ def unlike(pair: Pair, index: RowIndex) -> Unlike:
         return Unlike("different", "zero everywhere there")
     if a.size > 1 and a.min() == a.max() and b.min() != b.max():
         return Unlike("constant", f"{float(a.flat[0]):g} everywhere here")
-    if retagged := _retagged(pair):
-        return retagged
     if found := index.find(pair.mine.name, a, pair.mine.dtype):
         verdict: Verdict = "copied" if found.whole else "gathered"
         return Unlike(verdict, words(found), source=found.sources[0] if found.whole else None)
@@ -81,7 +81,8 @@ def _retagged(pair: Pair) -> Unlike | None:
     read = np.atleast_1d(pair.here.float32(pair.mine.name, tag))
     if not _apart(read, pair.b) < NEAR_LEAD.value * stands or _cosine(read, pair.b) < NEAR_COSINE.value:
         return None
-    return Unlike("reinterpreted", f"tagged {mine} here; read as {tag}, its bytes fit those there", approximate=True)
+    trained = not np.array_equal(read, pair.b)
+    return Unlike("reinterpreted", f"tagged {mine} here; read as {tag}, its bytes fit those there", approximate=trained)
 
 
 def _apart(x: Array, y: Array) -> float:
@@ -114,6 +115,8 @@ def by_rows(a: Array, b: Array) -> Unlike:
     alien = _alien_rows(x, y)
     if share * alien <= 1 - PARTLY_ROWS.value and alien >= PARTLY_ROWS.value:
         return Unlike("partly", f"{where}, about {alien:.0%} of them unlike those there", approximate=True)
+    if angle < -ALIKE_COSINE.value:
+        return Unlike("scaled", f"about {-factor:.3g} times the other one", -factor, approximate=True)
     if angle < TRAINED_COSINE.value or alien > 1 - PARTLY_ROWS.value:
         return Unlike("different", scale)
     if not 1 / ODD_FACTOR.value < factor < ODD_FACTOR.value:
@@ -202,12 +205,16 @@ def roughly(pair: Pair, others: dict[str, Array]) -> Unlike | None:
     best, found = max(tried, key=lambda one: one[0])
     if best >= NEAR_COSINE.value and best >= stands + NEAR_LEAD.value:
         return found
-    return _rows_elsewhere(a, {pair.theirs.name: b} | others, pair.theirs.name)
+    own, channels = pair.theirs.name, {channels for _, channels in pair.head_dims}
+    by_row = _rows_elsewhere(a, {own: b} | others, own, channels)
+    return by_row or _rows_elsewhere(a.T, {own: b.T}, own, channels, "columns")
 
 
-def _rows_elsewhere(a: Array, others: dict[str, Array], own: str) -> Unlike | None:
+def _rows_elsewhere(
+    a: Array, others: dict[str, Array], own: str, channels: set[int], word: str = "rows"
+) -> Unlike | None:
     """Rows that stand elsewhere in the reference: of a sample, nearly all must resemble one, and not the one in their
-    place. The first of `others` is the tensor's own counterpart."""
+    place. The first of `others` is the tensor's own counterpart; channels: of a head, by either configuration."""
     pool = {name: values for name, values in others.items() if values.ndim == 2 and values.shape[1] == a.shape[1]}
     if a.shape[1] < 2 or not pool:
         return None
@@ -226,7 +233,9 @@ def _rows_elsewhere(a: Array, others: dict[str, Array], own: str) -> Unlike | No
         return None
     sources = tuple(names[i] for i in np.unique(whose))
     if sources == (own,):
-        return Unlike("permuted", f"about {moved.mean():.0%} of the rows stand in another order", approximate=True)
+        heads = any(not ((where - at) % size).any() for size in channels if size > 1)
+        which = f"{WHOLE_HEADS}: about" if heads else "about"
+        return Unlike("permuted", f"{which} {moved.mean():.0%} of the {word} stand in another order", approximate=True)
     return Unlike("gathered", f"rows of {', '.join(sources[:3])}", approximate=True)
 
 

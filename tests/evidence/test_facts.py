@@ -224,7 +224,7 @@ def test_the_command_filters_by_key_and_run_and_cites_the_digest(tmp_path: Path)
         ("a.log", "$ torchrun --nproc_per_node 8 train.py --lr 3e-4", "--lr 3e-4 None"),
         ("a.md", "- Roundtrip: `val_loss:2.0286`, `val_bpb:1.2014`", "val_bpb 1.2014 bits/byte"),
         ("a.md", "# | Time | What\n- | - | -\n1 | 45 minutes | baseline", "Time 45 minutes min"),
-        ("a.md", "The crop waste was reduced from 39.4% → 34.6% here.", "crop waste 39.4% → 34.6% %"),
+        ("a.md", "The unk rate was reduced from 39.4% → 34.6% here.", "unk rate 39.4% → 34.6% %"),
         ("a.md", "| Set | Size |\n|---|---|\n| A | Around 950B tokens |", "Size (A) 950B tokens tokens"),
         ("a.json", '{"piqa": {"acc": 0.67}, "wsc": {"acc": 0.36}}', "acc (wsc) 0.36 None"),
         ("a.yml", '{\n "lr": 0.001,\n "o": {"eps": 1e-8,\n "type": "Adam"},\n}', "eps 1e-8 None"),

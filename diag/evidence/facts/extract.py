@@ -80,7 +80,7 @@ def extract(
         run = run_of(name, draft.command) if several and draft.command else alone
         fact = understood(draft, run, place(draft.line))
         key = (fact.line, fact.name, fact.about, fact.raw)
-        if key in seen or nobody_asks(fact, free=free):
+        if key in seen or nobody_asks(fact, draft.form, free=free):
             continue
         seen.add(key)
         facts.append(fact)

@@ -46,6 +46,7 @@ class Draft(NamedTuple):
 
     status_raw: the state that the same line gives. at: where in the run, by `epoch` or `step`. unit: one that a header
     states; empty where the name's own would be wrong. near: text whose identifiers belong to the fact.
+    form: whether it stands in a sentence or in a table.
     """
 
     line: int
@@ -58,6 +59,7 @@ class Draft(NamedTuple):
     near: str = ""
     at: tuple[tuple[str, float], ...] = ()
     command: str = ""
+    form: Literal["", "sentence", "cell"] = ""
 
 
 @dataclass

@@ -44,7 +44,7 @@ _NO_NAME = re.compile(
     r"|which|if|will|can|would|should|may|might|must|not|has|have|had|so|as|it|this)$",
     re.IGNORECASE,
 )
-_TOKEN_ID = re.compile(
+TOKEN_ID = re.compile(
     r"(?:(?:bos|eos|eot|pad|unk|sep|cls|mask|decoder_start|image|audio|video|vision)_?(?:start_|end_)?)token_ids?",
     re.IGNORECASE,
 )
@@ -151,7 +151,7 @@ def is_fact_name(name: str) -> bool:
     name = name.lstrip("-")
     if name.lower() in _WORDS or _SOFTWARE.fullmatch(name) or _ENVIRONMENT.fullmatch(name):
         return False
-    return bool(_TOKEN_ID.fullmatch(name)) or not (_NO_FACT.fullmatch(name) or POSITION_NAME.fullmatch(name))
+    return bool(TOKEN_ID.fullmatch(name)) or not (_NO_FACT.fullmatch(name) or POSITION_NAME.fullmatch(name))
 
 
 @lru_cache(maxsize=20_000)

@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 
 from diag.evidence.facts.fact import Fact
+from diag.evidence.facts.known import is_quantity
+from diag.evidence.facts.names import TOKEN_ID
 from diag.evidence.facts.status import NO_STATE_OF
+from diag.evidence.facts.tree import GENERIC
 
 # Files that say how something is built, what it needs or what form it has.
 _BUILD = re.compile(
@@ -19,6 +22,7 @@ _BUILD = re.compile(
 )
 _FOREIGN = re.compile(r"json-schema\.org/draft|^This is \w*TeX, Version")  # by how they begin
 _HEAD = 2_000  # characters
+_ENDLESS = 1e29  # `model_max_length` of a tokenizer without one
 _STAMP = re.compile(r"time|updated|date|created|stamp|expire|reset|_at$|modified|start|end|began|finish", re.I)
 # In sentences and logs a letter is one of a formula, and these are nobody's names.
 _BARE = re.compile(r".|avg|before|after|now|then|today|old|new|impact", re.IGNORECASE)
@@ -29,11 +33,30 @@ def measures_nothing(name: str, text: str) -> bool:
     return bool(_BUILD.fullmatch(name.rpartition("/")[2]) or _FOREIGN.search(text[:_HEAD]))
 
 
-def nobody_asks(fact: Fact, *, free: bool) -> bool:
-    """Whether a fact is a moment (seconds or milliseconds since 1970), the state of what should come out, or, in free
-    text, without a name."""
+def nobody_asks(fact: Fact, form: str, *, free: bool) -> bool:
+    """Whether a fact is a moment (seconds or milliseconds since 1970), the state of what should come out, without a name
+    in free text, or a number of no known quantity. form: that of its draft."""
     number = fact.number or 0.0
     moment = (1.3e9 < number < 2.2e9 or 1.3e12 < number < 2.2e12) and bool(_STAMP.search(fact.name))
     placed = fact.unit is not None and (fact.step is not None or fact.epoch is not None)  # `step:500 t:77540ms`
     expected = fact.status is not None and NO_STATE_OF.fullmatch(fact.name)
-    return moment or bool(expected) or (free and bool(_BARE.fullmatch(fact.name)) and not placed)
+    endless = number >= _ENDLESS and not fact.unit
+    unnamed = free and bool(_BARE.fullmatch(fact.name)) and not placed
+    return moment or bool(expected) or endless or unnamed or not _known(fact, form, free)
+
+
+def _known(fact: Fact, form: str, free: bool) -> bool:
+    """Whether a fact is a state, a number of a known quantity, or a share or measurement that its form makes certain:
+    a cell of a table that people wrote, `name: 88 %` alone, a share of what has an identifier."""
+    if fact.status is not None:
+        ticked = form == "cell" and not any(c.isalpha() for c in fact.status_raw or "")  # of what a program supports
+        return bool(fact.identifiers) or not ticked
+    if TOKEN_ID.fullmatch(fact.name):
+        return True
+    placed = fact.step is not None or fact.epoch is not None
+    more = not placed and (fact.name.lower() in GENERIC or (free and not form))  # `Consistency   Base: 78.9`
+    if is_quantity(f"{fact.about} {fact.name}" if more else fact.name, fact.unit):
+        return True
+    if form == "sentence":
+        return bool(fact.identifiers and fact.unit == "%" and "%" in fact.name)
+    return (placed and (free or form == "cell")) or fact.unit in ("%", "pp") or (form == "cell" and free and (bool(fact.unit) or "." in fact.raw))

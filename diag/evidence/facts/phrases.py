@@ -277,6 +277,8 @@ def _pair(name: str, value: str, barred: bool, *, counted: bool) -> tuple[str, s
     if read.unit == "×" and rest[:1].isdigit():  # `states: 282M × 8 bytes = 2.2 GB`
         result = numbers.at(value, (last := value.rfind("= ")) + 2) if "= " in value else None
         return (name, result.raw, None) if result and result.start == last + 2 else None
+    if read.unit == "%" and rest[:1].isupper():
+        return None  # `Heavy Jitter: 30% Fine noise injection`
     noun = _NOUN.match(rest) if counted and read.unit is None else None
     if noun and not _NO_NOUN.fullmatch(noun["noun"].split()[0].lower()):
         said_of = name if _LENGTH.search(name) else _PREPOSITION.split(noun["noun"])[0]

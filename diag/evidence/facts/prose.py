@@ -83,6 +83,7 @@ _ARTICLE = re.compile(r"^(?:.* )?(?:the|an?|its|our|and|that|which|has|have) ", 
 _NO_SUBJECT = re.compile(
     r"it|they|this|that|these|which|has|have|we|numbers?|values?|AND|THE|NOT|PR|GPU|TODO", re.IGNORECASE
 )
+_GOES_ON = re.compile(r"(?:until|at|on|for|after|with|from|and|as|when|vs|versus|to)\b")
 _LIST = re.compile(r"[\d.\s]+(?:,[\d.\s]+)+")
 MAX_SUBJECT = 70
 
@@ -105,7 +106,7 @@ class _Passage:
         line = self.first + row
         own = self.clean[self.starts[row] : self.starts[row + 1] if row + 1 < len(self.starts) else None]
         at = positions(own) or positions(near) if status is None else ()
-        return Draft(line, self.section, name, raw, self.about, status, near=self.near or near, at=at)
+        return Draft(line, self.section, name, raw, self.about, status, near=self.near or near, at=at, form="sentence")
 
 
 def between(lines: Sequence[str], first: int, section: str) -> Iterator[Draft]:
@@ -179,6 +180,8 @@ def _leads(value: numbers.Value, clean: str, name: str, labelled: bool) -> bool:
         return True
     if labelled and value.number is not None and re.fullmatch(r"[a-z][a-z-]*(?: [a-z-]+){0,2}", rest):
         return True  # `Layers: 12 transformer blocks`
+    if labelled and value.unit == "%" and rest[:1].isalpha() and not _GOES_ON.match(rest):
+        return False  # `Vocabulary: 250% increase in word usage`
     if value.unit or not rest or rest[0] in ".,;()[]—–@" or _LEAD_MOVED.match(clean[value.end :]):
         return value.number is not None or not labelled or value.unit is not None
     return not labelled and value.end == len(clean)

@@ -93,7 +93,7 @@ class _Row:
 
     def draft(self, name: str, raw: str, about: str, near: str, status: str | None = None) -> Draft:
         """A cell."""
-        return Draft(self.line, self.section, name, raw, about, status, near=near, at=self.at)
+        return Draft(self.line, self.section, name, raw, about, status, near=near, at=self.at, form="cell")
 
 
 def _labels(heads: Sequence[str], rows: Sequence[Row], where: Sequence[int]) -> list[int]:

@@ -14,7 +14,7 @@ from diag.evidence.facts.units import is_loss
 # Words that name a quantity by themselves, by what they belong to.
 _LOSSES = (
     "loss losses nll xent perplexity ppl entropy bpb bpc bits nats ln log2 log₂ chance surprisal kl kld divergence"
-    " accuracy acc f1 bleu rouge chrf wer cer mcc auc auroc ece precision recall mse mae rmse em brier similarity"
+    " accuracy acc f1 bleu rouge chrf wer cer mcc auc auroc ece recall mse mae rmse brier similarity"
     " cosine agreement correlation overlap skill calibration reward elo sparsity unk coverage consistency grammar"
     " creativity coherence fluency stderr mrr ndcg Δ"
 )
@@ -24,7 +24,7 @@ _BENCHMARKS = (
     " blimp"
 )
 _MODELS = (
-    "param params parameter parameters layers layer heads head embd embed embedding hidden dim dims dimension vocab"
+    "param params parameter parameters layers layer heads head embd embedding hidden dim dims dimension vocab"
     " vocabulary experts ffn intermediate rope theta lora bpw tensors seqlen ctx"
 )
 _RUNS = (
@@ -37,14 +37,14 @@ _ONE = frozenset(f"{_LOSSES} {_BENCHMARKS} {_MODELS} {_RUNS}".lower().split())
 # Names of several words, of which none says it alone.
 _SEVERAL = re.compile(
     r"(?:n|num|kv|q)[_ ](?:layer|head|embd|ctx|positions|kv|expert)s?|d[_ ](?:model|ff|head|kv|state)|seq(?:uence)?[_ ]?len(?:gth)?"
-    r"|max[_ ](?:len|length|new)|exact[_ ]match|win[_ ]?rate|world[_ ]size|model[_ ]size|exact[_ ]match|pass[_ ]?@|pass[_ ]rate"
+    r"|max[_ ](?:len|length|new)|exact[_ ]match|win[_ ]?rate|world[_ ]size|model[_ ]size|exact[_ ]match|pass[_ ]?@|pass[_ ]rate|(?:macro|micro|weighted|average|mean|test|eval|val)[_ ](?:avg[_ ])?precision"
     r"|compression[_ ]ratio|(?:tensor|data|pipeline)[_ ]parallel|(?:rms|layer)[_ ]?norm|(?:context|block|sequence|chunk)[_ ]?(?:size|len(?:gth)?|window)|× ?seq|file[_ ]size|nproc_per_node|top_[kp]$",
     re.IGNORECASE,
 )
 _MEASURED = {"nats", "bits", "bits/byte", "bits/char", "ppl", "tok/s", "samples/s", "steps/s", "s/step", "ms/step"}
 _MEASURED |= {"s/epoch", "tokens", "parameters", "FLOPs", "TFLOPS", "GFLOPS"}
 _AMOUNTS = {"KB", "MB", "GB", "TB", "KiB", "MiB", "GiB", "TiB", "bytes"}
-_TIMES = {"ns", "µs", "ms", "s", "min", "h"}
+TIMES = {"ns", "µs", "ms", "s", "min", "h"}
 _SIZE = re.compile(r"(?<=\w)[_ ]size|size[_ (]|memory|mem|peak|allocated|reserved|model|weights?|head|cache|state|total|disk|checkpoint", re.I)
 _TIME = re.compile(r"time|duration|elapsed|runtime|took|wall|hours|compute|per[ _]|latency|avg|^t$", re.I)
 _PARTS = re.compile(r"[A-Za-zΔµ]+\d*|₂")
@@ -59,4 +59,4 @@ def is_quantity(name: str, unit: str | None) -> bool:
     words = _CAMEL.sub(" ", name).replace("_", " ").lower()
     if any(word in _ONE for word in _PARTS.findall(words)):
         return True
-    return bool((unit in _AMOUNTS and _SIZE.search(name)) or (unit in _TIMES and _TIME.search(name)))
+    return bool((unit in _AMOUNTS and _SIZE.search(name)) or (unit in TIMES and _TIME.search(name)))

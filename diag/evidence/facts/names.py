@@ -87,7 +87,7 @@ MAX_NAME = 80
 
 # Names whose bare number in a sentence is a measurement: a quantity, and the words in front that narrow it.
 QUALIFIERS = (
-    r"(?:final|best|min|max|mean|avg|average|median|initial|last|peak|total|target|expected|observed|current|train(?:ing)?"
+    r"(?:final|init|best|min|max|mean|avg|average|median|initial|last|peak|total|target|expected|observed|current|train(?:ing)?"
     r"|val(?:idation)?|eval(?:uation)?|test|held-out|step-\d+|epoch-\d+|zero-shot|baseline|unigram|bigram|Shannon|cosine"
     r"|GPU|CPU|token|top-1|top-5|global|gradient|grad|learning|sequence|context|vocab(?:ulary)?|batch|warmup|argmax|unk|lm|Unk|Best"
     r"|Final|Mean|Max|Min|Peak|Train(?:ing)?|Val(?:idation)?|Eval|Test|Target|Expected|Total)"

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 
 from diag.evidence.facts.fact import Fact
-from diag.evidence.facts.known import is_quantity
+from diag.evidence.facts.known import TIMES, is_quantity
 from diag.evidence.facts.names import TOKEN_ID
 from diag.evidence.facts.status import NO_STATE_OF
 from diag.evidence.facts.tree import GENERIC
+from diag.evidence.facts.units import is_loss
 
 # Files that say how something is built, what it needs or what form it has.
 _BUILD = re.compile(
@@ -22,6 +23,9 @@ _BUILD = re.compile(
 )
 _FOREIGN = re.compile(r"json-schema\.org/draft|^This is \w*TeX, Version")  # by how they begin
 _HEAD = 2_000  # characters
+# States that sentences and logs use in passing.
+_CASUAL = ("OPEN", "TODO", "WARN", "OK", "ERROR", "OOM", "INVALID", "VALID", "RUNNING", "UNKNOWN", "BROKEN")
+_ASKED = re.compile(r"weight|threshold|criteri|alert|coef|lambda|limits?\b", re.IGNORECASE)
 _ENDLESS = 1e29  # `model_max_length` of a tokenizer without one
 _STAMP = re.compile(r"time|updated|date|created|stamp|expire|reset|_at$|modified|start|end|began|finish", re.I)
 # In sentences and logs a letter is one of a formula, and these are nobody's names.
@@ -39,24 +43,42 @@ def nobody_asks(fact: Fact, form: str, *, free: bool) -> bool:
     number = fact.number or 0.0
     moment = (1.3e9 < number < 2.2e9 or 1.3e12 < number < 2.2e12) and bool(_STAMP.search(fact.name))
     placed = fact.unit is not None and (fact.step is not None or fact.epoch is not None)  # `step:500 t:77540ms`
-    expected = fact.status is not None and NO_STATE_OF.fullmatch(fact.name)
-    endless = number >= _ENDLESS and not fact.unit
     unnamed = free and bool(_BARE.fullmatch(fact.name)) and not placed
-    return moment or bool(expected) or endless or unnamed or not _known(fact, form, free)
+    absent = number >= _ENDLESS or (number <= 0 and fact.number is not None and fact.unit == "parameters")
+    if moment or unnamed or absent:
+        return True
+    return not (_of_something(fact, form, free) if fact.status is not None else _known(fact, form, free))
+
+
+def _of_something(fact: Fact, form: str, free: bool) -> bool:
+    """Whether a state is one of something that a reader would look up by it."""
+    written = fact.status_raw or ""
+    if NO_STATE_OF.fullmatch(fact.name):
+        return False
+    if fact.identifiers or fact.number is not None:
+        return True
+    if form == "cell":
+        return any(c.isalpha() for c in written)  # a tick says what a program supports
+    example = fact.name == fact.section and fact.status in ("PASS", "FAIL")  # of what a program prints
+    return not (free and (fact.status in _CASUAL or example))
 
 
 def _known(fact: Fact, form: str, free: bool) -> bool:
-    """Whether a fact is a state, a number of a known quantity, or a share or measurement that its form makes certain:
-    a cell of a table that people wrote, `name: 88 %` alone, a share of what has an identifier."""
-    if fact.status is not None:
-        ticked = form == "cell" and not any(c.isalpha() for c in fact.status_raw or "")  # of what a program supports
-        return bool(fact.identifiers) or not ticked
+    """Whether a fact is a number of a known quantity, or a share or measurement that its form makes certain: a cell of
+    a table that people wrote, `name: 88 %` alone in a log, a share of what has an identifier."""
     if TOKEN_ID.fullmatch(fact.name):
         return True
+    if not free and (_ASKED.search(fact.section) or (fact.unit in TIMES and fact.raw[-1:].isalpha())):
+        return False  # settings of what watches a run, and how much a loss counts
+    if (free or form == "sentence") and fact.raw[:1] in "<>≤≥" and not fact.identifiers and not is_loss(fact.name):
+        return False
     placed = fact.step is not None or fact.epoch is not None
     more = not placed and (fact.name.lower() in GENERIC or (free and not form))  # `Consistency   Base: 78.9`
-    if is_quantity(f"{fact.about} {fact.name}" if more else fact.name, fact.unit):
+    unit = None if form == "sentence" and fact.unit in TIMES else fact.unit
+    if is_quantity(f"{fact.about} {fact.name}" if more else fact.name, unit):
         return True
     if form == "sentence":
-        return bool(fact.identifiers and fact.unit == "%" and "%" in fact.name)
-    return (placed and (free or form == "cell")) or fact.unit in ("%", "pp") or (form == "cell" and free and (bool(fact.unit) or "." in fact.raw))
+        return bool(fact.identifiers and unit == "%" and "%" in fact.name)
+    if form == "cell" and free and (bool(unit) or "." in fact.raw):
+        return True
+    return (free or form == "cell") and (placed or unit in ("%", "pp"))

@@ -285,7 +285,7 @@ def _pair(name: str, value: str, barred: bool, *, counted: bool) -> tuple[str, s
         return (said_of, read.raw, None) if rest == noun["noun"] or _PREPOSITION.search(rest) else None
     if _PART.fullmatch(read.raw) and _ENDS_IN_PLACE.search(name):
         return None  # `warmup_step: 4/20`
-    if rest[:1] in ("*", "/", "^", "[", "{", "=", "·") or re.match(r"[+]\s*\w", rest):
+    if rest.startswith("..") or rest[:1] in ("*", "/", "^", "[", "{", "=", "·") or re.match(r"[+]\s*\w", rest):
         return None  # a formula
     return name, read.raw, None
 

@@ -32,7 +32,7 @@ _CAPITALS = re.compile(
 _CODE_SIGNS = re.compile(r"[\[\]{};]|[-+*/]=|\*\*|\w(?<!ln)(?<!log)(?<!log2)\(\w*[.,)]|::|\s[*/+]\s|\.\w+\(|/\w|\w/")
 _FORMULA = re.compile(r"\s*[*/^+·∙]\s*[\w(]|\s-\s\d|\s[×x]\s|[\])}]?\[")
 _QUALIFIER = re.compile(
-    r"final|best|min|max|mean|avg|average|median|initial|last|peak|total|target|train|training|val|validation|eval|test"
+    r"final|init|best|min|max|mean|avg|average|median|initial|last|peak|total|target|train|training|val|validation|eval|test"
     r"|held-out|step|epoch|unigram|bigram|shannon|cosine|grad|gradient|learning|batch|warmup|lm|expected|observed|global"
     r"|pure|end|sequence|context|hidden|vocab|vocabulary|head|embedding|intermediate|effective|micro|weight|model|kv|per-device"
 )
@@ -83,7 +83,10 @@ _ARTICLE = re.compile(r"^(?:.* )?(?:the|an?|its|our|and|that|which|has|have) ", 
 _NO_SUBJECT = re.compile(
     r"it|they|this|that|these|which|has|have|we|numbers?|values?|AND|THE|NOT|PR|GPU|TODO", re.IGNORECASE
 )
-_GOES_ON = re.compile(r"(?:until|at|on|for|after|with|from|and|as|when|vs|versus|to)\b")
+_GOES_ON = re.compile(r"(?:until|at|after|and|to)\b")
+_CHAPTER = re.compile(r"\bStep \d+")  # of an instruction
+# What stands before a number that is an example or a condition: `when num_shards > 1`, `not setting x=0`.
+_IF = re.compile(r"(?:\b(?:not setting|setting|set|if|when|unless|for|like|such as|default\w*)|e\.g\.,?)\s[\W]*$", re.IGNORECASE)
 _LIST = re.compile(r"[\d.\s]+(?:,[\d.\s]+)+")
 MAX_SUBJECT = 70
 
@@ -105,7 +108,7 @@ class _Passage:
         row = bisect_right(self.starts, place) - 1
         line = self.first + row
         own = self.clean[self.starts[row] : self.starts[row + 1] if row + 1 < len(self.starts) else None]
-        at = positions(own) or positions(near) if status is None else ()
+        at = positions(_CHAPTER.sub(" ", own)) or positions(_CHAPTER.sub(" ", near)) if status is None else ()
         return Draft(line, self.section, name, raw, self.about, status, near=self.near or near, at=at, form="sentence")
 
 
@@ -199,11 +202,12 @@ def _named(clean: str, begin: int) -> Iterator[tuple[str, str, int, int]]:
             from_ = max(match.start() - 120, *(clean.rfind(mark, 0, match.start()) for mark in ",;.("), 0)
             left = [m["name"] for m in _QUANTITY.finditer(clean, from_, match.end("name"))]
             name = left[-1] if left and len(name) > 2 and match["sign"] in ("=", ":=") else ""
-        if is_fact_name(name) and len(name) > 1:
+        if is_fact_name(name) and len(name) > 1 and not _IF.search(clean[max(0, match.start() - 24) : match.start()]):
             yield name.strip(), match["sign"], match.start(), match.start("value")
     for name, start, place in said(clean, begin):
         value = numbers.at(clean, place)
-        if is_fact_name(name) and not (value and COMPARED.match(clean, value.end)):
+        example = _IF.search(clean[max(0, start - 24) : start])
+        if is_fact_name(name) and not example and not (value and COMPARED.match(clean, value.end)):
             yield name, "", start, place
     for match in _LOG_IS.finditer(clean, begin):
         yield match["name"], "", match.start(), match.end()

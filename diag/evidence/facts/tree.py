@@ -46,6 +46,7 @@ _AT = {
     "iter_num": "step",
     "_step": "step",
 }
+LONGEST_REMARK = 200  # characters
 _UNIT_ENTRY = ("unit", "units")
 GENERIC = (
     *("value", "actual", "threshold", "mean", "min", "max", "std", "count", "total", "score", "result"),
@@ -196,7 +197,7 @@ class Walk:
                 place = f"{about}, {number}" if about else str(number)
                 self._ready.append(Draft(line, section, name, value, place, near=about))
         for _, value, line, quoted in level.entries:
-            if quoted:
+            if quoted and _is_line(value):
                 self._ready += prose.of_text(value, line, section, subject="")
 
     def _entry(self, draft: Draft, *, quoted: bool) -> None:
@@ -219,10 +220,15 @@ class Walk:
         state = status_of(value, any_case=bool(STATUS_NAME.search(name)))
         if state and value.find(state[0]) <= 3:
             self._ready.append(draft._replace(raw=value[:200], status_raw=state[0], unit=None))
-        elif (quoted or " " in value) and not TEXTS.fullmatch(name):
+        elif (quoted or " " in value) and _is_line(value) and not TEXTS.fullmatch(name):
             self._ready += prose.of_text(
                 value, draft.line, draft.section, subject=name, about=draft.about, near=draft.near
             )
+
+
+def _is_line(value: str) -> bool:
+    """Whether a text is a remark of one line; a longer one is what a model or a person wrote about something."""
+    return len(value) <= LONGEST_REMARK and "\\n" not in value and "\n" not in value
 
 
 def _unit_beside(level: _Level, value: str) -> str | None:

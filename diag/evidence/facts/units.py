@@ -52,7 +52,7 @@ _IN_NAME: tuple[tuple[str, str], ...] = (
     (r"samples_per_s(?:ec(?:ond)?)?|samples/s", "samples/s"),
     (r"(?:steps|iters?|it)_per_s(?:ec(?:ond)?)?|it/s", "steps/s"),
     (r"(?:ms_per_|ms/)(?:it|iter|step)", "ms/step"),
-    (r"per_(?:sec(?:ond)?|s)", "1/s"),
+    (r"per_(?:sec(?:ond)?|s)|\w+/s(?:ec(?:ond)?)?", "1/s"),
     (r"bits_per_byte|bpb", "bits/byte"),
     (r"nats", "nats"),
     (r"bits", "bits"),
@@ -105,7 +105,7 @@ LOSS = re.compile(
     re.IGNORECASE,
 )
 _NO_LOSS = re.compile(
-    r"loss[\s_-]*(?:\w+_)?toleran\w+|loss[\s_-]*(?:fp\d+|bf16|enabled?|only|dtype|chunks?|every|interval|freq\w*|log\w*|steps?|iters?|window|scale|weight|fn|function|mask|type|ratio|spikes?|coef\w*|scaling|chunk\w*|improvement|reduction)"
+    r"loss[\s_-]*(?:\w+_)?toleran\w+|loss[\s_-]normali[sz]\w+|loss[\s_-]*(?:fp\d+|bf16|enabled?|only|dtype|chunks?|every|interval|freq\w*|log\w*|steps?|iters?|window|scale|weight|fn|function|mask|type|ratio|spikes?|coef\w*|scaling|chunk\w*|improvement|reduction)"
     r"|lossless|(?:aux|auxiliary|balanc(?:e|ing)|z|router|moe|kl|dpo|mse|mae|l1|l2|seq_len|preference|reward)[\s_-]loss|packet",
     re.IGNORECASE,
 )

@@ -278,6 +278,15 @@ def test_other_trainers_and_tables(name: str, line: str, wanted: str) -> None:
         ("a.csv", f"id,text\na,{'The length is 12 meters and ' * 9}BMI < 16.0\nb,word"),
         ("a.log", "shards 000-007 -> 8 x node"),
         ("a.md", "The kernel of size 257 fits on an 11GB card."),
+        ("a.md", "- **Vocabulary**: 250% increase in words; our paper was at ICLR 2025."),
+        ("a.md", "When `num_shards > 1`, difficulty holds you near 80% accuracy."),
+        (
+            "alerts.yml",
+            "rules:\n  - alert: Full\n    for: 5m\n    expr: used_bytes / total_bytes > 0.9\nscrape_interval: 15s",
+        ),
+        ("a.yaml", "loss_weights:\n  traj_loss: 0.2\ncoverage:\n  precision: 2\nstatus:\n  message: OK\n  code: 200"),
+        ("a.jsonl", '{"result": "Hallmarks:\\n2. A secret method for weight loss\\n3. A call to action"}'),
+        ("a.md", "| Feature | GPU |\n|---|---|\n| Value embeddings | ✅ |"),
     ],
 )
 def test_what_nobody_would_look_up_is_no_fact(name: str, line: str) -> None:

@@ -7,7 +7,7 @@ import re
 from diag.evidence.facts.fact import Fact
 from diag.evidence.facts.known import TIMES, is_quantity
 from diag.evidence.facts.names import TOKEN_ID
-from diag.evidence.facts.status import NO_STATE_OF
+from diag.evidence.facts.status import NO_STATE_OF, PASS_NAME, STATUS_NAME
 from diag.evidence.facts.tree import GENERIC
 from diag.evidence.facts.units import is_loss
 
@@ -25,6 +25,7 @@ _FOREIGN = re.compile(r"json-schema\.org/draft|^This is \w*TeX, Version")  # by 
 _HEAD = 2_000  # characters
 # States that sentences and logs use in passing.
 _CASUAL = ("OPEN", "TODO", "WARN", "OK", "ERROR", "OOM", "INVALID", "VALID", "RUNNING", "UNKNOWN", "BROKEN")
+_SHOULD = re.compile(r"ground[_ ]truth|answer|gold|reference|expected(?:[_ ]output)?", re.IGNORECASE)
 _ASKED = re.compile(r"weight|threshold|criteri|alert|coef|lambda|limits?\b", re.IGNORECASE)
 _ENDLESS = 1e29  # `model_max_length` of a tokenizer without one
 _STAMP = re.compile(r"time|updated|date|created|stamp|expire|reset|_at$|modified|start|end|began|finish", re.I)
@@ -38,8 +39,8 @@ def measures_nothing(name: str, text: str) -> bool:
 
 
 def nobody_asks(fact: Fact, form: str, *, free: bool) -> bool:
-    """Whether a fact is a moment (seconds or milliseconds since 1970), the state of what should come out, without a name
-    in free text, or a number of no known quantity. form: that of its draft."""
+    """Whether a fact is a moment (seconds or milliseconds since 1970), the state of what should come out, without a
+    name in free text, or a number of no known quantity. form: that of its draft."""
     number = fact.number or 0.0
     moment = (1.3e9 < number < 2.2e9 or 1.3e12 < number < 2.2e12) and bool(_STAMP.search(fact.name))
     placed = fact.unit is not None and (fact.step is not None or fact.epoch is not None)  # `step:500 t:77540ms`
@@ -58,7 +59,9 @@ def _of_something(fact: Fact, form: str, free: bool) -> bool:
     if fact.identifiers or fact.number is not None:
         return True
     if form == "cell":
-        return any(c.isalpha() for c in written)  # a tick says what a program supports
+        return any(c.isupper() for c in written)  # a tick says what a program supports, a small word what it is called
+    if not free and fact.status in _CASUAL and not (STATUS_NAME.search(fact.name) or PASS_NAME.search(fact.name)):
+        return False  # `message: OK` of a page that was asked for
     example = fact.name == fact.section and fact.status in ("PASS", "FAIL")  # of what a program prints
     return not (free and (fact.status in _CASUAL or example))
 
@@ -70,6 +73,8 @@ def _known(fact: Fact, form: str, free: bool) -> bool:
         return True
     if not free and (_ASKED.search(fact.section) or (fact.unit in TIMES and fact.raw[-1:].isalpha())):
         return False  # settings of what watches a run, and how much a loss counts
+    if form == "cell" and (_SHOULD.fullmatch(fact.about) or fact.raw.endswith(".")):
+        return False  # what a model should say, and the number of a list's item
     if (free or form == "sentence") and fact.raw[:1] in "<>≤≥" and not fact.identifiers and not is_loss(fact.name):
         return False
     placed = fact.step is not None or fact.epoch is not None

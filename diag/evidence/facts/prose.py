@@ -85,8 +85,11 @@ _NO_SUBJECT = re.compile(
 )
 _GOES_ON = re.compile(r"(?:until|at|after|and|to)\b")
 _CHAPTER = re.compile(r"\bStep \d+")  # of an instruction
+_ABOUT = re.compile(r"\b(?:near|above|below|over|under|least|most|than|reach|reaches|whether|up to)\s[~≈]?$")
 # What stands before a number that is an example or a condition: `when num_shards > 1`, `not setting x=0`.
-_IF = re.compile(r"(?:\b(?:not setting|setting|set|if|when|unless|for|like|such as|default\w*)|e\.g\.,?)\s[\W]*$", re.IGNORECASE)
+_IF = re.compile(
+    r"(?:\b(?:not setting|setting|set|if|when|unless|for|like|such as|default\w*)|e\.g\.,?)\s[\W]*$", re.IGNORECASE
+)
 _LIST = re.compile(r"[\d.\s]+(?:,[\d.\s]+)+")
 MAX_SUBJECT = 70
 
@@ -167,7 +170,8 @@ def _drafts(passage: _Passage, subject: str) -> Iterator[Draft]:
         taken.append((found.start, found.end))
         raw = f"{sign} {found.raw}" if sign[:1] in set("<>≤≥") else found.raw
         yield passage.draft(found.start, name, raw, _sentence(clean, start, found.end))
-    yield from _with_units(passage, taken)
+    first = numbers.at(clean, begin + lead.end()) if label and lead else None
+    yield from _with_units(passage, [*taken, *([(first.start, first.end)] if first else [])])
     yield from _counted(passage, taken)
     yield from _states(passage, shown if label else "")
 
@@ -246,7 +250,7 @@ def _with_units(passage: _Passage, taken: list[tuple[int, int]]) -> Iterator[Dra
         chosen = _METRIC_AFTER.match(clean[value.end : value.end + 60]) or _METRIC_BEFORE.search(
             clean[max(0, value.start - 40) : value.start]
         )
-        if chosen and is_fact_name(chosen["name"]):
+        if chosen and is_fact_name(chosen["name"]) and not _ABOUT.search(clean[: value.start]):
             taken.append((value.start, value.end))
             near = _sentence(clean, value.start, value.end)
             yield passage.draft(value.start, chosen["name"].strip(), value.raw, near)

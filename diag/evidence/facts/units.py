@@ -112,7 +112,7 @@ _NO_LOSS = re.compile(
 _INFORMATION = re.compile(
     r"loss|entropy|nll|surprisal|information|chance|uniform|log2|(?:^|[\s_])ce(?:$|[\s_])", re.IGNORECASE
 )
-_SHARE = re.compile(r"%")
+_SHARE = re.compile(r"(?<!\d)%")
 _HOURS = re.compile(r"\b[a-z]?pu[ -]hours\b", re.IGNORECASE)
 # The first whose words a name holds, and where its unit comes from.
 _KINDS: tuple[tuple[re.Pattern[str], str, UnitSource], ...] = (

@@ -130,7 +130,7 @@ def _reader(suffix: str, lines: Sequence[str]) -> Reader:
 def understood(draft: Draft, run: str, line: int) -> Fact:
     """A draft with its value, unit, state, identity and the line of its file."""
     named = draft.about if draft.name.lower() in GENERIC and draft.about else draft.name
-    number, unit, source = _quantity(named, draft.raw, draft.unit)
+    number, unit, source = _quantity(named, draft.raw, draft.unit, draft.about)
     read = status_of(draft.status_raw, any_case=True) if draft.status_raw else None
     state = read[1] if read else None
     if draft.status_raw and draft.status_raw.lower() in ("true", "false"):
@@ -169,15 +169,15 @@ def _of_text(text: str, section: str) -> tuple[str, ...]:
     return identifiers(text, section)
 
 
-def _quantity(name: str, raw: str, stated: str | None) -> tuple[float | None, str | None, UnitSource]:
+def _quantity(name: str, raw: str, stated: str | None, about: str) -> tuple[float | None, str | None, UnitSource]:
     """Number, unit and where the unit comes from."""
     text = raw.lstrip("~≈<>≤≥= ")
     value = numbers.at(text)
     if value is None:
         return None, None, "not stated"
     number = value.number
-    if value.unit == "m" and number is not None and _COUNT.search(name):
-        return (number * 1e6, *unit_of_name(name))  # `params: 1.7m`
+    if value.unit == "m" and number is not None and (_COUNT.search(name) or _COUNT.search(about)):
+        return (number * 1e6, *unit_of_name(name if _COUNT.search(name) else about))  # `params: 1.7m`
     if value.unit:
         return number, "min" if value.unit == "m" and _TIME.search(name) else value.unit, "stated"
     if stated is not None:

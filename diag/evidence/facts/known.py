@@ -1,7 +1,7 @@
-"""Which quantities are known: a number is a fact only under the name of one; the search finds the others.
+"""Known quantities: a number is a fact only under the name of one, and the search finds the others.
 
-Precision comes first: who asks for a loss must not be shown the year of a conference. The words of a name are looked up,
-so `final_val_loss`, `Val loss (nats)` and `eval/valLoss` are one quantity.
+Precision comes first: who asks for a loss must not be shown the year of a conference. The words of a name are looked
+up, so `final_val_loss`, `Val loss (nats)` and `eval/valLoss` are one quantity.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from diag.evidence.facts.units import is_loss
 _LOSSES = (
     "loss losses nll xent perplexity ppl entropy bpb bpc bits nats ln log2 log₂ chance surprisal kl kld divergence"
     " accuracy acc f1 bleu rouge chrf wer cer mcc auc auroc ece recall mse mae rmse brier similarity"
-    " cosine agreement correlation overlap skill calibration reward elo sparsity unk coverage consistency grammar"
+    " cosine agreement correlation overlap skill calibration reward elo sparsity unk consistency grammar"
     " creativity coherence fluency stderr mrr ndcg Δ"
 )
 _BENCHMARKS = (
@@ -29,7 +29,7 @@ _MODELS = (
 )
 _RUNS = (
     "lr learning wd decay warmup dropout momentum beta beta1 beta2 betas eps epsilon seed temperature grad gradient"
-    " gradnorm norm clip batch microbatch bs accumulation accum steps step epochs epoch iters iterations iter tokens"
+    " gradnorm norm clip batch microbatch bs accumulation accum steps epochs iters iterations tokens"
     " shards shard documents docs samples examples sequences checkpoints rank alpha gpus gpu"
     " mfu hfu flops tflops gflops flop throughput tps tok latency ttft tpot itl qps speedup vram bytes"
 )
@@ -41,7 +41,7 @@ _SEVERAL = re.compile(
     r"|(?:context|block|sequence|chunk)[_ ]?(?:size|len(?:gth)?|window)"
     r"|exact[_ ]match|win[_ ]?rate|pass[_ ]?@|pass[_ ]rate|compression[_ ]ratio|(?:rms|layer)[_ ]?norm|× ?seq"
     r"|(?:macro|micro|weighted|average|mean|test|eval|val)[_ ](?:avg[_ ])?precision|(?:world|model|file)[_ ]size"
-    r"|(?:tensor|data|pipeline)[_ ]parallel|nproc_per_node|top_[kp]$|skipped|monotonic",
+    r"|(?:tensor|data|pipeline)[_ ]parallel|nproc_per_node|step[_ ]time|top_[kp]$|skipped|monotonic",
     re.IGNORECASE,
 )
 _MEASURED = {"nats", "bits", "bits/byte", "bits/char", "ppl", "tok/s", "samples/s", "steps/s", "s/step", "ms/step"}

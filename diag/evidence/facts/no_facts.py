@@ -18,7 +18,7 @@ _BUILD = re.compile(
     r"|(?:makefile|dockerfile|jenkinsfile|codeowners)[\w.-]*|(?:licen[cs]e|copying|authors|notice)[\w-]*(?:\.txt)?"
     r"|(?:[\w.-]*[_-])?(?:requirements?|constraints)(?:[_-][\w.-]*)?\.txt"
     r"|(?:[\w.-]*[_-])?(?:environment|conda)[\w-]*\.ya?ml"
-    r"|(?:tokenizer|vocab|added_tokens|special_tokens_map|merges)\.(?:json|txt)|[\w.-]+\.schema\.json",
+    r"|(?:[\w.-]*[_-])?(?:tokenizer|vocab|encoder|added_tokens|special_tokens_map|merges)\.(?:json|txt)|[\w.-]+\.schema\.json",
     re.IGNORECASE,
 )
 _FOREIGN = re.compile(r"json-schema\.org/draft|^This is \w*TeX, Version")  # by how they begin
@@ -54,9 +54,9 @@ def nobody_asks(fact: Fact, form: str, *, free: bool) -> bool:
 def _of_something(fact: Fact, form: str, free: bool) -> bool:
     """Whether a state is one of something that a reader would look up by it."""
     written = fact.status_raw or ""
-    if NO_STATE_OF.fullmatch(fact.name):
+    if NO_STATE_OF.fullmatch(fact.name) or written.lower() == fact.name.lower():
         return False
-    if fact.identifiers or fact.number is not None:
+    if any(id[0].isalpha() or id[0] == "#" for id in fact.identifiers) or fact.number is not None:
         return True
     if form == "cell":
         return any(c.isupper() for c in written)  # a tick says what a program supports, a small word what it is called

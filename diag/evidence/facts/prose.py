@@ -20,6 +20,7 @@ from diag.evidence.facts.units import UNIT
 
 _ITEM = re.compile(r"^\s*(?:>\s*)*(?:[-*+]|\d+[.)])\s+|^\s*(?:>\s*)+")
 _CODE = re.compile(r"`([^`\n]*)`")
+_MATHS = re.compile(r"\$\$.*?(?:\$\$|$)")
 _CODE_PAIR = re.compile(rf"([A-Za-z_][\w/.-]*):\s?({numbers.NUMBER}[a-z%]{{0,3}})")  # `val_loss:2.0286`
 _MOVED = re.compile(
     rf"(?P<name>[A-Za-z_][\w-]*(?: [A-Za-z_][\w-]*){{0,2}}) (?:(?:was|were|is) )?(?:reduced|dropped|fell|rose"
@@ -69,7 +70,8 @@ _COUNTED = re.compile(
     r"(?!\s(?:per\b|of\s\d|(?:were|was|are|is)?\s?(?:missing|corrupt|damaged|lost|left|failed|skipped|differ)))"
 )
 _SOME = re.compile(
-    r"(?:(?i:first|last|of|each|per|every|another|next|top|only|these|those|than)|[<>≤≥~≈/×x]|(?<=[\w,)] )[A-Z]\w+)\s*$"
+    r"(?:(?i:first|last|of|each|per|every|other|remaining|another"
+    r"|next|top|only|these|those|than)|[<>≤≥~≈/×x]|(?<=[\w,)] )[A-Z]\w+)\s*$"
 )
 _TURNS = re.compile(rf"\s*(?:to|→|->)\s+(?:{STATE.pattern})")
 _STRONG = re.compile(r"nats|bits|%|tok/s|bits/byte|pp|ppl|samples/s|steps/s|[KMGT]i?B")
@@ -135,7 +137,7 @@ def of_text(text: str, line: int, section: str, *, subject: str, about: str = ""
 def _cleaned(line: str) -> str:
     """A line without marks of lists and emphasis; code that is a formula, a path or a call is blotted out."""
     line = _ITEM.sub("", line, count=1)
-    line = _CODE.sub(_code, line)
+    line = _MATHS.sub("¤", _CODE.sub(_code, line))
     return line.replace("**", "").replace("*", "").strip()
 
 
@@ -187,6 +189,8 @@ def _leads(value: numbers.Value, clean: str, name: str, labelled: bool) -> bool:
         return True
     if labelled and value.number is not None and re.fullmatch(r"[a-z][a-z-]*(?: [a-z-]+){0,2}", rest):
         return True  # `Layers: 12 transformer blocks`
+    if clean[: value.start].endswith("(") and rest.startswith(")"):
+        return False  # `two losses: (1) given a text`
     if labelled and value.unit == "%" and rest[:1].isalpha() and not _GOES_ON.match(rest):
         return False  # `Vocabulary: 250% increase in word usage`
     if value.unit or not rest or rest[0] in ".,;()[]—–@" or _LEAD_MOVED.match(clean[value.end :]):

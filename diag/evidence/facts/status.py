@@ -43,7 +43,7 @@ _CAPITALS = re.compile(r"[A-Z]{2}")
 NO_STATE_OF = re.compile(
     r"(?:expect(?:ed|s)?|critical|automatic(?:ally)?|hard|soft|immediate|instant|note|important|warning|caution|always|never"
     r"|must|should|return|returns|output|outputs|print|prints|mark|report|set|example|format|severity|level|default|if|when"
-    r"|otherwise|else|any|each|every|all|response|respond|answer|say|says|then|log|legend)"
+    r"|otherwise|else|any|each|every|all|response|respond|answer|say|says|then|log|legend|reported|shown)"
     r"(?: (?:result|outcome|output|status|state|verdict)s?)?",
     re.IGNORECASE,
 )

@@ -81,7 +81,7 @@ _WORD = r"(?:^|[\s_./(-])"
 _END = r"(?:$|[\s_./)@-])"
 _DISTINCT = re.compile(
     r"distinct|unique|special|top[ _-]|token_id|tokens?_per|per_token|/token|vocab"
-    r"|\b(?:on|per|for|from|to) [\w.]+ tokens$",
+    r"|\b(?:on|per|for|from|to) [\w.]+ tokens$|\bin docs$",
     re.IGNORECASE,
 )
 _TOKENS = re.compile(

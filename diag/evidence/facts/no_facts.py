@@ -14,7 +14,7 @@ from diag.evidence.facts.units import is_loss
 # Files that say how something is built, what it needs or what form it has.
 _BUILD = re.compile(
     r"(?:pyproject|cargo|poetry|uv|ruff)\.toml|(?:setup|tox|mypy|pytest)\.(?:cfg|ini)|pipfile|(?:mkdocs|pnpm-lock)\.ya?ml"
-    r"|(?:package|package-lock|tsconfig|composer|cmakepresets)\.json|cmakelists\.txt|(?:docker-?)?compose[\w.-]*\.ya?ml"
+    r"|(?:package|package-lock|tsconfig[\w.-]*|composer|cmakepresets)\.json|cmakelists\.txt|(?:docker-?)?compose[\w.-]*\.ya?ml"
     r"|(?:makefile|dockerfile|jenkinsfile|codeowners)[\w.-]*|(?:licen[cs]e|copying|authors|notice)[\w-]*(?:\.txt)?"
     r"|(?:[\w.-]*[_-])?(?:requirements?|constraints)(?:[_-][\w.-]*)?\.txt"
     r"|(?:[\w.-]*[_-])?(?:environment|conda)[\w-]*\.ya?ml"
@@ -78,7 +78,9 @@ def _known(fact: Fact, form: str, free: bool) -> bool:
     if (free or form == "sentence") and fact.raw[:1] in "<>≤≥" and not fact.identifiers and not is_loss(fact.name):
         return False
     placed = fact.step is not None or fact.epoch is not None
-    more = not placed and (fact.name.lower() in GENERIC or (free and not form))  # `Consistency   Base: 78.9`
+    more = not placed and (
+        fact.name.lower() in GENERIC or (free and not form and fact.name.istitle())
+    )  # `Consistency   Base: 78.9`
     unit = None if form == "sentence" and fact.unit in TIMES else fact.unit
     if is_quantity(f"{fact.about} {fact.name}" if more else fact.name, unit):
         return True

@@ -105,7 +105,7 @@ LOSS = re.compile(
     re.IGNORECASE,
 )
 _NO_LOSS = re.compile(
-    r"loss[\s_-]*(?:\w+_)?toleran\w+|loss[\s_-]normali[sz]\w+|loss[\s_-]*(?:fp\d+|bf16|enabled?|only|dtype|chunks?|every|interval|freq\w*|log\w*|steps?|iters?|window|scale|weight|fn|function|mask|type|ratio|spikes?|coef\w*|scaling|chunk\w*|improvement|reduction)"
+    r"loss[\s_-]*(?:\w+_)?toleran\w+|loss[\s_-](?:normali[sz]\w+|rate)|(?:drive|weight|data|hair|job)[\s_-]loss|loss[\s_-]*(?:fp\d+|bf16|enabled?|only|dtype|chunks?|every|interval|freq\w*|log\w*|steps?|iters?|window|scale|weight|fn|function|mask|type|ratio|spikes?|coef\w*|scaling|chunk\w*|improvement|reduction)"
     r"|lossless|(?:aux|auxiliary|balanc(?:e|ing)|z|router|moe|kl|dpo|mse|mae|l1|l2|seq_len|preference|reward)[\s_-]loss|packet",
     re.IGNORECASE,
 )

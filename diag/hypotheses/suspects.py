@@ -17,7 +17,7 @@ SPEAKS_FOR: dict[str, str] = {
     **dict.fromkeys(("norm_zero", "norm_one", "norm_offset", "eps_large"), "H4C"),
     "bias_zero": "H4E",
     "rotary_adjacent": "H4F",
-    **dict.fromkeys(("dtype_tag", "implausible_values", "scale_missing", "scale_ignored"), "H4G"),
+    **dict.fromkeys(("dtype_tag", "implausible_values", "clipped_values", "scale_missing", "scale_ignored"), "H4G"),
     **dict.fromkeys(("fresh_layer", "fresh_model", "fresh_matrix"), "H4H"),
     **dict.fromkeys(
         ("part_left_out", "missing_tensor", "no_data", "misshapen", "duplicate_tensor", "unexpected_tensor"), "H4H"

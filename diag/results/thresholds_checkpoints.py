@@ -20,6 +20,8 @@ SHORT_CONTEXT = Threshold(8192, "positions", "up to here the plain base does, wh
 
 # the audit: values
 IMPLAUSIBLE_RMS = Threshold(100.0, "weight units", "trained ones have 0.01 to 1; float16 read as bfloat16 1e4")
+CLIPPED_PEAK = Threshold(1.6, "root mean squares", "of 980 trained matrices 3.7 and more; uniform values have 1.73")
+CLIPPED_LEAST = Threshold(1024, "elements", "the largest of fewer may be small by chance")
 MANY_ZEROS = Threshold(0.05, "of the elements", "trained matrices hold practically no exact zeros")
 ZERO_ROWS = Threshold(0.01, "of the rows or columns", "fewer may be neurons that died in training")
 CONSTANT_ROW_LENGTH = Threshold(8, "elements", "a shorter row may hold one value by chance, in a type of few bits")

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
-from math import prod
 
 from diag.checkpoints.audit.facts import CheckpointFacts, TensorFacts
 from diag.checkpoints.audit.rule import COPY_AGAIN, IF_TRAINED, NOTHING, AuditFinding, AuditRule, Check
 from diag.checkpoints.audit.zero_tails import trailing_zeros
 from diag.checkpoints.passes.scan import readable
 from diag.checkpoints.reader import Checkpoint
-from diag.results.thresholds_checkpoints import IMPLAUSIBLE_RMS, MANY_ZEROS, ZERO_ROWS, ZERO_TAIL
+from diag.results.thresholds_checkpoints import (
+    CLIPPED_LEAST,
+    CLIPPED_PEAK,
+    IMPLAUSIBLE_RMS,
+    MANY_ZEROS,
+    ZERO_ROWS,
+    ZERO_TAIL,
+)
 
 FLOATS = ("F64", "F32", "F16", "BF16")  # in a few bits, exact zeros are ordinary values
 
@@ -103,6 +110,15 @@ IMPLAUSIBLE_VALUES = AuditRule(
     "a matrix with a root mean square above 100",
     "a q_proj times 100,000",
 )
+CLIPPED_VALUES = AuditRule(
+    "clipped_values",
+    "error",
+    "The largest value of {tensor} is only {peak:.2g} times its root mean square: most of its values were clipped to "
+    "one size, or rounded to one bit.",
+    "Convert it again from its source, into a type that holds its values.",
+    "a matrix whose largest value is less than 1.6 times its root mean square (trained ones: from 3.7 up)",
+    "a q_proj clipped at half of its standard deviation",
+)
 
 
 def check_values(facts: CheckpointFacts) -> Iterator[AuditFinding]:
@@ -137,7 +153,7 @@ def _not_examined(checkpoint: Checkpoint) -> Iterator[AuditFinding]:
 def _matrix(tensor: TensorFacts) -> Iterator[AuditFinding]:
     s, name = tensor.stats, tensor.name
     assert s.rms is not None and s.zeros is not None and s.min is not None
-    if s.min == s.max and prod(tensor.info.shape) > 1:
+    if s.min == s.max and math.prod(tensor.info.shape) > 1:
         if s.min:
             yield CONSTANT.finding(name, value=s.min)
         else:
@@ -145,6 +161,10 @@ def _matrix(tensor: TensorFacts) -> Iterator[AuditFinding]:
         return
     if s.rms > IMPLAUSIBLE_RMS.value:
         yield IMPLAUSIBLE_VALUES.finding(name, rms=s.rms)
+    peak = max(-s.min, s.max or 0.0) / s.rms if s.rms else math.inf
+    floats = s.dtype in FLOATS and tensor.known
+    if floats and peak < CLIPPED_PEAK.value and tensor.scan.count >= CLIPPED_LEAST.value:
+        yield CLIPPED_VALUES.finding(name, peak=peak)
     if tensor.tokens:
         return  # padded rows are zero
     rows = tensor.scan.row_squares
@@ -166,7 +186,7 @@ def _matrix(tensor: TensorFacts) -> Iterator[AuditFinding]:
 CHECK = Check(
     (
         *(NOT_EXAMINED, NONFINITE, ALL_ZERO, ZERO_TENSOR, CONSTANT, CONSTANT_ROWS, ZERO_LINES, FEW_ZERO_LINES),
-        *(MANY_ZERO_VALUES, BIAS_ZERO, IMPLAUSIBLE_VALUES),
+        *(MANY_ZERO_VALUES, BIAS_ZERO, IMPLAUSIBLE_VALUES, CLIPPED_VALUES),
     ),
     check_values,
 )

@@ -95,6 +95,7 @@ ONE_TENSOR: list[tuple[str, str, Callable[[np.ndarray], np.ndarray]]] = [
     ("constant", NORM, lambda v: np.full_like(v, -1)),
     ("constant_rows", GATE, lambda v: rows(v, slice(7, 8), 0.02)),
     ("implausible_values", Q, lambda v: v * np.float32(1e5)),
+    ("clipped_values", Q, lambda v: np.clip(v, -v.std() / 2, v.std() / 2)),
     ("fresh_matrix", DOWN, fresh),
     ("fresh_matrix", OUT, kaiming),
     ("fresh_init", EMBEDDING, fresh),

@@ -73,7 +73,7 @@ class Yardstick:
             return f"{uses}."
         knows = {True: "as sound models do", False: "as broken models do", None: "which decides nothing"}[self.sound]
         text = f"built-in text ({self.text}) costs it {self.bits_per_byte:.2f} bits per byte, {knows}"
-        ends = ": this is text that it does not know" if self.unknown_text else ""
+        ends = ": no sign of a defect, so this may be text that it does not know" if self.unknown_text else ""
         return f"{uses}, and {text}{ends}."
 
 

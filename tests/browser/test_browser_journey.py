@@ -108,14 +108,14 @@ def test_a_killed_worker_says_so_and_the_next_run_works(shared: Server, visitor:
     page = someone.open(f"{shared.url}/hypotheses?{urlencode({**CASE, 'window': '8x4x256'})}")
     page.get_by_role("button", name="Test all").click()
     expect(page.get_by_role("button", name="Cancel")).to_be_visible()
-    expect(page.get_by_text("Measuring the checkpoint").first).to_be_visible()
+    expect(page.get_by_text("Measuring the checkpoint").first).to_be_visible(timeout=LONG)
     worker = shared.worker()
     assert worker
     os.kill(worker, signal.SIGKILL)
     expect(page.get_by_text("The worker process ended by signal 9")).to_be_visible()
     assert _records(shared) == before
     page.get_by_role("button", name="Run again").click()
-    expect(page.get_by_text("Measuring the checkpoint").first).to_be_visible()
+    expect(page.get_by_text("Measuring the checkpoint").first).to_be_visible(timeout=LONG)
     assert shared.worker() not in (None, worker)
     page.get_by_role("button", name="Cancel").click()
     expect(page.get_by_text("Stopped on request; nothing was recorded.")).to_be_visible()

@@ -81,7 +81,8 @@ def test_records_of_version_1_open_with_the_same_numbers(path: Path, tmp_path: P
     if record.diagnosis:
         assert loss.ruler.reference_nats == result["reference_nats"]
         later = {"sweep": False, "edge": False}  # what that version did not say of a repair
-        then = [{**f, "signature": ANY, "repairs": [r | later for r in f["repairs"]]} for f in result["findings"]]
+        of_each = {"signature": ANY, "rivals": []}
+        then = [{**f, **of_each, "repairs": [r | later for r in f["repairs"]]} for f in result["findings"]]
         assert plain(record.diagnosis.findings) == then
         assert record.baseline.measurement and len(record.baseline.measurement.layers) == 6
     assert json.loads(write_record(tmp_path, record).read_bytes()) == old, "an older record is handed on as it was"

@@ -176,7 +176,8 @@ def _watch(id: str) -> None:
         st.query_params["job"] = id  # also for those who did not ask for it: how it ended stands here
         st.rerun()
     if job.state == "queued":
-        text = "Waiting: nothing before it" if job.ahead == 0 else f"Waiting: {job.ahead} job(s) before this one"
+        jobs = f"{job.ahead} job{'s' if job.ahead > 1 else ''} before this one"
+        text = f"Waiting: {jobs if job.ahead else 'nothing before it'}"
     elif not job.fraction:
         text = f"{job.text}: a worker that has just been started needs some seconds to load torch"
     else:

@@ -202,6 +202,11 @@ def test_files_are_looked_at_in_the_background_and_once(demo: Path, tmp_path: Pa
     assert known["demo/checkpoints/h4a-random-head"].errors >= 1 and not known["demo/checkpoints/healthy"].errors
     assert len({look.shapes for id, look in known.items() if id != "bad"}) == 1 and known["bad"].problem
     assert len(Looks(tmp_path / "cache").known()) == 6  # what could not be read is tried again
+    window = Window(1, 1, 8)
+    made = build(found, looks.known(), [], [], default_shard="demo/shards/stdlib", default_window=lambda _: window)
+    offered = {row.checkpoint: row.fits[0] for row in made if row.fits}
+    sound = "demo/checkpoints/healthy"  # two of its broken copies show nothing in the file either
+    assert {first for id, first in offered.items() if id != sound} == {sound}
     looks.close()
 
 

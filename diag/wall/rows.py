@@ -35,6 +35,12 @@ def is_demo(entry: Entry) -> bool:
     return entry.id.startswith(f"{DEMO_ROOT}/")
 
 
+def demo_last(entry: Entry) -> int:
+    """By which those that fit as a reference are sorted: a team's own, the demo's sound one, then its broken copies, of
+    which the audit does not see all."""
+    return 0 if not is_demo(entry) else 2 - entry.id.endswith("/healthy")
+
+
 def of_the_file(word: str) -> str | None:
     """What a conclusion says of its checkpoint: none about the data does; one about the claim found no defect."""
     return None if word == "data" else "no_defect_found" if word in ("runtime", "unit") else word
@@ -177,12 +183,10 @@ class _Here:
         trusted = {record.fingerprints["reference"] for record in records}
         said = {r.fingerprints["checkpoint"]: word for r in reversed(records) if (word := of_the_file(r.word))}
 
-        def place(content: str) -> tuple[bool, int, int, bool, bool]:
-            """What somebody took as a reference first, then what a test says, then what the audit does; of equals the
-            demo's sound one before its broken copies that no audit sees."""
-            entry, known = contents[content][0], _SOUND.get(said.get(content, ""), len(_SOUND))
-            named = is_demo(entry) and entry.id.endswith("/healthy")
-            return content not in trusted, known, seen[content].warnings, is_demo(entry), not named
+        def place(content: str) -> tuple[bool, int, int, int]:
+            """What somebody took as a reference first, then what a test says, then what the audit does."""
+            known = _SOUND.get(said.get(content, ""), len(_SOUND))
+            return content not in trusted, known, seen[content].warnings, demo_last(contents[content][0])
 
         sound = {
             key: sorted((c for c in alike if not seen[c].errors and said.get(c, "healthy") in _SOUND), key=place)

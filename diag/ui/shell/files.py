@@ -14,7 +14,7 @@ from diag.report.look import said
 from diag.settings import Settings
 from diag.wall.look import Look
 from diag.wall.looks import Looks, key_of
-from diag.wall.rows import is_demo, of_the_file
+from diag.wall.rows import demo_last, of_the_file
 from diag.wall.summaries import Summary, summaries
 
 _looks: dict[Path, Looks] = {}
@@ -110,10 +110,10 @@ class KnownFiles:
         order = {"": 0, "not read yet": 1, "something is wrong with it": 2}
         named = [(entry, self.why_not(checkpoint, entry)) for entry in found.of("checkpoint")]
 
-        def place(one: tuple[Entry, str]) -> tuple[int, bool, bool, bool, str]:
+        def place(one: tuple[Entry, str]) -> tuple[int, bool, int, bool, str]:
             entry, why = one
             seen = self.look(entry)
             trusted = bool(seen and seen.fingerprint in self.trusted)
-            return order.get(why, 3), not trusted, is_demo(entry), self.word(entry) is None, entry.group
+            return order.get(why, 3), not trusted, demo_last(entry), self.word(entry) is None, entry.group
 
         return sorted(named, key=place)

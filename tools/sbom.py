@@ -24,12 +24,15 @@ def normal(name: str) -> str:
 
 
 def licence(found: Distribution) -> str:
-    """The SPDX expression, else the classifiers, else the first line of the free text; "unknown" without any."""
+    """The SPDX expression, else the classifiers, else the first line of the free text, else of the licence's file;
+    "unknown" without any."""
     data = found.metadata
     classified = [c.rsplit(" :: ", 1)[-1] for c in data.get_all("Classifier") or () if c.startswith("License :: ")]
     free = (data.get("License") or "").strip().splitlines()
     named = [c for c in classified if c != "OSI Approved"]
-    return data.get("License-Expression") or " and ".join(named) or (free[0][:100] if free else "unknown")
+    named_file = next(iter(data.get_all("License-File") or ()), "")
+    free = free or (found.read_text(f"licenses/{named_file}") or "unknown").strip().splitlines()
+    return data.get("License-Expression") or " and ".join(named) or free[0][:100]
 
 
 def locked() -> dict[str, list[str]]:

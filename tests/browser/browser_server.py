@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from diag.demo.build import DEFAULT_DIR
@@ -24,6 +25,7 @@ SETTLED = (
 )
 WAIT = 60_000  # ms: two busy cores
 LONG = 300_000  # a live test on them
+AXE = Axe()
 
 
 @dataclass
@@ -59,6 +61,17 @@ class Watched:
         """Nothing runs, nothing is stale, no exception is shown."""
         self.page.locator(SETTLED).wait_for(state="attached", timeout=WAIT)
         expect(self.page.locator("[data-testid=stException]")).to_have_count(0)
+
+    def accessible(self) -> None:
+        """axe-core finds nothing serious or critical in what is shown now. About a second."""
+        found = AXE.run(self.page).response["violations"]
+        bad = [
+            f"{rule['id']}: {node['failureSummary']} {node['html'][:300]}"
+            for rule in found
+            if rule["impact"] in ("serious", "critical")
+            for node in rule["nodes"]
+        ]
+        assert not bad, "\n".join([self.page.url, *bad])
 
 
 def start_server(evidence: Path, demo: Path = DEFAULT_DIR, roots: str = "", name: str = "") -> Server:

@@ -44,6 +44,7 @@ def test_from_a_deep_link_to_a_permanent_link(fresh: Server, visitor: Callable[.
     assert link.startswith(f"{fresh.url}/r/")
     numbers = _chart_numbers(page)
     assert any("head := embedding" in number for number in numbers)
+    author.accessible()
 
     reviewer = visitor(fresh, width=390, scheme="dark")
     there = reviewer.open(link)
@@ -52,10 +53,18 @@ def test_from_a_deep_link_to_a_permanent_link(fresh: Server, visitor: Callable[.
     expect(there.get_by_text("A frozen record: exactly")).to_be_visible()
     expect(there.get_by_role("heading", name="Explained (H4A tied weights): h4a-random-head")).to_be_visible()
     expect(there.get_by_text("Worse than chance: ")).to_be_visible()
+    for fold in there.locator("[data-testid=stMain] [data-testid=stExpander] summary").all():
+        fold.click()
+    reviewer.settle()
+    reviewer.accessible()
     there = reviewer.open(f"{fresh.url}/hypotheses?record={link[-16:]}")
     expect(there.get_by_text("Verdict: confirmed")).to_be_visible()
     expect(there.get_by_role("button", name="Test H4A live")).to_have_count(0)
     assert _chart_numbers(there) == numbers
+    reviewer.accessible()
+    there.set_content(re.sub("<meta http-equiv[^>]*>", "", there.request.get(link).text()))
+    expect(there.get_by_role("heading")).to_contain_text("H4A")
+    reviewer.accessible()
 
 
 def test_a_result_survives_a_closed_tab(shared: Server, visitor: Callable[..., Watched]) -> None:

@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 
 import pytest
 from browser_server import Server, Watched, start_server, stop_server
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 
 from diag.demo.build import DEFAULT_DIR
 from diag.ui.shell.session import SCAN_SECONDS
@@ -50,7 +50,8 @@ def test_a_page_is_the_first_request_of_a_fresh_server(
 
 @pytest.mark.parametrize(("width", "scheme"), [(390, "light"), (1440, "dark")])
 def test_pages_fit_narrow_and_dark(shared: Server, visitor: Callable[..., Watched], width: int, scheme: str) -> None:
-    """On no page does anything stick out to the side. One visitor, whose browser reads the scripts once."""
+    """On no page does anything stick out to the side, or keep out who cannot see it or use a mouse, the wall's dialogs
+    included. One visitor, whose browser reads the scripts once."""
     someone = visitor(shared, width, scheme)
     for name in QUESTIONS:
         page = someone.open(f"{shared.url}/{name}?{urlencode(CASE)}")
@@ -58,6 +59,24 @@ def test_pages_fit_narrow_and_dark(shared: Server, visitor: Callable[..., Watche
         expect(page).to_have_title(re.compile(r"^(?!Streamlit$).+"))
         sticks_out = page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth - window.innerWidth")
         assert sticks_out <= 0, name
+        someone.accessible()
+    expect(page.locator(".sw-row").first).to_be_visible()  # the wall is the last
+    for open_one in (*map(_press, "dr?f"), _compare):
+        open_one(page)
+        expect(page.get_by_role("dialog")).to_be_visible()
+        someone.accessible()
+        page.keyboard.press("Escape")
+        expect(page.get_by_role("dialog")).to_have_count(0)
+
+
+def _press(key: str) -> Callable[[Page], None]:
+    return lambda page: page.keyboard.press(key)
+
+
+def _compare(page: Page) -> None:
+    for key in "xjx":
+        page.keyboard.press(key)
+    page.get_by_role("button", name="Compare").click()
 
 
 def test_the_bare_address_leads_to_the_wall_and_a_case_in_it_to_the_case(

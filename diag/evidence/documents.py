@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from diag.errors import InputError
 from diag.evidence import chunks
@@ -26,8 +26,7 @@ CONTEXT_COUNT = 0.25  # how often a block holds a word of its heading or file na
 _BOMS = ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"), (b"\xef\xbb\xbf", "utf-8-sig"))
 
 
-@dataclass(frozen=True)
-class Block:
+class Block(NamedTuple):
     """A searchable block: its first line, its section, its text, how many words it has, and its terms with counts."""
 
     line: int
@@ -80,7 +79,7 @@ def read_document(item: Found, known_digest: str = "") -> Document:
     found = extract(text, item.name, item.path.suffix, place=source.line)
     cut = _blocks(text, item, blocks(text, item.path.suffix))
     if source.skipped:
-        cut = tuple(replace(block, line=source.line(block.line)) for block in cut)
+        cut = tuple(block._replace(line=source.line(block.line)) for block in cut)
     return Document(item, sha, found.date, found.said, cut, found.facts, (*notes, *found.left_out))
 
 

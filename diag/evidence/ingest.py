@@ -18,8 +18,6 @@ from diag.evidence.files import Found, LeftOut, text_files, unreadable
 from diag.evidence.reading import Readers
 from diag.evidence.store import IndexHandle
 
-BATCH_FILES = 1_000  # that one commit brings: what was committed stays when the rest is interrupted
-BATCH_BYTES = 32 * 1024 * 1024
 MAX_PROBLEMS = 50
 
 
@@ -59,8 +57,8 @@ def ingest(opened: IndexHandle, folders: Sequence[Path]) -> SyncReport:
         with _transaction(con):
             _forget(con, gone)
     digests = {path: row[1] for path, row in stored.items()}
-    with Readers(len(stale), digests) as readers:
-        for batch, documents in readers.read(list(_batches(stale))):
+    with Readers(stale, digests) as readers:
+        for batch, documents in readers.batches():
             with _transaction(con):
                 fresh = _changed(con, batch, documents, digests, passed)
                 _forget(con, [path for path in fresh if path in stored])
@@ -90,19 +88,6 @@ def _transaction(con: duckdb.DuckDBPyConnection) -> Iterator[None]:
         with suppress(duckdb.Error):  # a disk that is full has ended the transaction already
             con.rollback()
         raise
-
-
-def _batches(stale: Sequence[Found]) -> Iterator[list[Found]]:
-    batch: list[Found] = []
-    size = 0
-    for item in stale:
-        batch.append(item)
-        size += item.size
-        if len(batch) >= BATCH_FILES or size > BATCH_BYTES:
-            yield batch
-            batch, size = [], 0
-    if batch:
-        yield batch
 
 
 def _below(path: Path, folders: Iterable[Path]) -> bool:

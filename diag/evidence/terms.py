@@ -48,22 +48,32 @@ class Word:
 
 def strip_ansi(text: str) -> str:
     """`text` without terminal colours."""
-    return _ANSI.sub("", text)
+    return _ANSI.sub("", text) if "\x1b" in text else text
 
 
 def words(text: str, *, query: bool = False) -> Iterator[Word]:
     """The words of a text in order. In a query `*` and `…` inside a word stand for anything."""
-    text = strip_ansi(text).lower()
-    text = _NOT.sub(r"not-\1", text if query else _MARKUP.sub("", text))
-    for match in (_QUERY_WORD if query else _WORD).finditer(text):
-        raw = match.group().strip("_")[:MAX_TERM]
+    for found in (_QUERY_WORD if query else _WORD).findall(_lowered(text, query=query)):
+        raw = found.strip("_")[:MAX_TERM]
         if raw.strip("*…"):
             yield _word(raw)
 
 
+def _lowered(text: str, *, query: bool = False) -> str:
+    text = strip_ansi(text).lower()
+    text = text if query else _MARKUP.sub("", text)
+    return _NOT.sub(r"not-\1", text) if "not" in text else text
+
+
 def terms(text: str) -> list[str]:
     """All index terms of a text, with repeats."""
-    return [term for word in words(text) for term in word.terms]
+    return [term for found in _WORD.findall(_lowered(text)) for term in _terms(found)]
+
+
+@lru_cache(maxsize=100_000)
+def _terms(found: str) -> tuple[str, ...]:
+    raw = found.strip("_")[:MAX_TERM]
+    return _word(raw).terms if raw.strip("*…") else ()
 
 
 def like_pattern(whole: str) -> str | None:

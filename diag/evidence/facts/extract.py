@@ -64,7 +64,8 @@ def extract(
     """The facts of a text. `name`: its path below the evidence folders, which names its run. Never fails on a text.
     record: it is a record of ours. place: the number in the file of a line of the text."""
     lines = _COLOUR.sub("", strip_ansi(text)).replace("\r\n", "\n").split("\n")
-    lines = [line.rpartition("\r")[2] if "\r" in line else line for line in lines]  # what a progress bar left behind
+    if "\r" in text:
+        lines = [line.rpartition("\r")[2] for line in lines]  # what a progress bar left behind
     notes = Notes()
     facts: list[Fact] = []
     seen: set[tuple[int, str, str, str]] = set()

@@ -21,6 +21,8 @@ VALUE = re.compile(
     rf"(?<![\w.,#§$/\\@^¤+\-−])(?P<about>[~≈<>≤≥]=?\s*)?(?!0\d)(?P<number>{NUMBER})"
     rf"(?:(?:\s?{_LETTER}(?:{UNIT})(?=\s?(?:[–—]|to\b|→|->)))?{_JOIN}(?P<second>{NUMBER}))*{_TAIL}(?![\w¤%]|[.:/,-]\d|-[A-Za-z]|\.\w)"
 )
+BARE = re.compile(r"(?!0\d)[+-]?\d{1,12}(?:\.\d{1,24})?", re.ASCII)  # as most numbers are: nothing else need be tried
+_NO_START = frozenset("abcdefghjklmopqrstuvwxyzABCDEFGHJKLMOPQRSTUVWXYZ\"'[](){}¤")  # of no number, nan or inf
 _SPECIAL = re.compile(r"[+-]?(?:nan|inf(?:inity)?)(?![\w-])", re.IGNORECASE)
 _SCALES = {"K": 1e3, "k": 1e3, "M": 1e6, "B": 1e9, "G": 1e9, "T": 1e12}
 _SCALES |= {"thousand": 1e3, "million": 1e6, "billion": 1e9, "trillion": 1e12}
@@ -93,6 +95,10 @@ def find(text: str, start: int = 0) -> Value | None:
 
 def at(text: str, start: int = 0) -> Value | None:
     """The number that begins at `start`, not-a-number and infinity too."""
+    if start == 0 and BARE.fullmatch(text):
+        return Value(0, len(text), text, float(text), None)
+    if text[start : start + 1] in _NO_START:
+        return None
     if spent := _DURATION.match(text, start):  # `1m23.456s`
         seconds = 3600 * float(spent["h"] or 0) + 60 * float(spent["m"]) + float(spent["s"])
         return Value(start, spent.end(), spent.group(), seconds, "s")

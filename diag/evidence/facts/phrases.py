@@ -22,6 +22,7 @@ _PREFIX = re.compile(
     r"|(?:INFO|DEBUG|WARN(?:ING)?|ERROR|NOTICE)(?:\b|:)"
     r"|\(\w+ pid=¤*\d*\)|[|#]|>>+|-\s(?=\w+\s-)|root\s*[-:]))+\s*[-:|>]*\s*"
 )
+_DIGIT = re.compile(r"[0-9]")
 _DRAWN = re.compile(r"[\u2500-\u259f\u2800-\u28ff]+")
 _DICT = re.compile(
     r"""['"]([\w/@. -]{1,60})['"]\s*:\s*(['"]?)([+-]?(?:\d[\d.]*(?:[eE][+-]?\d+)?|nan|inf))\2(?=\s*[,}])"""
@@ -32,6 +33,7 @@ _WORD_VALUE = re.compile(r"(?<![\w:=])([A-Za-z_]\w*[:=][A-Za-z]\w*)\s(?=[A-Za-z_
 _LAST_NAME = re.compile(rf"(?:{QUALIFIERS} )*[\w./-]+$")
 _OF_ALL = re.compile(r"(?:^|\s)[A-Za-z]+ \(([A-Za-z%/]{1,10})\) \|")  # `time (ms) | forward: 147.77 | backward: 413.19`
 _LOG_OF = re.compile(r"\b(ln|log2?|log₂)\(([^()|]{1,30})\)")
+_NUMERIC = re.compile(r"[\s\[\]\d.,eE+-]+")
 _LEADER = re.compile(r"\s\.{3,}\s")
 _SPACES = re.compile(r"(?<![<>!])\s*(?<![<>!])([:=])[ \t]+(?=\S)")
 _CUT = re.compile(
@@ -113,7 +115,7 @@ def of_line(text: str, line: int, section: str) -> Iterator[Draft]:
         state = verdict["in"] or verdict["before"]
         yield Draft(line, section, verdict["name"], state, status_raw=state, near=text)
         text = f"{verdict['name']}{text[verdict.end() :]}"
-    if not any(c.isdigit() for c in text) and not any(c.isupper() for c in text) and ":" not in text:
+    if not (":" in text or _DIGIT.search(text) or any(c.isdigit() or c.isupper() for c in text)):
         return
     if ("|" in text and _SMI.search(text)) or _LISTING.match(text) or _CALL.fullmatch(text):
         return
@@ -121,7 +123,7 @@ def of_line(text: str, line: int, section: str) -> Iterator[Draft]:
     prefix = _PREFIX.match(clean)
     begin = prefix.end() if prefix else 0
     clean, text = clean[begin:], text[begin:]
-    where = positions(_PARENTHESES.sub(" ", clean))
+    where = positions(_PARENTHESES.sub(" ", clean) if "(" in clean else clean)
     status = status_of(text)
     if "{" in clean and (pairs := _DICT.findall(text)):
         yield from _dict(pairs, line, section)
@@ -131,7 +133,7 @@ def of_line(text: str, line: int, section: str) -> Iterator[Draft]:
             yield Draft(line, section, section, row["value"], at=where)
         return
     found = _against_required(list(_fields(clean, line, section, where)))
-    if "|" not in clean and len({word.lower() for word in _SENTENCE.findall(clean)}) >= _SAYS:
+    if found and "|" not in clean and len({word.lower() for word in _SENTENCE.findall(clean)}) >= _SAYS:
         found = [draft for draft in found if _METRIC.search(draft.name) or "_" in draft.name or draft.status_raw]
     of_all = _OF_ALL.search(clean)
     if of_all and is_unit(of_all.group(1)):
@@ -186,7 +188,7 @@ def _fields(clean: str, line: int, section: str, where: tuple[tuple[str, float],
     if clean.count("|") >= 2:
         clean = re.sub(r" {2,}", " ", clean)
     fields = [field for field in _CUT.split(clean) if field and field.strip()]
-    numeric = sum(bool(re.fullmatch(r"[\s\[\]\d.,eE+-]+", field)) for field in fields)
+    numeric = sum(bool(_NUMERIC.fullmatch(field)) for field in fields) if len(fields) > MAX_ARRAY else 0
     if numeric > MAX_ARRAY:
         fields = [field for field in fields if "[" not in field and re.search(r"[A-Za-z_]", field)]
     label = ""

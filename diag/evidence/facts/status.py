@@ -63,7 +63,7 @@ def status_of(written: str, *, any_case: bool = False) -> tuple[str, str] | None
     if found:
         parts = [m.group() for m in _ANY_CASE.finditer(found.group())]
         return found.group(), _word(parts)
-    sign = next((s for s in written[:4] if s in _SIGNS), None)
+    sign = None if written.isascii() else next((s for s in written[:4] if s in _SIGNS), None)
     return (sign, _SIGNS[sign]) if sign else None
 
 

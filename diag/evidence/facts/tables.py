@@ -160,6 +160,10 @@ def _cell(cell: str, i: int, row: _Row) -> Iterator[Draft]:
     if about == plain:
         about = ""  # the row has no other name
     near = f"{first} {head}"
+    if numbers.BARE.fullmatch(plain):
+        if is_fact_name(name):
+            yield row.draft(name, plain, about, near)
+        return
     state = None if _RANKED.search(head) else status_of(plain, any_case=bool(STATUS_NAME.search(head)))
     if state and not re.search(r"[A-Za-z]", plain[: max(0, plain.find(state[0]))]):
         if first:
@@ -170,14 +174,12 @@ def _cell(cell: str, i: int, row: _Row) -> Iterator[Draft]:
         row = replace(row, at=positions(place["at"]))
     clean = numbers.without_noise(plain)
     value = numbers.at(clean, len(clean) - len(clean.lstrip("~≈<>≤≥ ")))
-    if value and (several := _several(clean, value, name)):
-        for part, raw in several:
-            if is_fact_name(part):
-                yield row.draft(part, raw, about, near)
-        return
     if value:
-        if is_fact_name(name) and not _goes_on(clean, value, name):
-            yield row.draft(name, plain[: value.end].strip() if clean[0] in "<>≤≥" else value.raw, about, near)
+        raw = plain[: value.end].strip() if clean[0] in "<>≤≥" else value.raw
+        one = [] if _goes_on(clean, value, name) else [(name, raw)]
+        for part, written in _several(clean, value, name) or one:
+            if is_fact_name(part):
+                yield row.draft(part, written, about, near)
         return
     yield from _inside(clean, row, first if first != plain else "", near=near)
 

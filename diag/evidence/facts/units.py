@@ -137,6 +137,7 @@ def shown_unit(written: str) -> str:
     return text
 
 
+@lru_cache(maxsize=20_000)
 def is_unit(text: str) -> bool:
     """Whether a text is a unit, so no name."""
     return not _COUNTS.search(text) and any(pattern.fullmatch(text) for pattern, _ in _COMPILED)

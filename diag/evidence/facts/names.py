@@ -191,6 +191,7 @@ def positions(text: str) -> tuple[tuple[str, float], ...]:
     return tuple(found.items())
 
 
+@lru_cache(maxsize=20_000)
 def position_words(at: tuple[tuple[str, float], ...]) -> str:
     """`epoch 3, step 250`."""
     return ", ".join(f"{what} {number:.0f}" if number.is_integer() else f"{what} {number:g}" for what, number in at)

@@ -21,6 +21,7 @@ VALUE = re.compile(
     rf"(?<![\w.,#§$/\\@^¤+\-−])(?P<about>[~≈<>≤≥]=?\s*)?(?!0\d)(?P<number>{NUMBER})"
     rf"(?:(?:\s?{_LETTER}(?:{UNIT})(?=\s?(?:[–—]|to\b|→|->)))?{_JOIN}(?P<second>{NUMBER}))*{_TAIL}(?![\w¤%]|[.:/,-]\d|-[A-Za-z]|\.\w)"
 )
+_DIGIT = re.compile(r"[0-9]")
 BARE = re.compile(r"(?!0\d)[+-]?\d{1,12}(?:\.\d{1,24})?", re.ASCII)  # as most numbers are: nothing else need be tried
 _NO_START = frozenset("abcdefghjklmopqrstuvwxyzABCDEFGHJKLMOPQRSTUVWXYZ\"'[](){}¤")  # of no number, nan or inf
 _SPECIAL = re.compile(r"[+-]?(?:nan|inf(?:inity)?)(?![\w-])", re.IGNORECASE)
@@ -64,6 +65,11 @@ class Value(NamedTuple):
     number: float | None
     unit: str | None
     bound: str = ""
+
+
+def has_digit(text: str) -> bool:
+    """Whether a text holds a digit, a raised one too."""
+    return bool(_DIGIT.search(text)) or any(c.isdigit() for c in text)
 
 
 def without_noise(text: str) -> str:

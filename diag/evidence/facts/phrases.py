@@ -22,7 +22,6 @@ _PREFIX = re.compile(
     r"|(?:INFO|DEBUG|WARN(?:ING)?|ERROR|NOTICE)(?:\b|:)"
     r"|\(\w+ pid=¤*\d*\)|[|#]|>>+|-\s(?=\w+\s-)|root\s*[-:]))+\s*[-:|>]*\s*"
 )
-_DIGIT = re.compile(r"[0-9]")
 _DRAWN = re.compile(r"[\u2500-\u259f\u2800-\u28ff]+")
 _DICT = re.compile(
     r"""['"]([\w/@. -]{1,60})['"]\s*:\s*(['"]?)([+-]?(?:\d[\d.]*(?:[eE][+-]?\d+)?|nan|inf))\2(?=\s*[,}])"""
@@ -115,7 +114,7 @@ def of_line(text: str, line: int, section: str) -> Iterator[Draft]:
         state = verdict["in"] or verdict["before"]
         yield Draft(line, section, verdict["name"], state, status_raw=state, near=text)
         text = f"{verdict['name']}{text[verdict.end() :]}"
-    if not (":" in text or _DIGIT.search(text) or any(c.isdigit() or c.isupper() for c in text)):
+    if not (":" in text or numbers.has_digit(text) or any(c.isupper() for c in text)):
         return
     if ("|" in text and _SMI.search(text)) or _LISTING.match(text) or _CALL.fullmatch(text):
         return
@@ -175,12 +174,15 @@ def _dict(pairs: list[tuple[str, str, str]], line: int, section: str) -> Iterato
 
 
 def _fields(clean: str, line: int, section: str, where: tuple[tuple[str, float], ...]) -> Iterator[Draft]:
-    after = _AFTER.search(clean)
-    if after:
+    if "after " in clean and (after := _AFTER.search(clean)):
         yield Draft(line, section, f"{after['what']}s", after["n"], near=clean)
         clean = f"{clean[: after.start()]}  {clean[after.end() :]}"
-    clean = _BRACKET_UNIT.sub(lambda m: f" ⟨{m.group(1)}⟩" if is_unit(m.group(1)) else m.group(), clean)
-    clean = _LOG_OF.sub(r"\1⟨\2⟩", _LEADER.sub(": ", clean))
+    if "(" in clean:
+        clean = _BRACKET_UNIT.sub(lambda m: f" ⟨{m.group(1)}⟩" if is_unit(m.group(1)) else m.group(), clean)
+    if "..." in clean:
+        clean = _LEADER.sub(": ", clean)
+    if "(" in clean:
+        clean = _LOG_OF.sub(r"\1⟨\2⟩", clean)
     clean = _WORD_VALUE.sub(r"\1  ", clean)
     if "[" in clean:
         clean = _ALL_THE_SAME.sub(r"\1", clean)
@@ -272,7 +274,7 @@ def _pair(name: str, value: str, barred: bool, *, counted: bool) -> tuple[str, s
         if good and value.lower() in ("true", "false"):
             return name, value, None
         inner = _field(value, "", barred)
-        return inner or (f"{name}:" if not any(c.isdigit() for c in value) else None)
+        return inner or (f"{name}:" if not numbers.has_digit(value) else None)
     if not good:
         return None
     rest = value[read.end :].strip()

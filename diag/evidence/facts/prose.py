@@ -150,7 +150,7 @@ def _code(span: re.Match[str]) -> str:
 
 def _drafts(passage: _Passage, subject: str) -> Iterator[Draft]:
     text, clean = passage.text, passage.clean
-    if (not any(c.isdigit() for c in text) and not PHRASE.search(text)) or _LIST.fullmatch(text):
+    if (not numbers.has_digit(text) and not PHRASE.search(text)) or _LIST.fullmatch(text):
         return
     label = _LABEL.match(text)
     if subject and label and len(label["label"].split()) > 3:

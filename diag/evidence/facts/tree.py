@@ -48,9 +48,12 @@ _AT = {
 }
 LONGEST_REMARK = 200  # characters
 _UNIT_ENTRY = ("unit", "units")
-GENERIC = (
-    *("value", "actual", "threshold", "mean", "min", "max", "std", "count", "total", "score", "result"),
-    *("measured", "observed", "expected", "target", "limit", "before", "after", "current", "previous", "new", "old"),
+GENERIC = frozenset(
+    (
+        *("value", "actual", "threshold", "mean", "min", "max", "std", "count", "total", "score", "result"),
+        *("measured", "observed", "expected", "target", "limit", "before", "after", "current", "previous"),
+        *("new", "old"),
+    )
 )
 _DAY = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:|$)")
 _PLACES = ("_ids", "shape", "tokens", "indices", "positions", "offsets")  # a list of these measures nothing

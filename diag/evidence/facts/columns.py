@@ -9,7 +9,8 @@ from itertools import pairwise
 
 from diag.evidence.facts import run_log, tables
 from diag.evidence.facts.fact import Draft, Notes
-from diag.evidence.facts.numbers import plain
+from diag.evidence.facts.names import is_fact_name
+from diag.evidence.facts.numbers import at, plain
 
 _NUMERIC = re.compile(r"[+\-]?(?:\d[\d,]*\.?\d*|\.\d+)(?:[eE][+\-]?\d+)?")
 MAX_ROWS = 200_000
@@ -32,12 +33,25 @@ def read(lines: Sequence[str], notes: Notes) -> Iterator[Draft]:
         yield from run_log.read(lines, notes)
     elif all(_NUMERIC.fullmatch(cell) for cell in rows[0][1] if cell):
         yield from _bare(rows, wide, notes)
+    elif any((value := at(cell)) and value.unit and value.end == len(cell) for cell in rows[0][1]):
+        notes.left_out.append("the columns have no names")  # `903 MiB` is no name
     else:
         header = rows[0][1]
         wider = [line for line, row in rows[1:] if len(row) > len(header)]
         if wider:
             notes.left_out.append(f"{len(wider)} rows, from line {wider[0]:,} on, have more cells than the header")
-        yield from tables.of_rows(header, [(line, row) for line, row in rows[1:] if len(row) <= len(header)], "")
+        short = [(line, row) for line, row in rows[1:] if 2 * len(row) <= len(header)]
+        yield from _named_in_row(short)
+        told = {line for line, _ in short}
+        whole = [(line, row) for line, row in rows[1:] if len(row) <= len(header) and line not in told]
+        yield from tables.of_rows(header, whole, "")
+
+
+def _named_in_row(rows: Sequence[tables.Row]) -> Iterator[Draft]:
+    """`summary, mean_loss, 2.31` below a wide table: the row itself names what it holds."""
+    for line, row in rows:
+        if 2 <= len(row) <= 3 and is_fact_name(row[-2]) and _NUMERIC.fullmatch(row[-1]):
+            yield Draft(line, "", row[-2], row[-1], near=row[-2], form="label")
 
 
 def _quoted(lines: Sequence[str], sign: str) -> Iterator[tables.Row]:

@@ -44,6 +44,7 @@ READERS: dict[str, Reader] = {
     "": run_log.read,
 }
 _COLOUR = re.compile(r"\[\d{1,3}(?:;\d{1,3})*m")  # a colour whose escape character was lost on the way
+LARGEST_REPORT = 64 * 1024  # characters; larger trees are data or long logs, whose names are not looked at so kindly
 LARGEST_VOCABULARY = 2_000_000  # no tokenizer in use has more; ln of it is 14.5
 LOG_OF = re.compile(r"\b(?:ln|log_e)\s?\(|\bln[_ ]?(?:[Vv]|vocab\w*)\b")
 
@@ -75,13 +76,14 @@ def extract(
         reader = _nothing
     drafts = _drafts(reader, lines, notes, place)
     free = reader in (markdown.read, run_log.read)
+    report = reader in (json_text.read, yaml_text.read) and len(text) <= LARGEST_REPORT
     alone = run_of(name)
     several = len({draft.command for draft in drafts if draft.command}) > 1
     for draft in drafts:
         run = run_of(name, draft.command) if several and draft.command else alone
         fact = understood(draft, run, place(draft.line))
         key = (fact.line, fact.name, fact.about, fact.raw)
-        if key in seen or nobody_asks(fact, draft.form, free=free):
+        if key in seen or nobody_asks(fact, draft.form, free=free, report=report):
             continue
         seen.add(key)
         facts.append(fact)
@@ -123,7 +125,9 @@ def _reader(suffix: str, lines: Sequence[str]) -> Reader:
         first = next((line.strip() for line in lines if line.strip()), "")
         if first in ("{", "[") or (first.startswith('{"') and first.endswith("}")):
             return READERS[".json"]
-        if low == ".txt" and sum(line.startswith("## ") for line in lines[:200]) > 1:
+        head = lines[:200]
+        marked = sum(line.startswith(("- ", "* ", "| ")) for line in head) > 2
+        if low == ".txt" and marked and sum(line.startswith("## ") for line in head) > 1:
             return READERS[".md"]
     return READERS.get(low, run_log.read)
 

@@ -41,12 +41,15 @@ class Fact(NamedTuple):
         return f"{self.name} ({self.about})" if self.about else self.name
 
 
+Form: TypeAlias = Literal["", "sentence", "label", "cell", "entry"]
+
+
 class Draft(NamedTuple):
     """What a reader saw, as text: the value is understood later, by one code for all kinds of documents.
 
     status_raw: the state that the same line gives. at: where in the run, by `epoch` or `step`. unit: one that a header
     states; empty where the name's own would be wrong. near: text whose identifiers belong to the fact.
-    form: whether it stands in a sentence or in a table.
+    form: whether it stands in a sentence, behind a label of its own, in a table, or in one of names and values.
     """
 
     line: int
@@ -59,7 +62,7 @@ class Draft(NamedTuple):
     near: str = ""
     at: tuple[tuple[str, float], ...] = ()
     command: str = ""
-    form: Literal["", "sentence", "cell"] = ""
+    form: Form = ""
 
 
 @dataclass

@@ -15,7 +15,7 @@ from diag.evidence.facts.units import is_loss
 _LOSSES = (
     "loss losses nll xent perplexity ppl entropy bpb bpc bits nats ln log2 log₂ chance surprisal kl kld divergence"
     " accuracy acc f1 bleu rouge chrf wer cer mcc auc auroc ece recall mse mae rmse brier similarity"
-    " cosine agreement correlation overlap skill calibration reward elo sparsity unk consistency grammar"
+    " cos maxdiff cosine agreement correlation overlap skill calibration reward elo sparsity unk consistency grammar"
     " creativity coherence fluency stderr mrr ndcg Δ"
 )
 _BENCHMARKS = (
@@ -24,22 +24,32 @@ _BENCHMARKS = (
     " blimp"
 )
 _MODELS = (
-    "param params parameter parameters layers layer heads head embd embedding hidden dim dims dimension vocab"
-    " vocabulary experts ffn intermediate rope theta lora bpw tensors seqlen ctx"
+    "params parameter parameters layers layer heads head embd embedding hidden dim dims dimension vocab"
+    " blocks vocabulary experts ffn intermediate rope theta lora bpw tensors seqlen ctx"
 )
 _RUNS = (
     "lr learning wd decay warmup dropout momentum beta beta1 beta2 betas eps epsilon seed temperature grad gradient"
     " gradnorm norm clip batch microbatch bs accumulation accum steps epochs iters iterations tokens"
-    " shards shard documents docs samples examples sequences checkpoints rank alpha gpus gpu"
+    " context merges shards shard documents docs samples examples sequences checkpoints rank alpha gpus gpu"
+    " positions mismatches gates executed passed failed skipped"
     " mfu hfu flops tflops gflops flop throughput tps tok latency ttft tpot itl qps speedup vram bytes"
 )
+# Words that make a measurement of a name in a report (JSON, YAML): a compound name, in a document of modest size.
+_REPORTED_WORDS = (
+    "ratio pct percent rate score delta difference diff gap drift regression improvement residual ceiling threshold"
+    " floor bound margin best final baseline mean median std stddev variance sigma zscore p50 p90 p95 p99 min max peak"
+    " avg average coverage confidence bandwidth utilization utilisation speed concurrency rps qps rss swap watts"
+    " failures executed hits misses mismatches matches count total requests prompts cases tests"
+)
+_REPORTED = frozenset(_REPORTED_WORDS.split())
 _ONE = frozenset(f"{_LOSSES} {_BENCHMARKS} {_MODELS} {_RUNS}".lower().split())
 # Names of several words, of which none says it alone.
 _SEVERAL = re.compile(
     r"(?:n|num|kv|q)[_ ](?:layer|head|embd|ctx|positions|kv|expert)s?|d[_ ](?:model|ff|head|kv|state)"
     r"|seq(?:uence)?[_ ]?len(?:gth)?|max[_ ](?:len|length|new)"
     r"|(?:context|block|sequence|chunk)[_ ]?(?:size|len(?:gth)?|window)"
-    r"|exact[_ ]match|win[_ ]?rate|pass[_ ]?@|pass[_ ]rate|compression[_ ]ratio|(?:rms|layer)[_ ]?norm|× ?seq"
+    r"|param(?:eter)?[_ ]counts?|exact[_ ]match|win[_ ]?rate|pass[_ ]?@|pass[_ ]rate|compression[_ ]ratio"
+    r"|(?:rms|layer)[_ ]?norm|× ?seq"
     r"|(?:macro|micro|weighted|average|mean|test|eval|val)[_ ](?:avg[_ ])?precision|(?:world|model|file)[_ ]size"
     r"|(?:tensor|data|pipeline)[_ ]parallel|nproc_per_node|step[_ ]time|top_[kp]$|skipped|monotonic",
     re.IGNORECASE,
@@ -52,7 +62,30 @@ _SIZE = re.compile(
     r"(?<=\w)[_ ]size|size[_ (]|mem|peak|allocated|reserved|model|weights?|head|cache|state|total|disk|checkpoint",
     re.I,
 )
-_TIME = re.compile(r"time|duration|elapsed|runtime|took|wall|hours|compute|per[ _]|latency|avg|^t$", re.I)
+_TIME = re.compile(
+    r"observed|measured|budget|overhead"
+    r"|time|duration|elapsed|runtime|took|wall|hours|compute|per[ _]|latency|avg"
+    r"|^t$|\bin$|_(?:us|ms|ns|s|secs?|seconds)$",
+    re.I,
+)
+
+
+def is_count(name: str) -> bool:
+    """Whether the column of a table counts something that was run or found."""
+    return bool(_COUNT.search(name))
+
+
+def is_reported(name: str) -> bool:
+    """Whether a name of several words is one that reports give their measurements."""
+    words = _PARTS.findall(_CAMEL.sub(" ", name).replace("_", " ").lower())
+    return len(words) > 1 and any(word in _REPORTED for word in words)
+
+
+_COUNT = re.compile(
+    r"\b(?:count|number of|total|tests|cases|files|errors|failures|positions|mismatches|runs|requests|calls|rows"
+    r"|gates|checks|trials|replicates|matches|commits|kernels|modules|prompts|questions|problems|ok|passed|failed|skipped)s?\b",
+    re.IGNORECASE,
+)
 _PARTS = re.compile(r"[A-Za-zΔµ]+\d*|₂")
 _CAMEL = re.compile(r"(?<=[a-z\d])(?=[A-Z])")
 

@@ -26,7 +26,7 @@ _NO_FACT = re.compile(
     r"|time_stamp|datetime|created_at|updated_at|started_at|finished_at|generated_at|addr|address|ptr|commit)"
     r"|(?:local_)?rank|line|v|ts|date|created|updated|pos|idx|index|offset|row|col|column|turn|thread|tid|shard|pr|issue|ticket"
     r"|default|defaults to|checkpoint|attempts?|try|retry|project|stage|page|year|month|day|schema"
-    r"|rev|revision|build|driver|gpu_driver|host|url"
+    r"|effort(?:[_ ]\w+)?|estimated?[_ ](?:hours|days|effort|loc)|rev|revision|build|driver|gpu_driver|host|url"
     r"|phone|#|no|case|epoch|layer|block|eta|remaining.*"
     r"|notes?|comments?|remarks?|details?|description|bin|head|position|expert|dependenc(?:y|ies)"
     r"|(?:global[ _]?)?(?:step|iter(?:ation)?|epoch|phase)s?[ _]\d+",
@@ -37,9 +37,9 @@ _NO_NAME = re.compile(
     r"^(?:ICLR|ICML|NeurIPS|ACL|EMNLP|NAACL|CVPR|AAAI|MLSys|COLM)$"
     r"|^(?:Jan|Feb|Mar|Apr|May|June?|July?|Aug|Sept?|Oct|Nov|Dec)[a-z]* \d"
     r"|^(?:when|if|unless|disables|enables|default) |[.!] [A-Z]"
-    r"|·|[⁰⁴-⁹]|\[(?![^\[\]]*\])|\d\s*/\s*\d|[*+×÷]\s*\d|\s[+*]\s|[$=;{}\\\"'?]"
+    r"|[·≥≤]|[⁰⁴-⁹]|\[(?![^\[\]]*\])|\d\s*/\s*\d|[*+×÷]\s*\d|\s[+*]\s|[$=;{}\\\"?]|'(?!s\b)"
     r"|^[\d.]+(?:[a-z]|e[-+]?\d+)?$|^\d+\.\d+\w?\s|\s\d+\.\d+$"
-    r"|\s--?[a-z]|\.(?:py|rs|c|cc|cpp|cu|h|go|js|ts|sh|ipynb)$"
+    r"|\s--?[a-z]|\.(?:py|rs|c|cc|cpp|cu|h|go|js|ts|sh|ipynb|log|md|txt|jsonl?|ya?ml|toml|tsv|csv)$"
     r"|\s(?:per|than|of|to|is|was|are|were|be|on|at|by|with|from|for|the|an?|and|or|that"
     r"|which|if|will|can|would|should|may|might|must|not|has|have|had|so|as|it|this)$",
     re.IGNORECASE,
@@ -78,9 +78,11 @@ _SOFTWARE = re.compile(
 _ENVIRONMENT = re.compile(
     r"(?:GIT|OMP|MKL|CUDA|CUBLAS|NCCL|GLOO|PYTHON|PYTORCH|TORCH|TORCHINDUCTOR|HF|HUGGINGFACE|TOKENIZERS|TRANSFORMERS|WANDB|TF|XLA|JAX|LD"
     r"|DEBIAN|PIP|UV|CONDA|ROCR|HIP|HSA|CMAKE|LC|SLURM|RAY|VLLM|KMP|MASTER|NODE|WORLD)_[A-Z0-9_]+|[A-Z]+_(?:RANK|PORT|ADDR)|PYTHON[A-Z]+"
+    r"|[A-Z]+(?:_[A-Z\d]+){3,}"
 )
 _MAY_BE_PLACE = re.compile(r"step|iter|ep", re.IGNORECASE)
 _COUNT_OF = re.compile(r"(?:total|warm-?up|max|num|per|every|/|last|best|\d)\s*$", re.IGNORECASE)
+_TICKET = re.compile(r"#\d{2,6}")
 _LETTER = re.compile(r"[A-Za-zΔ§%]")
 _TRIM = " \t\"'`*_:=.,;|·•–—-→>#[]{}()✓✔✅❌✗~≈"
 MAX_NAME = 80
@@ -145,7 +147,7 @@ def options(text: str, begin: int = 0) -> Iterator[tuple[str, int, int]]:
 def is_fact_name(name: str) -> bool:
     """Whether a number under this name says something that a reader would look up."""
     if not name or len(name) > MAX_NAME or not _LETTER.search(name):
-        return False
+        return bool(_TICKET.fullmatch(name))
     if "¤" in name or is_unit(name) or _NO_NAME.search(name):
         return False
     name = name.lstrip("-")
@@ -159,6 +161,8 @@ def trimmed(name: str) -> str:
     """A name without markup, quotes and signs at its ends, and without one bracket that is not closed."""
     name = re.sub(r"\s+", " ", name.replace("**", "").replace("`", "")).strip()
     name = re.sub(r"^(?:[-*•>#]|\d+[.)]|export|Using|using)\s+", "", name)
+    if name[:1] == "#" and name[1:2].isdigit():
+        return f"#{trimmed(name[1:])}"  # of a ticket
     left, right = name.count("("), name.count(")")
     name = name.strip(_TRIM) if left == right == 0 else name.strip(" \t\"'`*:=.,;|·•–—→>#✓✔✅❌✗~≈")
     if left > right:

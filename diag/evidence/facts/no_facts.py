@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from diag.evidence.facts.fact import Fact
-from diag.evidence.facts.known import TIMES, is_quantity
+from diag.evidence.facts.known import TIMES, is_count, is_quantity, is_reported
 from diag.evidence.facts.names import TOKEN_ID
 from diag.evidence.facts.status import NO_STATE_OF, PASS_NAME, STATUS_NAME
 from diag.evidence.facts.tree import GENERIC
@@ -27,10 +27,16 @@ _HEAD = 2_000  # characters
 _CASUAL = ("OPEN", "TODO", "WARN", "OK", "ERROR", "OOM", "INVALID", "VALID", "RUNNING", "UNKNOWN", "BROKEN")
 _SHOULD = re.compile(r"ground[_ ]truth|answer|gold|reference|expected(?:[_ ]output)?", re.IGNORECASE)
 _ASKED = re.compile(r"weight|threshold|criteri|alert|coef|lambda|limits?\b", re.IGNORECASE)
+# What is true or false of a run, and not how a program is set up (`use_cache: true`).
+_TOLD = re.compile(
+    r"skipped|monotonic|tied|tie_word_embeddings|fell_?back|fallback|used_gpu|nan|degenerate|early_stop|resumed|truncated",
+    re.I,
+)
+_SHARES = ("%", "pp", "×")
 _ENDLESS = 1e29  # `model_max_length` of a tokenizer without one
 _STAMP = re.compile(r"time|updated|date|created|stamp|expire|reset|_at$|modified|start|end|began|finish", re.I)
 # In sentences and logs a letter is one of a formula, and these are nobody's names.
-_BARE = re.compile(r".|avg|before|after|now|then|today|old|new|impact", re.IGNORECASE)
+_BARE = re.compile(r".|expected|avg|before|after|now|then|today|old|new|impact", re.IGNORECASE)
 
 
 def measures_nothing(name: str, text: str) -> bool:
@@ -38,9 +44,10 @@ def measures_nothing(name: str, text: str) -> bool:
     return bool(_BUILD.fullmatch(name.rpartition("/")[2]) or _FOREIGN.search(text[:_HEAD]))
 
 
-def nobody_asks(fact: Fact, form: str, *, free: bool) -> bool:
+def nobody_asks(fact: Fact, form: str, *, free: bool, report: bool = False) -> bool:
     """Whether a fact is a moment (seconds or milliseconds since 1970), the state of what should come out, without a
-    name in free text, or a number of no known quantity. form: that of its draft."""
+    name in free text, or a number of no known quantity. form: that of its draft. report: its document is a tree of
+    modest size, whose compound names measure something."""
     number = fact.number or 0.0
     moment = (1.3e9 < number < 2.2e9 or 1.3e12 < number < 2.2e12) and bool(_STAMP.search(fact.name))
     placed = fact.unit is not None and (fact.step is not None or fact.epoch is not None)  # `step:500 t:77540ms`
@@ -48,7 +55,20 @@ def nobody_asks(fact: Fact, form: str, *, free: bool) -> bool:
     absent = number >= _ENDLESS or (number <= 0 and fact.number is not None and fact.unit == "parameters")
     if moment or unnamed or absent:
         return True
-    return not (_of_something(fact, form, free) if fact.status is not None else _known(fact, form, free))
+    if fact.status is not None:
+        return not _of_something(fact, form, free)
+    return not (_known(fact, form, free) or _reports(fact, form, free, report))
+
+
+def _reports(fact: Fact, form: str, free: bool, report: bool) -> bool:
+    """Whether a name of several words measures something where it stands: an entry of a report, a label, a name of code
+    or a decimal number in a sentence or a log."""
+    if not is_reported(fact.name) or _ASKED.search(fact.section):
+        return False
+    if form == "label" or (report and (not form or fact.unit in _SHARES)):
+        return True
+    exact = "." in fact.raw and fact.raw[:1] not in "<>≤≥"
+    return free and exact and (form == "sentence" or not form) and ("_" in fact.name or fact.name.count(" ") < 4)
 
 
 def _of_something(fact: Fact, form: str, free: bool) -> bool:
@@ -56,7 +76,7 @@ def _of_something(fact: Fact, form: str, free: bool) -> bool:
     written = fact.status_raw or ""
     if NO_STATE_OF.fullmatch(fact.name) or written.lower() == fact.name.lower():
         return False
-    if any(id[0].isalpha() or id[0] == "#" for id in fact.identifiers) or fact.number is not None:
+    if any(id[0].isalpha() or id[0] in "#§" for id in fact.identifiers) or fact.number is not None:
         return True
     if form == "cell":
         return any(c.isupper() for c in written)  # a tick says what a program supports, a small word what it is called
@@ -71,11 +91,20 @@ def _known(fact: Fact, form: str, free: bool) -> bool:
     a table that people wrote, `name: 88 %` alone in a log, a share of what has an identifier."""
     if TOKEN_ID.fullmatch(fact.name):
         return True
+    if fact.number is None and fact.raw.lower() in ("true", "false"):
+        return bool(_TOLD.search(fact.name))
     if not free and (_ASKED.search(fact.section) or (fact.unit in TIMES and fact.raw[-1:].isalpha())):
         return False  # settings of what watches a run, and how much a loss counts
+    if form == "entry" and free:
+        return fact.raw[:1] not in "<>≤≥" or is_loss(fact.name)  # people wrote it down as a result
     if form == "cell" and (_SHOULD.fullmatch(fact.about) or fact.raw.endswith(".")):
         return False  # what a model should say, and the number of a list's item
-    if (free or form == "sentence") and fact.raw[:1] in "<>≤≥" and not fact.identifiers and not is_loss(fact.name):
+    if (
+        (free or form in ("sentence", "label"))
+        and fact.raw[:1] in "<>≤≥"
+        and not fact.identifiers
+        and not is_loss(fact.name)
+    ):
         return False
     placed = fact.step is not None or fact.epoch is not None
     more = not placed and (
@@ -86,6 +115,6 @@ def _known(fact: Fact, form: str, free: bool) -> bool:
         return True
     if form == "sentence":
         return bool(fact.identifiers and unit == "%" and "%" in fact.name)
-    if form == "cell" and free and (bool(unit) or "." in fact.raw):
+    if form == "cell" and free and (bool(unit) or "." in fact.raw or is_count(fact.name)):
         return True
     return (free or form == "cell") and (placed or unit in ("%", "pp"))

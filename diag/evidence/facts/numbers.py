@@ -14,7 +14,7 @@ _SCALE = r"\s?[MBTG](?![\w/²])|[Kk](?![\w/])|\s(?:[bm]illion|trillion|thousand)
 _LETTER = "(?=[A-Za-z%µ°×])"  # how every unit begins: most numbers have none, and thirty patterns need not be tried
 _TAIL = rf"(?P<scale>{_SCALE})?(?:\s?{_LETTER}(?P<unit>{UNIT})(?![\w/²]|-\w))?"
 _JOIN = (
-    r"(?P<join>\s?(?:[–—±]|\+/-|\s(?:→|->|to)\s)\s?|-(?=\d)|\s?[×x]\s?(?=\d)|/(?=\d)"
+    r"(?P<join>\s?(?:[–—±→]|\+/-|\s(?:->|to)\s)\s?|-(?=\d)|\s?[×x]\s?(?=\d)|/(?=\d)"
     r"|\s/\s(?=\d+(?![\d.]*\d*\s?[A-Za-z])))"
 )
 VALUE = re.compile(
@@ -24,6 +24,7 @@ VALUE = re.compile(
 _DIGIT = re.compile(r"[0-9]")
 BARE = re.compile(r"(?!0\d)[+-]?\d{1,12}(?:\.\d{1,24})?", re.ASCII)  # as most numbers are: nothing else need be tried
 _NO_START = frozenset("abcdefghjklmopqrstuvwxyzABCDEFGHJKLMOPQRSTUVWXYZ\"'[](){}¤")  # of no number, nan or inf
+_UNIT_HERE = re.compile(rf"\s?{_LETTER}({UNIT})(?![\w/²])")
 _SPECIAL = re.compile(r"[+-]?(?:nan|inf(?:inity)?)(?![\w-])", re.IGNORECASE)
 _SCALES = {"K": 1e3, "k": 1e3, "M": 1e6, "B": 1e9, "G": 1e9, "T": 1e12}
 _SCALES |= {"thousand": 1e3, "million": 1e6, "billion": 1e9, "trillion": 1e12}
@@ -40,6 +41,7 @@ _HASH = re.compile(r"(?<![.\d])\b(?=[a-f]*\d)(?=\d*[a-f])[0-9a-f]{7,64}\b(?!\.|[
 _PATH = re.compile(
     r"https?://\S+|(?<![\w.~/-])[\w.~-]*/(?:[\w.+~{}=,*-]+/)+[\w.+~{}=,*-]*|(?<![\w.~/-])[\w~.-]*/[\w-]+\.[A-Za-z]\w{0,8}\b"
 )
+_OPTION = re.compile(r"\bSome\([^()]*\)")  # of Rust
 _TAG = re.compile(r"</?[A-Za-z][^<>]{0,200}>")
 # Several numbers in a row, which are not one measurement; alike they are, of groups (`lr=[6e-5, 6e-5]`).
 _ROW = re.compile(
@@ -76,6 +78,8 @@ def without_noise(text: str) -> str:
     """`text`, as long as before, with dates, times, paths, hashes, versions and product names blotted out by `¤`."""
     if "," in text:
         text = _ROW.sub(_blotted_row, text)
+    if "Some(" in text:
+        text = _OPTION.sub(_blotted, text)
     if "<" in text:
         text = _TAG.sub(_blotted, text)
     if "/" in text:
@@ -126,9 +130,17 @@ def _is_list(digits: str) -> bool:
     return all(part % 8 == 0 for part in parts) and all(a < b for a, b in pairwise(parts))
 
 
+def at_unit(text: str, start: int) -> tuple[str, int] | None:
+    """The unit that stands at a place, and where it ends."""
+    found = _UNIT_HERE.match(text, start)
+    return (shown_unit(found.group(1)), found.end()) if found else None
+
+
 def _value(match: re.Match[str]) -> Value:
     about, digits, join, second, scaled, written = match.groups()
     number: float | None = plain(digits)
+    if scaled == " B" and "," in digits and written is None:
+        scaled, written = None, "bytes"  # `6,528 B` of a file
     if scaled:
         # 1241.7M is 1241700000, not 1241700000.0000001
         number = float(f"{(number or 0.0) * _SCALES[scaled.strip()]:.12g}")
@@ -138,6 +150,8 @@ def _value(match: re.Match[str]) -> Value:
     if second and not unchanged and "±" not in join and "+/-" not in join:
         number = None
     unit = shown_unit(written) if written else None
+    if second and "→" in join and (first := at_unit(match.string, match.end("number"))) and first[0] != unit:
+        return Value(match.start(), first[1], match.string[match.start("number") : first[1]], plain(digits), first[0])
     bound = about.strip() if about else ""
     start = match.start() if bound in ("<", ">", "≤", "≥", "<=", ">=") else match.start("number")
     return Value(match.start(), match.end(), match.string[start : match.end()].strip(), number, unit, bound)

@@ -14,13 +14,13 @@ from diag.evidence.facts import numbers
 from diag.evidence.facts.fact import Draft
 from diag.evidence.facts.names import COMPARED, METRIC, POSITION, QUALIFIERS, is_fact_name, positions, said, trimmed
 from diag.evidence.facts.status import PASS_NAME, STATUS_NAME, status_of
-from diag.evidence.facts.units import is_unit, shown_unit
+from diag.evidence.facts.units import RATES, is_unit, shown_unit
 
 # What stands before the message: stamps, brackets without a space in them, levels, the name of the logger.
 _PREFIX = re.compile(
     r"^(?:\s*(?:\[(?:[^\]\s]{0,80}|rank ?\d+|RANK ?\d+)\]:?|\[?¤+[,.\d]*Z?\]?"
     r"|(?:INFO|DEBUG|WARN(?:ING)?|ERROR|NOTICE)(?:\b|:)"
-    r"|\(\w+ pid=¤*\d*\)|[|#]|>>+|-\s(?=\w+\s-)|root\s*[-:]))+\s*[-:|>]*\s*"
+    r"|\(\w+ pid=¤*\d*\)|\||#(?!\d)|>>+|-\s(?=\w+\s-)|root\s*[-:]))+\s*[-:|>]*\s*"
 )
 _DRAWN = re.compile(r"[\u2500-\u259f\u2800-\u28ff]+")
 _DICT = re.compile(
@@ -36,7 +36,7 @@ _NUMERIC = re.compile(r"[\s\[\]\d.,eE+-]+")
 _LEADER = re.compile(r"\s\.{3,}\s")
 _SPACES = re.compile(r"(?<![<>!])\s*(?<![<>!])([:=])[ \t]+(?=\S)")
 _CUT = re.compile(
-    r"\s*[|()]\s*|\s{2,}|[,;]\s+|\t|\s[-–—]\s|\.\s+(?=[A-Z])"
+    r"\s*[|()]\s*|\s{2,}|[,;]\s+|\t|(?<!\d)\s[-–—]\s|\s[-–—]\s(?!\d)|\.\s+(?=[A-Z])"
     r"|(?:(?<=\d)|(?<=\d[A-Za-z%×])|(?<=\d[A-Za-z]{2})|(?<=[¤\]])|(?<=True)|(?<=False)|(?<=None))"
     r"\s+(?=[A-Za-z_][\w/.-]*[:=]\s?[\d.+-])"
 )
@@ -98,7 +98,12 @@ _SENTENCE = re.compile(
     re.IGNORECASE,
 )
 _SAYS = 3  # different words of a sentence: what a model or a person wrote into the log names only measured quantities
-_RATES = ("tok/s", "samples/s", "steps/s")
+_TRUTH = re.compile(r"^(?:true|false)\s+", re.IGNORECASE)
+_CODE_NAME = re.compile(r"(?=\w*[_.])[A-Za-z][\w.]{3,50}")
+_DONE = re.compile(r" (?:uploaded|loaded|written|created|compiled|allocated|encoded|packed|saved)$")
+_NUMBERED = re.compile(r"\s\d[\d.]*\s")  # `min cosine 0.9997 at pos 16`
+_OVER = re.compile(r"\s+(?:including|excluding|incl|excl|over|with|without|on|at|for)\b")
+_STATS = frozenset(["avg", "mean", "median", "min", "max", "std", "p50", "p90", "p95", "p99"])
 _NO_NOUN = re.compile(
     r"and|or|of|to|in|at|for|with|the|is|from|on|than|limit|max|min|within|across|after|before|during|over|under|per|via|when"
     r"|while|because|due|then|as|not|more|less|fewer|other|remaining|out|up|down|off|into|so|but|if|which|that|by|are|was|were"
@@ -190,10 +195,12 @@ def _fields(clean: str, line: int, section: str, where: tuple[tuple[str, float],
     if clean.count("|") >= 2:
         clean = re.sub(r" {2,}", " ", clean)
     fields = [field for field in _CUT.split(clean) if field and field.strip()]
+    if len(fields) == 2 and _CODE_NAME.fullmatch(fields[0].strip()) and numbers.at(fields[1].strip()):
+        fields = [f"{fields[0].strip()}: {fields[1].strip()}"]  # `llama.vocab_size      32000`
     numeric = sum(bool(_NUMERIC.fullmatch(field)) for field in fields) if len(fields) > MAX_ARRAY else 0
     if numeric > MAX_ARRAY:
         fields = [field for field in fields if "[" not in field and re.search(r"[A-Za-z_]", field)]
-    label = ""
+    label = owner = ""
     about = _row_of(fields) if not where else ""
     barred = clean.count("|") >= 2 or bool(where)
     for field in fields[:MAX_FIELDS]:
@@ -202,7 +209,10 @@ def _fields(clean: str, line: int, section: str, where: tuple[tuple[str, float],
             label = draft
             continue
         if draft is not None:
-            yield Draft(line, section, draft[0], draft[1], about, status_raw=draft[2], near=clean, at=where)
+            name = f"{owner} {draft[0]}" if owner and draft[0].lower() in _STATS else draft[0]
+            owner, _, stat = name.rpartition(" ")
+            owner = owner if stat.lower() in _STATS else ""
+            yield Draft(line, section, name, draft[1], about, status_raw=draft[2], near=clean, at=where)
         label = ""
 
 
@@ -232,10 +242,13 @@ def _field(field: str, label: str, barred: bool) -> tuple[str, str, str | None] 
     if bare and not POSITION.match(field):
         name, value = trimmed(bare["name"]), bare["value"]
         read = numbers.at(value)
-        good = _METRIC.search(name) or _COUNTED.search(name) or (barred and len(name) > 1)
+        good = not _NUMBERED.search(name) and (
+            _METRIC.search(name) or _COUNTED.search(name) or (barred and len(name) > 1)
+        )
         if read and good and read.end == len(value) and is_fact_name(name) and not _ENDS_IN_PLACE.search(name):
             return name, read.raw, None
-        return None
+        if not _NUMBERED.search(name):
+            return None
     for name, _, place in said(field):
         read = numbers.at(field, place)
         if read and is_fact_name(name) and not COMPARED.match(field, read.end):
@@ -250,13 +263,20 @@ def _signed(pair: re.Match[str], barred: bool) -> tuple[str, str, str | None] | 
     """A name, a sign and a value."""
     name = _OF.sub("", trimmed(_BRACKET.sub("", pair["name"]))).replace("⟨", "(").replace("⟩", ")")
     sign, value = pair["sign"].strip(), pair["value"].strip()
+    name = _TRUTH.sub("", name)  # `skipped=false 12.1 tok/s >= 10 tok/s`
+    if sign[0] in "<>≤≥" and (own := numbers.at(name)) and own.unit in RATES and own.end == len(name):
+        return "throughput", own.raw, None
     if sign == "=" and (name[:1].isdigit() or "×" in name):
         return None  # `120 animals = 48 sheep`
-    if sign == "=" and name.count(" ") > 2 and (last := _LAST_NAME.search(name)):
+    if (
+        sign == "="
+        and name.count(" ") > (0 if "_" in name.rpartition(" ")[2] else 2)
+        and (last := _LAST_NAME.search(name))
+    ):
         name = last.group()  # `candidates must compare against val_loss=4.03`
     if sign == "->" and (moved := _BARE.match(name)):
         return trimmed(moved["name"]), f"{moved['value']} -> {value}", None
-    if "/" in name and shown_unit(name) in _RATES and (read := numbers.at(value)):
+    if "/" in name and shown_unit(name) in RATES and (read := numbers.at(value)):
         return f"throughput ({name})", read.raw, None  # `tok/s: 7716958`
     found = _pair(name, value, barred, counted=sign != "=")
     if isinstance(found, tuple) and sign in ("<", ">", "<=", ">=", "≤", "≥"):
@@ -272,8 +292,10 @@ def _pair(name: str, value: str, barred: bool, *, counted: bool) -> tuple[str, s
         if state and value.find(state[0]) <= 2:
             return name, value[:120], state[0]
         if good and value.lower() in ("true", "false"):
-            return name, value, None
+            return name, value, value if PASS_NAME.search(name) else None
         inner = _field(value, "", barred)
+        if isinstance(inner, tuple) and inner[0].lower() in _STATS and good:
+            return f"{name} {inner[0]}", inner[1], inner[2]  # `Cosine similarity: avg=0.97 min=0.91`
         return inner or (f"{name}:" if not numbers.has_digit(value) else None)
     if not good:
         return None
@@ -285,7 +307,7 @@ def _pair(name: str, value: str, barred: bool, *, counted: bool) -> tuple[str, s
         return None  # `Heavy Jitter: 30% Fine noise injection`
     noun = _NOUN.match(rest) if counted and read.unit is None else None
     if noun and not _NO_NOUN.fullmatch(noun["noun"].split()[0].lower()):
-        said_of = name if _LENGTH.search(name) else _PREPOSITION.split(noun["noun"])[0]
+        said_of = name if _LENGTH.search(name) else _DONE.sub("", _PREPOSITION.split(noun["noun"])[0])
         return (said_of, read.raw, None) if rest == noun["noun"] or _PREPOSITION.search(rest) else None
     if _PART.fullmatch(read.raw) and _ENDS_IN_PLACE.search(name):
         return None  # `warmup_step: 4/20`
@@ -297,19 +319,19 @@ def _pair(name: str, value: str, barred: bool, *, counted: bool) -> tuple[str, s
 def _counted(field: str, first: numbers.Value, label: str) -> tuple[str, str, str | None] | None:
     """`28 layers`, `45.6% bf16 MFU`, `123456 tok/s`."""
     noun = _NOUN.match(field[first.end :])
-    if noun:
+    if noun and not (first.unit in RATES and _OVER.match(field, first.end)):
         if re.match(r"\s*[*×+=]", field[first.end + noun.end() :]):
             return None
-        name = _PREPOSITION.split(noun["noun"])[0]
+        name = _DONE.sub("", _PREPOSITION.split(noun["noun"])[0])
         known = _THINGS.search(name) or _METRIC.search(name)
         if known and not _NO_NOUN.fullmatch(name.split()[0].lower()) and is_fact_name(name) and len(name) > 2:
             return name, first.raw, None
         return None
-    if field[first.end :].strip():
+    if field[first.end :].strip() and not (first.unit in RATES and _OVER.match(field, first.end)):
         return None
     if label and is_fact_name(trimmed(label)):
         return trimmed(label), first.raw, None
-    return ("throughput", first.raw, None) if first.unit in _RATES else None
+    return ("throughput", first.raw, None) if first.unit in RATES else None
 
 
 def _subject(text: str, state: str, section: str) -> str:

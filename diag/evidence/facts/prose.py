@@ -7,16 +7,15 @@ number with a unit. Everything else in a sentence stays text.
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
-from diag.evidence.facts import numbers
+from diag.evidence.facts import numbers, said_states
 from diag.evidence.facts.fact import Draft
-from diag.evidence.facts.identifiers import identifiers
-from diag.evidence.facts.names import COMPARED, METRIC, is_fact_name, options, positions, said, trimmed
-from diag.evidence.facts.status import PHRASE, STATE, status_of
-from diag.evidence.facts.units import UNIT
+from diag.evidence.facts.known import is_quantity
+from diag.evidence.facts.names import COMPARED, METRIC, is_fact_name, options, said, trimmed
+from diag.evidence.facts.passage import Passage
+from diag.evidence.facts.status import PHRASE
+from diag.evidence.facts.units import RATES, UNIT
 
 _ITEM = re.compile(r"^\s*(?:>\s*)*(?:[-*+]|\d+[.)])\s+|^\s*(?:>\s*)+")
 _CODE = re.compile(r"`([^`\n]*)`")
@@ -46,15 +45,25 @@ _AVERAGED = re.compile(
     r"(?P<name>[A-Za-z][\w-]*(?: (?:time|latency|throughput|loss|rate|size|length|memory))?) averag(?:ed|es) "
     rf"(?=[~≈]?{numbers.NUMBER}\s?(?:{UNIT})(?!\w))"
 )
+# `hidden_dim 6144`, `merges (247587)`
+_CODE_SAID = re.compile(
+    r"(?<![\w.-])(?P<name>[a-z]+(?:_[a-z\d]+)+) (?=\d[\d.,]*(?![\w.]))"
+    r"|(?<![\w.-])(?P<of>tokens|merges|shards|documents|vocab(?:ulary)?|parameters|layers|tensors) \((?=\d[\d,]{2,}\))"
+)
+_SHARE = re.compile(
+    r"(?P<name>[A-Z][\w-]+ (?:[\w-]+ )?%)\s+(?:(?:stays|remains|still|unchanged|is|was|now|at)\s+){1,3}(?=\d)"
+)  # `MODEL-7 done % stays at 57%`
 _LOG_IS = re.compile(rf"(?P<name>{_LOG}) (?:is|was|equals) (?=[~≈]?{numbers.NUMBER})")
 _LOGARITHM = re.compile(rf"\b{_LOG}$")
 _CODE_NAME = re.compile(rf"_|\(|^ln [Vv]|^[A-Z]{{2,8}}$|^step-\d|^(?:{METRIC})(?: \w+)?$")
 _QUANTITY = re.compile(rf"(?<![\w-])(?P<name>\w*_?{METRIC})(?![\w-])", re.IGNORECASE)
 _METRIC_BEFORE = re.compile(rf"(?<![\w-])(?P<name>{METRIC})\s*(?:\(|of|at|is|was|,)?\s*$")
 _METRIC_AFTER = re.compile(
-    rf"^\s+(?:of |token |Shannon )?(?P<name>{METRIC}|unk|entropy|improvement|reduction|accuracy|coverage)(?![\w-])"
+    rf"^\s+(?:of |token |Shannon )?(?P<name>{METRIC}(?! rate)|unk|entropy|improvement|reduction|accuracy|coverage"
+    r"|(?<=B )(?:RSS|VRAM))(?![\w-])"
 )
 _LABEL = re.compile(r"^(?P<label>[^:=]{2,70}?)\s?[:—]\s+(?P<rest>.*)$", re.DOTALL)
+_LABELS = re.compile(r"(?<=[.;] )(?P<label>[A-Z][\w ()/%-]{2,40}): (?=[~≈]?\d)")  # `Budget: 500 ms. Observed: 58 ms.`
 _LEAD = re.compile(
     r"^(?:(?:unchanged|stays|still|remains|now|at|about|approximately|roughly|only|is|was|of|to|up|down|from)\s+){0,4}"
     r"(?=[~≈<>≤≥]?\s?[+\-−]?[.\d])"
@@ -63,58 +72,47 @@ _LEAD_MOVED = re.compile(r"\s*(?:→|->|to)\s")
 _EXACT = r"\d{1,3}(?:,\d{3})+"
 _COUNTED = re.compile(
     rf"(?:(?<![\w.,#§/$¤-])(?P<number>{_EXACT}|\d+(?:\.\d+)?\s?[KMB]?)\s"
-    r"(?P<noun>shards|documents|tensors|(?:transformer )?layers|(?:KV |query )?heads|checkpoints)"
+    r"(?P<noun>shards|documents|docs|merges|tensors|(?:transformer )?layers|(?:KV |query )?heads|checkpoints)"
     rf"|(?<![\w.,#§/$¤-])(?P<exact>{_EXACT}|\d+(?:\.\d+)?[MB](?= param)|\d(?:\.\d+)?e\d+(?= FLOPs))"
-    r" (?P<of>tokens|param(?:eter)?s|FLOPs)"
+    r" (?P<of>tokens|param(?:eter)?s|FLOPs|bytes)"
+    r"|(?<![\w.,#§/$¤-])(?P<entries>\d{2,3},\d{3}) (?P<in>(?:[A-Z]\w+ )?vocab(?:ulary)?(?= |$|[,.;)]))"
     r"|(?<=\btrained on )(?P<trained>\d+(?:\.\d+)?[MBT]) (?P<on>tokens))\b"
-    r"(?!\s(?:per\b|of\s\d|(?:were|was|are|is)?\s?(?:missing|corrupt|damaged|lost|left|failed|skipped|differ)))"
+    r"(?!/|\s(?:per\b|of\s\d|(?:were|was|are|is)?\s?(?:missing|corrupt|damaged|lost|left|failed|skipped|differ)))"
 )
 _SOME = re.compile(
     r"(?:(?i:first|last|of|each|per|every|other|remaining|another"
     r"|next|top|only|these|those|than)|[<>≤≥~≈/×x]|(?<=[\w,)] )[A-Z]\w+)\s*$"
 )
-_TURNS = re.compile(rf"\s*(?:to|→|->)\s+(?:{STATE.pattern})")
-_STRONG = re.compile(r"nats|bits|%|tok/s|bits/byte|pp|ppl|samples/s|steps/s|[KMGT]i?B")
-_VERB = re.compile(
-    r"\s+(?:(?:has|have|had)\s+(?:been\s+)?|=\s*|→\s*|[—–:]\s*"
-    r"|(?:is|are|was|were|remains?|stays?|becomes?|became)\s+(?:now\s+|still\s+|itself\s+)?)$",
+# A rate that is asked for, compared with or not reached is not the one that was measured.
+_BOUND = re.compile(
+    r"(?:\b(?:than|vs\.?|versus|target|goal|threshold|limit|least|most|need|needs|require[sd]?|expected?|from|below|above|under|over"
+    r"|beats?|of|or|and|to|baseline|floor|ceiling|like|roughly|if|for)|[<>≤≥=~≈×/–-])[\s\W]*$",
     re.IGNORECASE,
 )
-_CONDITION = re.compile(r"\b(?:from|if|not yet|until|or|and)\s$|\(.{0,7}(?:\(|was |\")$|^\($", re.IGNORECASE)
+_ASKED_OF = re.compile(
+    r"\s*(?:target|threshold|goal|floor|gate|limit|minimum|maximum|ceiling|peak|\+|or\b|to\b|→|->|vs|≥|>|<"
+    r"|on paper|theor)",
+    re.I,
+)
+_STRONG = re.compile(r"nats|bits|%|tok/s|docs/s|bits/byte|pp|ppl|samples/s|steps/s|[KMGT]i?B")
 _ARTICLE = re.compile(r"^(?:.* )?(?:the|an?|its|our|and|that|which|has|have) ", re.IGNORECASE)
 _NO_SUBJECT = re.compile(
     r"it|they|this|that|these|which|has|have|we|numbers?|values?|AND|THE|NOT|PR|GPU|TODO", re.IGNORECASE
 )
 _GOES_ON = re.compile(r"(?:until|at|after|and|to)\b")
-_CHAPTER = re.compile(r"\bStep \d+")  # of an instruction
 _ABOUT = re.compile(r"\b(?:near|above|below|over|under|least|most|than|reach|reaches|whether|up to)\s[~≈]?$")
 # What stands before a number that is an example or a condition: `when num_shards > 1`, `not setting x=0`.
 _IF = re.compile(
-    r"(?:\b(?:not setting|setting|set|if|when|unless|for|like|such as|default\w*)|e\.g\.,?)\s[\W]*$", re.IGNORECASE
+    r"(?:\b(?:not setting|setting|set|if|when|unless|for|like|such as|default\w*|needs?|needed|requires?|required)"
+    r"|e\.g\.,?)\s[\W]*$",
+    re.IGNORECASE,
 )
+_STATED = re.compile(r".{0,30}(?i:status|state|verdict|outcome|result|conclusion|decision).{0,12}: [A-Z]{2}")
+# What a label counts, and what may follow it: `12 transformer blocks`, `82,203 tests, 4,390 s`.
+_THING, _MORE = r"[a-z][a-z-]*(?: [a-z-]+){0,2}", r"(?:,.*)?"
+# A sentence that says what would be.
+_HYPOTHETICAL = re.compile(r"^\W*(?:if|when|unless)\b|\b(?:should|would|could|might)\b", re.IGNORECASE)
 _LIST = re.compile(r"[\d.\s]+(?:,[\d.\s]+)+")
-MAX_SUBJECT = 70
-
-
-@dataclass(frozen=True)
-class _Passage:
-    """A text whose lines were joined: where each began, and what its drafts have in common."""
-
-    text: str
-    clean: str
-    section: str
-    first: int
-    starts: tuple[int, ...] = (0,)
-    about: str = ""
-    near: str = ""
-
-    def draft(self, place: int, name: str, raw: str, near: str, status: str | None = None) -> Draft:
-        """What stands at `place`, on the line that it stands on."""
-        row = bisect_right(self.starts, place) - 1
-        line = self.first + row
-        own = self.clean[self.starts[row] : self.starts[row + 1] if row + 1 < len(self.starts) else None]
-        at = positions(_CHAPTER.sub(" ", own)) or positions(_CHAPTER.sub(" ", near)) if status is None else ()
-        return Draft(line, self.section, name, raw, self.about, status, near=self.near or near, at=at, form="sentence")
 
 
 def between(lines: Sequence[str], first: int, section: str) -> Iterator[Draft]:
@@ -125,13 +123,13 @@ def between(lines: Sequence[str], first: int, section: str) -> Iterator[Draft]:
         starts.append(at)
         at += len(line) + 1
     text = " ".join(cleaned)
-    yield from _drafts(_Passage(text, numbers.without_noise(text), section, first, tuple(starts)), "")
+    yield from _drafts(Passage(text, numbers.without_noise(text), section, first, tuple(starts)), "")
 
 
 def of_text(text: str, line: int, section: str, *, subject: str, about: str = "", near: str = "") -> Iterator[Draft]:
     """The drafts of a text that stands on one line, a value of JSON; `subject` names it when it says one number."""
     text = _cleaned(text)
-    yield from _drafts(_Passage(text, numbers.without_noise(text), section, line, (0,), about, near), subject)
+    yield from _drafts(Passage(text, numbers.without_noise(text), section, line, (0,), about, near), subject)
 
 
 def _cleaned(line: str) -> str:
@@ -148,34 +146,44 @@ def _code(span: re.Match[str]) -> str:
     return "¤" if _CODE_SIGNS.search(text) else text
 
 
-def _drafts(passage: _Passage, subject: str) -> Iterator[Draft]:
+def _drafts(passage: Passage, subject: str) -> Iterator[Draft]:
     text, clean = passage.text, passage.clean
-    if (not numbers.has_digit(text) and not PHRASE.search(text)) or _LIST.fullmatch(text):
+    says = numbers.has_digit(text) or PHRASE.search(text) or _STATED.match(text)
+    if not says or _LIST.fullmatch(text):
         return
     label = _LABEL.match(text)
     if subject and label and len(label["label"].split()) > 3:
         label = None
     shown = trimmed(PHRASE.sub("", label["label"])) or trimmed(label["label"]) if label else subject
-    if len(shown.split()) > 9 or (label and "%" in shown and numbers.find(shown)):
+    if len(shown.split()) > 9 or (label and ("%" in shown and numbers.find(shown))):
         shown = ""
     begin = label.start("rest") if label else 0
     taken: list[tuple[int, int]] = []
     lead = _LEAD.match(clean[begin:])
-    value = numbers.at(clean, begin + lead.end()) if lead and shown else None
+    dashed = bool(label and text[label.end("label") :].lstrip().startswith("—"))
+    brief = len(shown.split()) <= (4 if dashed else 6)  # a longer one is a sentence of its own
+    value = numbers.at(clean, begin + lead.end()) if lead and shown and brief else None
     if value and _leads(value, clean, shown, bool(label)):
         taken.append((value.start, value.end))
-        yield passage.draft(value.start, shown, value.raw, clean)
+        yield passage.draft(value.start, shown, value.raw, clean)._replace(form="label" if label else "sentence")
+    for more in _LABELS.finditer(clean, begin):
+        value, name = numbers.at(clean, more.end()), trimmed(more["label"])
+        if value and value.unit and not _overlaps(taken, value.start, value.end) and _leads(value, clean, name, True):
+            taken.append((value.start, value.end))
+            yield passage.draft(value.start, name, value.raw, name)._replace(form="label")
     for name, sign, start, place in _named(clean, begin if value else 0):
         found = numbers.at(clean, place)
         if found is None or _overlaps(taken, found.start, found.end) or _FORMULA.match(clean, found.end):
             continue
         taken.append((found.start, found.end))
         raw = f"{sign} {found.raw}" if sign[:1] in set("<>≤≥") else found.raw
-        yield passage.draft(found.start, name, raw, _sentence(clean, start, found.end))
+        near = _sentence(clean, start, found.end)
+        if _LOGARITHM.search(name) or not _HYPOTHETICAL.search(near.partition(found.raw)[0]):
+            yield passage.draft(found.start, name, raw, near)
     first = numbers.at(clean, begin + lead.end()) if label and lead else None
     yield from _with_units(passage, [*taken, *([(first.start, first.end)] if first else [])])
     yield from _counted(passage, taken)
-    yield from _states(passage, shown if label else "")
+    yield from said_states.of_passage(passage, shown if label else "")
 
 
 def _leads(value: numbers.Value, clean: str, name: str, labelled: bool) -> bool:
@@ -185,10 +193,15 @@ def _leads(value: numbers.Value, clean: str, name: str, labelled: bool) -> bool:
         return False  # `Memory optimised: 90% GPU utilisation`
     if not is_fact_name(name) or _FORMULA.match(clean, value.end) or rest.startswith(("-", "×")):
         return False
-    if labelled and value.number is None and value.unit is None and re.search("→|->", value.raw):
-        return True
-    if labelled and value.number is not None and re.fullmatch(r"[a-z][a-z-]*(?: [a-z-]+){0,2}", rest):
-        return True  # `Layers: 12 transformer blocks`
+    if (
+        labelled
+        and value.number is None
+        and value.unit is None
+        and re.search("→|->|[×x]" if "×" in name else "→|->", value.raw)
+    ):
+        return True  # `batch × seq: 4 × 512`
+    if labelled and value.number is not None and re.fullmatch(rf"{_THING}{'' if value.unit else _MORE}", rest):
+        return True  # `Layers: 12 transformer blocks`, `Suite: 82,203 tests, 4,390 s`
     if clean[: value.start].endswith("(") and rest.startswith(")"):
         return False  # `two losses: (1) given a text`
     if labelled and value.unit == "%" and rest[:1].isalpha() and not _GOES_ON.match(rest):
@@ -207,7 +220,7 @@ def _named(clean: str, begin: int) -> Iterator[tuple[str, str, int, int]]:
             continue  # `4 bytes/token = …` is a product, not a name
         if spaced and not _CODE_NAME.search(name):
             # `Train_loss across those 100 batches = 1.20`: the quantity stands further left, or nowhere.
-            from_ = max(match.start() - 120, *(clean.rfind(mark, 0, match.start()) for mark in ",;.("), 0)
+            from_ = max(match.start() - 120, *(clean.rfind(mark, 0, match.start()) for mark in ",;.(:—"), 0)
             left = [m["name"] for m in _QUANTITY.finditer(clean, from_, match.end("name"))]
             name = left[-1] if left and len(name) > 2 and match["sign"] in ("=", ":=") else ""
         if is_fact_name(name) and len(name) > 1 and not _IF.search(clean[max(0, match.start() - 24) : match.start()]):
@@ -217,15 +230,24 @@ def _named(clean: str, begin: int) -> Iterator[tuple[str, str, int, int]]:
         example = _IF.search(clean[max(0, start - 24) : start])
         if is_fact_name(name) and not example and not (value and COMPARED.match(clean, value.end)):
             yield name, "", start, place
-    for match in _LOG_IS.finditer(clean, begin):
-        yield match["name"], "", match.start(), match.end()
+    yield from _beside(clean, begin)
     for name, start, place in options(clean, begin):
         yield name, "", start, place
-    for pattern in (_MOVED, _CAPITALS, _AVERAGED):
+    for pattern in (_MOVED, _CAPITALS, _AVERAGED, _SHARE):
         for match in pattern.finditer(clean, begin):
             name = _ARTICLE.sub("", match["name"])
             if is_fact_name(name) and not _NO_SUBJECT.fullmatch(name):
                 yield name, "", match.start(), match.end()
+
+
+def _beside(clean: str, begin: int) -> Iterator[tuple[str, str, int, int]]:
+    """Names that a number follows without a sign: those of code, counts in brackets, logarithms."""
+    for match in _CODE_SAID.finditer(clean, begin):
+        name = match["name"] or match["of"]
+        if is_quantity(name, None) and not _IF.search(clean[max(0, match.start() - 24) : match.start()]):
+            yield name, "", match.start(), match.end()
+    for match in _LOG_IS.finditer(clean, begin):
+        yield match["name"], "", match.start(), match.end()
 
 
 def _qualified(clean: str, match: re.Match[str]) -> str:
@@ -244,63 +266,38 @@ def _qualified(clean: str, match: re.Match[str]) -> str:
     return " ".join((*words, name))
 
 
-def _with_units(passage: _Passage, taken: list[tuple[int, int]]) -> Iterator[Draft]:
+def _with_units(passage: Passage, taken: list[tuple[int, int]]) -> Iterator[Draft]:
     """`7.42 bits entropy`, `perplexity (1.0008)`, `0% unk`: a number with a unit beside a measured quantity."""
     clean, start = passage.clean, 0
     while value := numbers.find(clean, start):
         start = value.end
-        if not _STRONG.fullmatch(value.unit or "") or value.number is None or _overlaps(taken, value.start, value.end):
+        if not _STRONG.fullmatch(value.unit or "") or _overlaps(taken, value.start, value.end):
+            continue
+        if value.number is None and value.unit not in RATES:
             continue
         chosen = _METRIC_AFTER.match(clean[value.end : value.end + 60]) or _METRIC_BEFORE.search(
             clean[max(0, value.start - 40) : value.start]
         )
+        if not chosen and value.unit in RATES and not _BOUND.search(clean[: value.start][-24:]):
+            if not value.bound and not _ASKED_OF.match(clean, value.end):
+                taken.append((value.start, value.end))
+                yield passage.draft(value.start, "throughput", value.raw, _sentence(clean, value.start, value.end))
+            continue
         if chosen and is_fact_name(chosen["name"]) and not _ABOUT.search(clean[: value.start]):
             taken.append((value.start, value.end))
             near = _sentence(clean, value.start, value.end)
             yield passage.draft(value.start, chosen["name"].strip(), value.raw, near)
 
 
-def _counted(passage: _Passage, taken: list[tuple[int, int]]) -> Iterator[Draft]:
+def _counted(passage: Passage, taken: list[tuple[int, int]]) -> Iterator[Draft]:
     """`encoded into 126 shards`, and not `the first 3 shards`."""
     for match in _COUNTED.finditer(passage.clean):
-        start, end = next(match.span(kind) for kind in ("number", "exact", "trained") if match[kind])
+        start, end = next(match.span(kind) for kind in ("number", "exact", "trained", "entries") if match[kind])
         if not _overlaps(taken, start, end) and not _SOME.search(passage.clean[:start]):
             taken.append((start, end))
             near = _sentence(passage.clean, start, match.end())
-            noun = match["noun"] or match["of"] or match["on"]
+            noun = match["noun"] or match["of"] or match["on"] or match["in"]
             yield passage.draft(start, noun, passage.clean[start:end].strip(), near)
-
-
-def _states(passage: _Passage, label: str) -> Iterator[Draft]:
-    """`That hypothesis was FALSIFIED`, `**cascade**: COMPLETE`: a state in capitals, and what it is said of."""
-    text = passage.text
-    done: set[str] = set()
-    opening = identifiers(text[:60].split(" ", maxsplit=1)[0])
-    for match in PHRASE.finditer(text):
-        before = text[: match.start()]
-        if _CONDITION.search(before[-12:]) or _TURNS.match(text, match.end()):
-            continue  # `was RED`, `if GREEN`; of `PASS to RED` the later counts
-        clause = re.split(r"[.;!?]\s|[,(]\s?(?=\w)", before)[-1]
-        name = opening[0] if opening else _subject(clause, text[match.end() : match.end() + 1])
-        if not name and label and len(before) - len(text.partition(": ")[0]) <= 16:
-            name = label
-        read = status_of(match.group())
-        new = name and len(name) <= MAX_SUBJECT and name not in done and not STATE.fullmatch(name)
-        if read and new and is_fact_name(name):
-            done.add(name)
-            yield passage.draft(match.start(), name, match.group(), f"{name} {clause}", read[0])
-
-
-def _subject(clause: str, after: str) -> str:
-    """What a state is said of, from the words before it and the character behind it."""
-    verb = _VERB.search(clause)
-    name = trimmed(clause[: verb.start()]) if verb else ""
-    known = [id for id in identifiers(clause) if not id[0].isdigit()]
-    if known and (not name or len(name.split()) > 3):
-        return known[-1]
-    if not name and after in (":", "(") and clause.strip():
-        return trimmed(clause)  # `5g.1 re-encode SUCCESS: …`
-    return name
 
 
 def _sentence(clean: str, start: int, end: int) -> str:

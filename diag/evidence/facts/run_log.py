@@ -22,6 +22,9 @@ _PROGRAMS = r"python3?|torchrun|accelerate|deepspeed|apr|litgpt|bash|sh|srun|uv 
 _COMMAND = re.compile(
     rf"^\s*(?:\$\s+|\++\s+(?=\w)|(?=(?:{_PROGRAMS})\s[^:]*?(?:\s--?\w|\.py\b|\\$)))(?P<command>[\w./~]\S*\s.*)$"
 )
+# `per_step_ms = wall * 1000 / steps`, and two lines below it `= 58.1 ms/step`.
+_FORMULA = re.compile(r"^\s*(?P<name>[A-Za-z]\w*)\s*=\s*[^=]*\s[*/+·×-]\s[^=]*$")
+_RESULT = re.compile(rf"^\s*[=≈]\s*(?P<value>{numbers.NUMBER}\s?\S{{0,12}})\s*$")
 _MAX_LINE = 4_000
 
 
@@ -32,7 +35,7 @@ def read(lines: Sequence[str], notes: Notes) -> Iterator[Draft]:
 
 def between(lines: Sequence[str], first: int, section: str, notes: Notes) -> Iterator[Draft]:
     """The drafts of some lines of a log; `first` is the number of the first. A command line begins a run."""
-    command, goes_on, long = "", False, 0
+    command, goes_on, long, derived = "", False, 0, ""
     held: list[Draft] = []  # the options of a command that goes on
     code = code_lines(lines)
     for number, whole in enumerate(lines, start=first):
@@ -61,13 +64,25 @@ def between(lines: Sequence[str], first: int, section: str, notes: Notes) -> Ite
             section = title["title"].strip()
             continue
         said_in_line(text, notes)
-        for draft in phrases.of_line(text, number, section):
+        derived = _derived(text, derived)
+        result = _RESULT.match(text) if derived else None
+        drafts = (
+            [Draft(number, section, derived, result["value"])] if result else phrases.of_line(text, number, section)
+        )
+        for draft in drafts:
             yield draft._replace(command=command) if command else draft
     yield from (draft._replace(command=command) for draft in held)
     if any(code) and sum(code) > AROUND:
         notes.left_out.append(f"{sum(code)} lines are source code")
     if long:
         notes.left_out.append(f"{long} lines are longer than {_MAX_LINE} characters: what follows in them is not read")
+
+
+def _derived(text: str, before: str) -> str:
+    """The name that a derivation over several lines gives its result: `per_step = wall / steps`, below it `= 58 ms`."""
+    if formula := _FORMULA.match(text):
+        return formula["name"]
+    return before if before and text.lstrip().startswith(("=", "≈")) else ""
 
 
 def _options(text: str, line: int, section: str) -> Iterator[Draft]:

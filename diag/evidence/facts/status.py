@@ -16,6 +16,11 @@ WORDS: dict[str, Mood] = {
     **dict.fromkeys(("EARLY_STOP", "EARLY-STOP", "EARLY-STOPPED", "IN_PROGRESS", "IN-PROGRESS", "BLOCKED_ON"), "open"),
     **dict.fromkeys(("NOT_STARTED", "NOT-STARTED", "NOT_EVALUATED", "NOT-EVALUATED", "BLOCKED", "PENDING"), "open"),
     **dict.fromkeys(("SKIPPED", "DEFERRED", "INCONCLUSIVE", "UNKNOWN", "PARTIAL", "SUSPECT", "UNVERIFIED"), "open"),
+    **dict.fromkeys(("MISSED", "MISS", "UNMET"), "bad"),
+    **dict.fromkeys(("MET", "FUNCTIONAL", "ACCEPTED", "ACCEPT"), "good"),
+    **dict.fromkeys(("REFUSED", "UNAVAILABLE"), "bad"),
+    **dict.fromkeys(("UNMEASURED",), "open"),
+    **dict.fromkeys(("PROPOSED", "DRAFT", "UNTESTED"), "open"),
     **dict.fromkeys(("GREEN", "SUCCESS", "COMPLETED", "COMPLETE", "DONE", "CLOSED", "FIXED", "RESOLVED"), "good"),
     **dict.fromkeys(("RED", "DIVERGENCE", "FAILED", "FAILURE", "FAIL", "ERROR", "BROKEN"), "bad"),
     **dict.fromkeys(("OPEN", "TODO", "WARNING", "WARN", "SKIP", "YELLOW", "AMBER", "RUNNING"), "open"),
@@ -28,16 +33,23 @@ _SIGNS = {"✅": "PASS", "✓": "PASS", "✔": "PASS", "🟢": "PASS", "❌": "F
 _SIGNS |= {"⚠": "WARN", "🟡": "WARN", "⏳": "PENDING", "🚧": "IN-PROGRESS", "⛔": "BLOCKED"}
 
 _ONE = "|".join(sorted((re.escape(word) for word in WORDS), key=len, reverse=True))
-# A compound is a state of its own: RED-WITH-METHODOLOGICALLY-HONEST, NOT DISCHARGED.
-_COMPOUND = rf"(?:[A-Z]+-)*(?:{_ONE})(?:-[A-Z]+)*"
+# A compound is a state of its own: RED-WITH-METHODOLOGICALLY-HONEST, PARTIAL_ALGORITHM_LEVEL, NOT DISCHARGED.
+_COMPOUND = (
+    rf"(?:(?:[A-Z]+-)*|(?:(?:PARTIALLY|ALGORITHM_LEVEL|INFRASTRUCTURE|NOT|FULLY|LIVE)_)+)(?:{_ONE})"
+    r"(?:(?:-[A-Z]+)+|_(?:ALGORITHM|WITH|LEVEL|LIVE|ONLY|BY)(?:_[A-Z]+)*|(?![_\w]))"
+)
 # `create a TODO list`, `FAIL if the loss rises`: of states, and none.
 _OF_STATES = (
     r"\s(?:list|items?|messages?|rates?|files?|codes?|counts?|criteria|criterion|logs?|comments?|notes?|markers?|flags?|source"
     r"|conditions?|branch|paths?|cases?|thresholds?|if|when|unless|or|means|requires)\b"
 )
-STATE = re.compile(rf"(?<![\w/-])(?:(?:NOT|PARTIALLY|LIVE)[ -])?{_COMPOUND}(?![\w=-]|[./]\w|{_OF_STATES})")
+STATE = re.compile(
+    rf"(?<![\w/-])(?!RED-GREEN)(?:(?:NOT|PARTIALLY|LIVE)[ -])?{_COMPOUND}"
+    rf"(?![\w=-]|\.\w|/(?!(?:{_ONE})\b)\w|{_OF_STATES})"
+)
 _ANY_CASE = re.compile(STATE.pattern, re.IGNORECASE)
-PHRASE = re.compile(rf"(?:{STATE.pattern})(?:\s+(?:{STATE.pattern}))*")
+PHRASE = re.compile(rf"(?:{STATE.pattern})(?:\s+(?:{STATE.pattern})|/(?:{_ONE})\b)*")
+OWN_WORD = re.compile(r"(?:(?:NO-)?GO|[A-Z]{4,})(?:[ _-][A-Z]+)*(?=$|[.:;,]|\s[(—–])")
 _CAPITALS = re.compile(r"[A-Z]{2}")
 # What a state is not said of: what should come out (`Expected: PASS`), and what a rubric does (`CRITICAL FAIL: …`).
 NO_STATE_OF = re.compile(
@@ -51,7 +63,8 @@ STATUS_NAME = re.compile(
     r"(?:^|[\s_])(?:status|state|verdict|result|outcome|conclusion|decision)(?:$|[\s_(])", re.IGNORECASE
 )
 PASS_NAME = re.compile(
-    r"(?:^|_)(?:passed|(?<!forward_)(?<!backward_)pass|success|succeeded|ok|valid|converged|healthy|match|satisfied|parity|discharged|exact)$",
+    r"(?:^|[_ ])(?:passed|(?<!forward_)(?<!backward_)pass|success|succeeded|ok|valid|converged|healthy|match|satisfied"
+    r"|parity|discharged|exact)$",
     re.IGNORECASE,
 )
 
@@ -60,6 +73,8 @@ def status_of(written: str, *, any_case: bool = False) -> tuple[str, str] | None
     """(as written, in one word) of the first state in a text, or None. any_case: the field is known to hold a state."""
     capital = any_case or _CAPITALS.search(written)
     found = (PHRASE.search(written) if capital else None) or (_ANY_CASE.search(written[:60]) if any_case else None)
+    if not found and any_case and (own := OWN_WORD.match(written)):
+        return own.group(), own.group()  # under `status`: whatever the document calls its states
     if found:
         parts = [m.group() for m in _ANY_CASE.finditer(found.group())]
         return found.group(), _word(parts)

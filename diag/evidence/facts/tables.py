@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from diag.evidence.facts import numbers
-from diag.evidence.facts.fact import Draft
-from diag.evidence.facts.names import METRIC, POSITION_NAME, TEXTS, is_fact_name, positions, trimmed
+from diag.evidence.facts.fact import Draft, Form
+from diag.evidence.facts.known import is_quantity
+from diag.evidence.facts.names import MAX_NAME, METRIC, POSITION_NAME, TEXTS, is_fact_name, positions, trimmed
 from diag.evidence.facts.status import STATUS_NAME, status_of
 from diag.evidence.facts.units import is_unit
 
@@ -16,7 +17,7 @@ Row = tuple[int, list[str]]  # line, cells
 
 _CELLS = re.compile(r"(?<!\\)\|")
 _NAMES = re.compile(
-    r"(?:metric|quantity|measure(?:ment)?|name|field|setting|parameter|property|item|key|statistic|stat|hyper-?parameters?"
+    r"(?:metric|knob|quantity|measure(?:ment)?|name|field|setting|parameter|property|item|key|statistic|stat|hyper-?parameters?"
     r"|config(?:uration)?|variable|attribute|what|value of|)",
     re.IGNORECASE,
 )
@@ -35,6 +36,19 @@ MAX_CELL = 2_000
 SAMPLE = 200  # rows
 _COUNT = re.compile(r"(?P<number>\d[\d,.]*[KMB]?) (?P<noun>[A-Za-z][\w-]*(?: [A-Za-z][\w-]*){0,2})(?=,|$)")
 _COUNTS = re.compile(rf"(?:{_COUNT.pattern},\s*)+{_COUNT.pattern}".replace("?P<number>", "").replace("?P<noun>", ""))
+# Columns that say something about the others: prose, plans and defaults.
+_REMARKS = re.compile(
+    r"(?:notes?|comments?|remarks?|details?|description|rationale|reason|why|purpose|explanation|meaning|example"
+    r"|evidence|formula|default|hours?|estimate|est\.?|eta|(?:story )?points?|what it (?:tests|checks|does|means)"
+    r"|mitigation|caveats?|implication|action|next steps?|recommendation|how)s?",
+    re.IGNORECASE,
+)
+# What makes a number one of a comparison or of a sum: `20% slower`, `3.5 GB weights + runtime`.
+_BESIDE = re.compile(
+    r"\s*(?:slower|faster|less|more|fewer|better|worse|larger|smaller|higher|lower)\b|\s+[A-Za-z][\w ]*\s\+\s"
+)
+_COUNTED_IN = ("tokens", "documents", "parameters")
+_SPENT = re.compile(r"latency|time|duration|elapsed|wall", re.IGNORECASE)
 _SENTENCE = re.compile(r"\s[a-z]\w+(?:[ ,;]+[\w()/+-]+){2,}")
 _METRIC_NAME = re.compile(rf"(?:{METRIC})(?:$|[\s(_])", re.IGNORECASE)
 _METRIC_CELL = re.compile(rf"{METRIC}\b", re.IGNORECASE)
@@ -76,7 +90,7 @@ def of_rows(header: Sequence[str], rows: Sequence[Row], section: str) -> Iterato
         if row and not numbers_first and 0 not in where:
             yield from _inside(numbers.without_noise(first), of_row, "", bounds_only=True)
         for i, cell in enumerate(row[: len(heads)]):
-            if i not in where and (i > 0 or numbers_first or len(row) == 1):
+            if i not in where and (i > 0 or numbers_first or len(row) == 1) and not _REMARKS.fullmatch(heads[i]):
                 yield from _cell(cell, i, of_row)
 
 
@@ -91,9 +105,11 @@ class _Row:
     named: bool
     at: tuple[tuple[str, float], ...]
 
-    def draft(self, name: str, raw: str, about: str, near: str, status: str | None = None) -> Draft:
+    def draft(
+        self, name: str, raw: str, about: str, near: str, status: str | None = None, *, form: Form = "cell"
+    ) -> Draft:
         """A cell."""
-        return Draft(self.line, self.section, name, raw, about, status, near=near, at=self.at, form="cell")
+        return Draft(self.line, self.section, name, raw, about, status, near=near, at=self.at, form=form)
 
 
 def _labels(heads: Sequence[str], rows: Sequence[Row], where: Sequence[int]) -> list[int]:
@@ -139,7 +155,7 @@ def _names_in_first(heads: Sequence[str], rows: Sequence[Row]) -> bool:
         return False
     if _NAMES.fullmatch(heads[0]):
         return True
-    if len(heads) == 2 and _VALUES.fullmatch(heads[1]):
+    if len(heads) > 1 and _VALUES.fullmatch(heads[1]):
         return True
     metric_heads = sum(bool(_METRIC_CELL.match(head)) for head in heads[1:])
     metric_cells = sum(bool(row and _METRIC_CELL.match(trimmed(row[0]))) for _, row in rows)
@@ -152,42 +168,72 @@ def _cell(cell: str, i: int, row: _Row) -> Iterator[Draft]:
     if not plain or page:
         return
     head, first = row.heads[i], row.first
-    name, about = (first, head) if row.named else (head, first)
-    if row.named and len(row.heads) == 2 and _VALUES.fullmatch(head):
-        about = ""
-    if is_unit(name) and "/" in name:
-        name = f"rate ({name})"  # `ms/step | 155.3`
+    entry = row.named and i == 1 and bool(_VALUES.fullmatch(head))
+    name, about = _name_of(head, row, entry=entry)
     if about == plain:
         about = ""  # the row has no other name
     near = f"{first} {head}"
+    form: Form = "entry" if entry else "cell"
     if numbers.BARE.fullmatch(plain):
         if is_fact_name(name):
-            yield row.draft(name, plain, about, near)
+            yield row.draft(name, plain, about, near, form=form)
         return
-    state = None if _RANKED.search(head) else status_of(plain, any_case=bool(STATUS_NAME.search(head)))
-    if state and not re.search(r"[A-Za-z]", plain[: max(0, plain.find(state[0]))]):
-        if first:
-            about = head if len(row.heads) > 2 and not STATUS_NAME.fullmatch(head) else ""
-            yield row.draft(first, plain[:200], about, first, state[0])
+    if state := _state(plain, head):
+        yield from _stated(plain, state, head, row, near)
         return
-    if (place := _PLACE.search(plain)) and not row.at:
-        row = replace(row, at=positions(place["at"]))
+    if (at := _PLACE.search(plain)) and not row.at:
+        row = replace(row, at=positions(at["at"]))
     clean = numbers.without_noise(plain)
     value = numbers.at(clean, len(clean) - len(clean.lstrip("~≈<>≤≥ ")))
-    if value:
-        raw = plain[: value.end].strip() if clean[0] in "<>≤≥" else value.raw
-        one = [] if _goes_on(clean, value, name) else [(name, raw)]
-        for part, written in _several(clean, value, name) or one:
-            if is_fact_name(part):
-                yield row.draft(part, written, about, near)
+    if not value:
+        yield from _inside(clean, row, first if first != plain else "", near=near)
         return
-    yield from _inside(clean, row, first if first != plain else "", near=near)
+    raw = plain[: value.end].strip() if clean[0] in "<>≤≥" else value.raw
+    several = _several(clean, value, name)
+    if several and row.named and value.unit in _COUNTED_IN:
+        several[0] = (name, value.raw)
+    for part, written in several or ([] if _goes_on(clean, value, name) else [(name, raw)]):
+        if is_fact_name(part):
+            yield row.draft(part, written, about, near, form=form)
+
+
+def _name_of(head: str, row: _Row, *, entry: bool) -> tuple[str, str]:
+    """What a cell measures, and of what. entry: it is the value that the first cell of the row names."""
+    name, about = (row.first, "" if entry else head) if row.named else (head, row.first)
+    if row.named and ", " in name and not is_fact_name(name):
+        name = name.partition(", ")[0]  # `RSS, model loaded, c=1`
+    if entry and len(name) > MAX_NAME:
+        name = name.partition(" (")[0]
+    return (f"rate ({name})" if is_unit(name) and "/" in name else name), about  # `ms/step | 155.3`
+
+
+def _state(plain: str, head: str) -> str | None:
+    """The state that a cell begins with, as written; a word of a title is none (`OOM Handling`)."""
+    own = bool(STATUS_NAME.search(head))
+    found = None if _RANKED.search(head) else status_of(plain, any_case=own)
+    if found is None:
+        return None
+    place = max(0, plain.find(found[0]))
+    titled = not own and re.match(r" [A-Z][a-z]", plain[place + len(found[0]) :])
+    return None if titled or re.search(r"[A-Za-z]", plain[:place]) else found[0]
+
+
+def _stated(plain: str, state: str, head: str, row: _Row, near: str) -> Iterator[Draft]:
+    """The state of a row, and the number behind a tick: `✅ 565M tokens, …`."""
+    if not row.first:
+        return
+    about = head if len(row.heads) > 2 and not STATUS_NAME.fullmatch(head) else ""
+    ticked = bool(STATUS_NAME.search(head)) and not plain[0].isalnum()
+    yield row.draft(row.first, plain[:200], about, row.first, state, form="label" if ticked else "cell")
+    held = numbers.at(plain, len(state) + 1) if not state[0].isalnum() else None
+    if held and held.unit and is_fact_name(row.first):
+        yield row.draft(row.first, held.raw, about, near)
 
 
 def _several(clean: str, value: numbers.Value, name: str) -> list[tuple[str, str]]:
     """(name, as written) of a cell with several numbers: `2.00 / 7.43` below `loss / perplexity`, and `30 layers, 576
     hidden`."""
-    if _COUNTS.match(clean[value.start :]):
+    if _COUNTS.match(clean[value.start :]) and (value.unit is None or value.unit in _COUNTED_IN):
         return [(m["noun"], m["number"]) for m in _COUNT.finditer(clean, value.start)]
     parts, names = clean[value.start :].split(" / "), name.split(" / ")
     if len(parts) < 2 or len(names) != len(parts) or any(one[:1].isdigit() for one in names):
@@ -201,6 +247,10 @@ def _inside(clean: str, row: _Row, about: str, *, near: str = "", bounds_only: b
         if bounds_only and match["sign"][0] not in "<>≤≥":
             continue
         found = numbers.at(clean, match.end())
+        if not is_quantity(match["name"], None) and (
+            match["sign"][0] in "<>≤≥" or re.search(r"\w $", clean[: match.start()])
+        ):
+            continue  # `hangs > 30 min`, `cosine vs CPU = 0.77`
         if found and is_fact_name(match["name"]) and not re.match(r"\s*[*/+^]", clean[found.end :]):
             sign = match["sign"]
             raw = f"{sign} {found.raw}" if sign[0] in "<>≤≥" else found.raw
@@ -212,4 +262,6 @@ def _goes_on(clean: str, value: numbers.Value, name: str) -> bool:
     (`10 layers, mixed int5/int6 quantisation`)."""
     rest = clean[value.end :]
     words = value.unit is None and _SENTENCE.match(rest) and not _METRIC_NAME.search(name)
-    return bool(words or _ORDINAL.match(clean) or re.match(r"\s*(?:\([^)]*\))?\s*,\s*\d", rest))
+    listed = value.unit is None and re.match(r"\s*(?:\([^)]*\))?\s*,\s*\d", rest)
+    other = value.unit is None and _SPENT.search(name) and re.match(r"\s[a-z]", rest)  # `1 epoch` below `latency`
+    return bool(words or _BESIDE.match(rest) or _ORDINAL.match(clean) or listed or other)

@@ -31,6 +31,8 @@ _ABOUT = (
     "ticket",
     "task",
     "case",
+    "item",
+    "task_id",
     "rule",
     "key",
     "title",
@@ -56,7 +58,7 @@ GENERIC = frozenset(
     )
 )
 _DAY = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:|$)")
-_PLACES = ("_ids", "shape", "tokens", "indices", "positions", "offsets")  # a list of these measures nothing
+_PLACES = ("_ids", "experts", "shape", "tokens", "indices", "positions", "offsets")  # a list of these measures nothing
 _TOKENS = ("merges", "added_tokens", "token_to_id", "id_to_token", "token2id", "id2token", "id2label", "label2id")
 _WEIGHTS = re.compile(r"weights?$|weighting|coef|lambda|scales?$|multiplier", re.IGNORECASE)
 _STEPS = re.compile(r"(?:.*_)?(?:steps|iters|iterations|epochs|layers|seeds|ranks)", re.IGNORECASE)

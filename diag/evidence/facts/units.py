@@ -19,7 +19,7 @@ _TABLE: tuple[tuple[str, str], ...] = (
     (r"s(?:ec)?/(?:it|iter|step)", "s/step"),
     (r"ms/(?:it|iter|step)", "ms/step"),
     (r"s/epoch", "s/epoch"),
-    (r"[GMTK]i?B/s", ""),
+    (r"[GMTK]i?B/s|[a-z]{3,14}/s(?:ec(?:ond)?)?", ""),
     (r"[KMGTP]i?B", ""),
     (r"[kmg]b", ""),
     (r"bytes?", "bytes"),
@@ -43,13 +43,17 @@ _TABLE: tuple[tuple[str, str], ...] = (
     (r"perplexity|ppl", "ppl"),
     (r"×|(?<=\d)x", "×"),
 )
+RATES = ("tok/s", "samples/s", "steps/s", "docs/s")
 UNIT = "|".join(f"(?:{pattern})" for pattern, _ in _TABLE)
 _COMPILED = tuple((re.compile(pattern.replace(r"(?<=\d)", "")), shown) for pattern, shown in _TABLE)
 
 # What the end of a name states (`duration_ms`, `size_bytes`, `time (s)`), by its last words.
 _IN_NAME: tuple[tuple[str, str], ...] = (
-    (r"(?:tok(?:en)?s?_per_s(?:ec(?:ond)?)?|tok_s|tokens/s(?:ec)?|tok/s|tps)(?:_per_gpu|/gpu)?", "tok/s"),
-    (r"samples_per_s(?:ec(?:ond)?)?|samples/s", "samples/s"),
+    (
+        r"(?:tok(?:en)?s?_per_s(?:ec(?:ond)?)?|tok(?:en)?s?_s(?:ec(?:ond)?)?|tokens/s(?:ec)?|tok/s|tps)(?:_per_gpu|/gpu)?",
+        "tok/s",
+    ),
+    (r"samples_(?:per_)?s(?:ec(?:ond)?)?|samples/s", "samples/s"),
     (r"(?:steps|iters?|it)_per_s(?:ec(?:ond)?)?|it/s", "steps/s"),
     (r"(?:ms_per_|ms/)(?:it|iter|step)", "ms/step"),
     (r"per_(?:sec(?:ond)?|s)|\w+/s(?:ec(?:ond)?)?", "1/s"),
@@ -85,7 +89,7 @@ _DISTINCT = re.compile(
     re.IGNORECASE,
 )
 _TOKENS = re.compile(
-    rf"{_WORD}(?:(?:\w+[\s_])?tokens(?:_seen|_in|_out|_total|_manifest|_processed|_trained|_count)?|num_tokens_\w+"
+    rf"{_WORD}(?:(?:\w+[\s_])?tokens(?:_seen|_generated|_in|_out|_total|_manifest|_processed|_trained|_count)?|num_tokens_\w+"
     rf"|n_tokens|token_count)$",
     re.IGNORECASE,
 )
@@ -113,6 +117,7 @@ _INFORMATION = re.compile(
     r"loss|entropy|nll|surprisal|information|chance|uniform|log2|(?:^|[\s_])ce(?:$|[\s_])", re.IGNORECASE
 )
 _SHARE = re.compile(r"(?<!\d)%")
+_PCT = re.compile(r"(?:^|_)(?:pct|percent)_")
 _HOURS = re.compile(r"\b[a-z]?pu[ -]hours\b", re.IGNORECASE)
 # The first whose words a name holds, and where its unit comes from.
 _KINDS: tuple[tuple[re.Pattern[str], str, UnitSource], ...] = (
@@ -123,6 +128,8 @@ _KINDS: tuple[tuple[re.Pattern[str], str, UnitSource], ...] = (
     (_RUNTIME, "s", "convention"),
     (_HOURS, "h", "stated"),
     (_SHARE, "%", "stated"),
+    (_PCT, "%", "stated"),
+    (re.compile(r"\btok(?:ens)?/s(?:ec)?\b|(?:^|_)tok(?:en)?s?_per_s(?:ec(?:ond)?)?_"), "tok/s", "stated"),
     (_BYTES, "bytes", "stated"),
 )
 

@@ -1,0 +1,71 @@
+"""States in sentences, and what they are said of: `That hypothesis was FALSIFIED`, `**cascade**: COMPLETE`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from diag.evidence.facts.fact import Draft
+from diag.evidence.facts.identifiers import identifiers
+from diag.evidence.facts.names import is_fact_name, trimmed
+from diag.evidence.facts.passage import Passage
+from diag.evidence.facts.status import OWN_WORD, PHRASE, STATE, STATUS_NAME, status_of
+
+_TURNS = re.compile(rf"\s*(?:to|→|->)\s+(?:{STATE.pattern})")
+_VERB = re.compile(
+    r"\s+(?:(?:has|have|had)\s+(?:been\s+)?|=\s*|→\s*|[—–:]\s*"
+    r"|(?:is|are|was|were|remains?|stays?|becomes?|became)\s+(?:now\s+|still\s+|itself\s+)?)$",
+    re.IGNORECASE,
+)
+_CONDITION = re.compile(r"\b(?:from|if|not yet|until|or|and)\s$|\(.{0,7}(?:\(|was |\")$|^\($", re.IGNORECASE)
+# `X stays A → `: what it was, before the state that it has now.
+_WAS = re.compile(
+    rf"(?::|\s(?:stays|moves|moved|goes|went|flips|flipped|is|was)?)\s*(?:{STATE.pattern})\s*(?:→|->|to)\s*$"
+)
+# What is to be done, or may come, is no state: `Promote X to DONE once …`, `X will be PASS`.
+_PLANNED = re.compile(
+    r"^\s*(?:\w+ )?(?:promote|flip|move|mark|turn|change|bump|upgrade|advance|keep|leave|set|discharge|close|re-?run"
+    r"|verify|author|add|write|file|open|create|record|wait|defer) (?!status|state|verdict|plan|is\b|was\b|→)"
+    r"|\b(?:will|would|should|must|shall|can|could|may|might|to be|needs? to|expected to|ready to|in order to"
+    r"|before|once|unless|whether|when|whenever|any|each|every|no)\s+(?:\w+\s+){0,3}$",
+    re.IGNORECASE,
+)
+_JOINED = re.compile(r"^\s*(?:and|but|so|while|because|since)\s+(?:the\s+)?", re.IGNORECASE)
+MAX_SUBJECT = 70
+
+
+def of_passage(passage: Passage, label: str) -> Iterator[Draft]:
+    """`That hypothesis was FALSIFIED`, `**cascade**: COMPLETE`: a state in capitals, and what it is said of."""
+    text = passage.text
+    done: set[str] = set()
+    own = OWN_WORD.match(text, text.find(": ") + 2) if STATUS_NAME.fullmatch(label) else None
+    if own and not PHRASE.search(text):
+        yield passage.draft(own.start(), label, own.group(), label, own.group())
+    opening = identifiers(text[:60].split(" ", maxsplit=1)[0])
+    for match in PHRASE.finditer(text):
+        before = text[: match.start()]
+        if before[-1:] in ('"', "“", "'") or _CONDITION.search(before[-12:]) or _TURNS.match(text, match.end()):
+            continue  # `was RED`, `if GREEN`; of `PASS to RED` the later counts
+        clause = re.split(r"[.;!?]\s|[,(]\s?(?=\w)|\)\s", _WAS.sub(" — ", before))[-1]
+        if _PLANNED.search(clause):
+            continue
+        name = opening[0] if opening else _subject(clause, text[match.end() : match.end() + 1])
+        if not name and label and len(before) - len(text.partition(": ")[0]) <= 16:
+            name = label if match.start() or not label[0].islower() else ""  # `FAILED at step 3 — …`
+        read = status_of(match.group())
+        new = name and len(name) <= MAX_SUBJECT and name not in done and not STATE.fullmatch(name)
+        if read and new and is_fact_name(name):
+            done.add(name)
+            yield passage.draft(match.start(), name, match.group(), f"{name} {clause}", read[0])
+
+
+def _subject(clause: str, after: str) -> str:
+    """What a state is said of, from the words before it and the character behind it."""
+    verb = _VERB.search(clause)
+    name = trimmed(_JOINED.sub("", clause[: verb.start()])) if verb else ""
+    known = [id for id in identifiers(clause) if not id[0].isdigit()]
+    if known and (not name or len(name.split()) > 3):
+        return known[-1]
+    if not name and after in (":", "(") and clause.strip():
+        return trimmed(clause)  # `5g.1 re-encode SUCCESS: …`
+    return name

@@ -31,10 +31,11 @@ class Entry:
     history: tuple[Stated, ...]
 
 
-_STATED = """
-SELECT identifiers, key, date, status, path, line, status_raw, file.name, digest
+_STATED = r"""
+SELECT identifiers, key, coalesce(nullif(regexp_extract(section, '\d{4}-\d\d-\d\d'), ''), date) AS day, status, path,
+       line, status_raw, file.name, digest
 FROM fact JOIN file USING (path)
-WHERE status IS NOT NULL AND number IS NULL AND identifiers <> '[]' ORDER BY date, path, line
+WHERE status IS NOT NULL AND number IS NULL AND identifiers <> '[]' ORDER BY day, path, line
 """
 
 

@@ -111,6 +111,70 @@ TRAPS: list[tuple[str, dict[str, str], tuple[str, int], tuple[str, int] | None]]
         ("a.md", 6),
     ),
     ("void_gate", {"a.md": "Asked: val_loss < 9.38.\n\nShannon entropy: 7.4 bits\n"}, ("a.md", 1), ("a.md", 3)),
+    (
+        "void_gate",
+        {"a.json": '{"unigram_loss": 7.7,\n"gate": {"metric": "val_loss",\n"max": 9.0}}'},
+        ("a.json", 3),
+        ("a.json", 1),
+    ),
+    ("log_base", {"a.log": "vocab_size=32000\nchance loss (ln vocab): 14.966\n"}, ("a.log", 2), ("a.log", 1)),
+    (
+        "nats_called_points",
+        {"a.log": "best eval_loss=3.1200 (prev 3.4500)\nimprovement: 0.33pp\n"},
+        ("a.log", 2),
+        ("a.log", 1),
+    ),
+    (
+        "unit_comparison",
+        {
+            "a.json": '{"baseline": {"loss": 3.20, "unit": "nats"},\n "ours": {"loss": 4.10, "unit": "bits"},\n'
+            ' "verdict": "ours is worse by 0.90"}'
+        },
+        ("a.json", 1),
+        ("a.json", 2),
+    ),
+    (
+        "target_missed",
+        {"a.md": "| check | required | observed | outcome |\n|---|---|---|---|\n| val_loss | < 4.0 | 4.73 | PASS |\n"},
+        ("a.md", 3),
+        ("a.md", 3),
+    ),
+    ("target_missed", {"a.log": "cosine >= 0.99: got 0.9312 -> PASS\n"}, ("a.log", 1), ("a.log", 1)),
+    (
+        "target_missed",
+        {"a.json": '{"threshold_tok_s": 120.0,\n"comparison": ">=",\n"measured_tok_s": 88.4,\n"passed": true}'},
+        ("a.json", 3),
+        ("a.json", 1),
+    ),
+    (
+        "flip",
+        {"a.md": "## 2026-02-01\n\nFALSIFY-ABC-003: PASS\n\n## 2026-02-09\n\nFALSIFY-ABC-003 turned out to be FAIL.\n"},
+        ("a.md", 3),
+        ("a.md", 7),
+    ),
+    ("skipped_pass", {"a.md": "- speedup: PASSED (skipped, no GPU)\n"}, ("a.md", 1), None),
+    (
+        "skipped_pass",
+        {"a.md": "| gate | passed | skipped |\n|---|---|---|\n| x | true | false |\n| y | true | true |\n"},
+        ("a.md", 4),
+        None,
+    ),
+    (
+        "two_numbers",
+        {"a.md": "The corpus has 412 shards.\n", "b.md": "It consists of 411 shards.\n"},
+        ("a.md", 1),
+        ("b.md", 1),
+    ),
+    ("growth", {"a.md": "From 1.2M to 24M tokens, a 40x increase.\n"}, ("a.md", 1), ("a.md", 1)),
+    ("growth", {"a.json": '{"speedup": 6.0,\n"old_tok_s": 50.0,\n"new_tok_s": 100.0}'}, ("a.json", 1), ("a.json", 3)),
+    ("not_monotonic", {"a.md": "The loss fell every epoch (9.1 → 8.4 → 8.8).\n"}, ("a.md", 1), ("a.md", 1)),
+    ("shard_count", {"a.log": "Saved 4 shards to .\n", **SHARDS}, ("a.log", 1), ("shard-002.bin", 1)),
+    (
+        "below_entropy",
+        {"a.log": "shard: H(unigram)=7.10 nats H(bigram)=4.40 nats\nstep 500 val_loss=0.0009\n"},
+        ("a.log", 2),
+        ("a.log", 1),
+    ),
 ]
 
 
@@ -164,7 +228,10 @@ num_tokens: 6
 - Routing Entropy: 2.91 bits (max: 3.0 for 8 experts)
 
 1. At 500 vs 7000 steps
-2. It asks for 0.5%-1.5% improvement
+2. A 2x data overlap. val_ppl collapsed from 239 to 782; the fix gave 4.5x (470→2,101 tok/s), >2x criterion met
+3. The target is 5x throughput when processing 8 tokens vs 1 token; corrected 44→194 tok/s (34x gap, was 151x)
+4. The corpus has 19 shards, the model 16 shards, the other corpus 40 shards; 10 PASSED, 2 skipped
+5. It asks for 0.5%-1.5% improvement
 """
 
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
+from diag.evidence.chunks import MAX_LINES
 from diag.evidence.facts.numbers import at
 from diag.evidence.index import Connection, RecordRow, records_table
 from diag.evidence.known_facts import FactRow, facts
 
+TREES = (".json", ".jsonl", ".yaml", ".yml")
 BOUNDS = tuple("<>≤≥")
 _WHOLE = re.compile(r"\d[\d,]*(?: [a-z]+)?")
 _ENTROPY = re.compile(
@@ -66,6 +70,7 @@ class Known:
     def __init__(self, con: Connection) -> None:
         self.con = con
         self.facts = facts(con)
+        self.levels: list[Any] | None = None  # of `levels`, when they were looked for
 
     @cached_property
     def by_path(self) -> dict[str, list[FactRow]]:
@@ -114,19 +119,41 @@ class Known:
 
     def lines(self, path: str, first: int, last: int) -> str:
         """The text of some lines of a document."""
-        sql = "SELECT line, text FROM document WHERE path = ? AND line <= ? ORDER BY line DESC LIMIT 2"
-        for line, text in self.con.execute(sql, [path, first]).fetchall():
-            held = text.split("\n")[first - line : last - line + 1]
-            if held:
-                return "\n".join(held)
-        return ""
+        sql = "SELECT line, text FROM document WHERE path = ? AND line BETWEEN ? AND ? ORDER BY line"
+        held: dict[int, str] = {}
+        for line, text in self.con.execute(sql, [path, first - MAX_LINES, last]).fetchall():
+            for number, one in enumerate(text.split("\n"), start=line):
+                held.setdefault(number, one)
+        return "\n".join(held.get(number, "") for number in range(first, last + 1))
 
     def passages(self, pattern: str) -> Iterator[Passage]:
         """The blocks of text that hold a regular expression (RE2's dialect), records and trees of values apart."""
         sql = """SELECT document.path, file.name, digest, line, text FROM document JOIN file USING (path)
                  WHERE regexp_matches(text, ?) AND NOT contains(document.path, '/records/') ORDER BY path, line"""
-        for path, file, digest, line, text in self.con.execute(sql, [pattern]).fetchall():
-            yield Passage(path, file, digest, line, text)
+        found = self.con.execute(sql, [pattern]).fetchall()
+        trees = self._blocks([path for path, *_ in found if path.endswith(TREES)])
+        for path, file, digest, line, text in found:
+            first, whole = _with_neighbours(trees[path], line) if path in trees else (line, text)
+            yield Passage(path, file, digest, first, whole)
+
+    def _blocks(self, paths: list[str]) -> dict[str, list[tuple[int, str]]]:
+        sql = "SELECT path, line, text FROM document WHERE path IN (SELECT unnest(?::VARCHAR[])) ORDER BY path, line"
+        held: dict[str, list[tuple[int, str]]] = {}
+        for path, line, text in self.con.execute(sql, [list(dict.fromkeys(paths))]).fetchall() if paths else ():
+            held.setdefault(path, []).append((line, text))
+        return held
+
+
+def _with_neighbours(blocks: list[tuple[int, str]], line: int) -> tuple[int, str]:
+    """A block of a tree with those before and behind it, which are cut at every key of the outer object."""
+    at = bisect_left(blocks, (line, ""))
+    first, text = blocks[max(0, at - 1)]
+    for number, more in blocks[max(0, at - 1) + 1 : at + 2]:
+        gap = number - first - text.count("\n")
+        if gap < 1:
+            return line, blocks[at][1]  # of one long line
+        text += "\n" * gap + more
+    return first, text
 
 
 def cite(fact: FactRow) -> Citation:

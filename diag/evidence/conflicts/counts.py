@@ -32,8 +32,21 @@ _COUNTED = (
     ("bytes", re.compile(r"total[ _]bytes(?:_(?:disk|manifest))?", re.I)),
 )
 _DATA = re.compile(r"\.(?:bin|u16|u32|npy|npz|parquet|arrow|tokens|ds|mds|zst|tar|idx|jsonl\.gz|safetensors)$", re.I)
-_SHARD_FILE = re.compile(r"shard|train|val|data|corpus|chunk|part|^\d+\.|[-_]\d{2,}\.", re.I)
+_SHARD_FILE = re.compile(
+    r"shard|train|val|data|corpus|chunk|part|^\d+\.|[-_]\d{2,}\.|[-_]\d+\.(?:bin|u16|u32|npy|tokens)$", re.I
+)
 _OF_A_MODEL = ("parameters", "tensors", "vocabulary")  # which a dataset does not have
+_SAID = re.compile(r"(?<![\w.,/-])(?<!\d of )(?<!first )(?<!last )(?<!next )(?<!other )(\d[\d,]*) shards\b")
+_WRITTEN_TO = re.compile(
+    r"\b(?:wrote|written|saved|created|generated|produced|encoded)\b[^\n\d]{0,30}(?P<count>\d[\d,]*) shards "
+    r"(?:\([^)\n]*\) )?(?:to|in|into|under|at) (?P<where>[\w./`'\"-]+)",
+    re.IGNORECASE,
+)
+TEXTS = (".md", ".rst", ".markdown")
+MISCOUNTED = 0.1  # share by which two counts in texts differ, when they are of one thing: 20 and 40 are two data sets
+FAR = 0.5  # the same of a text and a file of the run in one folder
+NEARLY = 0.02  # share by which two counts of the same shards differ, when somebody counted wrong
+FEW_SHARDS = 40
 FEW_TOKENS = 1_000  # are those of a prompt
 MAX_LISTED = 100_000
 
@@ -104,14 +117,58 @@ def shard_files(known: Known) -> Iterator[Conflict]:
             )  # fmt: skip
 
 
+def shards_written(known: Known) -> Iterator[Conflict]:
+    """`wrote 3 shards to ./out`, where two are."""
+    for passage in known.passages(r"\d shards .*(to|in|into|under|at) "):
+        for match in _WRITTEN_TO.finditer(passage.text):
+            folder = (Path(passage.path).parent / match["where"].strip("`'\".,")).absolute()
+            inside = folder == Path(passage.path).parent or Path(passage.path).parent in folder.parents
+            files = _shards_in(folder) if inside and ".." not in match["where"] else []
+            if files and len(files) != int(match["count"].replace(",", "")):
+                shown = Citation(str(folder / files[-1]), 1, files[-1], f"{Path(passage.file).parent}/{match['where']}")
+                yield Conflict(
+                    "shard_count", "shards", passage.cite(match.start(), match.group()), shown,
+                    f"{match['count']} shards are stated and {len(files)} files lie there, from {files[0]} to "
+                    f"{files[-1]}. Check whether one is missing or the count is wrong.",
+                )  # fmt: skip
+
+
+def nearly_the_same(known: Known) -> Iterator[Conflict]:
+    """412 shards in one text and 411 in another of one folder: so near that both mean the same ones."""
+    said: dict[str, list[tuple[int, Citation]]] = {}
+    for fact in known.facts:
+        if _COUNTED[0][1].fullmatch(fact.name) and fact.number and not fact.about and not fact.raw.startswith(BOUNDS):
+            said.setdefault(known.folder(fact.path), []).append((int(fact.number), cite(fact)))
+    for passage in known.passages(r"\d shards"):
+        for match in _SAID.finditer(passage.text):
+            place = passage.cite(match.start(), match.group())
+            said.setdefault(known.folder(passage.path), []).append((int(match[1].replace(",", "")), place))
+    for found in said.values():
+        told: set[tuple[int, int]] = set()
+        for number, (count, place) in enumerate(found):
+            for other, there in found[:number]:
+                near = 0 < abs(count - other) <= max(1, NEARLY * count) and min(count, other) >= FEW_SHARDS
+                if near and there.path != place.path and (count, other) not in told:
+                    told |= {(count, other), (other, count)}
+                    yield Conflict(
+                        "two_numbers", "shards", there, place,
+                        f"The folder has {other:,} shards in one place and {count:,} in another. Count them.",
+                    )  # fmt: skip
+                    break
+
+
 def _same_thing(a: FactRow, b: FactRow, scope: str) -> bool:
     """Two logs of a folder that names no dataset may be two runs, whose numbers never contradict each other; rows of
     one part of a document are several things."""
-    if a.path == b.path and a.section == b.section:
+    if a.path == b.path and (a.section == b.section or a.name.lower().startswith("vocab")):
         return False
-    if scope.startswith("dataset ") or a.path == b.path:
+    written = a.path.endswith(TEXTS), b.path.endswith(TEXTS)
+    off = abs((a.number or 0.0) - (b.number or 0.0)) / max(a.number or 1.0, 1.0)
+    if a.path == b.path or (all(written) and scope.startswith("dataset ")):
+        return off <= MISCOUNTED
+    if scope.startswith("dataset "):
         return True
-    return a.path.endswith((".md", ".rst")) != b.path.endswith((".md", ".rst"))
+    return written[0] != written[1] and off <= FAR
 
 
 def _shards_in(folder: Path) -> list[str]:

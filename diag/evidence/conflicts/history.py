@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
@@ -16,6 +17,8 @@ from diag.evidence.records import read_record
 from diag.settings import load_settings
 from diag.shards import open_shard
 
+_DAY = re.compile(r"\d{4}-\d\d-\d\d")
+
 
 def flipped(known: Known) -> Iterator[Conflict]:
     """A gate that passed and is red later: was the pass one?"""
@@ -26,7 +29,7 @@ def flipped(known: Known) -> Iterator[Conflict]:
         for stated in entry.history:
             if _claims_good(stated.status):
                 good = stated
-            elif good and mood(stated.status) == "bad" and stated.path != good.path and stated.date >= good.date:
+            elif good and mood(stated.status) == "bad" and _later(known, good, stated):
                 yield Conflict(
                     "flip", entry.identifier, _cite(good), _cite(stated),
                     f"{entry.identifier} was {good.status} on {good.date or 'an unknown day'} and is {stated.status} "
@@ -58,6 +61,19 @@ def stale_records(known: Known) -> Iterator[Conflict]:
                     f"The {kind} {id} has changed since this record of {row.created[:10]}: what was measured is not "
                     "what lies there now. Test it again.",
                 )  # fmt: skip
+
+
+def _later(known: Known, good: Stated, bad: Stated) -> bool:
+    """Whether a state was said later than another: in another document, or on another day of one."""
+    if bad.path != good.path:
+        return bad.date >= good.date > ""  # the order of paths says nothing
+    return bad.date > good.date or _day(known, bad) > _day(known, good) > ""
+
+
+def _day(known: Known, stated: Stated) -> str:
+    """The last day that the lines up to a state name: the stamp of a log, an entry before it."""
+    days = _DAY.findall(known.lines(stated.path, max(1, stated.line - 3), stated.line))
+    return days[-1] if days else ""
 
 
 def _claims_good(status: str) -> bool:

@@ -5,25 +5,29 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from diag.evidence.conflicts.conflict import Citation, Conflict, Known, bound, cite, near, step_of
+from diag.evidence.conflicts.conflict import BOUNDS, Citation, Conflict, Known, bound, cite, near, step_of
+from diag.evidence.conflicts.levels import levels
 from diag.evidence.facts.extract import loss_in_nats
 from diag.evidence.facts.numbers import at
 from diag.evidence.facts.status import mood
 from diag.evidence.facts.units import is_loss
 from diag.evidence.known_facts import FactRow
 from diag.results.thresholds_evidence import FAR_BELOW
-from diag.units import LN2
 
 _TARGET = re.compile(r"(?:^|[\s_*\"-])(?:target|goal|required|wanted)(?:[\s_*]|$)", re.IGNORECASE)
 _GATE = re.compile(r"(?:val_loss_)?gate_below|val_loss_(?:max|ceiling|threshold|below)|max_val_loss", re.IGNORECASE)
 _OF_RUN = re.compile(
-    r"^(?:status|state|verdict|result|outcome|conclusion|termination)$|\brun\b|training", re.IGNORECASE
+    r"^(?:converged|status|state|verdict|result|outcome|conclusion|termination)$|\brun\b|training", re.IGNORECASE
 )
 _ASKED = re.compile(
-    r"(?:gate|asks|require|must|threshold)[^.\n]{0,60}?(?P<loss>(?<!train )(?<!train_)(?:\w+[_ ])?loss "
-    r"(?:below|under|of less than) (?P<limit>\d+(?:\.\d+)?))",
+    r"(?:gate|accept\w*|asks|require|must|threshold|criteri\w+)[^.\n]{0,60}?"
+    r"(?P<loss>(?<!train )(?<!train_)(?:\w+[_ ])?loss\s?"
+    r"(?:(?:must |has to |should )?be )?(?:below|under|of less than|at most|<=?|≤) ?(?P<limit>\d+(?:\.\d+)?))"
+    r"|\"(?:\w+_)?(?:gate|threshold|limit|ceiling|max)s?\"\s*:\s*\{[^{}]*?"
+    r"(?P<entry>\"(?:val_|eval_)?loss\"\s*:\s*(?P<bound>\d+\.\d+))",
     re.IGNORECASE,
 )
+_LIMIT = re.compile(r"max|maximum|threshold|limit|ceiling|below", re.IGNORECASE)
 _FINAL = re.compile(r"final|best|last|end|actual|^value$", re.IGNORECASE)
 
 
@@ -138,19 +142,13 @@ def void_gate(known: Known) -> Iterator[Conflict]:
     for here in known.by_path.values():
         for asked in here:
             limit = asked.number if _GATE.fullmatch(asked.name) else bound(asked)
-            if (
-                limit is None
-                or not (is_loss(asked.name) or _GATE.fullmatch(asked.name))
-                or re.search(r"train", asked.name, re.I)
-            ):
+            if _LIMIT.fullmatch(asked.name) and is_loss(asked.about) and not asked.raw.startswith(BOUNDS):
+                limit = asked.number  # `{"metric": "val_loss", "max": 9.0}`
+            elif not (is_loss(asked.name) or _GATE.fullmatch(asked.name)):
                 continue
-            passed = sorted((f for f in _entropies(known, asked.path) if _nats(f) < limit), key=_nats, reverse=True)
-            if passed:
-                yield Conflict(
-                    "void_gate", asked.key, cite(asked), cite(passed[0]),
-                    f"Word counts alone reach {_nats(passed[0]):.3g} nats on this data and pass {asked.raw}: the gate "
-                    "is VOID, it measures the data.",
-                )  # fmt: skip
+            if limit is None or re.search(r"train", asked.key, re.I):
+                continue
+            yield from _void(known, limit, asked.key, cite(asked))
     yield from _asked_in_words(known)
     for row in known.records:
         if row.gate == "VOID":
@@ -163,16 +161,21 @@ def void_gate(known: Known) -> Iterator[Conflict]:
 
 def _asked_in_words(known: Known) -> Iterator[Conflict]:
     """`The gate asks for a val_loss below 8.0.`"""
-    for passage in known.passages(r"(?i)(gate|asks|require|must|threshold).*loss (below|under|of less than) \d"):
+    for passage in known.passages(r"(?i)(gate|accept|asks|require|must|threshold|criteri)(.|\n)*loss"):
         for match in _ASKED.finditer(passage.text):
-            passed = [f for f in _entropies(known, passage.path) if _nats(f) < float(match["limit"])]
-            for entropy in sorted(passed, key=_nats)[-1:]:
-                raw = match.group()[match.start("loss") - match.start() :]
-                yield Conflict(
-                    "void_gate", raw, passage.cite(match.start("loss"), raw), cite(entropy),
-                    f"Word counts alone reach {_nats(entropy):.3g} nats on this data and pass {raw}: the gate is VOID, "
-                    "it measures the data.",
-                )  # fmt: skip
+            part = "loss" if match["loss"] else "entry"
+            limit = float(match["limit"] or match["bound"])
+            yield from _void(known, limit, match[part], passage.cite(match.start(part), match[part]))
+
+
+def _void(known: Known, limit: float, key: str, asked: Citation) -> Iterator[Conflict]:
+    passed = [level for level in levels(known, asked.path) if level.nats < limit]
+    for level in sorted(passed, key=lambda level: level.nats)[-1:]:
+        yield Conflict(
+            "void_gate", key, asked, level.cited,
+            f"Word counts alone reach {level.nats:.3g} nats on this data and pass {asked.raw}: the gate is VOID, it "
+            "measures the data.",
+        )  # fmt: skip
 
 
 def below_entropy(known: Known) -> Iterator[Conflict]:
@@ -180,22 +183,12 @@ def below_entropy(known: Known) -> Iterator[Conflict]:
     for here in known.by_path.values():
         losses = [f for f in here if loss_in_nats(f.name, f.about, f.unit, f.raw, f.number)]
         losses = [f for f in losses if not _TARGET.search(f.name) and not re.search("train", f.name, re.I)]
-        entropies = _entropies(known, here[0].path) if losses else []
-        least = min(entropies, key=_nats, default=None)
+        stated = levels(known, here[0].path) if losses else []
+        least = min(stated, key=lambda level: level.nats, default=None)
         lowest = min(losses, key=lambda f: f.number or 0.0, default=None)
-        if least and lowest and lowest.number is not None and 0 <= lowest.number < FAR_BELOW.value * _nats(least):
+        if least and lowest and lowest.number is not None and 0 <= lowest.number < FAR_BELOW.value * least.nats:
             yield Conflict(
-                "below_entropy", lowest.key, cite(lowest), cite(least),
-                f"A loss of {lowest.raw} nats is far below the data's {_nats(least):.3g} nats a token, which counts "
+                "below_entropy", lowest.key, cite(lowest), least.cited,
+                f"A loss of {lowest.raw} nats is far below the data's {least.nats:.3g} nats a token, which counts "
                 "alone reach. Check the evaluation before the model.",
             )  # fmt: skip
-
-
-def _entropies(known: Known, path: str) -> list[FactRow]:
-    """The entropies that the documents of the same folder or dataset state."""
-    scope = known.scope(path)
-    return [f for f in known.entropies if known.scope(f.path) == scope or known.folder(f.path) == known.folder(path)]
-
-
-def _nats(fact: FactRow) -> float:
-    return (fact.number or 0.0) * (LN2 if fact.unit == "bits" else 1.0)

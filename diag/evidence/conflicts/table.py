@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from diag.evidence.conflicts import counts, history, outcomes, trends, units
+from diag.evidence.conflicts import checks, counts, history, outcomes, trends, units
 from diag.evidence.conflicts.conflict import Conflict, Known
 from diag.evidence.index import Connection, asked
 
@@ -29,13 +29,18 @@ RULES = (
     Rule(("nats_called_points",), "a difference of losses called percentage points or per cent", units.points),
     Rule(("unit_comparison",), "losses in nats and bits compared as they stand", units.across),
     Rule(("target_missed",), "CONVERGED or PASS beside a number that misses the target", outcomes.target_missed),
+    Rule(("target_missed",), "a line or a row that passed with its own number beyond its own limit", checks.missed),
     Rule(("skipped_pass",), "a check that passed and was skipped", outcomes.skipped_pass),
+    Rule(("skipped_pass",), "a line or a row that says both", checks.skipped),
     Rule(("void_gate",), "a gate that word counts alone pass", outcomes.void_gate),
     Rule(("below_entropy",), "a loss far below the entropy of its data", outcomes.below_entropy),
     Rule(("two_numbers",), "two counts of one thing", counts.two_numbers),
     Rule(("two_numbers",), "a loss in a text that the run's own files do not have", counts.losses_of_one_epoch),
     Rule(("shard_count",), "a count of shards that differs from the files beside it", counts.shard_files),
+    Rule(("two_numbers",), "two counts of shards that are nearly the same", counts.nearly_the_same),
+    Rule(("shard_count",), "a count of shards written to a folder that holds others", counts.shards_written),
     Rule(("growth",), "a factor or a share that its own numbers do not give", trends.growth),
+    Rule(("growth",), "a factor between two named numbers that they do not give", trends.growth_by_names),
     Rule(("not_monotonic",), "monotonic over a loss that rises", trends.monotony),
     Rule(("flip",), "a gate that passed and turned red later", history.flipped),
     Rule(("stale_record",), "a record whose inputs have changed since", history.stale_records),

@@ -5,22 +5,38 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import pairwise
 
-from diag.evidence.conflicts.conflict import Conflict, Known, Passage, cite, step_of
+from diag.evidence.conflicts.conflict import TREES, Conflict, Known, Passage, cite, step_of
 from diag.evidence.facts.extract import loss_in_nats
 from diag.evidence.facts.numbers import NUMBER, at
 from diag.evidence.known_facts import FactRow
 from diag.results.thresholds_evidence import GROWTH, GROWTH_SHARE
 
-_FACTOR = re.compile(r"(?<![\d×x.,@^]\s)(?<![\w.,-])(?P<factor>\d+(?:\.\d+)?)\s?[×x](?!\s?\d|\(|\w)")
+_FACTOR = re.compile(
+    r"(?<![\d×x.,@^<>≥≤→]\s)(?<![\w.,<>≥≤→-])(?P<factor>\d+(?:\.\d+)?)\s?[×x](?!\s?\d|\(|\w|\s?(?:→|->|to\s\d))"
+    r"(?!\s(?:gap|criteri\w+|target|threshold|data|overlap|under|over|budget)\b)"
+)
 _TIMES = re.compile(r"(?<![\w.,-])(?P<factor>\d+(?:\.\d+)?)[- ](?:fold|times)\b")
 _FACTOR_OF = re.compile(r"factor of (?P<factor>\d+(?:\.\d+)?)(?![\w.]*\d)")
 _SHARE = re.compile(
     r"(?<![\d.%–-])(?P<share>\d+(?:\.\d+)?)\s?%\s(?:\w+\s)?(?P<what>reduction|improvement|increase|decrease|drop|growth|lower|higher)"
 )
 REACH = 80  # characters between a factor and its numbers
-_NEXT = re.compile(r"[+;]|\b(?:and|but|with|while|at|though)\b|\d\s?[×x]|,\s")
+_NEXT = re.compile(r"[+;|]|\b(?:and|but|with|while|at|though|when|if|using|was)\b|\d\s?[×x]|,\s")
+# `from 1.2M to 24M tokens, a 40x increase`
+_APPOSED = re.compile(r"(?:\s[\w/-]+){0,3}\s?[,—–(-]\s?(?:an? |i\.e\. |that is |which is |so |or )?(?:an? )?~?")
+_GROWN = re.compile(
+    r"\s?(?:increase|growth|larger|more|bigger|jump|expansion|gain|rise|scale|improvement|speed-?up|faster)\b"
+)
+_EARLIER = re.compile(r"[_ ]?(?<![a-z])(?:before|baseline|old|initial|previous)(?![a-z])[_ ]?")
+_LATER = re.compile(r"[_ ]?(?<![a-z])(?:after|optimi[sz]ed|new|final|current)(?![a-z])[_ ]?")
+_NAMED = re.compile(
+    r"(?:speed-?up|growth|increase|factor|gain)\w*\"?\s*[:=]\s*\"?(\d+(?:\.\d+)?)\s?[x×]?\"?\s*(?:[,}\n]|$)"
+    r"|(?<![\w.])(\d+(?:\.\d+)?)\s?[x×] (?:larger|bigger|more|increase|growth|faster|speed-?up)\b",
+    re.IGNORECASE,
+)
 _CLAIMED = (
     r"\d\s?[×x]|factor of \d|\d[- ](fold|times)\b"
     r"|\d\s?%\s(\w+\s)?(reduc|improve|increase|decrease|drop|growth|lower|higher)"
@@ -28,20 +44,31 @@ _CLAIMED = (
 PAIR = re.compile(
     rf"(?<![\w.§#-])(?P<a>{NUMBER}\s?[KMBT]?(?![\w.]))(?:\s[\w/%]+)?\s?(?:→|->|=>|\bto\b|\bvs\.?|\bversus\b)\s?(?P<b>~?{NUMBER}\s?[KMBT]?(?![\w]))"
 )
+_COUNTS = re.compile(
+    r"(?:day|week|epoch|step|version|tier|layer|phase|size|row|section|seed|level)s?\s*$", re.IGNORECASE
+)  # steps of a way
 # `| 1.24B | 49.6B (40×) |`: the cell before, and the number that the factor stands behind.
 _ROW_PAIR = re.compile(rf"(?P<a>{NUMBER}\s?[KMBT]?)\s*\|\s*(?P<b>{NUMBER}\s?[KMBT]?)\s*\(\s*[-+]?$")
 _MONOTONE = re.compile(
-    r"(?<!non-)(?<!not )(?<!n't )(?<!non)(?:monoton(?:ic|ically|e|ous)|strictly (?:decreas|fall)\w+)", re.IGNORECASE
+    r"(?<!non-)(?<!not )(?<!n't )(?<!non)(?:monoton(?:ic|ically|e|ous)|strictly (?:decreas|fall)\w+"
+    r"|\b(?:fell|fall(?:s|ing)|decreas(?:es|ed|ing)|drop(?:s|ped)|improv(?:es|ed)) (?:at |on |in |with |after )?"
+    r"(?:every|each) (?:single )?(?:epoch|step|eval\w*)|\bnever (?:rose|rises|increase[sd]?|went up|goes up)"
+    r"|without (?:a single|any) (?:rise|increase))",
+    re.IGNORECASE,
 )
 _FALLS = re.compile(r"loss|descen|decreas|trajector|converge|\bf[ae]ll|improv|\bslope", re.IGNORECASE)
 _ASKED = re.compile(
     r"\b(?:if|whether|required?s?|must|should|expect(?:ed)?|goal|check that|until)\b|non-mono", re.IGNORECASE
 )
+_REMARK = re.compile(r":\s*\"?[A-Za-z]+ [a-z]+ [a-z]+")  # a sentence as value
+_ARROWS = re.compile(r"(?<![\w.])\d+\.\d+(?:\s?(?:→|->)\s?\d+\.\d+){2,}")
 _UNTIL = re.compile(r"[^.;\n]{0,30}?\b(?:to|until|till|through)\s(?:step |epoch |iteration )?(?P<last>\d+)\b(?!\.\d)")
 FAR = 200  # lines between a claim and the series that it is about
 _PLACE = re.compile(r"(?:epoch [\d.]+)?(?:, )?(?:step [\d.]+)?")
 _WORD = re.compile(r"\s?(?!to\b|vs\b|versus\b)([A-Za-z]+)")
-_SENTENCE = re.compile(r"(?<=[.;!?])\s+(?=[A-Z])|\n\s*\n|\n\s*(?:[-*|]|\d+[.)])\s")
+_SENTENCE = re.compile(
+    r"(?<=[.;!?])\s+(?=[A-Z])|(?<=[a-z)*]{2}\.)(?<!vs\.)(?<!ca\.)\s+(?=[a-z*_`])|\n\s*\n|\n\s*(?:[-*|]|\d+[.)])\s"
+)
 
 
 def growth(known: Known) -> Iterator[Conflict]:
@@ -54,12 +81,30 @@ def growth(known: Known) -> Iterator[Conflict]:
             start = piece.end() if piece else end
 
 
+def growth_by_names(known: Known) -> Iterator[Conflict]:
+    """`tokens_before`, `tokens_after` and `growth`; `corpus before: 3M`, `corpus after: 15M (10× larger)`."""
+    for path, here in known.by_path.items():
+        for a, b in pairwise([f for f in here if f.number and (_EARLIER.search(f.name) or _LATER.search(f.name))]):
+            early, late = _EARLIER.sub("", a.name), _LATER.sub("", b.name)
+            alike = (early, a.section, a.about, a.unit) == (late, b.section, b.about, b.unit)
+            if not alike or early == a.name or late == b.name or not 0 <= b.line - a.line <= 6:
+                continue
+            first = max(1, a.line - 4)
+            claims = list(_NAMED.finditer(known.lines(path, first, b.line + 4)))
+            wrong = _factor(float(claims[0][1] or claims[0][2]), a.number or 1.0, b.number or 1.0) if claims else ""
+            if wrong and len(claims) == 1:
+                said = claims[0].group().strip(" ,\n")
+                text = f"{said} is stated, and {a.raw} to {b.raw} is {wrong}. Check both numbers."
+                line = first + claims[0].string.count("\n", 0, claims[0].start())
+                yield Conflict("growth", said, replace(cite(a), line=line, raw=said), cite(b), text)
+
+
 def _of_sentence(passage: Passage, start: int, end: int) -> Iterator[Conflict]:
     sentence = passage.text[start:end].replace("**", "  ").replace("`", " ")
     for pattern, what in ((_FACTOR, "×"), (_TIMES, "×"), (_FACTOR_OF, "×"), (_SHARE, "%")):
         for match in pattern.finditer(sentence):
             pair = _pair_of(sentence, match)
-            if pair is None or _two_units(sentence, pair):
+            if pair is None or _two_units(sentence, pair) or _COUNTS.search(sentence, 0, pair.start()):
                 continue
             a, b = at(pair["a"].strip()), at(pair["b"].strip().lstrip("~"))
             if not (a and b and a.number and b.number) or a.number * b.number <= 0:
@@ -89,7 +134,11 @@ def _pair_of(sentence: str, match: re.Match[str]) -> re.Match[str] | None:
     if after and not _NEXT.search(sentence.replace(", ", "  "), match.end(), after.start()):
         return after
     before = list(PAIR.finditer(sentence, max(0, match.start() - REACH), match.start()))
-    return before[-1] if before and not _NEXT.search(sentence, before[-1].end(), match.start()) else None
+    if not before:
+        return None
+    between = sentence[before[-1].end() : match.start()]
+    apposed = _APPOSED.fullmatch(between) and _GROWN.match(sentence, match.end())
+    return before[-1] if apposed or not _NEXT.search(between) else None
 
 
 def _factor(stated: float, a: float, b: float) -> str:
@@ -112,12 +161,15 @@ def monotony(known: Known) -> Iterator[Conflict]:
         for fact in here:
             if _MONOTONE.search(fact.name) and fact.raw.lower() == "true":
                 yield from _rises(known, path, fact.name, fact)
-    for passage in known.passages(r"(?i)monoton|strictly (decreas|fall)"):
-        if passage.path.endswith((".json", ".jsonl", ".yaml", ".yml")):
-            continue
+    for passage in known.passages(
+        r"(?i)monoton|strictly (decreas|fall)|(every|each) |never (r|in|w|g)|without (a|any) "
+    ):
+        tree = passage.path.endswith(TREES)
         for match in _MONOTONE.finditer(passage.text):
             around = passage.text[max(0, match.start() - 80) : match.end() + 80]
             line = passage.text[passage.text.rfind("\n", 0, match.start()) + 1 :].partition("\n")[0]
+            if tree and not _REMARK.search(line):
+                continue
             if not _FALLS.search(around) or _ASKED.search(line):
                 continue  # a monotonic schedule, or attention; what is asked, and not said
             yield from _rises(
@@ -130,6 +182,14 @@ def _rises(
 ) -> Iterator[Conflict]:
     """The first rise of the series that a claim is about: the one it names, else what was held out."""
     place = claim.cite(match.start(), match.group()) if isinstance(claim, Passage) and match else None
+    if isinstance(claim, Passage) and match and (drawn := _ARROWS.search(about)):
+        points = re.findall(r"\d+\.\d+", drawn.group())  # `monotonically (9.1 → 8.4 → 8.8)`
+        for one, two in pairwise(points):
+            if place and float(two) - float(one) > step_of(two):
+                text = f"The loss is called monotonic and rises from {one} to {two}. Check the series."
+                yield Conflict("not_monotonic", match.group(), place, replace(place, raw=drawn.group()), text)
+                return
+        return
     until = _UNTIL.match(claim.text, match.end()) if isinstance(claim, Passage) and match else None
     wanted = "train" if re.search(r"train(?:ing)?[ _]loss", about, re.I) else "val"
     for whole in _series(known, path, wanted):
@@ -157,15 +217,20 @@ def _series(known: Known, path: str, wanted: str) -> list[list[FactRow]]:
         for p in paths:
             for f in (f for f in known.by_path.get(p, ()) if _is_point(f, wanted)):
                 found.setdefault((p if len(paths) == 1 else f.run, f.name.lower()), []).append(f)
-        whole = [sorted(s, key=lambda f: (f.epoch or 0.0, f.step or 0.0)) for s in found.values() if len(s) > 2]
+        whole = [sorted(s, key=_order) for s in found.values() if len(s) > 2]
         if whole:
             return whole
     return []
 
 
+def _order(fact: FactRow) -> tuple[float, float]:
+    return fact.epoch or 0.0, fact.step or (float(fact.about) if fact.about.isdigit() else 0.0)
+
+
 def _is_point(fact: FactRow, wanted: str) -> bool:
     """Whether a fact is a point of a series of losses, and of nothing narrower than its epoch or step."""
-    placed = (fact.epoch is not None or fact.step is not None) and _PLACE.fullmatch(fact.about)
+    listed = fact.name.lower().endswith("losses") and fact.about.isdigit()  # `"val_losses": [4.4, 4.1, 4.6]`
+    placed = listed or ((fact.epoch is not None or fact.step is not None) and _PLACE.fullmatch(fact.about))
     loss = loss_in_nats(fact.name, fact.about, fact.unit, fact.raw, fact.number)
     loss = loss or (fact.name == fact.section and fact.unit is None and fact.number is not None)  # `ep 10: 5.54`
     return bool(placed) and loss and ("train" in fact.name.lower()) == (wanted == "train")

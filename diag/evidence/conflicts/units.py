@@ -18,7 +18,14 @@ from diag.units import LN2
 
 _VOCABULARY = re.compile(r"vocab|uniform", re.IGNORECASE)
 _SIZE = re.compile(r"\(\s*(\d[\d,]{2,})\s*\)")
+_LN = re.compile(
+    r"(?<![a-z])(?:ln|log_e)[ _]?\(?\s?(?:of )?"
+    r"(?:(?P<size>\d[\d,]{2,})|\|?V\|?(?![a-z])|vocab(?:ulary)?(?:[ _]size)?)\)?"
+    r"[^0-9]{0,24}?(?<![\d.])(?P<value>\d{1,2}\.\d+)",
+    re.IGNORECASE,
+)
 _POINTS = re.compile(r"(?P<value>\d+\.\d+)\s?(?P<unit>pp\b|percentage points|%(?!\w))")
+_LOSS_LIKE = re.compile(r"(?<![\w.])(?<![-+]\s)(?<![-+])(\d{1,2}\.\d{2,})(?![\w.%]|\s?(?:%|pp\b))")
 _ABOUT_LOSS = re.compile(r"loss|\bCE\b|perplexity|improve|reduc|below|above|lower|baseline|\bby\b", re.IGNORECASE)
 _OTHERS = re.compile(
     r"accuracy|hellaswag|mmlu|score|\bship %|recall|utili[sz]ation|mfu|coverage|win rate|pass@", re.IGNORECASE
@@ -56,7 +63,27 @@ def log_base(known: Known) -> Iterator[Conflict]:
                 "log_base", fact.key, cite(fact), other,
                 f"{called}: chance is {math.log(size):.2f} nats. Check every loss compared with this number.",
             )  # fmt: skip
+    yield from _log_in_words(known)
     yield from _compared_with_bits(known)
+
+
+def _log_in_words(known: Known) -> Iterator[Conflict]:
+    """The same where the number is no fact of its own: `chance loss (ln vocab): 14.966`, `"note": "ln(V)=16.0"`."""
+    for passage in known.passages(r"(?i)(ln|log_e)[^a-z0-9]{0,3}(v|\||\d)"):
+        here = known.by_path.get(passage.path, ())
+        told = {fact.line for fact in here if LOG_OF.search(fact.name)}
+        sizes = [(fact, size) for fact in here if (size := _size(fact))]
+        for match in _LN.finditer(passage.text):
+            place, value = passage.cite(match.start(), match.group()), float(match["value"])
+            own = float(match["size"].replace(",", "")) if match["size"] else 0.0
+            source = next((fact for fact, size in sizes if _is_log2(value, own or size)), None)
+            size = own or (_size(source) if source else 0.0)
+            if not told & {place.line, place.line + 1} and _is_log2(value, size):
+                yield Conflict(
+                    "log_base", match.group(), place, cite(source) if source else place,
+                    f"{value:g} is log2 of {size:,.0f}, in bits, not ln: chance is {math.log(size):.2f} nats. Check "
+                    "every loss compared with this number.",
+                )  # fmt: skip
 
 
 def _compared_with_bits(known: Known) -> Iterator[Conflict]:
@@ -86,7 +113,7 @@ def points(known: Known) -> Iterator[Conflict]:
             # Among many losses some two differ by anything: a share is held against the nearest only.
             nearest = losses[:6] if match["unit"] == "%" else losses
             pairs = [(a, b) for a in nearest for b in nearest if a.number and b.number and a.number > b.number]
-            told = _told(passage, match.start())
+            told = _told(passage, match.start()) or _beside(passage, match.start(), value)
             if told and abs(told[0] - told[1] - value) <= step * 0.51 + told[2]:
                 away = 100 * (told[0] - told[1]) / told[0]
                 if match["unit"] != "%" or abs(away - value) > max(step, 0.05 * away):
@@ -118,6 +145,22 @@ def _told(passage: Passage, place: int) -> tuple[float, float, float, Citation] 
     return None
 
 
+def _beside(passage: Passage, place: int, difference: float) -> tuple[float, float, float, Citation] | None:
+    """Two losses on the few lines before that have a difference: `eval_loss=3.12 (prev 3.45)`, `"before": 4.92,`."""
+    before = passage.text[max(0, place - 240) : place]
+    if not re.search("loss", before, re.IGNORECASE):
+        return None
+    found = list(_LOSS_LIKE.finditer(before))[-6:]
+    for a in found:
+        for b in found:
+            high, low = float(a[1]), float(b[1])
+            known = (step_of(a[1]) + step_of(b[1])) / 2
+            if low < high < 30 and abs(high - low - difference) <= 1e-9 + known:
+                first = max(0, place - 240) + min(a.start(), b.start())
+                return high, low, known, passage.cite(first, f"{a[1]} and {b[1]}")
+    return None
+
+
 def across(known: Known) -> Iterator[Conflict]:
     """Two losses in different units on one line, compared as if they were in one."""
     yield from _in_words(known)
@@ -125,16 +168,28 @@ def across(known: Known) -> Iterator[Conflict]:
         losses = [f for f in here if f.unit in ("nats", "bits") and f.number and not f.raw.startswith(BOUNDS)]
         losses = [f for f in losses if is_loss(f.name) or re.search("entropy|chance|uniform|baseline", f.name, re.I)]
         for a, b in pairwise(losses):
-            if a.unit == b.unit or b.line - a.line > 1 or LOG_OF.search(a.name) or LOG_OF.search(b.name):
+            told = a.about != b.about and _subtracted(known, a, b)
+            apart = b.line - a.line > 1 and not told
+            if a.unit == b.unit or apart or LOG_OF.search(a.name) or LOG_OF.search(b.name):
                 continue
             nats, bits = (a, b) if a.unit == "nats" else (b, a)
             same = abs((bits.number or 0) * LN2 - (nats.number or 0)) <= 0.02 * (nats.number or 1)
-            if not same and _COMPARED.search(known.lines(a.path, a.line, b.line)):
+            if not same and _COMPARED.search(known.lines(a.path, a.line, b.line + 4 * told)):
                 yield Conflict(
                     "unit_comparison", a.key, cite(a), cite(b),
                     f"{a.raw} is in {a.unit} and {b.raw} in {b.unit}: {(bits.number or 0) * LN2:.3g} nats. "
                     "Compare them in one unit.",
                 )  # fmt: skip
+
+
+def _subtracted(known: Known, a: FactRow, b: FactRow) -> bool:
+    """Whether the lines around two losses of one document state their difference as the numbers stand."""
+    if b.line - a.line > 12 or a.unit == b.unit:
+        return False
+    rest = known.lines(a.path, a.line, b.line + 4)
+    step = max(step_of(a.raw), step_of(b.raw))
+    off = abs((a.number or 0.0) - (b.number or 0.0))
+    return any(abs(float(found[1]) - off) <= step / 2 for found in re.finditer(r"by (?:about )?(\d+\.\d+)", rest))
 
 
 def _in_words(known: Known) -> Iterator[Conflict]:

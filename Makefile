@@ -1,5 +1,6 @@
 # make app    the dashboard on 127.0.0.1:8501, with the demo; ROOTS="/data/a /data/b" adds folders of yours
-# make test   lint, types and every test, the browser's included
+# make test   lint, types and a test of every kind, the browser's included
+# make thorough  their siblings: other families, places and modes of the same kinds, an hour or two. ARGS="tests/zoo"
 # make faults kill, stop, replace, truncate, fill, unmount at random for 30 minutes; then check every record. ARGS="--minutes 5"
 # make fuzz   100,000 damaged files for every reader, 10,000 where a child parses: hours. ARGS="--only arrow --tries 1000"
 # make lock   locks/ anew from requirements.txt: every package with the hashes of its files
@@ -22,7 +23,7 @@ TORCH ?= $(if $(wildcard /proc/driver/nvidia/version),pypi,cpu)
 LOCKED := $(BIN)/pip install -q --require-hashes -r locks/app.txt
 UV := $(VENV)/.uv
 
-.PHONY: app demo test lint types unit fuzz faults zoo real wheel lock sbom chromium clean
+.PHONY: app demo test checks lint types unit thorough fuzz faults zoo real wheel lock sbom chromium clean
 
 app: $(VENV)/.app demo
 	SUBRANDOM_ROOTS="$(ROOTS)" $(BIN)/python -m diag app --port $(PORT)
@@ -30,7 +31,11 @@ app: $(VENV)/.app demo
 demo: $(VENV)/.app
 	$(BIN)/python -m diag demo
 
-test: lint types unit
+# At the same time: the types take one core for a minute, and so do the tests' first imports.
+test: $(VENV)/.dev
+	$(MAKE) -j 2 checks unit
+
+checks: lint types
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -39,8 +44,13 @@ lint: $(VENV)/.dev
 types: $(VENV)/.dev
 	$(BIN)/mypy
 
+# Containers often forbid Python to keep what it compiled: each of some hundred processes would compile all modules anew.
+unit thorough: export PYTHONDONTWRITEBYTECODE :=
 unit: $(VENV)/.dev chromium demo
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
+
+thorough: $(VENV)/.dev chromium demo
+	$(BIN)/python -m pytest -m thorough -n $(WORKERS) --dist loadgroup $(ARGS)
 
 fuzz: $(VENV)/.dev
 	$(BIN)/python -m tests.fuzz $(ARGS)
@@ -49,7 +59,6 @@ faults: $(VENV)/.dev demo
 	$(BIN)/python -m tests.faults.loop $(ARGS)
 
 zoo: $(VENV)/.dev demo
-	$(BIN)/python -m pytest -m zoo_full -n $(WORKERS) tests/zoo
 	$(BIN)/python -m diag.zoo --models tests/zoo/models --shard data/demo/shards/stdlib --cases 300 --controls 60 $(ARGS)
 
 real: $(VENV)/.dev

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from siblings import first
 from streamlit.testing.v1 import AppTest
 
 from diag.case import Case, Window
@@ -132,7 +133,7 @@ def test_the_page_offers_a_record_that_the_disk_refuses(evidence: Path, monkeypa
     assert page.query_params["job"], "the link keeps the job until the record is there"
 
 
-@pytest.mark.parametrize("as_json", [True, False])
+@pytest.mark.parametrize("as_json", first([True, False]))
 def test_the_command_line_prints_a_record_that_the_disk_refuses(
     evidence: Path, demo: Path, disk: Disk, as_json: bool
 ) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from siblings import first
 from test_zoo import SHORT, check, diagnose
 
 from diag.case import Case, Window
@@ -23,15 +24,16 @@ from diag.progress import silent
 
 C, OPEN = "confirmed", "inconclusive"
 WITHOUT_REFERENCE = {
+    "h4a-h4b-two-defects": ({"H4A": C, "H4B": C}, ("explained",)),
+    "h4d-zero-down-proj": ({"H4D": OPEN}, ("suspect",)),
     "h4a-random-head": ({"H4A": C}, ("explained",)),
     "h4b-gate-column-major": ({"H4B": C}, ("explained",)),
     "h4c-norm-plus-one": ({"H4C": C}, ("explained",)),
-    "h4d-zero-down-proj": ({"H4D": OPEN}, ("suspect",)),
-    "h4a-h4b-two-defects": ({"H4A": C, "H4B": C}, ("explained",)),
 }
+WITH_REFERENCE = sorted(WITHOUT_REFERENCE, reverse=True)  # other first ones
 
 
-@pytest.mark.parametrize("name", WITHOUT_REFERENCE)
+@pytest.mark.parametrize("name", first(WITH_REFERENCE, 2))
 def test_a_broken_case_confirms_what_was_planted_and_nothing_else(name: str, demo: Path) -> None:
     case = next(case for case in build_demo(DEFAULT_DIR).cases if case.name == name)
     diagnosis = diagnose(case.checkpoint, case.shard, case.reference)
@@ -44,7 +46,7 @@ def test_a_broken_case_confirms_what_was_planted_and_nothing_else(name: str, dem
     assert sum(worth) == pytest.approx(diagnosis.loss.nats - diagnosis.joint.loss_nats, abs=1e-9)
 
 
-@pytest.mark.parametrize("name", WITHOUT_REFERENCE)
+@pytest.mark.parametrize("name", first(WITHOUT_REFERENCE, 2))
 def test_without_a_reference(name: str, demo: Path, shard: Path) -> None:
     """On an eighth of the demo's ids, but for the case that needs more of them: half a minute each on all."""
     window = Window(4, 4, 64) if name == "h4a-h4b-two-defects" else SHORT

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from plants import PLANTS, Plant, write_plant
+from siblings import alternate
 
 from diag.case import Case, Window
 from diag.jobs import tasks
@@ -38,13 +39,13 @@ def check(diagnosis: Diagnosis, expected: dict[str, str], kinds: tuple[str, ...]
     assert diagnosis.conclusion.kind in kinds
 
 
-@pytest.mark.parametrize("plant", PLANTS, ids=lambda plant: plant.name)
+@pytest.mark.parametrize("plant", alternate(PLANTS, 0), ids=lambda plant: plant.name)
 def test_with_a_reference(plant: Plant, healthy: Path, shard: Path, tmp_path: Path) -> None:
     planted = write_plant(plant, healthy, tmp_path / plant.name)
     check(diagnose(planted, shard, healthy, SHORT), plant.with_reference, plant.kind)
 
 
-@pytest.mark.parametrize("plant", PLANTS, ids=lambda plant: plant.name)
+@pytest.mark.parametrize("plant", alternate(PLANTS, 1), ids=lambda plant: plant.name)
 def test_without_a_reference(plant: Plant, healthy: Path, shard: Path, tmp_path: Path) -> None:
     planted = write_plant(plant, healthy, tmp_path / plant.name)
     check(diagnose(planted, shard, None, SHORT), plant.alone, plant.kind_alone)

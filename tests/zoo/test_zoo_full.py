@@ -1,4 +1,4 @@
-"""Every kind of defect and of sound case of the zoo, each on one model, in every mode. `make zoo` runs them."""
+"""Every kind of defect and of sound case of the zoo, each on one model, in every mode. `make thorough` runs them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from diag.zoo.defects.base import Defect
 from diag.zoo.gguf_file import writes
 from diag.zoo.table import judged
 
-pytestmark = pytest.mark.zoo_full
+pytestmark = pytest.mark.thorough
 FOLDER = Path(__file__).parent / "models"
 
 

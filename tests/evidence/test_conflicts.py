@@ -148,7 +148,7 @@ TRAPS: list[tuple[str, dict[str, str], tuple[str, int], tuple[str, int] | None]]
     ),
     (
         "flip",
-        {"a.md": "## 2026-02-01\n\nFALSIFY-ABC-003: PASS\n\n## 2026-02-09\n\nFALSIFY-ABC-003 turned out to be FAIL.\n"},
+        {"a.md": "## 2026-02-01\n\nFALSIFY-ABC-003: PASS\n\n## 2026-02-09\n\nFALSIFY-ABC-003: FAIL\n"},
         ("a.md", 3),
         ("a.md", 7),
     ),

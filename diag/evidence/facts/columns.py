@@ -13,6 +13,7 @@ from diag.evidence.facts.names import is_fact_name
 from diag.evidence.facts.numbers import at, plain
 
 _NUMERIC = re.compile(r"[+\-]?(?:\d[\d,]*\.?\d*|\.\d+)(?:[eE][+\-]?\d+)?")
+NOISIER = 1.5  # so much more does a training loss jump that it need not begin higher
 MAX_ROWS = 200_000
 
 
@@ -118,6 +119,8 @@ def _named(columns: list[list[float]]) -> list[str]:
         first, second = losses
         train = first if columns[first][0] > columns[second][0] else second
         held = second if train == first else first
+        if _jumps(columns[held]) > NOISIER * _jumps(columns[train]):
+            train, held = held, train
         if _jumps(columns[train]) > _jumps(columns[held]):
             names[train], names[held] = "train_loss", "val_loss"
         else:

@@ -65,7 +65,7 @@ _SIZE = re.compile(
 _TIME = re.compile(
     r"observed|measured|budget|overhead"
     r"|time|duration|elapsed|runtime|took|wall|hours|compute|per[ _]|latency|avg"
-    r"|^t$|\bin$|_(?:us|ms|ns|s|secs?|seconds)$",
+    r"|^t$|^sec(?:ond)?s$|\bin$|_(?:us|ms|ns|s|secs?|seconds)$",
     re.I,
 )
 

@@ -24,9 +24,11 @@ POSITION_NAME = re.compile(
 _NO_FACT = re.compile(
     r"(?:.*[\s_.-])?(?:id|uuid|guid|sha\d*|hash|digest|checksum|crc|md5|port|pid|ppid|lineno|line_no|version|timestamp"
     r"|time_stamp|datetime|created_at|updated_at|started_at|finished_at|generated_at|addr|address|ptr|commit)"
-    r"|(?:local_)?rank|line|v|ts|date|created|updated|pos|idx|index|offset|row|col|column|turn|thread|tid|shard|pr|issue|ticket"
+    r"|(?:local_)?rank|line|v|ts|date|created|updated|pos|idx|index|offset|row|col|column|turn|thread|tid|shard"
+    r"|pr|issue|ticket"
     r"|default|defaults to|checkpoint|attempts?|try|retry|project|stage|page|year|month|day|schema"
-    r"|effort(?:[_ ]\w+)?|estimated?[_ ](?:hours|days|effort|loc)|rev|revision|build|driver|gpu_driver|host|url"
+    r"|(?:.*[\s_])?(?:exit|exit[_ ](?:code|status)|rc|return_?code|errno)|effort(?:[_ ]\w+)?"
+    r"|estimated?[_ ](?:hours|days|effort|loc)|rev|revision|build|driver|gpu_driver|host|url"
     r"|phone|#|no|case|epoch|layer|block|eta|remaining.*"
     r"|notes?|comments?|remarks?|details?|description|bin|head|position|expert|dependenc(?:y|ies)"
     r"|(?:global[ _]?)?(?:step|iter(?:ation)?|epoch|phase)s?[ _]\d+",
@@ -39,7 +41,8 @@ _NO_NAME = re.compile(
     r"|^(?:when|if|unless|disables|enables|default) |[.!] [A-Z]"
     r"|[·≥≤]|[⁰⁴-⁹]|\[(?![^\[\]]*\])|\d\s*/\s*\d|[*+×÷]\s*\d|\s[+*]\s|[$=;{}\\\"?]|'(?!s\b)"
     r"|^[\d.]+(?:[a-z]|e[-+]?\d+)?$|^\d+\.\d+\w?\s|\s\d+\.\d+$"
-    r"|\s--?[a-z]|\.(?:py|rs|c|cc|cpp|cu|h|go|js|ts|sh|ipynb|log|md|txt|jsonl?|ya?ml|toml|tsv|csv)$"
+    r"|\bbecause\b|^it is |\bat (?:pos(?:ition)?|index|line|offset|trial|token)$|\s--?[a-z]"
+    r"|\.(?:py|rs|c|cc|cpp|cu|h|go|js|ts|sh|ipynb|log|md|txt|jsonl?|ya?ml|toml|tsv|csv)$"
     r"|\s(?:per|than|of|to|is|was|are|were|be|on|at|by|with|from|for|the|an?|and|or|that"
     r"|which|if|will|can|would|should|may|might|must|not|has|have|had|so|as|it|this)$",
     re.IGNORECASE,
@@ -52,7 +55,8 @@ TOKEN_ID = re.compile(
 TEXTS = re.compile(
     r"(?:.*_)?(?:text|texts|question|questions|query|prompt|prompts|content|answer|answers|completion|response|responses|instruction|instructions"
     r"|input|inputs|output|outputs|problem|solution|passage|context|document|story|sentence|paragraph|premise|caption"
-    r"|abstract|body|code|snippet|transcript|dialogue|conversation|utterance|chosen|rejected|generation|generated|prediction"
+    r"|abstract|body|code|snippet|transcript|dialogue|conversation|utterance|chosen|rejected|generation"
+    r"|generated|prediction"
     r"|label_text|sample|samples|system|user|assistant|choices|options|prefix|suffix)",
     re.IGNORECASE,
 )
@@ -67,17 +71,22 @@ _WORDS = frozenset(
 # What a program needs, not what it measured: `torch>=2.4`, `python: 3.11`.
 _SOFTWARE = re.compile(
     r"(?:python|py)?(?:torch|pytorch|torchvision|torchaudio|tensorflow|keras|jax|jaxlib|flax|numpy|scipy|pandas|pyarrow|cuda|cudnn|nccl"
-    r"|triton|transformers|tokenizers|datasets|accelerate|peft|trl|vllm|sglang|deepspeed|megatron|bitsandbytes|flash[-_]attn"
-    r"|xformers|apex|safetensors|sentencepiece|tiktoken|einops|wandb|tqdm|pyyaml|scikit-learn|sklearn|matplotlib|seaborn"
-    r"|xgboost|pytest|ruff|mypy|setuptools|pip|wheel|uv|conda|gcc|g\+\+|clang|cmake|ninja|rust|rustc|cargo|go|node|nodejs|npm|java"
-    r"|docker|ubuntu|debian|linux|macos|windows|rocm|mlx|llama\.cpp|polars|duckdb|pydantic|gradio|streamlit|fastapi|lightning"
+    r"|triton|transformers|tokenizers|datasets|accelerate|peft|trl|vllm|sglang|deepspeed|megatron|bitsandbytes"
+    r"|flash[-_]attn"
+    r"|xformers|apex|safetensors|sentencepiece|tiktoken|einops|wandb|tqdm|pyyaml|scikit-learn|sklearn"
+    r"|matplotlib|seaborn"
+    r"|xgboost|pytest|ruff|mypy|setuptools|pip|wheel|uv|conda|gcc|g\+\+|clang|cmake|ninja|rust|rustc|cargo|go"
+    r"|node|nodejs|npm|java"
+    r"|docker|ubuntu|debian|linux|macos|windows|rocm|mlx|llama\.cpp|polars|duckdb|pydantic|gradio|streamlit"
+    r"|fastapi|lightning"
     r"|pytorch-lightning|hydra-core|omegaconf|huggingface[-_]hub|lm[-_]eval)|python\d?|cuda toolkit|nvidia driver",
     re.IGNORECASE,
 )
 # Variables of programs around a run.
 _ENVIRONMENT = re.compile(
     r"(?:GIT|OMP|MKL|CUDA|CUBLAS|NCCL|GLOO|PYTHON|PYTORCH|TORCH|TORCHINDUCTOR|HF|HUGGINGFACE|TOKENIZERS|TRANSFORMERS|WANDB|TF|XLA|JAX|LD"
-    r"|DEBIAN|PIP|UV|CONDA|ROCR|HIP|HSA|CMAKE|LC|SLURM|RAY|VLLM|KMP|MASTER|NODE|WORLD)_[A-Z0-9_]+|[A-Z]+_(?:RANK|PORT|ADDR)|PYTHON[A-Z]+"
+    r"|DEBIAN|PIP|UV|CONDA|ROCR|HIP|HSA|CMAKE|LC|SLURM|RAY|VLLM|KMP|MASTER|NODE"
+    r"|WORLD)_[A-Z0-9_]+|[A-Z]+_(?:RANK|PORT|ADDR)|PYTHON[A-Z]+"
     r"|[A-Z]+(?:_[A-Z\d]+){3,}"
 )
 _MAY_BE_PLACE = re.compile(r"step|iter|ep", re.IGNORECASE)
@@ -90,8 +99,10 @@ MAX_NAME = 80
 # Names whose bare number in a sentence is a measurement: a quantity, and the words in front that narrow it.
 QUALIFIERS = (
     r"(?:final|init|best|min|max|mean|avg|average|median|initial|last|peak|total|target|expected|observed|current|train(?:ing)?"
-    r"|val(?:idation)?|eval(?:uation)?|test|held-out|step-\d+|epoch-\d+|zero-shot|baseline|unigram|bigram|Shannon|cosine"
-    r"|GPU|CPU|token|top-1|top-5|global|gradient|grad|learning|sequence|context|vocab(?:ulary)?|batch|warmup|argmax|unk|lm|Unk|Best"
+    r"|val(?:idation)?|eval(?:uation)?|test|held-out|step-\d+|epoch-\d+|zero-shot|baseline|unigram|bigram"
+    r"|Shannon|cosine"
+    r"|GPU|CPU|token|top-1|top-5|global|gradient|grad|learning|sequence|context|vocab(?:ulary)?|batch|warmup"
+    r"|argmax|unk|lm|Unk|Best"
     r"|Final|Mean|Max|Min|Peak|Train(?:ing)?|Val(?:idation)?|Eval|Test|Target|Expected|Total)"
 )
 _QUANTITIES = (

@@ -138,7 +138,7 @@ def of_line(text: str, line: int, section: str) -> Iterator[Draft]:
         return
     found = _against_required(list(_fields(clean, line, section, where)))
     if found and "|" not in clean and len({word.lower() for word in _SENTENCE.findall(clean)}) >= _SAYS:
-        found = [draft for draft in found if _METRIC.search(draft.name) or "_" in draft.name or draft.status_raw]
+        found = [d for d in found if _METRIC.search(d.name) or "_" in d.name or d.status_raw or d.name.endswith(" in")]
     of_all = _OF_ALL.search(clean)
     if of_all and is_unit(of_all.group(1)):
         found = [draft._replace(unit=shown_unit(of_all.group(1))) for draft in found]

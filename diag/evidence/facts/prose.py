@@ -20,7 +20,9 @@ from diag.evidence.facts.units import RATES, UNIT
 _ITEM = re.compile(r"^\s*(?:>\s*)*(?:[-*+]|\d+[.)])\s+|^\s*(?:>\s*)+")
 _CODE = re.compile(r"`([^`\n]*)`")
 _MATHS = re.compile(r"\$\$.*?(?:\$\$|$)")
-_CODE_PAIR = re.compile(rf"([A-Za-z_][\w/.-]*):\s?({numbers.NUMBER}[a-z%]{{0,3}})")  # `val_loss:2.0286`
+_CODE_PAIR = re.compile(
+    rf"([A-Za-z_][\w/.-]*):\s?({numbers.NUMBER}(?:[a-z%]{{0,3}}|\s?(?:{UNIT})))"
+)  # `val_loss:2.0286`
 _MOVED = re.compile(
     rf"(?P<name>[A-Za-z_][\w-]*(?: [A-Za-z_][\w-]*){{0,2}}) (?:(?:was|were|is) )?(?:reduced|dropped|fell|rose"
     r"|improved|moved|went|decreased|increased|grew|changed|lowered|raised|worsened) from "
@@ -73,9 +75,10 @@ _EXACT = r"\d{1,3}(?:,\d{3})+"
 _COUNTED = re.compile(
     rf"(?:(?<![\w.,#§/$¤-])(?P<number>{_EXACT}|\d+(?:\.\d+)?\s?[KMB]?)\s"
     r"(?P<noun>shards|documents|docs|merges|tensors|(?:transformer )?layers|(?:KV |query )?heads|checkpoints)"
-    rf"|(?<![\w.,#§/$¤-])(?P<exact>{_EXACT}|\d+(?:\.\d+)?[MB](?= param)|\d(?:\.\d+)?e\d+(?= FLOPs))"
+    rf"|(?<![\w.,#§/$¤-])(?P<exact>{_EXACT}|\d{{6,}}(?= bytes)|\d+(?:\.\d+)?[MB](?= param)|\d(?:\.\d+)?e\d+(?= FLOPs))"
     r" (?P<of>tokens|param(?:eter)?s|FLOPs|bytes)"
     r"|(?<![\w.,#§/$¤-])(?P<entries>\d{2,3},\d{3}) (?P<in>(?:[A-Z]\w+ )?vocab(?:ulary)?(?= |$|[,.;)]))"
+    r"|(?<![\w.,#])(?P<ran>\d[\d,]*) (?P<did>passed|failed)(?=;)"
     r"|(?<=\btrained on )(?P<trained>\d+(?:\.\d+)?[MBT]) (?P<on>tokens))\b"
     r"(?!/|\s(?:per\b|of\s\d|(?:were|was|are|is)?\s?(?:missing|corrupt|damaged|lost|left|failed|skipped|differ)))"
 )
@@ -86,7 +89,7 @@ _SOME = re.compile(
 # A rate that is asked for, compared with or not reached is not the one that was measured.
 _BOUND = re.compile(
     r"(?:\b(?:than|vs\.?|versus|target|goal|threshold|limit|least|most|need|needs|require[sd]?|expected?|from|below|above|under|over"
-    r"|beats?|of|or|and|to|baseline|floor|ceiling|like|roughly|if|for)|[<>≤≥=~≈×/–-])[\s\W]*$",
+    r"|beats?|of|or|and|to|baseline|floor|ceiling|like|if|for)|[<>≤≥=×/–-])[\s\W]*$",
     re.IGNORECASE,
 )
 _ASKED_OF = re.compile(
@@ -141,6 +144,8 @@ def _cleaned(line: str) -> str:
 
 def _code(span: re.Match[str]) -> str:
     text = span.group(1)
+    if text.startswith("test result:"):
+        return text
     if pair := _CODE_PAIR.fullmatch(text):
         return f"{pair.group(1)} = {pair.group(2)}"
     return "¤" if _CODE_SIGNS.search(text) else text
@@ -292,11 +297,11 @@ def _with_units(passage: Passage, taken: list[tuple[int, int]]) -> Iterator[Draf
 def _counted(passage: Passage, taken: list[tuple[int, int]]) -> Iterator[Draft]:
     """`encoded into 126 shards`, and not `the first 3 shards`."""
     for match in _COUNTED.finditer(passage.clean):
-        start, end = next(match.span(kind) for kind in ("number", "exact", "trained", "entries") if match[kind])
+        start, end = next(match.span(kind) for kind in ("number", "exact", "trained", "entries", "ran") if match[kind])
         if not _overlaps(taken, start, end) and not _SOME.search(passage.clean[:start]):
             taken.append((start, end))
             near = _sentence(passage.clean, start, match.end())
-            noun = match["noun"] or match["of"] or match["on"] or match["in"]
+            noun = match["noun"] or match["of"] or match["on"] or match["in"] or match["did"]
             yield passage.draft(start, noun, passage.clean[start:end].strip(), near)
 
 

@@ -31,6 +31,8 @@ _PLANNED = re.compile(
     re.IGNORECASE,
 )
 _JOINED = re.compile(r"^\s*(?:and|but|so|while|because|since)\s+(?:the\s+)?", re.IGNORECASE)
+_LABELLED = re.compile(r"\s*(?P<label>[A-Z][\w -]{2,40}):\s*$")
+FAR = 16  # characters between a label and its state
 MAX_SUBJECT = 70
 
 
@@ -46,12 +48,14 @@ def of_passage(passage: Passage, label: str) -> Iterator[Draft]:
         before = text[: match.start()]
         if before[-1:] in ('"', "“", "'") or _CONDITION.search(before[-12:]) or _TURNS.match(text, match.end()):
             continue  # `was RED`, `if GREEN`; of `PASS to RED` the later counts
-        clause = re.split(r"[.;!?]\s|[,(]\s?(?=\w)|\)\s", _WAS.sub(" — ", before))[-1]
+        clause = re.split(r"[.;!?]\s|[,(]\s?(?=\w)|\)[\s:]", _WAS.sub(" — ", before))[-1]
         if _PLANNED.search(clause):
             continue
         name = opening[0] if opening else _subject(clause, text[match.end() : match.end() + 1])
-        if not name and label and len(before) - len(text.partition(": ")[0]) <= 16:
+        if not name and label and match.start() - text.find(label) - len(label) <= FAR:
             name = label if match.start() or not label[0].islower() else ""  # `FAILED at step 3 — …`
+        if not match.start() and text[match.end() : match.end() + 1] == ":":
+            name = passage.section  # `PASS: 3 cells, …` below a title
         read = status_of(match.group())
         new = name and len(name) <= MAX_SUBJECT and name not in done and not STATE.fullmatch(name)
         if read and new and is_fact_name(name):
@@ -66,6 +70,8 @@ def _subject(clause: str, after: str) -> str:
     known = [id for id in identifiers(clause) if not id[0].isdigit()]
     if known and (not name or len(name.split()) > 3):
         return known[-1]
+    if not name and (label := _LABELLED.match(clause)):
+        return trimmed(label["label"])  # `… = 0.03. Verdict: GREEN.`
     if not name and after in (":", "(") and clause.strip():
         return trimmed(clause)  # `5g.1 re-encode SUCCESS: …`
     return name

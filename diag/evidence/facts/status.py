@@ -16,7 +16,7 @@ WORDS: dict[str, Mood] = {
     **dict.fromkeys(("EARLY_STOP", "EARLY-STOP", "EARLY-STOPPED", "IN_PROGRESS", "IN-PROGRESS", "BLOCKED_ON"), "open"),
     **dict.fromkeys(("NOT_STARTED", "NOT-STARTED", "NOT_EVALUATED", "NOT-EVALUATED", "BLOCKED", "PENDING"), "open"),
     **dict.fromkeys(("SKIPPED", "DEFERRED", "INCONCLUSIVE", "UNKNOWN", "PARTIAL", "SUSPECT", "UNVERIFIED"), "open"),
-    **dict.fromkeys(("MISSED", "MISS", "UNMET"), "bad"),
+    **dict.fromkeys(("MISSED", "MISS", "UNMET", "NO-GO"), "bad"),
     **dict.fromkeys(("MET", "FUNCTIONAL", "ACCEPTED", "ACCEPT"), "good"),
     **dict.fromkeys(("REFUSED", "UNAVAILABLE"), "bad"),
     **dict.fromkeys(("UNMEASURED",), "open"),

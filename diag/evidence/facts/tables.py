@@ -22,6 +22,8 @@ _NAMES = re.compile(
     re.IGNORECASE,
 )
 _VALUES = re.compile(r"(?:value|result|number|measured|actual|count|amount|setting|default)s?", re.IGNORECASE)
+# `block_count 24`, one of several in a cell
+_CODE_INSIDE = re.compile(r"(?<![\w.-])(?P<name>[a-z]+(?:_[a-z]+)+)(?P<sign> )(?=\d[\d.,]*(?![\w.]))")
 _INSIDE = re.compile(
     r"(?P<name>(?:ln|log2?|log₂)\s?\([^()]{1,40}\)|[A-Za-z][\w-]*)\s*(?P<sign>[=≈<>≤≥]=?)\s*(?=[~≈]?\s?[\d.+\-−])"
 )
@@ -52,6 +54,7 @@ _SPENT = re.compile(r"latency|time|duration|elapsed|wall", re.IGNORECASE)
 _SENTENCE = re.compile(r"\s[a-z]\w+(?:[ ,;]+[\w()/+-]+){2,}")
 _METRIC_NAME = re.compile(rf"(?:{METRIC})(?:$|[\s(_])", re.IGNORECASE)
 _METRIC_CELL = re.compile(rf"{METRIC}\b", re.IGNORECASE)
+_METRIC_LAST = re.compile(rf"(?:^|\s){METRIC}$|^{METRIC}\b", re.IGNORECASE)
 
 
 def cells(line: str) -> list[str]:
@@ -153,12 +156,14 @@ def _names_in_first(heads: Sequence[str], rows: Sequence[Row]) -> bool:
     """Whether the first column names what is measured, and the others several of it."""
     if not heads or POSITION_NAME.fullmatch(heads[0]):
         return False
+    if not heads[0] and any(_METRIC_CELL.match(head) for head in heads[1:]):
+        return False
     if _NAMES.fullmatch(heads[0]):
         return True
     if len(heads) > 1 and _VALUES.fullmatch(heads[1]):
         return True
     metric_heads = sum(bool(_METRIC_CELL.match(head)) for head in heads[1:])
-    metric_cells = sum(bool(row and _METRIC_CELL.match(trimmed(row[0]))) for _, row in rows)
+    metric_cells = sum(bool(row and _METRIC_LAST.search(trimmed(row[0]))) for _, row in rows)
     return metric_heads == 0 and metric_cells * 2 > len(rows)
 
 
@@ -199,7 +204,8 @@ def _cell(cell: str, i: int, row: _Row) -> Iterator[Draft]:
 
 def _name_of(head: str, row: _Row, *, entry: bool) -> tuple[str, str]:
     """What a cell measures, and of what. entry: it is the value that the first cell of the row names."""
-    name, about = (row.first, "" if entry else head) if row.named else (head, row.first)
+    named = row.named and head.lower() != "n"
+    name, about = (row.first, "" if entry else head) if named else (head, row.first)
     if row.named and ", " in name and not is_fact_name(name):
         name = name.partition(", ")[0]  # `RSS, model loaded, c=1`
     if entry and len(name) > MAX_NAME:
@@ -243,7 +249,7 @@ def _several(clean: str, value: numbers.Value, name: str) -> list[tuple[str, str
 
 def _inside(clean: str, row: _Row, about: str, *, near: str = "", bounds_only: bool = False) -> Iterator[Draft]:
     """`val_loss < 9.38` inside a cell."""
-    for match in _INSIDE.finditer(clean):
+    for match in (*_INSIDE.finditer(clean), *_CODE_INSIDE.finditer(clean)):
         if bounds_only and match["sign"][0] not in "<>≤≥":
             continue
         found = numbers.at(clean, match.end())
@@ -262,6 +268,6 @@ def _goes_on(clean: str, value: numbers.Value, name: str) -> bool:
     (`10 layers, mixed int5/int6 quantisation`)."""
     rest = clean[value.end :]
     words = value.unit is None and _SENTENCE.match(rest) and not _METRIC_NAME.search(name)
-    listed = value.unit is None and re.match(r"\s*(?:\([^)]*\))?\s*,\s*\d", rest)
+    listed = value.unit is None and re.match(r"\s*(?:\([^)]*\))?\s*,\s*\d|\s[\d.]+(?:\s|$)", rest)
     other = value.unit is None and _SPENT.search(name) and re.match(r"\s[a-z]", rest)  # `1 epoch` below `latency`
     return bool(words or _BESIDE.match(rest) or _ORDINAL.match(clean) or listed or other)

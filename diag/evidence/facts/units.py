@@ -117,6 +117,9 @@ _INFORMATION = re.compile(
     r"loss|entropy|nll|surprisal|information|chance|uniform|log2|(?:^|[\s_])ce(?:$|[\s_])", re.IGNORECASE
 )
 _SHARE = re.compile(r"(?<!\d)%")
+_BRACKET = re.compile(r"\s\([A-Za-z ]+\)$")  # `validate_ms (CPU reference)`
+_AMID = re.compile(r" (ms|[KMGT]i?B|MHz|GHz|W|s)(?= |$)")  # `peak RSS MiB before`
+_MINUTES = re.compile(r"(?:time|wait|age|cycle|duration|p\d\d)\w*_min$")
 _PCT = re.compile(r"(?:^|_)(?:pct|percent)_")
 _HOURS = re.compile(r"\b[a-z]?pu[ -]hours\b", re.IGNORECASE)
 # The first whose words a name holds, and where its unit comes from.
@@ -129,6 +132,7 @@ _KINDS: tuple[tuple[re.Pattern[str], str, UnitSource], ...] = (
     (_HOURS, "h", "stated"),
     (_SHARE, "%", "stated"),
     (_PCT, "%", "stated"),
+    (_MINUTES, "min", "stated"),
     (re.compile(r"\btok(?:ens)?/s(?:ec)?\b|(?:^|_)tok(?:en)?s?_per_s(?:ec(?:ond)?)?_"), "tok/s", "stated"),
     (_BYTES, "bytes", "stated"),
 )
@@ -164,9 +168,11 @@ def is_loss(name: str) -> bool:
 @lru_cache(maxsize=20_000)
 def unit_of_name(name: str) -> tuple[str | None, UnitSource]:
     """The unit that a name gives to a bare number."""
-    for pattern, unit in _NAME_END if len(name) > 1 else ():
-        if pattern.fullmatch(name.strip()):
-            return (None, "not stated") if unit == "bits" and not _INFORMATION.search(name) else (unit, "stated")
+    plain = _BRACKET.sub("", name).strip()
+    for text in (name.strip(), plain) if plain != name.strip() else (plain,):
+        for pattern, unit in _NAME_END if len(text) > 1 else ():
+            if pattern.fullmatch(text):
+                return (None, "not stated") if unit == "bits" and not _INFORMATION.search(text) else (unit, "stated")
     if is_loss(name) and not (_PPL.search(name) or _BPB.search(name)):
         return ("%", "stated") if _SHARE.search(name) else ("nats", "convention")
     known = next(((unit, source) for kind, unit, source in _KINDS if kind.search(name)), None)
@@ -176,4 +182,6 @@ def unit_of_name(name: str) -> tuple[str | None, UnitSource]:
         for kind, unit in ((_TOKENS, "tokens"), (_DOCUMENTS, "documents"), (_PARAMETERS, "parameters")):
             if kind.search(name):
                 return unit, "stated"
+    if amid := _AMID.search(name):
+        return amid.group(1), "stated"
     return None, "not stated"

@@ -8,13 +8,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import streamlit as st
+from starlette.middleware import Middleware
 
 from diag.ui.shell import server
+from diag.ui.shell.first import First
 
 app = st.App(
     Path(server.__file__).with_name("main.py"),
     routes=server.routes(),
-    middleware=server.middleware(),
+    middleware=[*server.middleware(), Middleware(First)],
     lifespan=server.lifespan,
     exception_handlers=server.exception_handlers(),
 )

@@ -5,6 +5,6 @@ import streamlit as st
 from diag.ui.shell import session, show
 from diag.ui.triage import view
 
-st.title("Which checkpoints are broken, and what next?", anchor=False)
+st.title(view.QUESTION, anchor=False)
 with show.guard("The cases cannot be listed"):
     view.wall(session.selection())

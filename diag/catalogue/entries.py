@@ -86,4 +86,4 @@ def _target(link: Path) -> Path | None:
 
 
 def is_inside(path: Path, reals: list[Path]) -> bool:
-    return any(path == real or real in path.parents for real in reals)
+    return any(path.parts[: len(real.parts)] == real.parts for real in reals)  # `parents` makes a path for each

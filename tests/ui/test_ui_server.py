@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 
 from diag.case import Case, Window
 from diag.errors import InputError
@@ -21,6 +22,7 @@ from diag.results.diagnosis import Conclusion, Diagnosis
 from diag.results.ruler import Ruler
 from diag.settings import load_settings
 from diag.ui.shell import assets, knowledge, server
+from diag.ui.shell.first import First
 
 EVIL = '"><script>alert(1)</script>'
 
@@ -33,7 +35,8 @@ def in_a_thread(coroutine):  # type: ignore[no-untyped-def]
 
 def ask(path: str, host: str = "127.0.0.1:8501", raw: bool = False, **more: str) -> tuple[int, dict[str, str], Any]:
     """Status, headers and body of a GET through the middleware and the routes."""
-    app = Starlette(routes=server.routes(), middleware=server.middleware())
+    app = Starlette(routes=server.routes(), middleware=[*server.middleware(), Middleware(First)])
+    path, _, query = path.partition("?")
     sent: list[Any] = []
 
     async def receive() -> dict[str, Any]:
@@ -49,7 +52,7 @@ def ask(path: str, host: str = "127.0.0.1:8501", raw: bool = False, **more: str)
         "method": "GET",
         "path": path,
         "raw_path": path.encode(),
-        "query_string": b"",
+        "query_string": query.encode(),
         "headers": [(b"host", host.encode()), *((k.replace("_", "-").encode(), v.encode()) for k, v in more.items())],
         "scheme": "http",
         "server": ("127.0.0.1", 8501),
@@ -170,6 +173,22 @@ def test_a_page_names_the_scripts_that_it_will_need_and_they_are_the_files_of_th
     status, headers, body = ask(f"/{wall}", raw=True, accept_encoding="gzip, br")
     assert status == 200 and headers["content-type"].startswith(("application/javascript", "text/javascript"))
     assert gzip.decompress(body) == (assets.STATIC / wall).read_bytes()
+
+
+def test_a_page_as_served_holds_the_answer_before_the_frameworks_root(record: Record) -> None:
+    """As text; what a record says cannot leave it."""
+    first, root, _ = ask(f"/case?record={record.id}")[2].partition('<div id="root">')
+    assert root and "&#40;H4A tied weights&#41;</span>: x on stdlib</h1>" in first and ">12.600 nats<" in first
+    assert EVIL not in first and "<script>alert" not in first and "H4A explains it &#34;&#62;&#60;script" in first
+    assert gzip.decompress(ask(f"/case?record={record.id}", raw=True, accept_encoding="gzip")[2]).count(b"<h1>") == 1
+    for other in (
+        "case?record=0123456789abcdef",
+        "case?checkpoint=nobody/has",
+        "case",
+        "shard",
+        f"case?x={'y' * 5000}",
+    ):
+        assert '<div id="first"' not in ask(f"/{other}")[2]
 
 
 @pytest.mark.parametrize("path", ["/static/js/../../index.html", "/static/js/absent.js", "/static", "/triage/x", "/r"])

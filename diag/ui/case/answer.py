@@ -8,23 +8,19 @@ from dataclasses import replace
 import streamlit as st
 
 from diag.case import Case
-from diag.charts.flags import PHONE_PX
 from diag.evidence import decisions
 from diag.evidence.records import Record
-from diag.report import numbers
-from diag.report.brief import Brief, brief, causes, todo
+from diag.report.brief import brief
 from diag.report.look import look
 from diag.results.baseline import BaselineResult
-from diag.results.diagnosis import Diagnosis, NotExcluded
+from diag.results.diagnosis import Diagnosis
 from diag.results.finding import STATUS_WORDS, Finding
 from diag.results.ruler import Ruler
-from diag.share.ruler import STYLE, WIDE_PX, layout, ruler_html
 from diag.ui.case import words
 from diag.ui.shell import files, session, show
 from diag.ui.shell.session import Selection
-from diag.ui.shell.words import headline
 
-MAX_TODO, MAX_HISTORY, MAX_REFERENCES = 4, 20, 2
+MAX_HISTORY, MAX_REFERENCES = 20, 2
 _REFERENCE_DECIDES = ("suspect", "unexplained", "partly_explained")
 _FIRST = ("confirmed", "contributing", "error", "inconclusive", "present")
 
@@ -38,17 +34,13 @@ def title(record: Record) -> None:
 
 def first_screen(record: Record, case: Case, chosen: Selection) -> None:
     """Everything that the question needs."""
-    found, loss = brief(record), record.loss
-    st.markdown(show.plain(found.text))
-    if record.diagnosis:
-        st.caption(f"{show.plain(headline(loss))} {words.ZONE_SENTENCES[loss.zone] if loss.zone else ''}")
-    else:
-        st.caption(words.ZONE_SENTENCES[loss.zone] if loss.zone else show.plain(record.baseline.data.text))
-    repaired = next((mark.nats for mark in found.losses if mark.what == "repaired"), None)
-    ruler(loss.ruler, loss.nats, repaired, case)
+    text, where = words.sentences(record)
+    st.markdown(show.plain(text))
+    st.caption(show.plain(where))
+    ruler(record.loss.ruler, record.loss.nats, words.repaired(brief(record)), case)
     left, right = st.columns((5, 4), gap="medium")
     with left:
-        _todo(found, record, chosen)
+        _todo(record, chosen)
     with right:
         _open(record.diagnosis)
         show.small_heading("Permanent link")
@@ -57,26 +49,16 @@ def first_screen(record: Record, case: Case, chosen: Selection) -> None:
 
 def ruler(marks: Ruler, loss: float | None, repaired: float | None, case: Case) -> None:
     """The ruler as text and boxes: it is there with the page, and needs no library of charts."""
-    narrow, wide = (
-        layout(marks, loss, repaired, claim=case.claim, gate_below=case.gate_below, plot_px=width)
-        for width in (PHONE_PX, WIDE_PX)
-    )
-    st.html(STYLE + ruler_html(narrow, wide))
+    st.html(words.boxes(marks, loss, repaired, case))
     if marks.border_note:
         st.caption(show.plain(marks.border_note))
 
 
-def _todo(found: Brief, record: Record, chosen: Selection) -> None:
+def _todo(record: Record, chosen: Selection) -> None:
     show.small_heading("What to do")
-    steps = todo(record.diagnosis)  # without the command of a terminal: a button is below
-    lines = [f"- {show.plain(line)}" for line in steps[:MAX_TODO]]
-    more = len(steps) - MAX_TODO
-    st.markdown("\n".join([*lines, *([f"- and {more} more"] if more > 0 else [])]))
-    proof = " → ".join(f"{mark.what} **{numbers.plus_minus(mark.nats, mark.stderr_nats)}**" for mark in found.losses)
-    reference = record.loss.ruler.reference_nats
-    beside = f", the reference {numbers.number(reference)}" if reference is not None else ""
-    if proof:
-        st.markdown(f"{proof}{beside} nats a token (n = {record.loss.tokens:,}).")
+    st.markdown("\n".join(f"- {show.plain(line)}" for line in words.steps(record)))
+    if told := words.proof(record):
+        st.markdown(told)
     there = session.link_of(chosen.case, chosen.record) if chosen.case else None
     if record.diagnosis and record.diagnosis.conclusion.fix:
         show.link("hypotheses", "Write the repaired checkpoint", there, icon=":material/build:")
@@ -108,22 +90,10 @@ def _open(diagnosis: Diagnosis | None) -> None:
     show.small_heading("What could not be excluded")
     left = diagnosis.conclusion.not_excluded
     if not left:
-        st.markdown("Nothing that was tested is left open.")
+        st.markdown(words.NOTHING_OPEN)
         return
-    st.markdown("\n".join(f"- {show.plain(line)}" for line in open_lines(left)))
+    st.markdown("\n".join(f"- {show.plain(line)}" for line in words.open_lines(left)))
     st.caption("The reasons are below, with each hypothesis.")
-
-
-def open_lines(left: Sequence[NotExcluded]) -> list[str]:
-    """What is not excluded, a line for all that could hide as much: that is a bound on each, and no finding."""
-    by_bound: dict[float | None, list[str]] = {}
-    for one in left:
-        by_bound.setdefault(one.could_hide_nats, []).append(causes((one.id,)))
-    return [
-        ", ".join(ids)
-        + (f": {'each ' if len(ids) > 1 else ''}could hide up to {numbers.nats(most)}" if most is not None else "")
-        for most, ids in by_bound.items()
-    ]
 
 
 def each_hypothesis(diagnosis: Diagnosis | None, chosen: Selection) -> None:

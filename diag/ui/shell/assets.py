@@ -45,9 +45,9 @@ class Assets:
 
 def warm() -> None:
     """Keep what the first page asks for. Costs 0.2 s of computing, most of it without Python's lock."""
-    page = bytes(_page("triage").body).decode() if (STATIC / "index.html").is_file() else ""
+    text = page("triage") if (STATIC / "index.html").is_file() else ""
     for name in files():
-        if f"./{name}" in page:
+        if f"./{name}" in text:
             _kept(name)
 
 
@@ -62,11 +62,11 @@ def files() -> frozenset[str]:
 
 
 @cache
-def preloads(page: str) -> tuple[str, ...]:
+def preloads(of: str) -> tuple[str, ...]:
     """The scripts of the elements of a page, with all that these import."""
     try:
         manifest: dict[str, Any] = json.loads((STATIC / "manifest.json").read_text(encoding="utf-8"))
-        wanted = {f"{name}.tsx" for name in (*_ON_ALL, *_ON.get(page, _ON_OTHERS))}
+        wanted = {f"{name}.tsx" for name in (*_ON_ALL, *_ON.get(of, _ON_OTHERS))}
         waiting = [key for key in manifest if key.rpartition("/")[2] in wanted]
         seen: dict[str, str] = {}
         while waiting:
@@ -82,12 +82,18 @@ def preloads(page: str) -> tuple[str, ...]:
 def _answer(scope: Scope) -> Response | None:
     """The answer to what is kept; None for everything else, such as a part of a file, or one without compression."""
     headers = dict(scope["headers"])
-    path = scope["path"].removeprefix(base_path())
-    if path.startswith("/static/"):
-        fits = b"range" not in headers and b"gzip" in headers.get(b"accept-encoding", b"")
-        return _kept(path[1:]) if fits and path[1:] in files() else None
-    name = path[1:] or "triage"
-    return _page(name) if name in PAGES and (STATIC / "index.html").is_file() else None
+    name = scope["path"].removeprefix(base_path())[1:]
+    fits = b"range" not in headers and b"gzip" in headers.get(b"accept-encoding", b"")
+    return _kept(name) if fits and name in files() else None
+
+
+def page_of(scope: Scope) -> str:
+    """The page that a request asks for, as `PAGES` names it; "" for everything else. The bare address leads to the
+    wall."""
+    if scope["type"] != "http" or scope["method"] != "GET" or not (STATIC / "index.html").is_file():
+        return ""
+    name = scope["path"].removeprefix(base_path())[1:] or "triage"
+    return name if name in PAGES else ""
 
 
 @cache
@@ -100,13 +106,12 @@ def _kept(name: str) -> Response:
 
 
 @cache
-def _page(name: str) -> Response:
-    page = (STATIC / "index.html").read_text(encoding="utf-8")
+def page(name: str) -> str:
+    """Streamlit's page, with links to all scripts that this one needs."""
+    text = (STATIC / "index.html").read_text(encoding="utf-8")
     links = "".join(
         f'<link rel="modulepreload" crossorigin href="./{file}">'
         for file in preloads(name)
-        if file.endswith(".js") and file not in page
+        if file.endswith(".js") and file not in text
     )
-    return Response(
-        page.replace("</head>", f"{links}</head>", 1), headers={"cache-control": "no-cache"}, media_type="text/html"
-    )
+    return text.replace("</head>", f"{links}</head>", 1).replace("<title>Streamlit<", "<title>Subrandom<", 1)

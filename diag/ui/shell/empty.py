@@ -29,6 +29,7 @@ def nothing_picked(chosen: Selection) -> None:
     )
 
 
+HELLO = "**Subrandom finds out why a checkpoint that loads without an error predicts worse than chance.**\n\n"
 ON_CASE = (
     "Pick a token shard and a checkpoint on the left.\n\n"
     "Press *Test every hypothesis*: the verdict, the repair that proves it and a permanent link appear here."
@@ -44,7 +45,7 @@ def first_visit(chosen: Selection, steps: str = ON_CASE) -> None:
     if knowledge.record_rows(chosen.settings):
         return
     st.info(
-        "**Subrandom finds out why a checkpoint that loads without an error predicts worse than chance.**\n\n" + steps,
+        HELLO + steps,
         icon=":material/waving_hand:",
     )
 

@@ -16,13 +16,16 @@ from diag.ui.shell.session import Selection
 def banner(chosen: Selection) -> None:
     """Says that what follows is exactly what the record's author saw, and which of its files are not here."""
     assert chosen.record
-    made = chosen.record.created[:16].replace("T", " ")
-    text = f"A frozen record: exactly the numbers its author saw, made {made} UTC."
-    st.info(text, icon=":material/lock:")
+    st.info(said(chosen.record), icon=":material/lock:")
     missing = [role for role in ENTRY_KEYS if chosen.record.inputs.get(role) and getattr(chosen, role) is None]
     if missing:
         named = "; ".join(f"the {role} {_named(chosen.record, role)}" for role in missing)
         st.caption(f"Not on this machine: {show.plain(named)}.")
+
+
+def said(record: Record) -> str:
+    """What a frozen record is, and of when."""
+    return f"A frozen record: exactly the numbers its author saw, made {record.created[:16].replace('T', ' ')} UTC."
 
 
 def check(chosen: Selection, which: Literal["data", "tie"]) -> None:

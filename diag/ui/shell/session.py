@@ -80,7 +80,16 @@ def catalogue(settings: Settings) -> Catalogue:
     """The scan, at most twice SCAN_SECONDS old: it is taken anew while a page is drawn with the last one, since a
     thousand checkpoints cost half a second. One frozen object for all sessions: a copy of a thousand entries costs
     15 ms a click. `catalogue.clear()` rescans."""
-    return scan(settings)
+    found = _newest[settings] = scan(settings)
+    return found
+
+
+_newest: dict[Settings, Catalogue] = {}
+
+
+def newest_catalogue(settings: Settings) -> Catalogue:
+    """The last scan, however old; the first one is waited for."""
+    return _newest.get(settings) or catalogue(settings)
 
 
 def default_window(checkpoint: str) -> Window:

@@ -5,7 +5,7 @@ Around it stand the few controls that need the server. The view is in the addres
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import streamlit as st
@@ -16,13 +16,15 @@ from diag.report import numbers
 from diag.ui.shell import empty, files, person, session, show, watched
 from diag.ui.shell.session import Selection
 from diag.ui.triage import actions, board, cells
+from diag.ui.triage.last import Last
 from diag.wall import board as shared
 from diag.wall.rows import Row, build
 from diag.wall.summaries import summaries
 
+QUESTION = "Which checkpoints are broken, and what next?"
 KEYS = {"q": "find", "tone": "show", "family": "family", "group": "group", "sort": "sort", "present": "present"}
 MAX_VIEW = 200
-FIRST_ROWS = 60  # sent at once; the browser asks for the rest when it has drawn them
+FIRST_ROWS = 40  # that the page is served with, before Streamlit has started
 BUSY_SECONDS, QUIET_SECONDS = 3.0, 20.0
 
 
@@ -44,16 +46,20 @@ def rows_of(chosen: Selection) -> tuple[list[Row], str, int]:
     """All rows, when the last meeting ended, and how many lines of the decisions cannot be read."""
     made, unread = decisions.read(chosen.settings.evidence_dir)
     case = chosen.case or session.default_case(chosen.catalogue)
-    rows = build(
-        chosen.catalogue,
-        files.looks(chosen.settings).known(),
-        summaries(chosen.settings.evidence_dir),
-        made,
-        default_shard=case.shard if any(e.id == case.shard for e in chosen.catalogue.of("shard")) else "",
-        default_window=session.default_window,
+    shard = case.shard if any(e.id == case.shard for e in chosen.catalogue.of("shard")) else ""
+    looks, records = files.looks(chosen.settings).known(), summaries(chosen.settings.evidence_dir)
+    rows = _rows.of(
+        (chosen.catalogue, looks, records, made, shard),
+        lambda: build(
+            *(chosen.catalogue, looks, records, made), default_shard=shard, default_window=session.default_window
+        ),
     )
     meeting = next((d.at for d in reversed(made) if d.what == "meeting"), "")
     return rows, meeting, unread
+
+
+_rows: Last[list[Row]] = Last()
+_drawn: Last[list[dict[str, Any]]] = Last()
 
 
 def _board(chosen: Selection, was_quiet: bool) -> None:
@@ -66,28 +72,43 @@ def _board(chosen: Selection, was_quiet: bool) -> None:
     if unread:
         show.warnings((f"{unread} line(s) of the decisions cannot be read and are passed over.",))
     may = person.may_run(chosen.settings)
-    right = cells.right_end(rows)
-    now = time.time() // 60 * 60  # so that a row that is the same is not sent again
-    some = rows if st.session_state.get("wall", {}).get("all") else rows[:FIRST_ROWS]
     data = {
-        "rows": [cells.cells(row, right, now) for row in some],
-        "partial": len(some) < len(rows),
-        "right": right,
-        "view": _view(),
+        **shown(rows, meeting, _view(st.query_params.to_dict())),
         "may": {"test": may, "decide": may},
         "by": person.name(chosen.settings),
         "dark": st.context.theme.type == "dark",
-        "decisions": [[word, words] for word, words in WORDS.items() if word in actions.DECIDE],
-        "status": f"New since {meeting[:16].replace('T', ' ')} UTC is marked." if meeting else "",
     }
-    answer = _component()(
-        key="wall", data=data, on_view_change=_nothing, on_act_change=_nothing, on_all_change=_nothing
-    )
+    answer = _component()(key="wall", data=data, on_view_change=_nothing, on_act_change=_nothing)
     if asked := answer.get("act"):
         with show.guard("This was not done"):
             actions.act(asked, rows, chosen)
             st.rerun(scope="fragment")
     _below(rows, chosen, may)
+
+
+def shown(rows: Sequence[Row], meeting: str, view: Mapping[str, Any], most: int | None = None) -> dict[str, Any]:
+    """What the browser draws, whoever looks. meeting: when the last one ended, in ISO 8601. most: of the rows."""
+    right = cells.right_end(rows)
+    now = time.time() // 60 * 60  # so that a row that is the same is not sent again
+    some = rows[:most]
+    drawn = _drawn if most is None else Last()
+    return {
+        "rows": drawn.of((some, now), lambda: [cells.cells(row, right, now) for row in some]),
+        "partial": most is not None and most < len(rows),
+        "right": right,
+        "view": view,
+        "decisions": [[word, words] for word, words in WORDS.items() if word in actions.DECIDE],
+        "status": f"New since {meeting[:16].replace('T', ' ')} UTC is marked." if meeting else "",
+    }
+
+
+def first(chosen: Selection, address: Mapping[str, str]) -> tuple[str, dict[str, Any]]:
+    """Where things stand in a sentence, and what the wall shows before Streamlit has started: its first rows, or all
+    where the address asks for some of them, which the browser picks. Nobody may do anything there yet."""
+    rows, meeting, _ = rows_of(chosen)
+    view = _view(address)
+    found = shown(rows, meeting, view, None if any(view.values()) else FIRST_ROWS)
+    return cells.summary(rows), {**found, "may": {"test": False, "decide": False}, "by": ""}
 
 
 def _headline(rows: list[Row], seen: int, states: int) -> None:
@@ -133,9 +154,8 @@ def _below(rows: list[Row], chosen: Selection, may: bool) -> None:
     )
 
 
-def _view() -> dict[str, Any]:
+def _view(raw: Mapping[str, str]) -> dict[str, Any]:
     """What the address says, every word of it untrusted: the browser only compares with it."""
-    raw = st.query_params
     found: dict[str, Any] = {key: raw[name][:MAX_VIEW] for key, name in KEYS.items() if name in raw}
     pins = raw.get("pin", "")
     return {**found, "pin": [pin for pin in pins.split(",") if pin][:50]}

@@ -7,12 +7,21 @@ from pathlib import Path
 from diag.report.look import ZONE_FILL
 
 HERE = Path(__file__).parent
-SCRIPTS = ("rows.js", "dialogs.js", "wall.js")
+WALL = ("rows.js", "dialogs.js", "wall.js")  # in the order in which they need each other
 
 
 def script() -> str:
-    """The module, in the order in which its parts need each other."""
-    return "\n".join((HERE / name).read_text(encoding="utf-8") for name in SCRIPTS)
+    """The module that Streamlit loads."""
+    return _joined(*WALL, "component.js")
+
+
+def first_script() -> str:
+    """The same wall as a script in the page itself, with names of its own."""
+    return f"(() => {{\n{_joined(*WALL, 'first.js')}\n}})();"
+
+
+def _joined(*names: str) -> str:
+    return "\n".join((HERE / name).read_text(encoding="utf-8") for name in names)
 
 
 def style() -> str:

@@ -3,10 +3,13 @@
 const NOTHING = "–";
 const LABELS = ["", "", "In the file", "Data", "Loss (nats)", "Verdict", "Reference", "Decision", "Last run", ""];
 
+const ROLES = { table: "table", thead: "rowgroup", tbody: "rowgroup", tr: "row", td: "cell" };
+
 function make(tag, classes, text) {
   const made = document.createElement(tag);
   if (classes) made.className = classes;
   if (text !== undefined && text !== null) made.textContent = text;
+  if (ROLES[tag]) made.setAttribute("role", ROLES[tag]);  // which the style sheet's grid takes from a table
   return made;
 }
 

@@ -24,15 +24,21 @@ class Wall {
     root.append(this.root);
     this.component = component;
     this.data = component.data;
-    this.view = { q: "", tone: "", family: "", group: "", sort: "", pin: [], ...component.data.view };
+    const first = window.subrandomFirst;  // the page as it was served, whose place this takes
+    this.view = { q: "", tone: "", family: "", group: "", sort: "", pin: [], ...component.data.view, ...first?.wall?.view };
     this.drawn = new Map();
     this.selected = new Set();
     this.visible = [];
-    this.current = null;
+    this.current = first?.wall?.current ?? null;
     this.keys = (event) => this.key(event);
     document.addEventListener("keydown", this.keys, true);
     this.frame();
     this.update(component);
+    if (!first?.wall) return;
+    if (first.wall.asked) this.set("q", this.view.q);
+    const typing = document.activeElement === first.wall.search;
+    first.giveWay();
+    if (typing) this.search.focus();
   }
 
   close() {
@@ -77,7 +83,6 @@ class Wall {
   update(component) {
     this.component = component;
     this.data = { ...component.data, rows: component.data.rows.map(whole) };
-    if (this.data.partial) setTimeout(() => component.setStateValue("all", true), 0);
     this.root.classList.toggle("sw-dark", Boolean(this.data.dark));
     this.byId = new Map(this.data.rows.map((row) => [row.id, row]));
     this.selected = new Set([...this.selected].filter((id) => this.byId.has(id)));
@@ -96,6 +101,7 @@ class Wall {
 
   set(name, value) {
     this.view = { ...this.view, [name]: value };
+    this.asked = true;
     this.draw();
     clearTimeout(this.later);
     this.later = setTimeout(() => this.component.setStateValue("view", this.view), 350);
@@ -144,8 +150,7 @@ class Wall {
       const body = make("tbody");
       if (label) {
         const head = make("th", "sw-group", label), line = make("tr");
-        head.colSpan = COLUMNS.length;
-        head.scope = "rowgroup";
+        head.setAttribute("role", "rowheader");
         line.append(head);
         body.append(line);
       }
@@ -197,7 +202,7 @@ class Wall {
     this.all.indeterminate = chosen > 0 && chosen < this.visible.length;
     for (const [label, name] of COLUMNS) {
       const head = make(label ? "th" : "td");
-      if (label) head.scope = "col";
+      if (label) head.setAttribute("role", "columnheader");
       if (name) {
         const sort = this.view.sort, next = sort === name ? `-${name}` : sort === `-${name}` ? "" : name;
         head.setAttribute("aria-sort", sort === name ? "ascending" : sort === `-${name}` ? "descending" : "none");
@@ -214,7 +219,7 @@ class Wall {
     this.tones.replaceChildren(...TONES.map(([tone, label]) => {
       this.view = { ...kept, tone };
       const count = this.data.rows.filter((row) => this.passes(row)).length;
-      const made = button(`${label} ${count.toLocaleString("en")}`, `sw-tone ${kept.tone === tone ? "sw-on" : ""}`, () => this.set("tone", tone));
+      const made = button(this.data.partial ? label : `${label} ${count.toLocaleString("en")}`, `sw-tone ${kept.tone === tone ? "sw-on" : ""}`, () => this.set("tone", tone));
       made.setAttribute("aria-pressed", String(kept.tone === tone));
       return tone && !count ? null : made;
     }).filter(Boolean));
@@ -295,18 +300,4 @@ class Wall {
     event.stopImmediatePropagation();
     keys[event.key]();
   }
-}
-
-const walls = new WeakMap();
-
-export default function (component) {
-  const place = component.parentElement;
-  const known = walls.get(place);
-  if (known) known.update(component);
-  else walls.set(place, new Wall(place, component));
-  return () => {
-    if (place.isConnected) return;
-    walls.get(place)?.close();
-    walls.delete(place);
-  };
 }

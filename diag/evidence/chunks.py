@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from diag.errors import one_line
@@ -38,12 +38,14 @@ class Block:
     lines: tuple[str, ...]
 
 
-def blocks(text: str, suffix: str) -> Iterator[Block]:
-    """Cut a file into blocks: at a new section, at an empty line once four lines are held, at twelve lines."""
+def blocks(text: str, suffix: str, place: Callable[[int], int] = lambda line: line) -> Iterator[Block]:
+    """Cut a file into blocks: at a new section, at an empty line once four lines are held, at twelve lines. place: the
+    number in the file of a line of the text."""
     rule = _SECTION.get(suffix.lower())
     held: list[str] = []
     section, start, chars, fenced, made = "", 0, 0, False, 0
-    for number, line in _numbered(text):
+    for at, line in _numbered(text):
+        number = place(at)
         if suffix == ".md" and _FENCE.match(line):
             fenced = not fenced
         title = rule.match(line) if rule and not fenced else None

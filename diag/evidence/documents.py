@@ -56,19 +56,20 @@ def is_record(path: Path) -> bool:
     return path.parent.name == "records" and path.suffix == ".json"
 
 
-def read_source(path: Path) -> Source:
-    """What is read of an indexed file, and its digest is taken of: a whole record, both ends of a large file."""
+def read_source(path: Path, around: int | None = None) -> Source:
+    """What is read of an indexed file: a whole record; of a large file both ends, of which its digest is taken, and
+    what is stated between them, or the lines around one."""
     if is_record(path):
         data = read_regular(path, MAX_RECORD_BYTES + 1)
-        return Source(data, len(data))
-    return read_ends(path)
+        return Source(data, len(data), data)
+    return read_ends(path, around=around)
 
 
 def read_document(item: Found, known_digest: str = "") -> Document:
     """One file; one whose content is `known_digest` comes back without anything else. OSError: it cannot be read."""
     source = read_source(item.path)
     data = source.data
-    sha = digest(data)
+    sha = digest(source.ends)
     if sha == known_digest:
         return Document(item, sha)
     if b"\0" in data[:4096] and not data.startswith((b"\xff\xfe", b"\xfe\xff")):
@@ -76,10 +77,8 @@ def read_document(item: Found, known_digest: str = "") -> Document:
     if is_record(item.path):
         return _record(item, data, sha)
     text, notes = _decoded(source)
-    found = extract(text, item.name, item.path.suffix, place=source.line)
-    cut = _blocks(text, item, blocks(text, item.path.suffix))
-    if source.skipped:
-        cut = tuple(block._replace(line=source.line(block.line)) for block in cut)
+    found = extract(text, item.name, item.path.suffix, place=source.line, between=source.between)
+    cut = _blocks(text, item, blocks(text, item.path.suffix, source.line))
     return Document(item, sha, found.date, found.said, cut, found.facts, (*notes, *found.left_out))
 
 
@@ -113,7 +112,7 @@ def _decoded(source: Source) -> tuple[str, list[str]]:
     try:
         return data.decode(name), notes
     except UnicodeDecodeError as error:
-        if source.size == len(data) or source.skipped or len(data) - error.start > 4:
+        if source.size == len(data) or source.runs or len(data) - error.start > 4:
             notes.append(f"is no UTF-8 from byte {error.start:,} on: what cannot be read is shown as \ufffd")
         return data.decode(name, "replace"), notes
 

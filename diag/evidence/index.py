@@ -192,7 +192,7 @@ def records_table(where: Path | Connection) -> list[RecordRow]:
 def has_changed(hit: Hit) -> bool:
     """Whether the file differs from what was indexed, or is gone; reads it again."""
     try:
-        return digest(read_source(Path(hit.path)).data) != hit.digest
+        return digest(read_source(Path(hit.path), around=0).ends) != hit.digest
     except OSError:
         return True
 

@@ -60,10 +60,17 @@ class Extracted:
 
 
 def extract(
-    text: str, name: str, suffix: str, *, record: bool = False, place: Callable[[int], int] = lambda line: line
+    text: str,
+    name: str,
+    suffix: str,
+    *,
+    record: bool = False,
+    place: Callable[[int], int] = lambda line: line,
+    between: tuple[int, int] = (1, 1),
 ) -> Extracted:
     """The facts of a text. `name`: its path below the evidence folders, which names its run. Never fails on a text.
-    record: it is a record of ours. place: the number in the file of a line of the text."""
+    record: it is a record of ours. place: the number in the file of a line of the text. between: of a large file, the
+    first line between its ends and the first of its tail: what is stated there is never too much."""
     lines = _COLOUR.sub("", strip_ansi(text)).replace("\r\n", "\n").split("\n")
     if "\r" in text:
         lines = [line.rpartition("\r")[2] for line in lines]  # what a progress bar left behind
@@ -74,7 +81,7 @@ def extract(
     if not record and measures_nothing(name, text):
         notes.left_out.append("says how something is built, what it needs or what form it has: no facts are read in it")
         reader = _nothing
-    drafts = _drafts(reader, lines, notes, place)
+    drafts = _drafts(reader, lines, notes, place, between)
     free = reader in (markdown.read, run_log.read)
     report = reader in (json_text.read, yaml_text.read) and len(text) <= LARGEST_REPORT
     alone = run_of(name)
@@ -94,8 +101,11 @@ def _nothing(lines: Sequence[str], notes: Notes) -> Iterator[Draft]:
     return iter(())
 
 
-def _drafts(reader: Reader, lines: Sequence[str], notes: Notes, place: Callable[[int], int]) -> list[Draft]:
-    """The drafts of a text; where there are too many, those of its head, and of its tail where lines stand alone."""
+def _drafts(
+    reader: Reader, lines: Sequence[str], notes: Notes, place: Callable[[int], int], between: tuple[int, int]
+) -> list[Draft]:
+    """The drafts of a text; where there are too many, those of its head, and where lines stand alone those of its tail
+    and of what is stated between."""
     drafts = list(islice(reader(lines, notes), MAX_FACTS + 1))
     if len(drafts) <= MAX_FACTS:
         return drafts
@@ -114,8 +124,11 @@ def _drafts(reader: Reader, lines: Sequence[str], notes: Notes, place: Callable[
     first = rest[0].line - 1 if rest else len(lines)
     notes.left_out.append(
         f"more than {MAX_FACTS:,} facts: those of lines {place(last + 1):,} to {place(first):,} are not listed"
+        + (" but for what is stated there" if between[1] > between[0] else "")
     )
-    return [*half, *rest]
+    begin, end = max(between[0] - 1, last), min(between[1] - 1, first)
+    stated = islice(reader(lines[begin:end], Notes()), MAX_FACTS // 2)
+    return [*half, *(draft._replace(line=draft.line + begin) for draft in stated), *rest]
 
 
 def _reader(suffix: str, lines: Sequence[str]) -> Reader:

@@ -67,11 +67,11 @@ def _draw(name: str, path: Path, sha: str, line: int) -> None:
     st.markdown(f"**{show.plain(name)}**, line {line}")
     cited = st.query_params.get("digest", "")
     try:
-        source = read_source(path)
+        source = read_source(path, around=line)
     except OSError as error:
         st.warning(f"The file cannot be read any more: {show.plain(str(error.strerror))}.")
         return
-    now = digest(source.data)
+    now = digest(source.ends)
     st.caption(f"sha256 {now}")
     if cited and not now.startswith(cited):
         st.warning("This file has changed since it was cited: the line may say something else now.")

@@ -84,7 +84,7 @@ def clipped(w: np.ndarray, bits: int) -> np.ndarray:
     return np.asarray((whole * step).reshape(w.shape), np.float32)
 
 
-@pytest.mark.parametrize("also", [False, True], ids=["nothing else", "norms times ten"])
+@pytest.mark.parametrize("also", first([True, False]), ids=["norms times ten", "nothing else"])
 def test_a_grid_of_unknown_make_may_cost_more_than_its_estimate(also: bool, shard: Path, tmp_path: Path) -> None:
     """And no more where anything else differs: a defect must not hide in the allowance."""
     model = open_model(MODELS / "gpt2")
@@ -169,7 +169,7 @@ def of_role(model: Model, role: str, values: Callable[[np.ndarray], np.ndarray])
     return Change({n: np.ascontiguousarray(values(model.tensors[n]), np.float32) for n in model.names((role,))})
 
 
-@pytest.mark.parametrize("trained", [False, True], ids=["twin", "relative"])
+@pytest.mark.parametrize("trained", first([True, False]), ids=["relative", "twin"])
 @pytest.mark.parametrize(
     ("family", "defect", "hypothesis"),
     [

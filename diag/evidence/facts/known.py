@@ -39,9 +39,11 @@ _REPORTED_WORDS = (
     "ratio pct percent rate score delta difference diff gap drift regression improvement residual ceiling threshold"
     " floor bound margin best final baseline mean median std stddev variance sigma zscore p50 p90 p95 p99 min max peak"
     " avg average coverage confidence bandwidth utilization utilisation speed concurrency rps qps rss swap watts"
-    " failures executed hits misses mismatches matches count total requests prompts cases tests"
+    " failures executed hits misses rho predicted mismatches matches count total requests prompts cases tests"
 )
 _REPORTED = frozenset(_REPORTED_WORDS.split())
+_REPORTED_ALONE = frozenset(["ratio", "rho", "predicted", "coverage"])
+_P_VALUE = re.compile(r"(?:^|[_ ])p(?:$|[-_ ]value|_(?:one|two)_)", re.IGNORECASE)
 _ONE = frozenset(f"{_LOSSES} {_BENCHMARKS} {_MODELS} {_RUNS}".lower().split())
 # Names of several words, of which none says it alone.
 _SEVERAL = re.compile(
@@ -78,12 +80,15 @@ def is_count(name: str) -> bool:
 def is_reported(name: str) -> bool:
     """Whether a name of several words is one that reports give their measurements."""
     words = _PARTS.findall(_CAMEL.sub(" ", name).replace("_", " ").lower())
-    return len(words) > 1 and any(word in _REPORTED for word in words)
+    alone = len(words) == 1
+    return any(word in (_REPORTED_ALONE if alone else _REPORTED) for word in words) or bool(_P_VALUE.search(name))
 
 
 _COUNT = re.compile(
     r"\b(?:count|number of|total|tests|cases|files|errors|failures|positions|mismatches|runs|requests|calls|rows"
-    r"|gates|checks|trials|replicates|matches|commits|kernels|modules|prompts|questions|problems|ok|passed|failed|skipped)s?\b",
+    r"|gates|checks|trials|replicates|matches|commits|kernels|modules|prompts|questions|problems"
+    r"|starts|stops|restarts|yields|retries|wins"
+    r"|losses|hits|votes|rounds|crashes|occurrences|instances|ok|passed|failed|skipped)s?\b",
     re.IGNORECASE,
 )
 _PARTS = re.compile(r"[A-Za-zΔµ]+\d*|₂")

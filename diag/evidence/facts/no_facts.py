@@ -51,7 +51,7 @@ def nobody_asks(fact: Fact, form: str, *, free: bool, report: bool = False) -> b
     number = fact.number or 0.0
     moment = (1.3e9 < number < 2.2e9 or 1.3e12 < number < 2.2e12) and bool(_STAMP.search(fact.name))
     placed = fact.unit is not None and (fact.step is not None or fact.epoch is not None)  # `step:500 t:77540ms`
-    unnamed = free and bool(_BARE.fullmatch(fact.name)) and not placed
+    unnamed = free and form != "entry" and bool(_BARE.fullmatch(fact.name)) and not placed
     absent = number >= _ENDLESS or (number <= 0 and fact.number is not None and fact.unit == "parameters")
     if moment or unnamed or absent:
         return True
@@ -63,6 +63,8 @@ def nobody_asks(fact: Fact, form: str, *, free: bool, report: bool = False) -> b
 def _reports(fact: Fact, form: str, free: bool, report: bool) -> bool:
     """Whether a name of several words measures something where it stands: an entry of a report, a label, a name of code
     or a decimal number in a sentence or a log."""
+    if report and form == "label" and fact.name.lower() in GENERIC:
+        return True  # what a gate found
     if not is_reported(fact.name) or _ASKED.search(fact.section):
         return False
     if form == "label" or (report and (not form or fact.unit in _SHARES)):

@@ -150,7 +150,8 @@ def _value(match: re.Match[str]) -> Value:
     if second and not unchanged and "±" not in join and "+/-" not in join:
         number = None
     unit = shown_unit(written) if written else None
-    if second and "→" in join and (first := at_unit(match.string, match.end("number"))) and first[0] != unit:
+    moves = second and ("→" in join or "->" in join)
+    if moves and (first := at_unit(match.string, match.end("number"))) and first[0] != unit:
         return Value(match.start(), first[1], match.string[match.start("number") : first[1]], plain(digits), first[0])
     bound = about.strip() if about else ""
     start = match.start() if bound in ("<", ">", "≤", "≥", "<=", ">=") else match.start("number")

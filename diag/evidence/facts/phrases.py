@@ -39,6 +39,7 @@ _CUT = re.compile(
     r"\s*[|()]\s*|\s{2,}|[,;]\s+|\t|(?<!\d)\s[-–—]\s|\s[-–—]\s(?!\d)|\.\s+(?=[A-Z])"
     r"|(?:(?<=\d)|(?<=\d[A-Za-z%×])|(?<=\d[A-Za-z]{2})|(?<=[¤\]])|(?<=True)|(?<=False)|(?<=None))"
     r"\s+(?=[A-Za-z_][\w/.-]*[:=]\s?[\d.+-])"
+    r"|(?<=[\ds])\s(?:->|→)\s(?=[a-z_]+=|[a-z]+ [a-z]+ \d)|\s=>\s"
 )
 _ALL_THE_SAME = re.compile(rf"(?<=[:=])\s?\[({numbers.NUMBER})(?:,\s*\1)*\]")  # `lr=[6e-5, 6e-5]`, of groups alike
 _BRACKET = re.compile(r"^.*\]\s+(?=[A-Za-z_])")

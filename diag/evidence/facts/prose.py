@@ -89,7 +89,7 @@ _SOME = re.compile(
 # A rate that is asked for, compared with or not reached is not the one that was measured.
 _BOUND = re.compile(
     r"(?:\b(?:than|vs\.?|versus|target|goal|threshold|limit|least|most|need|needs|require[sd]?|expected?|from|below|above|under|over"
-    r"|beats?|of|or|and|to|baseline|floor|ceiling|like|if|for)|[<>≤≥=×/–-])[\s\W]*$",
+    r"|beats?|of|or|and|to|baseline|floor|ceiling|like|if|for)|(?<!-)>|[<≤≥=×/–]|-(?!>))[\s\W]*$",
     re.IGNORECASE,
 )
 _ASKED_OF = re.compile(
@@ -114,7 +114,7 @@ _STATED = re.compile(r".{0,30}(?i:status|state|verdict|outcome|result|conclusion
 # What a label counts, and what may follow it: `12 transformer blocks`, `82,203 tests, 4,390 s`.
 _THING, _MORE = r"[a-z][a-z-]*(?: [a-z-]+){0,2}", r"(?:,.*)?"
 # A sentence that says what would be.
-_HYPOTHETICAL = re.compile(r"^\W*(?:if|when|unless)\b|\b(?:should|would|could|might)\b", re.IGNORECASE)
+_HYPOTHETICAL = re.compile(r"^\W*(?:[\w-]+: )?(?:if|when|unless)\b|\b(?:should|would|could|might)\b", re.IGNORECASE)
 _LIST = re.compile(r"[\d.\s]+(?:,[\d.\s]+)+")
 
 
@@ -284,7 +284,7 @@ def _with_units(passage: Passage, taken: list[tuple[int, int]]) -> Iterator[Draf
             clean[max(0, value.start - 40) : value.start]
         )
         if not chosen and value.unit in RATES and not _BOUND.search(clean[: value.start][-24:]):
-            if not value.bound and not _ASKED_OF.match(clean, value.end):
+            if value.bound[:1] not in set("<>≤≥") and not _ASKED_OF.match(clean, value.end):
                 taken.append((value.start, value.end))
                 yield passage.draft(value.start, "throughput", value.raw, _sentence(clean, value.start, value.end))
             continue

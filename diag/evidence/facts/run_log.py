@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from diag.evidence.facts import numbers, phrases
+from diag.evidence.facts import numbers, phrases, tables
 from diag.evidence.facts.fact import Draft, Notes
 from diag.evidence.facts.names import options
 from diag.evidence.facts.runs import said_in_line
@@ -25,7 +25,10 @@ _COMMAND = re.compile(
 # `per_step_ms = wall * 1000 / steps`, and two lines below it `= 58.1 ms/step`.
 _FORMULA = re.compile(r"^\s*(?P<name>[A-Za-z]\w*)\s*=\s*[^=]*\s[*/+·×-]\s[^=]*$")
 _RESULT = re.compile(rf"^\s*[=≈]\s*(?P<value>{numbers.NUMBER}\s?\S{{0,12}})\s*$")
+_GAP = re.compile(r"\s{2,}")  # between the columns of a table that a program printed
 _MAX_LINE = 4_000
+MAX_HEADER = 300  # characters
+LEAST_COLUMNS = 3
 
 
 def read(lines: Sequence[str], notes: Notes) -> Iterator[Draft]:
@@ -38,8 +41,9 @@ def between(lines: Sequence[str], first: int, section: str, notes: Notes) -> Ite
     command, goes_on, long, derived = "", False, 0, ""
     held: list[Draft] = []  # the options of a command that goes on
     code = code_lines(lines)
+    end = first  # of the last table
     for number, whole in enumerate(lines, start=first):
-        if code[number - first]:
+        if number < end or code[number - first]:
             continue
         text = whole[:_MAX_LINE]
         long += len(whole) > _MAX_LINE
@@ -63,6 +67,11 @@ def between(lines: Sequence[str], first: int, section: str, notes: Notes) -> Ite
         if title and not re.search(r"\d\.\d", title["title"]):
             section = title["title"].strip()
             continue
+        if (rows := _printed_rows(lines, number - first)) and not goes_on:
+            end = rows[-1][0] + first + 1
+            header = _GAP.split(text.strip())
+            yield from tables.of_rows(header, [(first + at, cells) for at, cells in rows], section)
+            continue
         said_in_line(text, notes)
         derived = _derived(text, derived)
         result = _RESULT.match(text) if derived else None
@@ -76,6 +85,26 @@ def between(lines: Sequence[str], first: int, section: str, notes: Notes) -> Ite
         notes.left_out.append(f"{sum(code)} lines are source code")
     if long:
         notes.left_out.append(f"{long} lines are longer than {_MAX_LINE} characters: what follows in them is not read")
+
+
+def _printed_rows(lines: Sequence[str], head: int) -> list[tuple[int, list[str]]]:
+    """The rows, by their place, of a table whose columns a program set apart with spaces, below the line of their
+    names: at least two, and all cells but the first are numbers."""
+    names = lines[head]
+    if len(names) > MAX_HEADER or "   " not in names.strip() or any(sign in names for sign in ":=|,{"):
+        return []
+    header = _GAP.split(names.strip())
+    if len(header) < LEAST_COLUMNS or any(not name[:1].isalpha() for name in header):
+        return []
+    found: list[tuple[int, list[str]]] = []
+    for at in range(head + 1, len(lines)):
+        cells = _GAP.split(lines[at].strip())
+        if len(cells) != len(header) or not all(numbers.BARE.fullmatch(cell) for cell in cells[1:]):
+            if found or not _RULE.match(lines[at] or " "):
+                break
+            continue
+        found.append((at, cells))
+    return found if len(found) > 1 else []
 
 
 def _derived(text: str, before: str) -> str:

@@ -14,7 +14,7 @@ from diag.evidence.facts.status import OWN_WORD, PHRASE, STATE, STATUS_NAME, sta
 _TURNS = re.compile(rf"\s*(?:to|→|->)\s+(?:{STATE.pattern})")
 _VERB = re.compile(
     r"\s+(?:(?:has|have|had)\s+(?:been\s+)?|=\s*|→\s*|[—–:]\s*"
-    r"|(?:is|are|was|were|remains?|stays?|becomes?|became)\s+(?:now\s+|still\s+|itself\s+)?)$",
+    r"|(?:is|are|was|were|remains?|stays?|becomes?|became)\s+(?:now\s+|still\s+|itself\s+|also\s+)?)$",
     re.IGNORECASE,
 )
 _CONDITION = re.compile(r"\b(?:from|if|not yet|until|or|and)\s$|\(.{0,7}(?:\(|was |\")$|^\($", re.IGNORECASE)

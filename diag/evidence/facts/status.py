@@ -19,7 +19,7 @@ WORDS: dict[str, Mood] = {
     **dict.fromkeys(("MISSED", "MISS", "UNMET", "NO-GO"), "bad"),
     **dict.fromkeys(("MET", "FUNCTIONAL", "ACCEPTED", "ACCEPT"), "good"),
     **dict.fromkeys(("REFUSED", "UNAVAILABLE"), "bad"),
-    **dict.fromkeys(("UNMEASURED",), "open"),
+    **dict.fromkeys(("UNMEASURED", "UNDECIDED", "NOT-DECIDED", "NOT_DECIDED", "NOT-MEASURED", "NOT_MEASURED"), "open"),
     **dict.fromkeys(("PROPOSED", "DRAFT", "UNTESTED"), "open"),
     **dict.fromkeys(("GREEN", "SUCCESS", "COMPLETED", "COMPLETE", "DONE", "CLOSED", "FIXED", "RESOLVED"), "good"),
     **dict.fromkeys(("RED", "DIVERGENCE", "FAILED", "FAILURE", "FAIL", "ERROR", "BROKEN"), "bad"),
@@ -49,7 +49,7 @@ STATE = re.compile(
 )
 _ANY_CASE = re.compile(STATE.pattern, re.IGNORECASE)
 PHRASE = re.compile(rf"(?:{STATE.pattern})(?:\s+(?:{STATE.pattern})|/(?:{_ONE})\b)*")
-OWN_WORD = re.compile(r"(?:(?:NO-)?GO|[A-Z]{4,})(?:[ _-][A-Z]+)*(?=$|[.:;,]|\s[(—–])")
+OWN_WORD = re.compile(r"(?:(?:NO-)?GO|(?:NO |NOT )?[A-Z]{4,})(?:[ _-][A-Z]+)*(?=$|[.:;,]|\s[(—–]|\s-\s)")
 _CAPITALS = re.compile(r"[A-Z]{2}")
 # What a state is not said of: what should come out (`Expected: PASS`), and what a rubric does (`CRITICAL FAIL: …`).
 NO_STATE_OF = re.compile(

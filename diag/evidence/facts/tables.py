@@ -27,6 +27,7 @@ _CODE_INSIDE = re.compile(r"(?<![\w.-])(?P<name>[a-z]+(?:_[a-z]+)+)(?P<sign> )(?
 _INSIDE = re.compile(
     r"(?P<name>(?:ln|log2?|log₂)\s?\([^()]{1,40}\)|[A-Za-z][\w-]*)\s*(?P<sign>[=≈<>≤≥]=?)\s*(?=[~≈]?\s?[\d.+\-−])"
 )
+_LETTER = re.compile(r"[^\W\d]")  # a name in a table of symbols and their values
 _ORDINAL = re.compile(r"\d+\. [A-Z]")
 _ORDINALS = ("#", "no", "no.", "rank")
 _RANKED = re.compile(r"priority|severity|risk|complexity|difficulty|effort|impact", re.IGNORECASE)  # 🔴 is no failure
@@ -180,7 +181,7 @@ def _cell(cell: str, i: int, row: _Row) -> Iterator[Draft]:
     near = f"{first} {head}"
     form: Form = "entry" if entry else "cell"
     if numbers.BARE.fullmatch(plain):
-        if is_fact_name(name):
+        if is_fact_name(name) or (entry and _LETTER.fullmatch(name)):
             yield row.draft(name, plain, about, near, form=form)
         return
     if state := _state(plain, head):
@@ -198,7 +199,7 @@ def _cell(cell: str, i: int, row: _Row) -> Iterator[Draft]:
     if several and row.named and value.unit in _COUNTED_IN:
         several[0] = (name, value.raw)
     for part, written in several or ([] if _goes_on(clean, value, name) else [(name, raw)]):
-        if is_fact_name(part):
+        if is_fact_name(part) or (entry and _LETTER.fullmatch(part)):
             yield row.draft(part, written, about, near, form=form)
 
 

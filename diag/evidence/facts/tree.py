@@ -57,6 +57,9 @@ GENERIC = frozenset(
         *("new", "old"),
     )
 )
+# What a gate found, and what stands beside it that makes it one.
+_JUDGED = ("value", "actual", "measured", "observed")
+_BESIDE = ("passed", "pass", "threshold", "verdict", "limit")
 _DAY = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:|$)")
 _PLACES = ("_ids", "experts", "shape", "tokens", "indices", "positions", "offsets")  # a list of these measures nothing
 _TOKENS = ("merges", "added_tokens", "token_to_id", "id_to_token", "token2id", "id2token", "id2label", "label2id")
@@ -182,9 +185,21 @@ class Walk:
             unit = level.unit or (_unit_beside(level, value) if name in ("value", "actual") else None)
             if unit is None and _WEIGHTS.search(level.name) and is_loss(name):
                 unit = ""  # how much a loss counts is no loss
+            judged = name.lower() in _JUDGED and label and any(entry[0].lower() in _BESIDE for entry in level.entries)
             place = () if _OF_ALL.match(name) else tuple(at.items())
             self._entry(
-                Draft(line, section, name, value, label, unit=unit, near=f"{near} {name}", at=place), quoted=quoted
+                Draft(
+                    line,
+                    section,
+                    name,
+                    value,
+                    label,
+                    unit=unit,
+                    near=f"{near} {name}",
+                    at=place,
+                    form="label" if judged else "",
+                ),
+                quoted=quoted,
             )
 
     def _list(self, level: _Level, section: str, about: str) -> None:

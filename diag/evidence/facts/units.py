@@ -34,7 +34,7 @@ _TABLE: tuple[tuple[str, str], ...] = (
     (r"hours?|hrs?|h", "h"),
     (r"days?", "days"),
     (r"m", "m"),
-    (r"°C", "°C"),
+    (r"°C|deg ?C", "°C"),
     (r"[GM]Hz", ""),
     (r"watts?|W", "W"),
     (r"(?:[A-Z][a-z]+ |training |input |output |prompt |generated |total )?tokens|toks?", "tokens"),
@@ -78,7 +78,10 @@ _IN_NAME: tuple[tuple[str, str], ...] = (
     (r"pp", "pp"),
     (r"tflops", "TFLOPS"),
     (r"gflops", "GFLOPS"),
-    (r"watts", "W"),
+    (r"watts|(?:mean|median|avg|average|min|max|peak|power|draw|idle|limit)_w", "W"),
+    (r"mhz", "MHz"),
+    (r"ghz", "GHz"),
+    (r"(?:deg_?|temp_)c|celsius", "°C"),
 )
 _NAME_END = tuple((re.compile(rf"(?:.*[\s_./(\[-])?(?:{p})[)\]]?", re.IGNORECASE), u) for p, u in _IN_NAME)
 _WORD = r"(?:^|[\s_./(-])"
@@ -118,7 +121,10 @@ _INFORMATION = re.compile(
 )
 _SHARE = re.compile(r"(?<!\d)%")
 _BRACKET = re.compile(r"\s\([A-Za-z ]+\)$")  # `validate_ms (CPU reference)`
-_AMID = re.compile(r" (ms|[KMGT]i?B|MHz|GHz|W|s)(?= |$)")  # `peak RSS MiB before`
+_AMID = re.compile(  # `peak RSS MiB before`, `sm_MHz median`
+    r" (?:ms|[KMGT]i?B|MHz|GHz|W|s)(?= |$)"
+    r"|(?:^|_)(?:ms|[KMGT]i?B|MHz|GHz|W)(?= (?:med|median|mean|avg|min|max|p\d\d)$)"
+)
 _MINUTES = re.compile(r"(?:time|wait|age|cycle|duration|p\d\d)\w*_min$")
 _PCT = re.compile(r"(?:^|_)(?:pct|percent)_")
 _HOURS = re.compile(r"\b[a-z]?pu[ -]hours\b", re.IGNORECASE)
@@ -183,5 +189,5 @@ def unit_of_name(name: str) -> tuple[str | None, UnitSource]:
             if kind.search(name):
                 return unit, "stated"
     if amid := _AMID.search(name):
-        return amid.group(1), "stated"
+        return amid.group().strip(" _"), "stated"
     return None, "not stated"

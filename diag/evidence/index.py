@@ -33,20 +33,21 @@ MAX_WILD_TERMS = 50
 # holds all groups goes before one that repeats a single group often.
 _BM25 = """
 WITH wanted AS (SELECT unnest(?::VARCHAR[]) AS term, unnest(?::INTEGER[]) AS word),
-matched AS (SELECT doc, word, max(n) AS n FROM term JOIN wanted USING (term) GROUP BY doc, word),
-rarity AS (SELECT word, ln(1 + (total - count(*) + 0.5) / (count(*) + 0.5)) AS idf
+matched AS (SELECT doc, word, max(n) AS n FROM asked JOIN wanted USING (term) GROUP BY doc, word),
+rarity AS (SELECT word, count(*) AS held, ln(1 + (total - count(*) + 0.5) / (count(*) + 0.5)) AS idf
            FROM matched, (SELECT count(*) AS total FROM document) GROUP BY word, total),
 scored AS (SELECT doc, count(*) AS held,
                   sum(idf * n * 2.2 / (n + 1.2 * (0.25 + 0.75 * length / greatest(mean, 1)))) AS bm25
            FROM matched JOIN rarity USING (word) JOIN document USING (doc), (SELECT avg(length) AS mean FROM document)
            GROUP BY doc)
-SELECT path, file.name, line, section, text, digest, bm25 * held / ? AS score
+SELECT path, file.name, line, section, text, digest, bm25 * held / ? AS score,
+       (SELECT list((word, held)) FROM rarity) AS words
 FROM scored JOIN document USING (doc) JOIN file USING (path)
 ORDER BY score DESC, path, line LIMIT ?
 """
-_RARITY = """
-SELECT word, count(DISTINCT doc) FROM term
-JOIN (SELECT unnest(?::VARCHAR[]) AS term, unnest(?::INTEGER[]) AS word) USING (term) GROUP BY word
+# The rows of all terms that a query may lead to: the table is looked at once, 15 ms for a million rows.
+_ASKED = """
+CREATE OR REPLACE TEMP TABLE asked AS SELECT term, doc, n FROM term WHERE term IN (SELECT unnest(?::VARCHAR[]))
 """
 _RECORDS = """
 SELECT DISTINCT ON (id) id, created, kind, case_id, query, shard, checkpoint, reference, loss_nats, zone, conclusion,
@@ -166,10 +167,9 @@ def search(query: str, where: Path | Connection, limit: int = 20) -> list[Hit]:
         return []
     names, numbers = [term for term, _ in flat], [word for _, word in flat]
     rows = where.execute(_BM25, [names, numbers, len(groups), max(1, min(limit, MAX_HITS))]).fetchall()
-    counts = where.execute(_RARITY, [names, numbers]).fetchall()
-    weights = {word: 1.0 / count for word, count in counts}
+    weights = {word: 1.0 / count for word, count in rows[0][-1]} if rows else {}
     hits = []
-    for path, name, line, section, text, sha, score in rows:
+    for path, name, line, section, text, sha, score, _ in rows:
         first, shown = _place(text.split("\n"), groups, weights)
         record = Path(path).stem if is_record(Path(path)) else None
         hits.append(Hit(path, line + first, section, shown, sha, round(score, 6), name, record))
@@ -215,14 +215,13 @@ def asked(db_path: Path, work: Callable[[Connection], T]) -> T:
 def _groups(con: Connection, query: str) -> list[set[str]]:
     """Each query word as the set of index terms that answer it; an unknown word becomes its parts, if all are known."""
     asked = list(dict.fromkeys(words(query, query=True)))[:MAX_QUERY_WORDS]
-    listed = list({term for word in asked for term in word.terms})
-    found = con.execute("SELECT DISTINCT term FROM term WHERE term IN (SELECT unnest(?::VARCHAR[]))", [listed])
-    known = {row[0] for row in found.fetchall()}
+    wild = {word: _matching(con, pattern) for word in asked if (pattern := like_pattern(word.whole))}
+    con.execute(_ASKED, [list({term for word in asked for term in word.terms}.union(*wild.values()))])
+    known = {row[0] for row in con.execute("SELECT DISTINCT term FROM asked").fetchall()}
     groups: list[set[str]] = []
     for word in asked:
-        pattern = like_pattern(word.whole)
-        whole = _matching(con, pattern) if pattern else {word.whole, word.value or word.whole} & known
-        by_parts = not (whole or pattern) and word.parts and known.issuperset(word.parts)
+        whole = wild[word] if word in wild else {word.whole, word.value or word.whole} & known
+        by_parts = not (whole or word in wild) and word.parts and known.issuperset(word.parts)
         groups += [{part} for part in word.parts] if by_parts else [whole]
     return groups
 

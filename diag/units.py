@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from decimal import Decimal
+from string import Formatter
 from typing import Literal, get_args
 
 from diag.errors import InputError
@@ -26,6 +27,23 @@ def bits(nats: float) -> float:
 def perplexity(nats: float) -> float:
     """exp(loss); infinite where the float would overflow (above 709 nats), NaN for NaN."""
     return math.inf if nats >= 709 else math.exp(nats)
+
+
+def percent(share: float, digits: int = 1) -> str:
+    """A finite share as "97.6 %" or "100 %"."""
+    text = f"{100 * abs(share):.{digits}f}"
+    text = text.rstrip("0").rstrip(".") if "." in text else text
+    return f"{'−' if share < 0 and text != '0' else ''}{text} %"
+
+
+class Percents(Formatter):
+    """`str.format` in which `{share:.1%}` is `percent(share, 1)`."""
+
+    def format_field(self, value: object, spec: str) -> str:
+        """One field."""
+        if spec.endswith("%") and isinstance(value, int | float):
+            return percent(value, int(spec[1:-1]))
+        return str(super().format_field(value, spec))
 
 
 @dataclass(frozen=True)

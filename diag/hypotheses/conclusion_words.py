@@ -73,7 +73,8 @@ def suspected(f: Facts) -> str:
         first = f.suspects[0]
         also = [s.id for s in f.suspects[1:] if s.id != first.id]
         rest = f" Also suspect: {', '.join(dict.fromkeys(also))}." if also else ""
-        return f"{loss}. First suspect: {first.id}: {first.detail} A sound reference of this model would decide.{rest}"
+        said = f"The loss is {loss}" if math.isfinite(f.nats) else loss
+        return f"{said}. First suspect: {first.id}: {first.detail} A sound reference of this model would decide.{rest}"
     if f.failed:
         return f"{loss}. The test of {', '.join(f.failed)} failed, so nothing is excluded."
     if f.loss.zone == "too_good":

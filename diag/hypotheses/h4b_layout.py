@@ -33,7 +33,7 @@ def signature(context: Context) -> Signature:
         )
     decided = sum(not score.undecided for score in context.layout)
     rest = len(context.layout) - decided
-    also = f" {rest} resemble no other in any order, as untrained ones do." if rest else ""
+    also = f" {rest} resemble{'s' if rest == 1 else ''} no other in any order, as untrained ones do." if rest else ""
     return Signature(False, f"All {decided} matrices that resemble others do so as they are read.{also}")
 
 

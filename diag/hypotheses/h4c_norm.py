@@ -60,8 +60,8 @@ def signature(context: Context) -> Signature:
     if sentences:
         lost = bool(huge) or any(_constant(context.stats[n], None) or context.stats[n].nonfinite for n in carriers)
         return Signature(True, "; ".join(sentences) + ".", tuple(carriers), needs_reference=lost)
-    against = " and like the reference's" if context.reference else ""
-    return Signature(False, f"All {len(context.norms)} norm weights vary, are finite{against}; eps is {eps:g}.")
+    against = ", like the reference's" if context.reference else ""
+    return Signature(False, f"All {len(context.norms)} norm weights vary and are finite{against}; eps is {eps:g}.")
 
 
 def repairs(context: Context, signature: Signature) -> list[Repair]:

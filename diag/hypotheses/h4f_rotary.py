@@ -17,6 +17,7 @@ from diag.model.edits.set_config import SuggestConfig
 from diag.results.finding import Signature
 from diag.results.thresholds import LOCALISED_NATS
 from diag.results.thresholds_checkpoints import PLAIN_THETA, ROTARY_FACTORS, ROTARY_SHARES, SHORT_CONTEXT, THETA_SWEEP
+from diag.units import percent
 
 Config = dict[str, Any]
 THETAS = tuple(t.value for t in THETA_SWEEP)
@@ -48,7 +49,7 @@ def signature(context: Context) -> Signature:
     seen = (
         "The rows of Q and K fit together as they stand; the" if order and order.q == order.k == "as stored" else "The"
     )
-    return Signature(False, f"{seen} rotary base is {context.checkpoint.config.rope_theta:g}.")
+    return Signature(False, f"{seen} rotary base is {context.checkpoint.config.rope_theta:,.0f}.")
 
 
 def repairs(context: Context, signature: Signature) -> list[Repair]:
@@ -188,7 +189,7 @@ def shares(context: Context) -> list[Repair]:
         Repair(
             f"rotary share {share:g}",
             (_set(_stated(raw) | {key: share}),),
-            f"Turn {share:.0%} of the rows of each head; now {now:.0%} are.",
+            f"Turn {percent(share, 0)} of the rows of each head; now {percent(now, 0)} are.",
         )
         for share in SHARES
         if share != now

@@ -190,7 +190,9 @@ def _open(state: State, findings: Sequence[Finding]) -> tuple[NotExcluded, ...]:
     return tuple(
         NotExcluded(f.id, ids[f.id], None)
         for f in findings
-        if ids.get(f.id) and f.status in ("refuted", "present", "inconclusive")
+        if ids.get(f.id)
+        and f.status in ("refuted", "present", "inconclusive")
+        and not (f.status == "refuted" and f.signature.excluded)  # the file leaves no room for it
     )
 
 

@@ -147,7 +147,8 @@ def _alone(hypothesis: Hypothesis, signature: Signature, trial: Trial, outcome: 
         return "refuted", "The file leaves no room for it.", ""
     if outcome.masked:
         moved = " Its best repair moves the loss, as anything moves a hopeless one." if helped else ""
-        reason = f"Masked: the loss that remains is no better than the bigram, and nothing tested explains it.{moved}"
+        left = "no better than the bigram" if outcome.loss_finite or outcome.joint_ids else "not finite"
+        reason = f"Masked: the loss that remains is {left}, and nothing tested explains it.{moved}"
         return "inconclusive", reason, _decider(hypothesis, outcome)
     if helped:
         return "refuted", "Its repair moves the loss by no more than the same search finds on sound models.", ""

@@ -36,6 +36,7 @@ _DIFFERS = "Look at what differs from the reference, and at the component from w
 _GENERIC = re.compile(r"(model|pytorch_model|consolidated|weights)\b.*|.*\.index\.json")
 _TITLES = {h.id: h.title for h in REGISTRY}
 MAX_CAUSES = 3
+MAX_NAMES = 4
 
 
 @dataclass(frozen=True)
@@ -153,12 +154,14 @@ def _edited(diff: str) -> str:
 
 
 def folded(names: str) -> str:
-    """A list of tensor names with equal names of many layers as one."""
+    """A list of tensor names with equal names of many layers as one, and the first of them."""
     layers: dict[str, list[int]] = {}
     for name in names.split(", "):
         template, layer = split_layer(name)
         layers.setdefault(template, []).extend([] if layer is None else [layer])
-    return ", ".join(fold(template, found) for template, found in layers.items())
+    told = [fold(template, found) for template, found in layers.items()]
+    more = len(told) - MAX_NAMES
+    return ", ".join(told) if more <= 1 else f"{', '.join(told[:MAX_NAMES])} and {more} more"
 
 
 def cells(mark: Mark) -> tuple[str, str, str, str]:

@@ -7,6 +7,7 @@ import time
 
 from diag.results import codec
 from diag.units import bits
+from diag.units import percent as percent_of
 from diag.units import perplexity as perplexity_of
 
 NOTHING = "–"
@@ -53,9 +54,11 @@ def plus_minus(x: float | None, error: float | None, signed: bool = False) -> st
     """A number with its standard error."""
     if error is None or x is None or not math.isfinite(x):
         return number(x, signed)
-    # No finer than the number itself: 8.523 ± 0.006.
-    said = f"{error:.3f}" if 0.01 <= abs(x) < _POWER_FROM and error < 0.01 else number(error)
-    return f"{number(x, signed)} ± {said}"
+    # Neither is finer than the other: 8.523 ± 0.006, 0.006 ± 0.074.
+    coarse = abs(x) < 0.01 and error >= 0.001
+    said = f"{error:.3f}" if (0.01 <= abs(x) < _POWER_FROM and error < 0.01) or coarse else number(error)
+    told = number(round(x, 3), signed) if coarse else number(x, signed)
+    return f"{told} ± {said}"
 
 
 def skill(x: float | None) -> str:
@@ -67,9 +70,7 @@ def percent(share: float | None, digits: int = 1) -> str:
     """A share as "97.6 %" or "100 %"; – for none and for what is not finite."""
     if share is None or not math.isfinite(share):
         return NOTHING
-    text = f"{100 * abs(share):.{digits}f}"
-    text = text.rstrip("0").rstrip(".") if "." in text else text
-    return f"{'−' if share < 0 and text != '0' else ''}{text} %"
+    return percent_of(share, digits)
 
 
 def count(n: int | None) -> str:

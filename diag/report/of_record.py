@@ -106,7 +106,9 @@ def _environment(values: Mapping[str, Any]) -> Table:
     flat = {**values, **(values["versions"] if isinstance(values.get("versions"), dict) else {})}
     flat.pop("versions", None)
     rows = tuple(
-        (str(key), _text(str(key), value)) for key, value in list(flat.items())[:MAX_ROWS] if value is not None
+        (str(key).removesuffix("_bytes").replace("_", " "), _text(str(key), value))
+        for key, value in list(flat.items())[:MAX_ROWS]
+        if value is not None
     )
     return Table(("what", "value"), rows)
 

@@ -31,7 +31,7 @@ def of_result(result: Diagnosis | BaselineResult, claim: Claim | None = None) ->
         Section("Ruler", (_ruler(found, claim), *_border(found), *_skill(found))),
         *(_diagnosis(diagnosis) if diagnosis else [_layers(baseline)]),
         Section("Loss by position", _positions(result), optional=True),
-        Section("Gate", (_gate(found.gate),)),
+        Section("Gate", (_gate(found.gate),) if found.gate else ()),
         Section("Checks", (*_checks(baseline), *_missing(baseline))),
         Section("Notes", (diagnosis.all_notes if diagnosis else baseline.notes)[:MAX_ROWS], optional=True),
     ]
@@ -130,10 +130,12 @@ def _known_share(repair: RepairResult) -> float | None:
 
 
 def _joint(joint: Joint) -> Section:
-    text = f"Together they reach {numbers.plus_minus(joint.loss_nats, joint.stderr_nats)} nats"
+    who = "Together they reach" if len(joint.repairs) > 1 else "It reaches"
+    text = f"{who} {numbers.plus_minus(joint.loss_nats, joint.stderr_nats)} nats"
     text += f", {numbers.percent(joint.share)} of the excess." if joint.share is not None else "."
     worth = {id: numbers.plus_minus(nats, joint.attribution_stderr.get(id)) for id, nats in joint.attribution.items()}
-    rows = tuple((r.id, r.name, worth.get(r.id, numbers.NOTHING)) for r in joint.repairs[:MAX_ROWS])
+    # The worth is that of a hypothesis: it stands in the row of its first repair.
+    rows = tuple((r.id, r.name, worth.pop(r.id, numbers.NOTHING)) for r in joint.repairs[:MAX_ROWS])
     table = Table(("hypothesis", "repair", "worth (nats)"), rows, numeric=(2,))
     return Section("Joint set", (text, table) if rows else (text,))
 
@@ -174,9 +176,7 @@ def _layer_row(probe: LayerProbe) -> tuple[str, ...]:
     return (str(probe.index), *shares, numbers.number(probe.logit_lens_nats), numbers.count(probe.nonfinite))
 
 
-def _gate(gate: GateResult | None) -> Item:
-    if gate is None:
-        return "No gate was given."
+def _gate(gate: GateResult) -> Item:
     text = f"loss < {numbers.number(gate.below)} nats."
     return Word(gate.word, f"{text} {VOID}" if gate.word == "VOID" else text)
 

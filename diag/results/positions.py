@@ -61,7 +61,7 @@ class ByPosition:
             return ""
         how = "grows with the position" if self.grows else "does not grow from nothing with the position"
         return (
-            f"The difference to {self.other} {how}: {first.over_nats:+.2f} nats at the first, {last.over_nats:+.2f} at "
+            f"The difference to {self.other} {how}: {first.over_nats:+.3f} nats at the first, {last.over_nats:+.3f} at "
             f"{last.first} to {last.last}."
         )
 

@@ -124,7 +124,7 @@ def test_a_validation_set_in_the_train_set_is_named_and_both_places_open(
 ) -> None:
     page = visitor(leaky).open(link(leaky, shard="roots/leaked/val.bin", compare="demo/shards/stdlib"))
     expect(page.get_by_text("suspect", exact=False).first).to_be_visible()
-    expect(page.get_by_text(re.compile("100% of this shard's sampled windows of 32 ids stand in"))).to_be_visible()
+    expect(page.get_by_text(re.compile("100 % of this shard's sampled windows of 32 ids stand in"))).to_be_visible()
     assert figure(page, "Of val.bin, stands in stdlib").startswith("100 % of ")
     there = float(figure(page, "Of stdlib, stands in val.bin").split(" %")[0])
     assert 3.7 < there < 6  # 100,000 of 2,674,931 ids, and what else is alike

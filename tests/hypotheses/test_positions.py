@@ -24,7 +24,7 @@ def test_a_difference_that_grows_is_told_from_one_that_is_there_from_the_first_p
     rising = compared((FLAT + np.array([0.0, 0.2, 0.5, 1.0, 1.5, 2.0])).tolist(), FLAT.tolist(), 32, "the reference")
     assert rising is not None and rising.grows
     assert rising.sentence == (
-        "The difference to the reference grows with the position: +0.00 nats at the first, +2.00 at 16 to 31."
+        "The difference to the reference grows with the position: +0.000 nats at the first, +2.000 at 16 to 31."
     )
     assert rising.rows[-1].over_stderr == pytest.approx(0.0, abs=1e-12)  # paired: how hard a sequence is drops out
     constant = compared((FLAT + 2.0).tolist(), FLAT.tolist(), 32, "the reference")

@@ -75,7 +75,7 @@ def test_the_broken_corpus_is_degenerate_and_its_gate_is_void(write_shard):
     assert audit.entropy_bits == pytest.approx(0.00147, abs=1e-5)
     assert audit.gate is not None
     assert audit.gate.word == "VOID"
-    assert audit.reasons[0].message == "The id 128244 makes up 99.9900% of 100,000 tokens (threshold 50%)."
+    assert audit.reasons[0].message == "The id 128244 makes up 99.99 % of 100,000 tokens (threshold 50 %)."
     assert audit.reasons[1].message.endswith("is 0.0015 bits a token (threshold 2 bits).")
 
 
@@ -154,7 +154,7 @@ def test_a_type_too_narrow_for_the_vocabulary_is_suspect_even_if_no_id_sits_on_i
     narrow = open_shard(write_shard([ids], "<u2"), dtype="u16")
     audit = audit_shard(narrow, vocab_size=151_936)
     assert (audit.status, _codes(audit)) == ("suspect", ["narrow_type"])
-    assert "57% (threshold 5%)" in audit.reasons[0].message
+    assert "57 % (threshold 5 %)" in audit.reasons[0].message
     assert audit_shard(narrow, vocab_size=66_000).status == "ok"  # rows padded beyond a 16-bit tokenizer
     assert audit_shard(open_shard(write_shard([ids])), vocab_size=151_936).status == "ok"
 

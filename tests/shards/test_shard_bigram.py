@@ -171,7 +171,7 @@ def test_the_window_is_not_learnt_from(write_shard):
     # Four different pairs were learnt, over six entries: neither id is in one of them.
     assert found[0].nats == pytest.approx(-math.log(0.5 / (4 + 3)))
     assert found[1].nats is None
-    assert "only 0% of the window's pairs occur in the rest" in found[1].note  # the halves differ by nothing
+    assert "only 0 % of the window's pairs occur in the rest" in found[1].note  # the halves differ by nothing
 
 
 def test_a_shard_of_nothing_but_the_window_has_no_baseline(write_shard):

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from diag.checkpoints.audit.facts import CheckpointFacts
+from diag.units import Percents
 
 Severity = Literal["info", "warning", "error"]
 
@@ -46,7 +47,7 @@ class AuditRule:
 
     def finding(self, tensor: str | None = None, **facts: object) -> AuditFinding:
         """What the rule says of a tensor, or of the file, its sentences filled in with `facts`."""
-        message, fix = (text.format(tensor=tensor, **facts) for text in (self.sentence, self.fix))
+        message, fix = (Percents().format(text, tensor=tensor, **facts) for text in (self.sentence, self.fix))
         return AuditFinding(self.code, self.severity, tensor, message, fix)
 
 

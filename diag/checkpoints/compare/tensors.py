@@ -28,6 +28,7 @@ from diag.checkpoints.reader import Checkpoint, TensorInfo, same_bytes
 from diag.checkpoints.signatures.grid import grid_bits, written_as
 from diag.progress import Progress, silent
 from diag.results.thresholds_checkpoints import ALIKE_COSINE, COARSE_GRID, QUANTISED_ROUNDING
+from diag.units import percent
 
 
 def compare_checkpoints(here: Checkpoint, there: Checkpoint, progress: Progress = silent) -> CheckpointComparison:
@@ -153,8 +154,8 @@ def _on_a_grid(pair: Pair, relative: float) -> Unlike | None:
         return Unlike("close", f"here {written} was written and read back", bits=bits, block_type=written)
     grid = f"the values here stand on a grid of {bits} bit{'s' if bits > 1 else ''}"
     if relative > COARSE_GRID.value:
-        return Unlike("coarse", f"{grid}, and {relative:.0%} of the norm is gone", approximate=True)
-    return Unlike("close", f"{grid}, which loses up to {loses:.1%} of a tensor's norm", bits=bits)
+        return Unlike("coarse", f"{grid}, and {percent(relative, 0)} of the norm is gone", approximate=True)
+    return Unlike("close", f"{grid}, which loses up to {percent(loses)} of a tensor's norm", bits=bits)
 
 
 def _verdict(pair: Pair, equal: bool, close: bool, index: RowIndex) -> Unlike:

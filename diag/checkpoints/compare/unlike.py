@@ -29,6 +29,7 @@ from diag.results.thresholds_checkpoints import (
     PARTLY_ROWS,
     TRAINED_COSINE,
 )
+from diag.units import percent
 
 _SAMPLED = 1 << 22  # elements that a rough comparison looks at
 _ROWS, _MATCHED = 1 << 13, 256  # rows compared one by one, and rows looked for elsewhere
@@ -114,7 +115,7 @@ def by_rows(a: Array, b: Array) -> Unlike:
         return Unlike("different", scale)
     alien = _alien_rows(x, y)
     if share * alien <= 1 - PARTLY_ROWS.value and alien >= PARTLY_ROWS.value:
-        return Unlike("partly", f"{where}, about {alien:.0%} of them unlike those there", approximate=True)
+        return Unlike("partly", f"{where}, about {percent(alien, 0)} of them unlike those there", approximate=True)
     if angle < -ALIKE_COSINE.value:
         return Unlike("scaled", f"about {-factor:.3g} times the other one", -factor, approximate=True)
     if angle < TRAINED_COSINE.value or alien > 1 - PARTLY_ROWS.value:
@@ -235,7 +236,9 @@ def _rows_elsewhere(
     if sources == (own,):
         heads = any(not ((where - at) % size).any() for size in channels if size > 1)
         which = f"{WHOLE_HEADS}: about" if heads else "about"
-        return Unlike("permuted", f"{which} {moved.mean():.0%} of the {word} stand in another order", approximate=True)
+        return Unlike(
+            "permuted", f"{which} {percent(moved.mean(), 0)} of the {word} stand in another order", approximate=True
+        )
     return Unlike("gathered", f"rows of {', '.join(sources[:3])}", approximate=True)
 
 

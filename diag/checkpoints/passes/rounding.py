@@ -11,6 +11,7 @@ from diag.checkpoints.dtypes import DTYPES, Array
 from diag.checkpoints.reader import TensorInfo
 from diag.checkpoints.transforms import Plus, StoredTransform
 from diag.results.thresholds_checkpoints import ORDINARY_PEAK, QUANTISED_ROUNDING
+from diag.units import percent
 
 # Rounding to nearest moves a value by at most 2⁻ᵖ of itself; p is the significant bits of the type (IEEE 754).
 SIGNIFICANT_BITS = {"F64": 24, "F32": 24, "F16": 11, "BF16": 8}  # F64 is read as float32
@@ -53,10 +54,10 @@ def rounding(here: TensorInfo, there: TensorInfo, peak: float = 0.0) -> Rounding
         one_scale = any(DTYPES[info.dtype].whole for info in infos)
         norm = sum(QUANTISED_ROUNDING.value * 2.0**-b for b in bits)
         norm *= max(1.0, peak / ORDINARY_PEAK.value) if one_scale else 1.0
-        return Rounding(0.0, absolute, norm, f"{coarser.dtype} loses up to {norm:.1%} of a tensor's norm")
+        return Rounding(0.0, absolute, norm, f"{coarser.dtype} loses up to {percent(norm)} of a tensor's norm")
     if any(info.dtype in _EIGHT_BITS for info in infos):
         norm = sum(_step(info.dtype) for info in infos)
-        return Rounding(0.0, absolute, norm, f"{coarser.dtype} loses up to {norm:.1%} of a tensor's norm")
+        return Rounding(0.0, absolute, norm, f"{coarser.dtype} loses up to {percent(norm)} of a tensor's norm")
     relative = sum(_step(info.dtype) for info in infos)
     p = SIGNIFICANT_BITS.get(coarser.dtype)
     words = f"{coarser.dtype} rounds to 2^-{p} of each value" if p else f"{coarser.dtype} does not round"

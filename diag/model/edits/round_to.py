@@ -10,6 +10,7 @@ from diag.checkpoints.dtypes import EIGHT_BIT_FLOATS
 from diag.checkpoints.ggml import rounded
 from diag.checkpoints.signatures.grid import on_grid
 from diag.model.edits.base import Named, Now, TensorSource, named
+from diag.units import percent
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -25,8 +26,8 @@ class RoundTo(Named):
 
     @property
     def sentence(self) -> str:
-        grid = isinstance(self.dtype, float)
-        return f"{named(self.names)} rounded to {f'a grid that loses {self.dtype:.1%}' if grid else self.dtype}."
+        to = f"a grid that loses {percent(self.dtype)}" if isinstance(self.dtype, float) else self.dtype
+        return f"{named(self.names)} rounded to {to}."
 
     def tensors(self, now: Now, reference: TensorSource | None) -> Iterator[tuple[str, Tensor]]:
         for name in self.names:

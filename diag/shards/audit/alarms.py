@@ -14,6 +14,7 @@ from typing import Literal
 from diag.results import thresholds_shards as limits
 from diag.results.threshold import Threshold
 from diag.shards.audit.facts import Facts
+from diag.units import Percents
 
 # An alarm with the status "ok" is a remark: it has a code that programs can look for, and condemns nothing.
 ShardStatus = Literal["ok", "suspect", "degenerate", "invalid"]
@@ -91,10 +92,10 @@ _OUT = (
 _NEGATIVE = (
     "{f.out_of_range:,} of {f.tokens:,} ids (threshold {threshold:.0f}) are negative. Check the type of the ids."
 )
-_TOP = "The id {f.top_id} makes up {f.top_share:.4%} of {f.tokens:,} tokens (threshold {threshold:.0%})."
+_TOP = "The id {f.top_id} makes up {f.top_share:.2%} of {f.tokens:,} tokens (threshold {threshold:.0%})."
 _ENTROPY = "The entropy of {f.tokens:,} tokens is {f.entropy_bits:.4f} bits a token (threshold {threshold:g} bits)."
 _UNK = (
-    "The unknown token, id {f.unk_id}, makes up {f.unk_share:.4%} of {f.tokens:,} tokens (threshold {threshold:.0%})."
+    "The unknown token, id {f.unk_id}, makes up {f.unk_share:.2%} of {f.tokens:,} tokens (threshold {threshold:.0%})."
 )
 _HUGE = (
     f"{{f.implausible:,}} of {{f.tokens:,}} ids (threshold {{threshold:.0%}}) are {limits.PLAUSIBLE_ID.value:,} or "
@@ -298,5 +299,5 @@ def evaluate_alarms(facts: Facts) -> tuple[ShardStatus, tuple[Reason, ...]]:
         if alarm.code not in fired and alarm.fires(facts, alarm.threshold.value):
             fired[alarm.code] = alarm
     status = max((alarm.status for alarm in fired.values()), key=SEVERITY.index, default=SEVERITY[0])
-    reasons = (Reason(a.code, a.says.format(f=facts, threshold=a.threshold.value)) for a in fired.values())
+    reasons = (Reason(a.code, Percents().format(a.says, f=facts, threshold=a.threshold.value)) for a in fired.values())
     return status, tuple(reasons)

@@ -13,6 +13,7 @@ from diag.shards.audit.report import ShardAudit
 from diag.shards.figures.drift import Drift, Moved, drift
 from diag.shards.figures.duplicates import Overlap, overlap
 from diag.shards.text import TokenText, texts_of, visible
+from diag.units import percent
 
 _TOP = 5
 
@@ -64,11 +65,13 @@ def with_overlap(here: ShardAudit, there: ShardAudit, found: Overlap | None) -> 
     validation. It goes by passages, since a window of 32 ids may be a phrase. found: what `overlap_of` says."""
     if found is None or (found.copied or 0.0) <= SHARED_PASSAGES.value:
         return here
+    there_too, back, copied = (
+        percent(x or 0.0, 0) for x in (found.of_this_in_other, found.of_other_in_this, found.copied)
+    )
     reason = Reason(
         "overlap",
-        f"{found.of_this_in_other:.0%} of this shard's sampled windows of 32 ids stand in {one_line(there.path, 200)}, "
-        f"and {found.of_other_in_this:.0%} of that one's here; of passages of 256 ids {found.copied:.0%} (threshold "
-        f"{SHARED_PASSAGES.value:.0%}).",
+        f"{there_too} of this shard's sampled windows of 32 ids stand in {one_line(there.path, 200)}, and {back} of "
+        f"that one's here; of passages of 256 ids {copied} (threshold {percent(SHARED_PASSAGES.value, 0)}).",
     )
     status = max(here.status, "suspect", key=SEVERITY.index)
     return replace(here, status=status, reasons=(*here.reasons, reason))

@@ -35,6 +35,7 @@ from diag.shards.counting.pairs import UInt32
 from diag.shards.counting.summary import report_ids
 from diag.shards.reader import PIECE_IDS, Ids, TokenDataset
 from diag.shards.window import WindowTokens
+from diag.units import percent
 
 MOST_IDS = 32 << 20  # 400 MB and about a second; more ids lower the estimate slowly
 STRETCH_IDS = 256 << 10  # long against documents, so that few are cut and have a part on each side
@@ -191,7 +192,7 @@ def _border(nats: float, half_nats: float, known: float) -> Border:
         return Border(nats - max(falls, 0.0), half_nats, known)
     why = f"learnt from half of the ids it is {falls:.2f} nats higher"
     if falls <= BORDER_UNSURE.value:
-        why = f"only {known:.0%} of the window's pairs occur in the rest of the shard"
+        why = f"only {percent(known, 0)} of the window's pairs occur in the rest of the shard"
     return Border(None, half_nats, known, f"The bigram's border is unknown: the shard is too small; {why}.")
 
 

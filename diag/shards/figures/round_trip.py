@@ -20,6 +20,7 @@ from diag.results.thresholds_shards import ROUND_TRIP, ROUND_TRIP_BLIND, ROUND_T
 from diag.shards.counting.counts import Int64
 from diag.shards.reader import TokenDataset
 from diag.shards.text import TokenText
+from diag.units import percent
 
 Verdict = Literal["text", "not_text", "not_judged"]
 WINDOWS, WINDOW_IDS = 24, 256
@@ -63,7 +64,7 @@ def round_trip(
     if share < ROUND_TRIP.value:
         return RoundTrip(share, tested, "not_text", _fitting(windows, text, others), other)
     if other >= ROUND_TRIP_BLIND.value:
-        why = f"With this tokenizer {other:.1%} of the ids come back in any order too."
+        why = f"With this tokenizer {percent(other)} of the ids come back in any order too."
         return RoundTrip(share, tested, "not_judged", None, other, why, raw_json)
     return RoundTrip(share, tested, "text", None, other, raw_json=raw_json)
 

@@ -17,6 +17,7 @@ from diag.shards.formats.foreign_files import read_head, refuse
 from diag.shards.formats.gather import GatheredFile, assemble, size_of
 from diag.shards.formats.guess import IdType, TypeGuess, guess_type, sample_bytes
 from diag.shards.reader import Lengths, Plain, ShardFile, Sniff, Source, TokenDataset
+from diag.units import percent
 
 _MARKS = (b"\xff\xfe", b"\xfe\xff", b"\xef\xbb\xbf")
 Boundaries = tuple[Callable[[], Iterator[Lengths]] | None, tuple[str, ...]]
@@ -177,7 +178,7 @@ def _chosen(seen: Sequence[_Look], favourite: str, trusted: str) -> _Choice:
         return choice
     shares = most.guess.shares
     against = (
-        f"The ids fit no type: as u32 {shares[IdType('u32')]:.1%} are below {most.guess.bound:,}, and as u16 even "
+        f"The ids fit no type: as u32 {percent(shares[IdType('u32')])} are below {most.guess.bound:,}, and as u16 even "
         "and odd positions hold different things. This may be no token file."
     )
     return replace(choice, sniff=replace(choice.sniff, against=against))
@@ -199,7 +200,7 @@ def _asked(dtype: str, seen: Sequence[_Look]) -> _Choice:
         side, distinct = ("odd", odd) if odd <= even else ("even", even)
         but = f"{side} positions hold only {_values(distinct)}: this is the pattern of {bits}-bit ids"
     else:
-        but = f"only {guess.shares[id_type]:.1%} of the sampled ids are below {guess.bound:,}"
+        but = f"only {percent(guess.shares[id_type])} of the sampled ids are below {guess.bound:,}"
     against = f"Read as {dtype} as asked, but {but}; without --dtype it is read as {_spoken(found)}."
     return _Choice(id_type, replace(sniff, against=against))
 
@@ -207,11 +208,12 @@ def _asked(dtype: str, seen: Sequence[_Look]) -> _Choice:
 def _reasons(id_type: IdType, guess: TypeGuess) -> tuple[str, ...]:
     if id_type.dtype == "u16":
         share = guess.shares[IdType("u32")]
-        return (f"No header: as u32 only {share:.1%} of the sampled ids would be below {guess.bound:,}.",)
+        return (f"No header: as u32 only {percent(share)} of the sampled ids would be below {guess.bound:,}.",)
     half = id_type.numpy.itemsize // 2
     distinct = min(guess.repeats[half])
     return (
-        f"No header: as {_spoken(id_type)} {guess.shares[id_type]:.1%} of the sampled ids are below {guess.bound:,}.",
+        f"No header: as {_spoken(id_type)} {percent(guess.shares[id_type])} of the sampled ids are below "
+        f"{guess.bound:,}.",
         f"With {half * 8} bits an id, every second would be one of only {_values(distinct)}.",
     )
 

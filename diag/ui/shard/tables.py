@@ -17,6 +17,7 @@ from diag.shards.figures.duplicates import Between, Place
 from diag.shards.figures.round_trip import RoundTrip
 from diag.shards.text import visible
 from diag.ui.shell.tables import facts
+from diag.units import percent
 
 
 def shard_numbers(audit: ShardAudit, gate: GateResult | None) -> pd.DataFrame:
@@ -72,7 +73,7 @@ def _judged(trip: RoundTrip) -> str:
     """The verdict in words, with what makes it."""
     word = {"text": "text of this tokenizer", "not_text": "no text of this tokenizer", "not_judged": "not judged"}
     fits = f"; what gives text is {trip.fits}" if trip.fits else ""
-    other = f"; in another order {trip.other_order:.1%}" if trip.other_order is not None else ""
+    other = f"; in another order {percent(trip.other_order)}" if trip.other_order is not None else ""
     return " ".join(f"{word[trip.verdict]}{fits}{other}. {trip.why}".split())
 
 

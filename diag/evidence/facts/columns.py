@@ -22,6 +22,10 @@ def read(lines: Sequence[str], notes: Notes) -> Iterator[Draft]:
     held = [(number, line) for number, line in enumerate(lines, start=1) if line.strip() and not line.startswith("#")]
     if not held:
         return
+    head = held[0][0] - 2
+    if head >= 0 and lines[head].startswith("# ") and lines[head].count("\t") == held[0][1].count("\t") > 1:
+        lines = [*lines[:head], lines[head].lstrip("# "), *lines[head + 1 :]]  # names of columns behind a sign
+        held.insert(0, (head + 1, lines[head]))
     if '"' in held[0][1] or any('"' in line for _, line in held[1:50]):
         rows = list(_quoted(lines, "\t" if "\t" in held[0][1] else ","))[:MAX_ROWS]
     else:

@@ -43,7 +43,7 @@ _NO_NAME = re.compile(
     r"|^[\d.]+(?:[a-z]|e[-+]?\d+)?$|^\d+\.\d+\w?\s|\s\d+\.\d+$"
     r"|\bbecause\b|^it is |\bat (?:pos(?:ition)?|index|line|offset|trial|token)$|\s--?[a-z]"
     r"|\.(?:py|rs|c|cc|cpp|cu|h|go|js|ts|sh|ipynb|log|md|txt|jsonl?|ya?ml|toml|tsv|csv)$"
-    r"|\s(?:per|than|of|to|is|was|are|were|be|on|at|by|with|from|for|the|an?|and|or|that"
+    r"|\s(?:per|than|of|to|is|was|are|were|be|on|at|by|with|from|for|the|an|(?-i:a)|and|or|that"
     r"|which|if|will|can|would|should|may|might|must|not|has|have|had|so|as|it|this)$",
     re.IGNORECASE,
 )

@@ -26,6 +26,8 @@ WORDS: dict[str, Mood] = {
     **dict.fromkeys(("OPEN", "TODO", "WARNING", "WARN", "SKIP", "YELLOW", "AMBER", "RUNNING"), "open"),
     **dict.fromkeys(("PASSED", "PASS", "VALID", "OK"), "good"),
 }
+# What a program writes of a case, as the whole of a cell.
+RESULTS = ("pass", "passed", "fail", "failed", "timeout", "skipped")
 _RANK = {word: rank for rank, word in enumerate(WORDS)}
 _SAME = {"PASSED": "PASS", "FAILED": "FAIL", "FAILURE": "FAIL", "SKIP": "SKIPPED", "WARNING": "WARN"}
 _SAME |= {"EARLY-STOPPED": "EARLY-STOP", "COMPLETED": "COMPLETE", "DIVERGENCE": "DIVERGED"}

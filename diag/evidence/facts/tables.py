@@ -10,7 +10,7 @@ from diag.evidence.facts import numbers
 from diag.evidence.facts.fact import Draft, Form
 from diag.evidence.facts.known import is_quantity
 from diag.evidence.facts.names import MAX_NAME, METRIC, POSITION_NAME, TEXTS, is_fact_name, positions, trimmed
-from diag.evidence.facts.status import STATUS_NAME, status_of
+from diag.evidence.facts.status import RESULTS, STATUS_NAME, status_of
 from diag.evidence.facts.units import is_unit
 
 Row = tuple[int, list[str]]  # line, cells
@@ -41,7 +41,7 @@ _COUNT = re.compile(r"(?P<number>\d[\d,.]*[KMB]?) (?P<noun>[A-Za-z][\w-]*(?: [A-
 _COUNTS = re.compile(rf"(?:{_COUNT.pattern},\s*)+{_COUNT.pattern}".replace("?P<number>", "").replace("?P<noun>", ""))
 # Columns that say something about the others: prose, plans and defaults.
 _REMARKS = re.compile(
-    r"(?:notes?|comments?|remarks?|details?|description|rationale|reason|why|purpose|explanation|meaning|example"
+    r"(?:notes?|comments?|remarks?|details?|description|rationale|reason|why|cite|purpose|explanation|meaning|example"
     r"|evidence|formula|default|hours?|estimate|est\.?|eta|(?:story )?points?|what it (?:tests|checks|does|means)"
     r"|mitigation|caveats?|implication|action|next steps?|recommendation|how)s?",
     re.IGNORECASE,
@@ -216,7 +216,7 @@ def _name_of(head: str, row: _Row, *, entry: bool) -> tuple[str, str]:
 
 def _state(plain: str, head: str) -> str | None:
     """The state that a cell begins with, as written; a word of a title is none (`OOM Handling`)."""
-    own = bool(STATUS_NAME.search(head))
+    own = bool(STATUS_NAME.search(head)) or plain in RESULTS
     found = None if _RANKED.search(head) else status_of(plain, any_case=own)
     if found is None:
         return None

@@ -97,7 +97,8 @@ _TOKENS = re.compile(
     re.IGNORECASE,
 )
 _COUNTS = re.compile(
-    r"(?:tokens|documents|docs|perplexity|ppl|params|parameters|days|hours|minutes|seconds|bpb|bytes|tps|^min)$", re.I
+    r"(?:tokens|documents|docs|perplexity|ppl|params|parameters|days|hours|minutes|seconds|secs|bpb|bytes|tps|^min)$",
+    re.I,
 )
 _RUNTIME = re.compile(r"(?:^|_)(?:eval|train|test|predict)_runtime$")
 _BYTES = re.compile(rf"{_WORD}bytes{_END}(?!per)", re.IGNORECASE)

@@ -22,13 +22,14 @@ def waterfall(loss_nats: float, joint: Joint, ruler: Ruler) -> go.Figure | None:
     if not worth or len(worth) < len(joint.attribution) or not math.isfinite(loss_nats):
         return None
     names = ["as loaded", *(f"{escape(id)} repaired" for id, _ in worth), "all repaired"]
+    told = (numbers.nats(loss_nats), *(f"−{numbers.number(n)}" for _, n in worth), numbers.nats(joint.loss_nats))
     figure = blank(STEP_PX * len(names) + 110, showlegend=False)
     figure.add_waterfall(
         orientation="h",
         measure=["absolute", *["relative"] * len(worth), "total"],
         y=names,
         x=[loss_nats, *(-nats for _, nats in worth), 0.0],
-        text=[numbers.nats(loss_nats), *(f"−{numbers.number(n)}" for _, n in worth), numbers.nats(joint.loss_nats)],
+        text=[f"{one}\u2003" for one in told],
         textposition="inside",
         insidetextfont={"color": "#FFFFFF"},
         connector={"line": {"color": GREY, "width": 1}},
@@ -52,7 +53,8 @@ def waterfall(loss_nats: float, joint: Joint, ruler: Ruler) -> go.Figure | None:
     figure.update_layout(
         shapes=[*bands, *lines],
         xaxis=axis("loss, nats per token", range=[0, right], fixedrange=True),
-        yaxis={"autorange": "reversed", "fixedrange": True, "automargin": True},
+        # A picture of the chart is set in another font, which may be wider: the spaces leave room.
+        yaxis={"autorange": "reversed", "fixedrange": True, "automargin": True, "tickprefix": "\u2003"},
         margin={"l": 10, "r": 10, "t": 10, "b": 40},
     )
     return figure

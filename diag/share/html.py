@@ -33,6 +33,7 @@ h1 { font-size: 1.5rem; line-height: 1.25 } h2 { font-size: 1.1rem; margin-top: 
 .neutral { color: var(--neutral) }
 table { border-collapse: collapse; display: block; overflow-x: auto } caption { text-align: left }
 th, td { border-bottom: 1px solid var(--line); padding: .3rem .7rem .3rem 0; text-align: left; vertical-align: top }
+td { overflow-wrap: anywhere }
 .n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap }
 pre { background: var(--box); padding: .8rem; overflow-x: auto; line-height: 1.25 }
 details { border-top: 1px solid var(--line); padding: .5rem 0 } summary { cursor: pointer; font-weight: 600 }

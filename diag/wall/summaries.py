@@ -13,7 +13,7 @@ from diag.errors import InputError
 from diag.evidence.record_names import record_ids
 from diag.evidence.records import read_record
 from diag.hypotheses.registry import ABOUT_CHECKPOINT, DATA
-from diag.report.brief import brief, causes
+from diag.report.brief import brief, causes, todo
 from diag.results.record import Record
 from diag.results.ruler import Ruler
 
@@ -88,7 +88,7 @@ def summary_of(record: Record) -> Summary:
         text=said.text,
         cause=causes(ids) if ids and ids != (DATA,) else "",
         hypotheses=ids,
-        todo=said.todo,
+        todo=todo(diagnosis),
         data=diagnosis.data.status if diagnosis and diagnosis.data else record.baseline.data.status,
         loss_nats=loss.nats,
         stderr_nats=loss.stderr_nats,

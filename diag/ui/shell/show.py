@@ -19,17 +19,11 @@ from diag.results import codec
 from diag.results.finding import STATUS_WORDS, Status
 from diag.settings import Settings
 from diag.ui.shell.addresses import address
+from diag.ui.shell.words import on_page
 
 MAX_PROBLEMS = 8
 MAX_TABLE = 5_000
 _PUNCTUATION = re.compile(r"[!-/:-@\[-`{-~]")
-_FLAG = re.compile(r"(?<![\w-])--([a-z][a-z-]*[a-z])")
-_ON_PAGES = {
-    "reference": "a reference",
-    "seq-len": "a sequence length of",
-    "claimed-loss": "a claimed loss",
-    "vocab-size": "a vocabulary size",
-}
 _FORMULA = re.compile(r"^[=+\-@\t\r]")
 
 
@@ -39,8 +33,7 @@ def plain(text: str) -> str:
     Character references cannot open markup; the zero-width space keeps addresses from becoming links. What names an
     option of the command line names what a page calls it: there is no option to give on a page.
     """
-    text = _FLAG.sub(lambda m: _ON_PAGES.get(m[1], m[1].replace("-", " ")), text)
-    text = text.replace("://", ":\u200b//").replace("www.", "www\u200b.").replace("@", "@\u200b")
+    text = on_page(text).replace("://", ":\u200b//").replace("www.", "www\u200b.").replace("@", "@\u200b")
     return _PUNCTUATION.sub(lambda m: f"&#{ord(m[0])};", text)
 
 

@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+import re
+
 from diag.case import Case
 from diag.evidence.records import Record
 from diag.report import numbers
 from diag.report.look import said
 from diag.results.baseline import Measurement
 from diag.results.ruler import ZONE_WORDS, Loss
+
+_FLAG = re.compile(r"(?<![\w-])--([a-z][a-z-]*[a-z])")
+_ON_PAGES = {
+    "reference": "a reference",
+    "seq-len": "a sequence length of",
+    "claimed-loss": "a claimed loss",
+    "vocab-size": "a vocabulary size",
+}
+
+
+def on_page(text: str) -> str:
+    """What names an option of the command line names what a page calls it: there is no option to give on a page."""
+    return _FLAG.sub(lambda m: _ON_PAGES.get(m[1], m[1].replace("-", " ")), text)
 
 
 def headline(loss: Loss) -> str:

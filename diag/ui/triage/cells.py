@@ -14,6 +14,7 @@ from diag.report import numbers
 from diag.report.brief import short_name
 from diag.report.look import look, said, tie_said
 from diag.results.ruler import zone_bounds
+from diag.ui.shell.words import on_page
 from diag.wall.rows import NOT_RUN, UNUSABLE, Row
 
 MAX_AXIS, LEAST_AXIS = 24.0, 8.0
@@ -72,8 +73,8 @@ def cells(row: Row, right: float, now: float) -> dict[str, Any]:
         "tested": row.is_tested,
         "runnable": row.case is not None,
         "next": next_action(row),
-        "text": newest.text if newest else "",
-        "todo": list(newest.todo[:6]) if newest else [],
+        "text": on_page(newest.text) if newest else "",
+        "todo": [on_page(line) for line in newest.todo[:6]] if newest else [],
         **_static(row),
         **_ruler(row, right),
     }

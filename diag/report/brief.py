@@ -72,7 +72,7 @@ def brief(record: Record) -> Brief:
     diagnosis, loss, case = record.diagnosis, record.loss, record.to_case()
     losses = [] if loss.nats is None else [Mark("as loaded", loss.nats, loss.stderr_nats)]
     if diagnosis and diagnosis.joint and diagnosis.joint.repairs:
-        losses.append(Mark("repaired", diagnosis.joint.loss_nats, diagnosis.joint.stderr_nats))
+        losses.append(Mark("repaired", diagnosis.joint.loss_nats))
     ruler = loss.ruler
     claim = f"claimed ({case.claim.loss:g} {case.claim.unit})" if case.claim else ""
     named = (

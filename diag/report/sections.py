@@ -131,8 +131,9 @@ def _known_share(repair: RepairResult) -> float | None:
 
 def _joint(joint: Joint) -> Section:
     who = "Together they reach" if len(joint.repairs) > 1 else "It reaches"
-    text = f"{who} {numbers.plus_minus(joint.loss_nats, joint.stderr_nats)} nats"
-    text += f", {numbers.percent(joint.share)} of the excess." if joint.share is not None else "."
+    text = f"{who} {numbers.nats(joint.loss_nats)}"
+    text += f", {numbers.percent(joint.share)} of the excess" if joint.share is not None else ""
+    text += f" (the gain ± {numbers.number(joint.stderr_nats)})." if joint.stderr_nats is not None else "."
     worth = {id: numbers.plus_minus(nats, joint.attribution_stderr.get(id)) for id, nats in joint.attribution.items()}
     # The worth is that of a hypothesis: it stands in the row of its first repair.
     rows = tuple((r.id, r.name, worth.pop(r.id, numbers.NOTHING)) for r in joint.repairs[:MAX_ROWS])

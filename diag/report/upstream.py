@@ -64,7 +64,7 @@ def _evidence(record: Record) -> list[str]:
     found, loss = record.diagnosis, record.loss
     rows: list[tuple[str, str]] = [("as published", numbers.plus_minus(loss.nats, loss.stderr_nats))]
     if found and found.joint:
-        rows.append(("with the change", numbers.plus_minus(found.joint.loss_nats, found.joint.stderr_nats)))
+        rows.append(("with the change", numbers.number(found.joint.loss_nats)))
     marks = loss.ruler
     rows += [
         (what, numbers.number(nats))

@@ -39,7 +39,8 @@ class JointRepair:
 @dataclass(frozen=True)
 class Joint:
     """The smallest set of repairs within noise of the best, and what each hypothesis in it is worth in nats.
-    attribution_stderr: the standard error of each, paired over the sequences; empty in records that have none.
+    stderr_nats: the standard error of what all gain together, and attribution_stderr of each, paired over the
+    sequences; empty in records that have none.
     by_position_nats: with all of them, as a measurement has it. edits: what the repairs change, as plain data in the
     order in which they are applied (diag/model/edits/as_data.py); empty in records that have none."""
 

@@ -73,7 +73,7 @@ def test_the_findings_and_the_joint_set_have_their_numbers(record: Record) -> No
     assert "| H4A | ● confirmed | tie\\_head | 2.500 | 17.300 ± 0.040 | – | 98 % |" in text
     assert "| H4C | ✓ refuted | – | – | – | – | – |" in text
     assert "● H4A confirmed: " in text and "Seen: head is random" in text
-    assert "It reaches 2.500 ± 0.040 nats, 98 % of the excess." in text
+    assert "It reaches 2.500 nats, 98 % of the excess (the gain ± 0.040)." in text
     assert "∅ VOID: loss &lt; 9.380 nats" in text and "measures the data" in text
 
 

@@ -11,11 +11,16 @@ function giveWay() {
   window.subrandomFirst = null;
 }
 
+let settledAt;
+
 function look() {
   if (!window.subrandomFirst) return;
   const settled = "[data-test-script-state=notRunning] [data-testid=stMain] [data-testid=stElementContainer]";
-  const there = document.querySelector(`#root ${first.dataset.until}, #root ${settled}`);
-  if (there || performance.now() > 20000) giveWay();
+  const now = performance.now();
+  if (document.querySelector(`#root ${settled}`)) settledAt ??= now;
+  // A page may be settled before its browser has drawn all of it, or without what was expected.
+  const late = now - settledAt > 1500 || now > 20000;
+  if (late || document.querySelector(`#root ${first.dataset.until}`)) giveWay();
   else requestAnimationFrame(look);
 }
 

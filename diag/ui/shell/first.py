@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import logging
 import re
 import zlib
 from collections.abc import AsyncIterator
@@ -29,6 +30,10 @@ MAX_QUERY = 4096
 WAIT_SECONDS = 0.7  # for the body; Streamlit starts no earlier than that
 
 _threads = ThreadPoolExecutor(2, thread_name_prefix="first")
+# A cache that shows a spinner warns where there is no page to show it on, which is so in these threads.
+logging.getLogger("streamlit.runtime.scriptrunner_utils.script_run_context").addFilter(
+    lambda line: not str(line.threadName).startswith("first")
+)
 # Names of Streamlit's theme → how its own style sheets, and so ours, call them.
 _COLOURS = {
     "textColor": "st-text-color",

@@ -269,6 +269,8 @@ def test_the_command_filters_by_key_and_run_and_cites_the_digest(tmp_path: Path)
         ("a.md", "| k | min cos A |\n|---|---|\n| 3 | 0.9981 |", "min cos A (3) 0.9981 None"),
         ("a.tsv", "# n=2\n# pkg\tclass\tsecs\nserve\tpass\t3\ntrain\tfail\t9", "train (class) fail None"),
         ("a.tsv", "# n=2\n# pkg\tclass\tsecs\nserve\tpass\t3\ntrain\tfail\t9", "secs (train) 9 s"),
+        ("a.md", "| point | rel after | step |\n|---|---|---|\n| o3 | 0.087 | 0.07 |", "rel after (o3) 0.087 None"),
+        ("a.tsv", "crate\tcum_pct_seconds\nserve\t21.1\ncore\t9.5", "cum_pct_seconds (serve) 21.1 %"),
         ("a.md", "## Rope verified LIVE ✅\n\ntext", "Rope verified LIVE ✅ None"),
         ("a.md", "Budget: 700 ms. Observed (derived): **41.5 ms**.", "Observed (derived) 41.5 ms ms"),
         ("a.md", "At ep 7 val_loss = 8.25; ep 0 had val_loss = 9.5.", "val_loss (epoch 0) 9.5 nats"),

@@ -71,7 +71,7 @@ def cells(line: str) -> list[str]:
 def of_rows(header: Sequence[str], rows: Sequence[Row], section: str) -> Iterator[Draft]:
     """The drafts of a table. Position columns (epoch, step) and names say what a number is about."""
     heads = [trimmed(head) or head.strip() for head in header]
-    where = [i for i, head in enumerate(heads) if POSITION_NAME.fullmatch(head)]
+    where = [i for i, head in enumerate(heads) if POSITION_NAME.fullmatch(head) and not _differs(head, rows, i)]
     named = _names_in_first(heads, rows)
     labels = [] if named else _labels(heads, rows, where)
     numbers_first = not named and 0 not in where and bool(_METRIC_CELL.match(heads[0])) and _mostly_numbers(rows)
@@ -133,6 +133,12 @@ def _labels(heads: Sequence[str], rows: Sequence[Row], where: Sequence[int]) -> 
             told, count = more, now
             chosen.append(i)
     return chosen
+
+
+def _differs(head: str, rows: Sequence[Row], i: int) -> bool:
+    """Whether a column `step` holds what changed from one to the next, and no places in a run."""
+    held = [_at(row, i) for _, row in rows[:SAMPLE]]
+    return head.lower() == "step" and any(re.match(r"-?0?\.\d", cell) for cell in held)
 
 
 def _at(row: Sequence[str], i: int) -> str:

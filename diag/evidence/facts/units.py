@@ -127,6 +127,7 @@ _AMID = re.compile(  # `peak RSS MiB before`, `sm_MHz median`
     r"|(?:^|_)(?:ms|[KMGT]i?B|MHz|GHz|W)(?= (?:med|median|mean|avg|min|max|p\d\d)$)"
 )
 _MINUTES = re.compile(r"(?:time|wait|age|cycle|duration|p\d\d)\w*_min$")
+_SHARE_OF = re.compile(r"(?:^|_)(?:pct|percent)_(?:of_)?(?:seconds|secs|ms|bytes|tokens|time)$")  # of all seconds
 _PCT = re.compile(r"(?:^|_)(?:pct|percent)_")
 _HOURS = re.compile(r"\b[a-z]?pu[ -]hours\b", re.IGNORECASE)
 # The first whose words a name holds, and where its unit comes from.
@@ -176,6 +177,8 @@ def is_loss(name: str) -> bool:
 def unit_of_name(name: str) -> tuple[str | None, UnitSource]:
     """The unit that a name gives to a bare number."""
     plain = _BRACKET.sub("", name).strip()
+    if _SHARE_OF.search(plain):
+        return "%", "stated"
     for text in (name.strip(), plain) if plain != name.strip() else (plain,):
         for pattern, unit in _NAME_END if len(text) > 1 else ():
             if pattern.fullmatch(text):

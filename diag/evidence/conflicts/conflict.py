@@ -15,11 +15,12 @@ from diag.evidence.facts.numbers import at
 from diag.evidence.index import Connection, RecordRow, records_table
 from diag.evidence.known_facts import FactRow, facts
 
+TEXTS = (".md", ".rst", ".markdown")
 TREES = (".json", ".jsonl", ".yaml", ".yml")
 BOUNDS = tuple("<>≤≥")
 _WHOLE = re.compile(r"\d[\d,]*(?: [a-z]+)?")
 _ENTROPY = re.compile(
-    r"^(?!.*(?:rout(?:ing|er)|expert|attention|policy|action|mask|cross|gate)).*entropy"  # of data
+    r"^(?!.*(?:rout(?:ing|er)|expert|attention|policy|action|mask|cross|gate|weight|embed|int\d)).*entropy"  # of data
     r"|^(?:unigram|shannon)(?:_nats|_bits|_loss)?$",
     re.IGNORECASE,
 )

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from diag.evidence.conflicts.conflict import BOUNDS, Citation, Conflict, Known, agree, cite
+from diag.evidence.conflicts.conflict import BOUNDS, TEXTS, Citation, Conflict, Known, agree, cite
 from diag.evidence.facts.extract import loss_in_nats
 from diag.evidence.known_facts import FactRow
 
@@ -42,11 +42,11 @@ _WRITTEN_TO = re.compile(
     r"(?:\([^)\n]*\) )?(?:to|in|into|under|at) (?P<where>[\w./`'\"-]+)",
     re.IGNORECASE,
 )
-TEXTS = (".md", ".rst", ".markdown")
 MISCOUNTED = 0.1  # share by which two counts in texts differ, when they are of one thing: 20 and 40 are two data sets
 FAR = 0.5  # the same of a text and a file of the run in one folder
 NEARLY = 0.02  # share by which two counts of the same shards differ, when somebody counted wrong
 FEW_SHARDS = 40
+FEW_FILES = 6
 FEW_TOKENS = 1_000  # are those of a prompt
 MAX_LISTED = 100_000
 
@@ -145,6 +145,8 @@ def nearly_the_same(known: Known) -> Iterator[Conflict]:
             said.setdefault(known.folder(passage.path), []).append((int(match[1].replace(",", "")), place))
     for found in said.values():
         told: set[tuple[int, int]] = set()
+        if len({place.path for _, place in found}) > FEW_FILES:
+            continue  # of a tree of documents, where several corpora are spoken of
         for number, (count, place) in enumerate(found):
             for other, there in found[:number]:
                 near = 0 < abs(count - other) <= max(1, NEARLY * count) and min(count, other) >= FEW_SHARDS

@@ -18,7 +18,7 @@ _LEVEL = re.compile(
 # What is measured of a model or said of another quantity: no level of the data.
 _OTHER = re.compile(
     r"rout|expert|attention|policy|action|mask|cross[ _-]?entropy|gate\b|perplexity|ppl|acc|bpb|byte|char|smooth|weight"
-    r"|coef|lambda|interpol"
+    r"|embed|int8|coef|lambda|interpol"
     r"|\b(?:by|gap|margin|delta|differ\w+|below|above|beats?|better|worse|improv\w+|lead|kl|over|under|than)\b|[<>≤≥Δ]",
     re.IGNORECASE,
 )

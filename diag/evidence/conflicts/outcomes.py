@@ -28,6 +28,9 @@ _ASKED = re.compile(
     re.IGNORECASE,
 )
 _LIMIT = re.compile(r"max|maximum|threshold|limit|ceiling|below", re.IGNORECASE)
+_NARROWER = re.compile(
+    r"train|avg|mean|pct|per[ _-]token|^for[ _]|\(\d+\)$", re.IGNORECASE
+)  # of some tokens, or of a batch
 _FINAL = re.compile(r"final|best|last|end|actual|^value$", re.IGNORECASE)
 
 
@@ -182,7 +185,7 @@ def below_entropy(known: Known) -> Iterator[Conflict]:
     """A loss far below the entropy of the data it was measured on."""
     for here in known.by_path.values():
         losses = [f for f in here if loss_in_nats(f.name, f.about, f.unit, f.raw, f.number)]
-        losses = [f for f in losses if not _TARGET.search(f.name) and not re.search("train", f.name, re.I)]
+        losses = [f for f in losses if not (_TARGET.search(f.name) or _NARROWER.search(f.key))]
         stated = levels(known, here[0].path) if losses else []
         least = min(stated, key=lambda level: level.nats, default=None)
         lowest = min(losses, key=lambda f: f.number or 0.0, default=None)

@@ -8,25 +8,28 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
 
-from diag.evidence.conflicts.conflict import TREES, Conflict, Known, Passage, cite, step_of
+from diag.evidence.conflicts.conflict import TEXTS, TREES, Conflict, Known, Passage, cite, step_of
 from diag.evidence.facts.extract import loss_in_nats
 from diag.evidence.facts.numbers import NUMBER, at
 from diag.evidence.known_facts import FactRow
 from diag.results.thresholds_evidence import GROWTH, GROWTH_SHARE
 
 _FACTOR = re.compile(
-    r"(?<![\d×x.,@^<>≥≤→]\s)(?<![\w.,<>≥≤→-])(?P<factor>\d+(?:\.\d+)?)\s?[×x](?!\s?\d|\(|\w|\s?(?:→|->|to\s\d))"
-    r"(?!\s(?:gap|criteri\w+|target|threshold|data|overlap|under|over|budget)\b)"
+    r"(?<![\d×x.,@^<>≥≤→]\s)(?<![\w.,<>≥≤→-])(?<!MLP )(?<!FFN )"
+    r"(?P<factor>\d+(?:\.\d+)?)\s?[×x](?!\s?\d|\(|\w|\s?(?:→|->|to\s\d))"
+    r"(?!\s(?:gap|criteri\w+|target|threshold|data|overlap|under|over|budget|MLP|FFN|training)\b)"
 )
 _TIMES = re.compile(r"(?<![\w.,-])(?P<factor>\d+(?:\.\d+)?)[- ](?:fold|times)\b")
 _FACTOR_OF = re.compile(r"factor of (?P<factor>\d+(?:\.\d+)?)(?![\w.]*\d)")
 _SHARE = re.compile(
     r"(?<![\d.%–-])(?P<share>\d+(?:\.\d+)?)\s?%\s(?:\w+\s)?(?P<what>reduction|improvement|increase|decrease|drop|growth|lower|higher)"
 )
+LONGEST = 1_000  # characters of a sentence: what is longer is data
 REACH = 80  # characters between a factor and its numbers
-_NEXT = re.compile(r"[+;|]|\b(?:and|but|with|while|at|though|when|if|using|was)\b|\d\s?[×x]|,\s")
+_NEXT = re.compile(r"[+;|│├└─→)]|\b(?:and|but|with|while|at|though|when|if|using|was)\b|\d\s?[×x]|,\s")
 # `from 1.2M to 24M tokens, a 40x increase`
 _APPOSED = re.compile(r"(?:\s[\w/-]+){0,3}\s?[,—–(-]\s?(?:an? |i\.e\. |that is |which is |so |or )?(?:an? )?~?")
+_BEHIND = re.compile(r"(?:\s[\w/%-]+){0,3}?\s*[(:=—–]\s*(?:\w+\s){0,2}~?|\s*~?")  # `1.24B → 49.6B tokens (40×)`
 _GROWN = re.compile(
     r"\s?(?:increase|growth|larger|more|bigger|jump|expansion|gain|rise|scale|improvement|speed-?up|faster)\b"
 )
@@ -42,7 +45,8 @@ _CLAIMED = (
     r"|\d\s?%\s(\w+\s)?(reduc|improve|increase|decrease|drop|growth|lower|higher)"
 )
 PAIR = re.compile(
-    rf"(?<![\w.§#-])(?P<a>{NUMBER}\s?[KMBT]?(?![\w.]))(?:\s[\w/%]+)?\s?(?:→|->|=>|\bto\b|\bvs\.?|\bversus\b)\s?(?P<b>~?{NUMBER}\s?[KMBT]?(?![\w]))"
+    rf"(?<![\w.§#→-])(?<!→\s)(?P<a>{NUMBER}\s?[KMBT]?(?![\w.]))(?:\s[\w/%]+)?\s?(?:→|->|=>|\bto\b|\bvs\.?|\bversus\b)"
+    rf"\s?(?P<b>~?{NUMBER}\s?[KMBT]?(?![\w]|\s?(?:→|->|[×x%](?!\w))))"
 )
 _COUNTS = re.compile(
     r"(?:day|week|epoch|step|version|tier|layer|phase|size|row|section|seed|level)s?\s*$", re.IGNORECASE
@@ -69,15 +73,19 @@ _WORD = re.compile(r"\s?(?!to\b|vs\b|versus\b)([A-Za-z]+)")
 _SENTENCE = re.compile(
     r"(?<=[.;!?])\s+(?=[A-Z])|(?<=[a-z)*]{2}\.)(?<!vs\.)(?<!ca\.)\s+(?=[a-z*_`])|\n\s*\n|\n\s*(?:[-*|]|\d+[.)])\s"
 )
+_LINE = re.compile(rf"{_SENTENCE.pattern}|\n")  # what is no text has a statement a line
 
 
 def growth(known: Known) -> Iterator[Conflict]:
     """`80×` beside `1.24B → 49.6B`, which is 40×; `17 % lower` beside numbers that give 30 %."""
     for passage in known.passages(_CLAIMED):
         start = 0
-        for piece in (*_SENTENCE.finditer(passage.text), None):
+        ends = _SENTENCE if passage.path.endswith(TEXTS) else _LINE
+        for piece in (*ends.finditer(passage.text), None):
             end = piece.start() if piece else len(passage.text)
-            yield from _of_sentence(passage, start, end)
+            around = passage.text[passage.text.rfind("\n", 0, start) + 1 :].partition("\n")[0]
+            if end - start < LONGEST and (ends is _SENTENCE or len(around) < LONGEST // 3):
+                yield from _of_sentence(passage, start, end)
             start = piece.end() if piece else end
 
 
@@ -107,8 +115,8 @@ def _of_sentence(passage: Passage, start: int, end: int) -> Iterator[Conflict]:
             if pair is None or _two_units(sentence, pair) or _COUNTS.search(sentence, 0, pair.start()):
                 continue
             a, b = at(pair["a"].strip()), at(pair["b"].strip().lstrip("~"))
-            if not (a and b and a.number and b.number) or a.number * b.number <= 0:
-                continue
+            if not (a and b and a.number and b.number) or a.number <= 0 or b.number <= 0:
+                continue  # a difference
             stated = float(match[1])
             wrong = _factor(stated, a.number, b.number) if what == "×" else _share(stated, a.number, b.number)
             if wrong:
@@ -129,8 +137,9 @@ def _pair_of(sentence: str, match: re.Match[str]) -> re.Match[str] | None:
     """The two numbers that a factor is about: those that follow it in its clause, else those just before it."""
     after = PAIR.search(sentence, match.end(), match.end() + REACH)
     row = _ROW_PAIR.search(sentence[: match.start()])
-    if row:
-        return row
+    if row:  # of one kind: `| 64 | 0.083 (12×) |` is a rank and a share
+        kinds = {(part.strip()[-1:].isalpha(), "." in part) for part in (row["a"], row["b"])}
+        return row if len({scaled for scaled, _ in kinds}) == 1 and (len(kinds) == 1 or next(iter(kinds))[0]) else None
     if after and not _NEXT.search(sentence.replace(", ", "  "), match.end(), after.start()):
         return after
     before = list(PAIR.finditer(sentence, max(0, match.start() - REACH), match.start()))
@@ -138,7 +147,7 @@ def _pair_of(sentence: str, match: re.Match[str]) -> re.Match[str] | None:
         return None
     between = sentence[before[-1].end() : match.start()]
     apposed = _APPOSED.fullmatch(between) and _GROWN.match(sentence, match.end())
-    return before[-1] if apposed or not _NEXT.search(between) else None
+    return before[-1] if apposed or _BEHIND.fullmatch(between) else None
 
 
 def _factor(stated: float, a: float, b: float) -> str:

@@ -22,9 +22,10 @@ _DAY = re.compile(r"\d{4}-\d\d-\d\d")
 
 def flipped(known: Known) -> Iterator[Conflict]:
     """A gate that passed and is red later: was the pass one?"""
-    for entry in ledger(known.con):
-        if "-" not in entry.identifier:
-            continue  # §61, #1577 and H1 name many things
+    named = [entry for entry in ledger(known.con) if "-" in entry.identifier]  # §61, #1577 and H1 name many things
+    twice = [stated.path for entry in named for stated in entry.history if mood(stated.status) == "bad"]
+    known.hold(list(dict.fromkeys(twice)))
+    for entry in named:
         good: Stated | None = None
         for stated in entry.history:
             if _claims_good(stated.status):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-FORMAT = 8  # a database written in another format, or by other readers of facts, is rebuilt
+FORMAT = 9  # a database written in another format, or by other readers of facts, is rebuilt
 
 TABLES = f"""
 CREATE TABLE IF NOT EXISTS meta (format INTEGER);

@@ -7,7 +7,7 @@ from diag.ui.hypotheses import now, view
 from diag.ui.shell import costs, empty, frozen, results, run, session, show
 
 chosen = session.selection()
-st.title("Which defect explains it?", anchor=False)
+st.title(view.QUESTION, anchor=False)
 if chosen.case is None:
     empty.nothing_picked(chosen)
     st.stop()

@@ -181,6 +181,8 @@ def test_a_page_as_served_holds_the_answer_before_the_frameworks_root(record: Re
     assert root and "&#40;H4A tied weights&#41;</span>: x on stdlib</h1>" in first and ">12.600 nats<" in first
     assert EVIL not in first and "<script>alert" not in first and "H4A explains it &#34;&#62;&#60;script" in first
     assert gzip.decompress(ask(f"/case?record={record.id}", raw=True, accept_encoding="gzip")[2]).count(b"<h1>") == 1
+    tested = ask(f"/hypotheses?record={record.id}")[2].partition('<div id="root">')[0]
+    assert "<h2>H4A explains it &#34;&#62;&#60;script" in tested and "<b>12&#46;600" in tested and EVIL not in tested
     for other in (
         "case?record=0123456789abcdef",
         "case?checkpoint=nobody/has",

@@ -18,6 +18,8 @@ from diag.ui.shell import preview, run, show, words
 from diag.ui.shell.results import Result, Results
 from diag.ui.shell.session import Selection
 
+QUESTION = "Which defect explains it?"
+
 
 def show_card(card: Hypothesis, known: Results, chosen: Selection) -> None:
     """The whole card. With a frozen record nothing is computed and nothing can be started."""
@@ -54,13 +56,8 @@ def conclusion(diagnosis: Diagnosis) -> None:
     st.subheader(show.plain(found.text), anchor=False)
     loss, measured = diagnosis.loss, diagnosis.baseline.measurement
     with st.container(horizontal=True, gap="medium"):
-        st.metric("As loaded, nats", numbers.plus_minus(loss.nats, loss.stderr_nats), width="content")
-        st.metric("Reference, nats", numbers.number(loss.ruler.reference_nats), width="content")
-        if diagnosis.joint:
-            joint = diagnosis.joint
-            st.metric("All repairs together, nats", numbers.number(joint.loss_nats), width="content")
-            st.metric("Excess explained", numbers.percent(joint.share), width="content")
-        st.metric("Chance, nats", numbers.number(loss.ruler.chance_nats), width="content")
+        for what, number in figures(diagnosis):
+            st.metric(what, number, width="content")
     if found.fix:
         st.markdown("**What to change**")
         show.table(tables.fix(diagnosis), "what-to-change", column_config=columns.FIX)
@@ -80,6 +77,21 @@ def conclusion(diagnosis: Diagnosis) -> None:
         f"n = {loss.tokens:,} tokens in {loss.sequences:,} sequences, {diagnosis.forward_passes:,} sequence "
         f"passes in {numbers.seconds(diagnosis.seconds)} on {show.plain(measured.device if measured else 'no device')}."
     )
+
+
+def figures(diagnosis: Diagnosis) -> list[tuple[str, str]]:
+    """The losses that the conclusion rests on, with their names and units."""
+    loss, joint = diagnosis.loss, diagnosis.joint
+    together = [
+        ("All repairs together, nats", numbers.number(joint.loss_nats)),
+        ("Excess explained", numbers.percent(joint.share)),
+    ] if joint else []  # fmt: skip
+    return [
+        ("As loaded, nats", numbers.plus_minus(loss.nats, loss.stderr_nats)),
+        ("Reference, nats", numbers.number(loss.ruler.reference_nats)),
+        *together,
+        ("Chance, nats", numbers.number(loss.ruler.chance_nats)),
+    ]
 
 
 def _compared(diagnosis: Diagnosis) -> None:

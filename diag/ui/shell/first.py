@@ -25,7 +25,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from diag.ui.shell import assets
 
-PAGES = {"triage": ".sw-wall", "case": ".sr-copy"}  # and what is drawn when the page itself shows as much
+# And what is drawn when the page itself shows as much.
+PAGES = {"triage": ".sw-wall", "case": ".sr-copy", "hypotheses": ".st-key-conclusion"}
 MAX_QUERY = 4096
 WAIT_SECONDS = 0.7  # for the body; Streamlit starts no earlier than that
 

@@ -31,7 +31,7 @@ app: $(VENV)/.app demo
 demo: $(VENV)/.app
 	$(BIN)/python -m diag demo
 
-# At the same time: the types take one core for a minute, and so do the tests' first imports.
+# At the same time: the types take one core for two minutes, and what the tests leave of the other.
 test: $(VENV)/.dev
 	$(MAKE) -j 2 checks unit
 
@@ -42,15 +42,15 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 
 types: $(VENV)/.dev
-	$(BIN)/mypy
+	nice $(BIN)/mypy
 
 # Containers often forbid Python to keep what it compiled: each of some hundred processes would compile all modules anew.
 unit thorough: export PYTHONDONTWRITEBYTECODE :=
 unit: $(VENV)/.dev chromium demo
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
+	$(BIN)/python -m pytest -n $(WORKERS)
 
 thorough: $(VENV)/.dev chromium demo
-	$(BIN)/python -m pytest -m thorough -n $(WORKERS) --dist loadgroup $(ARGS)
+	$(BIN)/python -m pytest -m thorough -n $(WORKERS) $(ARGS)
 
 fuzz: $(VENV)/.dev
 	$(BIN)/python -m tests.fuzz $(ARGS)

@@ -6,10 +6,12 @@ import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
 from playwright.sync_api import Browser, expect, sync_playwright
+from scheduling import ByCommon
 
 import diag  # noqa: F401  first: it sets what torch reads once, when it is loaded
 
@@ -29,6 +31,12 @@ os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 settings.register_profile("repeatable", deadline=None, derandomize=True)
 settings.register_profile("explore", deadline=None)
 settings.load_profile("repeatable")
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByCommon:
+    """See there."""
+    config.option.loadscopereorder = False
+    return ByCommon(config, log)
 
 
 def pytest_collection_finish() -> None:

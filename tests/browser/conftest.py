@@ -12,16 +12,6 @@ from playwright.sync_api import Browser
 
 from diag.demo.build import build_demo
 
-SLOW = ("test_browser_journey", "test_browser_repair", "test_browser_weights")  # as long together as the others
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The tests of one module share a server, so one worker runs them all. Two workers at most: a third Chromium beside
-    them leaves the servers' own workers, which step back for pages, no time to start."""
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.xdist_group(f"browser {item.path.stem in SLOW}"))
-
 
 @pytest.fixture(scope="session")
 def demo() -> None:

@@ -75,7 +75,6 @@ def started(evidence: Path) -> None:
     time.sleep(0.3)
 
 
-@pytest.mark.xdist_group("workers")
 def test_a_disk_that_fills_up_during_a_job_loses_no_result(
     evidence: Path, demo: Path, disk: Disk, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -177,7 +177,6 @@ def test_an_audit_of_a_file_that_changes_meanwhile_is_refused(files: Path) -> No
         audit_checkpoint(open_checkpoint(files / "model"), progress)
 
 
-@pytest.mark.xdist_group("workers")
 def test_the_worker_refuses_too(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     evidence = files / "evidence"
     monkeypatch.setenv("SUBRANDOM_EVIDENCE", str(evidence))

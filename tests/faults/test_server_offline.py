@@ -23,7 +23,6 @@ from real_server import PROJECT, RealServer, served
 
 from diag.ui.shell.pages import PAGES
 
-pytestmark = pytest.mark.xdist_group("server_offline")  # one server for all
 CASE = "shard=demo/shards/stdlib&checkpoint=demo/checkpoints/h4d-zero-down-proj&window=2x2x64"
 TEST = (
     *("test", "--shard", "data/demo/shards/stdlib", "--checkpoint", "data/demo/checkpoints/h4d-zero-down-proj"),

@@ -24,7 +24,6 @@ from diag.ui.shell.headers import HEADERS
 from diag.ui.shell.server import middleware
 
 BASE = "https://gpu-box.example"
-pytestmark = pytest.mark.xdist_group("server_refusals")  # one server for all
 
 
 @pytest.fixture(scope="module")

@@ -11,13 +11,6 @@ from diag.jobs.queue import JobQueue
 from tests.forked_queue import forked_queue
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests whose workers are forked run in one process, which has one reserve."""
-    for item in items:
-        if "jobs" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("workers"))
-
-
 @pytest.fixture
 def evidence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, demo: Path) -> Path:
     monkeypatch.setenv("SUBRANDOM_EVIDENCE", str(tmp_path))

@@ -12,6 +12,7 @@ from diag.hypotheses.minimal import PutBack
 from diag.hypotheses.search import Candidate, combined, conflict
 from diag.hypotheses.state import State
 from diag.hypotheses.verdict import Trial
+from diag.model.edits.base import Provenance
 from diag.results.thresholds import ACCIDENT_BESIDE, LEFT_SHARE, SCREEN_NATS
 
 
@@ -21,7 +22,23 @@ def joint_set(state: State) -> list[Candidate]:
         return _from_differences(state) if state.exceeds() else []
     start = _from_differences(state) if state.setup.vouches else []
     found = state.search.joint(lambda chosen: _good_enough(state, chosen), start)
-    return _credible(state, _with_part(state, found))
+    return _credible(state, _with_part(state, _own_instead(state, found)))
+
+
+def _own_instead(state: State, joint: list[Candidate]) -> list[Candidate]:
+    """The set with the file's own bytes in place of the reference's, where a signature backs such a repair of the same
+    tensors: it explains the loss with less, and what the reference's are better by may be its training."""
+    own = [c for c in state.search.pool if c.backed_by_signature and c.repair.provenance < Provenance.REFERENCE]
+    for c in [c for c in joint if c.repair.provenance == Provenance.REFERENCE]:
+        rest = [other for other in joint if other is not c]
+        for instead in sorted(own, key=lambda o: o.cost):
+            if instead.names != c.names or any(conflict(instead, other) for other in rest):
+                continue
+            better_by = state.gain([*rest, instead], joint).delta
+            if better_by is not None and better_by <= _allowed(state):
+                joint = [*rest, instead]
+                break
+    return joint
 
 
 def _with_part(state: State, joint: list[Candidate]) -> list[Candidate]:
@@ -48,17 +65,21 @@ def _from_differences(state: State) -> list[Candidate]:
     def ask(sets: Sequence[tuple[Candidate, ...]]) -> list[np.ndarray]:
         return state.setup.evaluator.losses_many([combined(chosen) for chosen in sets])
 
-    excess, found = state.excess(), state.setup.reference
-    allowed = (found.tolerance_nats if found else None) or 0.0
-    allowed = max(allowed, LEFT_SHARE.value * (excess.delta or 0.0) if excess else 0.0)
     put_back = PutBack(
-        pool, ask, state.setup.ruler.chance_nats, lambda c: c.difference and c.difference.pattern, allowed
+        pool, ask, state.setup.ruler.chance_nats, lambda c: c.difference and c.difference.pattern, _allowed(state)
     )
     kept = _with_alike(put_back, list(put_back.run().kept), pool)
     for c in kept:
         assert c.difference is not None
         state.worth[c.difference] = put_back.harm({k for k in kept if k is not c})
     return kept
+
+
+def _allowed(state: State) -> float:
+    """What may be left of the excess over the reference where it is explained, in nats."""
+    excess, found = state.excess(), state.setup.reference
+    tolerance = (found.tolerance_nats if found else None) or 0.0
+    return max(tolerance, LEFT_SHARE.value * (excess.delta or 0.0) if excess else 0.0)
 
 
 def _with_alike(put_back: PutBack[Candidate], kept: list[Candidate], pool: Sequence[Candidate]) -> list[Candidate]:

@@ -68,6 +68,11 @@ class Candidate:
         return tuple(edit.targets for edit in self.repair.edits)
 
     @property
+    def names(self) -> frozenset[str]:
+        """Every tensor that it changes."""
+        return frozenset(name for targets in self.targets for name in targets)
+
+    @property
     def cost(self) -> tuple[Provenance, int]:
         """Less is more specific: how far it reaches for bytes, then how many tensors it touches."""
         return self.repair.provenance, sum(len(edit.targets) for edit in self.repair.edits)

@@ -14,8 +14,10 @@ _seen: list[int] = []
 
 
 def install() -> None:
-    """Note the signal besides raising KeyboardInterrupt."""
+    """Note the signal besides raising KeyboardInterrupt. One that is raised where Python drops exceptions, as in a
+    callback of the import system, is not printed: it is noted, and stops the next step."""
     signal.signal(signal.SIGINT, _interrupted)
+    sys.unraisablehook = _dropped
 
 
 def leave(said: str = "Interrupted; nothing was recorded.") -> NoReturn:
@@ -40,3 +42,8 @@ def checked(progress: Progress) -> Progress:
 def _interrupted(number: int, frame: FrameType | None) -> None:
     _seen.append(number)
     raise KeyboardInterrupt
+
+
+def _dropped(what: sys.UnraisableHookArgs) -> None:
+    if not isinstance(what.exc_value, KeyboardInterrupt):
+        sys.__unraisablehook__(what)

@@ -43,6 +43,7 @@ def here(*args: object) -> tuple[int, str, str]:
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
         patch.setattr(sys, "argv", ["subrandom", *map(str, args)])
         patch.setattr(os, "environ", os.environ.copy())
+        patch.setattr(sys, "unraisablehook", sys.unraisablehook)  # put back at the end
         patch.chdir(ROOT)
         try:
             main()
@@ -282,6 +283,27 @@ def test_an_interrupt_exits_130_and_records_nothing(demo: Path, shard: Path, tmp
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == 130 and "Traceback" not in stderr
     assert not list(tmp_path.rglob("*.json"))
+
+
+DROPPED = """
+import os, signal, weakref
+from diag.cli import interrupt
+class Thing: pass
+def ended(_): os.kill(os.getpid(), signal.SIGINT); [None for _ in range(1000)]
+def wrong(_): raise ValueError("another")
+interrupt.install()
+for what in (ended, wrong):
+    thing = Thing(); kept = weakref.ref(thing, what); del thing
+try: interrupt.checked(print)(0.5, "a batch")
+except KeyboardInterrupt: print("stopped")
+"""
+
+
+def test_an_interrupt_that_python_drops_is_not_printed_and_stops_the_next_step() -> None:
+    """As in a callback of the import system; other errors that are dropped are printed."""
+    done = subprocess.run([sys.executable, "-c", DROPPED], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "stopped\n"
+    assert "KeyboardInterrupt" not in done.stderr and "ValueError: another" in done.stderr
 
 
 def test_a_file_name_that_is_no_text_leaves_the_json_text(tmp_path: Path) -> None:

@@ -11,6 +11,8 @@ from xdist.scheduler import LoadScopeScheduling
 
 SLOW_BROWSER = ("test_browser_journey", "test_browser_repair", "test_browser_weights")  # as long together as the others
 
+SHARING = ("test_zoo_run", "test_zoo_full", "test_h0_ids")  # modules of the zoo whose tests share what is trained
+
 
 class ByCommon(LoadScopeScheduling):
     """Groups in the order in which they are collected, so that the browser's, the longest, begin."""
@@ -24,7 +26,9 @@ class ByCommon(LoadScopeScheduling):
                 return f"browser {path.stem in SLOW_BROWSER}"
             case ("tests", "jobs"):  # workers are forked from one reserve
                 return "jobs"
-            case ("tests", "zoo"):  # they share nothing but the demo, and the longest module would be waited for
+            case ("tests", "zoo") if (
+                path.stem not in SHARING
+            ):  # they share nothing but the demo, and the longest module would be waited for
                 return nodeid
             case _:
                 return str(path)

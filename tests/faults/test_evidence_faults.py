@@ -41,7 +41,7 @@ def evidence(tmp_path: Path) -> Iterator[Path]:
         yield tmp_path / "evidence"
 
 
-@pytest.fixture(params=["full", "no folder"])
+@pytest.fixture(params=first(["no folder", "full"]))
 def disk(request: pytest.FixtureRequest, evidence: Path) -> Disk:
     """Ways to fail: a disk that is full, and a file where the folder of records was."""
     folder = records_dir(evidence)

@@ -78,7 +78,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
     ("command", "says"),
     [
         ([sys.executable, "-c", ASK], ['"status":"ok"', "True HTTP/1.1 403"]),
-        ([sys.executable, "-m", "diag", *TEST], ["H4D"]),
+        pytest.param([sys.executable, "-m", "diag", *TEST], ["H4D"], marks=pytest.mark.thorough),
     ],
     ids=["app", "command line"],
 )

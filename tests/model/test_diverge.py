@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from siblings import alternate
 from tiny import CONFIGS, tiny_ids, write_tiny
 
 from diag.case import Window
@@ -123,7 +124,7 @@ def test_a_setting_is_named_as_the_component_in_which_it_acts(
 
 
 @pytest.mark.parametrize("dtype", ["fp32", "bf16", "fp64"])
-@pytest.mark.parametrize("family", ["llama", "gemma3", "gpt2", "gpt_neox"])
+@pytest.mark.parametrize("family", alternate(["llama", "gemma3", "gpt2", "gpt_neox"], 1))
 def test_another_attention_kernel_is_no_divergence(family: str, dtype: str, ids: np.ndarray) -> None:
     models = [build(open_checkpoint(MODELS / family), device="cpu", dtype=dtype.replace("64", "32")) for _ in range(2)]
     if dtype == "fp64":
@@ -149,7 +150,7 @@ def test_rounding_of_all_tensors_is_not_named_and_a_defect_in_it_is(ids: np.ndar
     assert diverge(candidate, reference, ids, batch_size=2).named.tensor == name  # type: ignore[union-attr]
 
 
-@pytest.mark.parametrize("name", CONFIGS)
+@pytest.mark.parametrize("name", alternate(CONFIGS, 1))
 def test_the_parts_of_a_model_put_together_are_transformers_own_pass(name: str, tmp_path: Path) -> None:
     write_tiny(name, tmp_path)
     loaded = build(open_checkpoint(tmp_path), device="cpu", dtype="fp32")

@@ -100,7 +100,8 @@ def test_a_grid_of_unknown_make_may_cost_more_than_its_estimate(also: bool, shar
         assert found.conclusion.kind in ("healthy", "no_defect_found")
 
 
-@pytest.mark.parametrize("family", first(["gpt_neox", "llama"]))
+@pytest.mark.thorough
+@pytest.mark.parametrize("family", ["gpt_neox", "llama"])
 def test_an_untied_model_run_tied_is_suspected_of_its_head(family: str, shard: Path, tmp_path: Path) -> None:
     found = diagnose(planted("untied_flag_on", family, tmp_path / "broken"), shard, None, WINDOW)
     assert found.conclusion.kind == "suspect" and found.conclusion.hypotheses == ("H4A",)
@@ -229,6 +230,7 @@ def test_a_sound_tied_model_on_dna_is_not(family: str, tmp_path: Path) -> None:
     assert found.conclusion.hypotheses == () and "rows of its head" not in found.conclusion.text
 
 
+@pytest.mark.thorough
 def test_a_final_norm_out_of_all_scale_is_the_first_suspect(shard: Path, tmp_path: Path) -> None:
     model = open_model(MODELS / "gpt_neox")
     (name,) = (model.family.roles["final_norm"].tensor(),)
@@ -271,7 +273,10 @@ def test_values_of_a_sweep_that_no_loss_tells_apart_are_all_named(shard: Path, t
     assert rival.sequences is None or rival.sequences > 16
 
 
-@pytest.mark.parametrize(("family", "layers"), [("qwen3", (1, 3, 5)), ("mistral", (3, 4, 5))])
+@pytest.mark.parametrize(
+    ("family", "layers"),
+    [("qwen3", (1, 3, 5)), pytest.param("mistral", (3, 4, 5), marks=pytest.mark.thorough)],
+)
 def test_a_part_that_gains_too_little_to_confirm_says_where(
     family: str, layers: tuple[int, ...], shard: Path, tmp_path: Path
 ) -> None:

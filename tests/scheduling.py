@@ -10,7 +10,6 @@ from pathlib import PurePosixPath
 from xdist.scheduler import LoadScopeScheduling
 
 SLOW_BROWSER = ("test_browser_journey", "test_browser_repair", "test_browser_weights")  # as long together as the others
-
 SHARING = ("test_zoo_run", "test_zoo_full", "test_h0_ids")  # modules of the zoo whose tests share what is trained
 
 
@@ -26,9 +25,7 @@ class ByCommon(LoadScopeScheduling):
                 return f"browser {path.stem in SLOW_BROWSER}"
             case ("tests", "jobs"):  # workers are forked from one reserve
                 return "jobs"
-            case ("tests", "zoo") if (
-                path.stem not in SHARING
-            ):  # they share nothing but the demo, and the longest module would be waited for
-                return nodeid
+            case ("tests", "zoo") if path.stem not in SHARING:
+                return nodeid  # the longest module would be waited for
             case _:
                 return str(path)

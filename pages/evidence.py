@@ -17,7 +17,7 @@ VIEWS = {
 def page(chosen: Selection) -> None:
     """Search first, then the document of the address, the view, the records, and the import, which runs before them."""
     settings = chosen.settings
-    st.title("What do we already know?", anchor=False)
+    st.title(view.QUESTION, anchor=False)
     asked = filters.draw()
     above = st.container()
     view.bring_in(settings)

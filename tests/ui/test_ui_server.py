@@ -183,7 +183,10 @@ def test_a_page_as_served_holds_the_answer_before_the_frameworks_root(record: Re
     assert gzip.decompress(ask(f"/case?record={record.id}", raw=True, accept_encoding="gzip")[2]).count(b"<h1>") == 1
     tested = ask(f"/hypotheses?record={record.id}")[2].partition('<div id="root">')[0]
     assert "<h2>H4A explains it &#34;&#62;&#60;script" in tested and "<b>12&#46;600" in tested and EVIL not in tested
+    listed = ask("/evidence")[2].partition('<div id="root">')[0]
+    assert f'<a href="./r/{record.id}">' in listed and "12&#46;600 nats" in listed and EVIL not in listed
     for other in (
+        "evidence?q=12.6",
         "case?record=0123456789abcdef",
         "case?checkpoint=nobody/has",
         "case",

@@ -10,6 +10,7 @@ import streamlit as st
 from diag.evidence.facts.status import WORDS
 from diag.evidence.known_facts import Filter
 
+SEARCH = "Search records and evidence"
 VIEWS = ("Answers", "Contradictions", "Ledger", "Timeline", "Compare")
 KEYS = ("q", "view", "key", "state", "name", "run", "file", "since", "until", "low", "high", "runs", "a", "b")
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
@@ -29,7 +30,7 @@ class Asked:
 def draw() -> Asked:
     """The search box, the view, and the filters."""
     query = st.text_input(
-        "Search records and evidence",
+        SEARCH,
         key="q",
         bind="query-params",
         placeholder="a number, a tensor name, a status: for example 19.80 or lm_head confirmed",

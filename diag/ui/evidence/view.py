@@ -15,6 +15,7 @@ from diag.ui.evidence.document import open_link
 from diag.ui.evidence.filters import Asked, here
 from diag.ui.shell import knowledge, show
 
+QUESTION = "What do we already know?"
 LINKS = 12  # facts and places shown as links, before the table of all
 MAX_FACTS = 500
 

@@ -19,8 +19,10 @@ function look() {
   const now = performance.now();
   if (document.querySelector(`#root ${settled}`)) settledAt ??= now;
   // A page may be settled before its browser has drawn all of it, or without what was expected.
-  const late = now - settledAt > 1500 || now > 20000;
-  if (late || document.querySelector(`#root ${first.dataset.until}`)) giveWay();
+  const ready = now - settledAt > 1500 || document.querySelector(`#root ${first.dataset.until}`);
+  const at = document.activeElement;
+  const asking = at?.form && at.value && first.contains(at);  // Enter asks it
+  if (now > 20000 || (ready && !asking)) giveWay();
   else requestAnimationFrame(look);
 }
 

@@ -26,7 +26,12 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from diag.ui.shell import assets
 
 # And what is drawn when the page itself shows as much.
-PAGES = {"triage": ".sw-wall", "case": ".sr-copy", "hypotheses": ".st-key-conclusion"}
+PAGES = {
+    "triage": ".sw-wall",
+    "case": ".sr-copy",
+    "hypotheses": ".st-key-conclusion",
+    "evidence": ".st-key-table-records",
+}
 MAX_QUERY = 4096
 WAIT_SECONDS = 0.7  # for the body; Streamlit starts no earlier than that
 

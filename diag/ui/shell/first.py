@@ -30,7 +30,7 @@ PAGES = {
     "triage": ".sw-wall",
     "case": ".sr-copy",
     "hypotheses": ".st-key-conclusion",
-    "evidence": ".st-key-table-records",
+    "evidence": "[data-testid=stDataFrame]",
 }
 MAX_QUERY = 4096
 WAIT_SECONDS = 0.7  # for the body; Streamlit starts no earlier than that

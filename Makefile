@@ -1,6 +1,6 @@
 # make app    the dashboard on 127.0.0.1:8501, with the demo; ROOTS="/data/a /data/b" adds folders of yours
 # make test   lint, types and a test of every kind, the browser's included
-# make thorough  their siblings: other families, places and modes of the same kinds, an hour or two. ARGS="tests/zoo"
+# make thorough  their siblings: other families, places and modes of the same kinds, 50 minutes of a processor. ARGS="tests/zoo"
 # make faults kill, stop, replace, truncate, fill, unmount at random for 30 minutes; then check every record. ARGS="--minutes 5"
 # make fuzz   100,000 damaged files for every reader, 10,000 where a child parses: hours. ARGS="--only arrow --tries 1000"
 # make lock   locks/ anew from requirements.txt: every package with the hashes of its files

@@ -8,8 +8,9 @@ from diag.report.brief import brief
 from diag.report.look import look
 from diag.ui.case import words
 from diag.ui.shell import frozen, results
-from diag.ui.shell.first_body import listed, plain, rich
+from diag.ui.shell.first_body import listed, rich
 from diag.ui.shell.session import Selection
+from diag.ui.shell.show import plain
 
 
 def inside(chosen: Selection, address: Mapping[str, str]) -> str:

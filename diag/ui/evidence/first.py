@@ -10,8 +10,8 @@ from diag.report import numbers
 from diag.report.look import look, said
 from diag.ui.evidence import filters, view
 from diag.ui.shell import knowledge
-from diag.ui.shell.first_body import plain
 from diag.ui.shell.session import CASE_KEYS, Selection
+from diag.ui.shell.show import plain
 
 MAX_RECORDS = 20
 

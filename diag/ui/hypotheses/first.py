@@ -8,8 +8,9 @@ from diag.report.brief import folded
 from diag.report.look import look, said
 from diag.ui.hypotheses import view
 from diag.ui.shell import frozen, results
-from diag.ui.shell.first_body import listed, plain
+from diag.ui.shell.first_body import listed
 from diag.ui.shell.session import Selection
+from diag.ui.shell.show import plain
 
 
 def inside(chosen: Selection, address: Mapping[str, str]) -> str:

@@ -11,7 +11,6 @@ import asyncio
 import importlib
 import logging
 import re
-import zlib
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -20,6 +19,7 @@ from types import ModuleType
 from urllib.parse import parse_qsl
 
 import streamlit as st
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import StreamingResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -72,23 +72,16 @@ class First:
             return
         query = scope["query_string"].decode("latin-1")
         shown = "case" if query and not scope["path"].endswith(page) else page  # where pages/home.py leads
-        zipped = b"gzip" in dict(scope["headers"]).get(b"accept-encoding", b"")
-        headers = {"cache-control": "no-cache", "vary": "accept-encoding"}
-        answer = StreamingResponse(
-            _parts(page, shown, query, zipped),
-            headers={**headers, "content-encoding": "gzip"} if zipped else headers,
-            media_type="text/html",
-        )
-        await answer(scope, receive, send)
+        parts = _parts(page, shown, query)
+        answer = StreamingResponse(parts, headers={"cache-control": "no-cache"}, media_type="text/html")
+        await GZipMiddleware(answer, compresslevel=6)(scope, receive, send)  # which holds no part back
 
 
-async def _parts(page: str, shown: str, query: str, zipped: bool) -> AsyncIterator[bytes]:
+async def _parts(page: str, shown: str, query: str) -> AsyncIterator[str]:
     """The page: its head at once, so that a browser fetches scripts while the body is made. shown: what it leads to."""
     head, root, tail = assets.page(page).partition('<div id="root">')
-    pack = zlib.compressobj(6, zlib.DEFLATED, 31) if zipped else None
-    yield (pack.compress(head.encode()) + pack.flush(zlib.Z_SYNC_FLUSH)) if pack else head.encode()
-    rest = (await _first(shown, query) + root + tail).encode()
-    yield (pack.compress(rest) + pack.flush()) if pack else rest
+    yield head
+    yield await _first(shown, query) + root + tail
 
 
 async def _first(page: str, query: str) -> str:

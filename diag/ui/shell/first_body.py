@@ -1,7 +1,7 @@
 """What stands on a page before Streamlit has started: what its room says of the case, by the last scan.
 
 The same words at the same places as the page's own, from the same functions. Text from files, records and links is
-escaped, all of it.
+escaped, all of it: the character references of `show.plain` are HTML's too.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from contextlib import suppress
 
 from diag.errors import InputError
 from diag.settings import load_settings
-from diag.ui.shell import knowledge, session, show
+from diag.ui.shell import knowledge, session
 from diag.ui.shell.session import Selection
+from diag.ui.shell.show import plain
 from diag.ui.shell.words import case_line
 
 
@@ -44,11 +45,6 @@ def _chosen(address: Mapping[str, str]) -> Selection | None:
         return None
     record = knowledge.record(settings, address["record"]) if address.get("record") else None
     return session.select(settings, found, record.to_case() if record else case, record, ())
-
-
-def plain(text: str) -> str:
-    """As `show.plain`, whose character references are HTML's too."""
-    return show.plain(text)
 
 
 def rich(text: str) -> str:

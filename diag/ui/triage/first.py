@@ -6,8 +6,9 @@ import json
 from collections.abc import Mapping
 
 from diag.ui.shell import empty, knowledge
-from diag.ui.shell.first_body import plain, rich
+from diag.ui.shell.first_body import rich
 from diag.ui.shell.session import Selection
+from diag.ui.shell.show import plain
 from diag.ui.triage import board, view
 
 

@@ -146,6 +146,11 @@ def test_logs_of_the_usual_trainers_are_understood() -> None:
     assert says(here, "[dump]", LOGS) == set()
 
 
+def test_the_last_text_of_a_list_has_its_own_line_and_not_the_brackets() -> None:
+    text = '{\n"done": [\n"AC-1 (init: PASS)",\n"AC-2 (train: PASS)"\n]\n}\n'
+    assert [fact.line for fact in extract(text, "e/run/a.json", ".json").facts] == [3, 4]
+
+
 def test_json_has_lines_names_of_gates_and_units_from_names_and_messages() -> None:
     here = found(QA, "e/run/qa.json")
     assert ("passed", "false", None, "FAIL") in says(here, '"passed": false', QA)

@@ -49,6 +49,7 @@ class _Tokens:
         self._lists: list[bool] = []
         self._name = ""
         self._waiting: str | None = None  # a text that is a name if a colon follows
+        self._waiting_line = 0
         self._value_next = False
         self.odd = 0
 
@@ -62,7 +63,7 @@ class _Tokens:
             self._lists.append(sign == "[")
         else:
             if self._waiting is not None and self._lists and self._lists[-1]:
-                self._walk.scalar("", self._waiting, line, quoted=True)
+                self._walk.scalar("", self._waiting, self._waiting_line, quoted=True)
             if sign in "}]" and self._lists:
                 self._walk.close()
                 self._lists.pop()
@@ -74,7 +75,7 @@ class _Tokens:
             self._walk.scalar(self._name, text, line, quoted=True)
             self._name, self._value_next = "", False
         else:
-            self._waiting = text
+            self._waiting, self._waiting_line = text, line
 
     def bare(self, text: str | None, line: int) -> None:
         """A number, true, false, null, or something that is no JSON."""

@@ -146,6 +146,15 @@ def test_logs_of_the_usual_trainers_are_understood() -> None:
     assert says(here, "[dump]", LOGS) == set()
 
 
+def test_evidence_names_its_own_quantities_and_other_documents_do_not() -> None:
+    text = '{"cases": 20, "oracle_violations": 736, "width": 3, "port": 8080, "plan": {"p_success": 0.4}}'
+    kept = extract(text, "evidence/step1/differential.json", ".json").facts
+    assert [(fact.key, fact.number) for fact in kept] == [("cases", 20.0), ("oracle_violations", 736.0)]
+    assert extract(text, "web/assets/differential.json", ".json").facts == ()
+    table = "| variant | frob_rel_l2 |\n|---|---|\n| off | 0.0316 |\n"
+    assert [fact.key for fact in extract(table, "results/gap.md", ".md").facts] == ["frob_rel_l2 (off)"]
+
+
 def test_the_last_text_of_a_list_has_its_own_line_and_not_the_brackets() -> None:
     text = '{\n"done": [\n"AC-1 (init: PASS)",\n"AC-2 (train: PASS)"\n]\n}\n'
     assert [fact.line for fact in extract(text, "e/run/a.json", ".json").facts] == [3, 4]

@@ -13,7 +13,8 @@ from diag.evidence.facts import columns, json_text, markdown, numbers, record_te
 from diag.evidence.facts.fact import Draft, Fact, Notes, Reader, UnitSource
 from diag.evidence.facts.identifiers import MAX, identifiers
 from diag.evidence.facts.names import position_words
-from diag.evidence.facts.no_facts import measures_nothing, nobody_asks
+from diag.evidence.facts.no_facts import measures_nothing, names_nothing, somebody_asks
+from diag.evidence.facts.open_names import MOST, is_evidence, stands_alone
 from diag.evidence.facts.runs import date_of, run_of
 from diag.evidence.facts.status import PASS_NAME, status_of
 from diag.evidence.facts.tree import GENERIC
@@ -76,6 +77,7 @@ def extract(
         lines = [line.rpartition("\r")[2] for line in lines]  # what a progress bar left behind
     notes = Notes()
     facts: list[Fact] = []
+    more: list[tuple[int, Fact]] = []  # where they would stand, those that only an open list of names knows
     seen: set[tuple[int, str, str, str]] = set()
     reader = record_text.read if record else _reader(suffix, lines)
     if not record and measures_nothing(name, text):
@@ -83,17 +85,24 @@ def extract(
         reader = _nothing
     drafts = _drafts(reader, lines, notes, place, between)
     free = reader in (markdown.read, run_log.read)
-    report = reader in (json_text.read, yaml_text.read) and len(text) <= LARGEST_REPORT
+    tree = reader in (json_text.read, yaml_text.read)
+    report = tree and len(text) <= LARGEST_REPORT
     alone = run_of(name)
     several = len({draft.command for draft in drafts if draft.command}) > 1
     for draft in drafts:
         run = run_of(name, draft.command) if several and draft.command else alone
         fact = understood(draft, run, place(draft.line))
         key = (fact.line, fact.name, fact.about, fact.raw)
-        if key in seen or nobody_asks(fact, draft.form, free=free, report=report):
+        if key in seen or names_nothing(fact, draft.form, free=free):
             continue
         seen.add(key)
-        facts.append(fact)
+        if somebody_asks(fact, draft.form, free=free, report=report):
+            facts.append(fact)
+        elif stands_alone(fact, draft.form, tree=report):
+            more.append((len(facts), fact))
+    if len(more) <= MOST and is_evidence(name, text, len(facts)) and (reader is json_text.read) == report:
+        for before, fact in reversed(more):
+            facts.insert(before, fact)
     return Extracted(tuple(facts), tuple(notes.left_out), dict(notes.said), date_of(name, notes))
 
 

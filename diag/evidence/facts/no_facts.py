@@ -44,20 +44,22 @@ def measures_nothing(name: str, text: str) -> bool:
     return bool(_BUILD.fullmatch(name.rpartition("/")[2]) or _FOREIGN.search(text[:_HEAD]))
 
 
-def nobody_asks(fact: Fact, form: str, *, free: bool, report: bool = False) -> bool:
-    """Whether a fact is a moment (seconds or milliseconds since 1970), the state of what should come out, without a
-    name in free text, or a number of no known quantity. form: that of its draft. report: its document is a tree of
-    modest size, whose compound names measure something."""
+def names_nothing(fact: Fact, form: str, *, free: bool) -> bool:
+    """Whether a fact is a moment (seconds or milliseconds since 1970) or has no name in free text. form: its draft's."""
     number = fact.number or 0.0
     moment = (1.3e9 < number < 2.2e9 or 1.3e12 < number < 2.2e12) and bool(_STAMP.search(fact.name))
     placed = fact.unit is not None and (fact.step is not None or fact.epoch is not None)  # `step:500 t:77540ms`
     unnamed = free and form != "entry" and bool(_BARE.fullmatch(fact.name)) and not placed
     absent = number >= _ENDLESS or (number <= 0 and fact.number is not None and fact.unit == "parameters")
-    if moment or unnamed or absent:
-        return True
+    return moment or unnamed or absent
+
+
+def somebody_asks(fact: Fact, form: str, *, free: bool, report: bool = False) -> bool:
+    """Whether a fact is a state of something, or a number of a known quantity. report: its document is a tree of modest
+    size, whose compound names measure something."""
     if fact.status is not None:
-        return not _of_something(fact, form, free)
-    return not (_known(fact, form, free) or _reports(fact, form, free, report))
+        return _of_something(fact, form, free)
+    return _known(fact, form, free) or _reports(fact, form, free, report)
 
 
 def _reports(fact: Fact, form: str, free: bool, report: bool) -> bool:

@@ -45,7 +45,7 @@ def measures_nothing(name: str, text: str) -> bool:
 
 
 def names_nothing(fact: Fact, form: str, *, free: bool) -> bool:
-    """Whether a fact is a moment (seconds or milliseconds since 1970) or has no name in free text. form: its draft's."""
+    """Whether a fact is a moment (seconds or milliseconds since 1970) or nameless in free text. form: its draft's."""
     number = fact.number or 0.0
     moment = (1.3e9 < number < 2.2e9 or 1.3e12 < number < 2.2e12) and bool(_STAMP.search(fact.name))
     placed = fact.unit is not None and (fact.step is not None or fact.epoch is not None)  # `step:500 t:77540ms`

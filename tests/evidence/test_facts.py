@@ -147,12 +147,30 @@ def test_logs_of_the_usual_trainers_are_understood() -> None:
 
 
 def test_evidence_names_its_own_quantities_and_other_documents_do_not() -> None:
-    text = '{"cases": 20, "oracle_violations": 736, "width": 3, "port": 8080, "plan": {"p_success": 0.4}}'
+    text = '{"cases": 20, "oracle_violations": 736, "lane": 3, "port": 8080, "plan": {"p_success": 0.4}}'
     kept = extract(text, "evidence/step1/differential.json", ".json").facts
     assert [(fact.key, fact.number) for fact in kept] == [("cases", 20.0), ("oracle_violations", 736.0)]
     assert extract(text, "web/assets/differential.json", ".json").facts == ()
     table = "| variant | frob_rel_l2 |\n|---|---|\n| off | 0.0316 |\n"
     assert [fact.key for fact in extract(table, "results/gap.md", ".md").facts] == ["frob_rel_l2 (off)"]
+
+
+def test_the_rows_of_a_json_list_are_told_apart_by_their_first_words_and_numbers() -> None:
+    text = """{"rows": [
+      {"kv": "f32", "seq_len": 37, "chunk": 64, "oxide_us": 30.77, "parity": "PASS"},
+      {"kv": "f32", "seq_len": 203, "chunk": 64, "oxide_us": 48.59, "parity": "PASS"},
+      {"kv": "f16", "seq_len": 37, "chunk": 64, "oxide_us": 30.78, "parity": "FAIL"}],
+    "argmax_mismatches": [8, 71], "falsifiers_passed": ["FT-EVAL-001 (pass@1 = 0.0)"]}"""
+    says = {(fact.key, fact.raw, fact.unit, fact.status) for fact in extract(text, "evidence/k/a.json", ".json").facts}
+    assert {
+        ("oxide_us (kv f32, seq_len 203)", "48.59", "µs", None),
+        ("parity (kv f16, seq_len 37)", "FAIL", None, "FAIL"),
+        ("seq_len (kv f16)", "37", None, None),
+    } < says
+    assert not any(name.startswith("argmax") for name, *_ in says)
+    assert [status for name, _, _, status in says if name == "FT-EVAL-001"] == ["PASS"]
+    found = extract("min_cosine: 0.98\n", "evidence/parity/thresholds.yaml", ".yaml").facts
+    assert [fact.key for fact in found] == ["min_cosine (threshold)"]
 
 
 def test_the_last_text_of_a_list_has_its_own_line_and_not_the_brackets() -> None:

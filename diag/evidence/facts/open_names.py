@@ -24,7 +24,7 @@ _KEPT = re.compile(
 # What a column or an entry counts its rows with, and codes.
 _NUMBERS_ROWS = re.compile(
     r"(?:run|rep|replicate|lane|slice|trial|round|item|sample|fold|rank|worker|seq|ord|order|nr|number|n°|i|j|code|level|priority"
-    r"|mode|flags?|width|height|x|y|z|start|end|begin|stop|first|last|position|positions|from|to)",
+    r"|mode|flags?|x|y|z|start|end|begin|stop|first|last|position|positions|from|to)",
     re.IGNORECASE,
 )
 _SETS_UP = re.compile(

@@ -66,7 +66,7 @@ STATUS_NAME = re.compile(
 )
 PASS_NAME = re.compile(
     r"(?:^|[_ ])(?:passed|(?<!forward_)(?<!backward_)pass|success|succeeded|ok|valid|converged|healthy|match|satisfied"
-    r"|parity|discharged|exact)$",
+    r"|parity|discharged|exact|agree[ds]?|clean|identical|verified|confirmed|deterministic|reproducible)$",
     re.IGNORECASE,
 )
 

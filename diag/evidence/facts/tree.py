@@ -10,11 +10,14 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from diag.evidence.facts import numbers, prose
 from diag.evidence.facts.fact import Draft, Notes
 from diag.evidence.facts.identifiers import identifiers
+from diag.evidence.facts.known import is_count
 from diag.evidence.facts.names import TEXTS, is_fact_name
+from diag.evidence.facts.row_identity import identities
 from diag.evidence.facts.runs import said_in_line
 from diag.evidence.facts.status import PASS_NAME, STATUS_NAME, status_of
 from diag.evidence.facts.units import is_known_unit, is_loss, shown_unit
@@ -68,6 +71,14 @@ _STEPS = re.compile(r"(?:.*_)?(?:steps|iters|iterations|epochs|layers|seeds|rank
 _OF_ALL = re.compile(r"(?:max|num|total|is|best|n)_|seed|batch_size|lr$", re.IGNORECASE)  # of the run, not of a step
 
 
+class _Row(NamedTuple):
+    """An object of a list: its first and last draft among those that are ready, and its plain values."""
+
+    begin: int
+    end: int
+    values: tuple[tuple[str, str, bool], ...]  # name, value, quoted
+
+
 @dataclass
 class _Level:
     """An object or a list that is open: its name in its parent, and what it held so far."""
@@ -81,6 +92,8 @@ class _Level:
     unit: str | None = None
     count: int = 0
     kind: str = ""
+    begin: int = 0  # of its drafts, among those that are ready
+    rows: list[_Row] = field(default_factory=list)  # of a list: its objects
 
 
 class Walk:
@@ -106,7 +119,7 @@ class Walk:
 
     def open(self, name: str, line: int, *, is_list: bool) -> None:
         """A `{` or a `[` under a name; in a list the name is empty."""
-        self._levels.append(_Level(name, is_list, line))
+        self._levels.append(_Level(name, is_list, line, begin=len(self._ready)))
 
     def close(self) -> None:
         """The end of what was opened last."""
@@ -117,6 +130,10 @@ class Walk:
             self._deep += len(level.entries)
             return
         self._finish(level)
+        above = self._levels[-1] if self._levels else None
+        if above and above.is_list and not level.is_list and not level.about and not level.at:
+            values = tuple((name, value, quoted) for name, value, _, quoted in level.entries)
+            above.rows.append(_Row(level.begin, len(self._ready), values))
 
     def end(self) -> None:
         """The end of the text; what is still open was cut off, and what it held counts."""
@@ -202,7 +219,18 @@ class Walk:
                 quoted=quoted,
             )
 
+    def _tell_apart(self, rows: list[_Row]) -> None:
+        """Names the rows of a list by the first of their values that no two have alike."""
+        for row, told in zip(rows, identities([row.values for row in rows]), strict=True):
+            for place in range(row.begin, row.end) if told else ():
+                draft = self._ready[place]
+                label = ", ".join(f"{name} {value}" for name, value in told if name != draft.name)
+                named = ", ".join(part for part in (draft.about, label) if part)
+                self._ready[place] = draft._replace(about=named)
+
     def _list(self, level: _Level, section: str, about: str) -> None:
+        if 1 < len(level.rows) <= MAX_ENTRIES:
+            self._tell_apart(level.rows)
         if level.count > MAX_ENTRIES:
             rest = level.count - MAX_ENTRIES
             self._notes.left_out.append(f"line {level.line}: the last {rest:,} entries of '{level.name[:40]}'")
@@ -211,14 +239,18 @@ class Walk:
             self._notes.left_out.append(f"line {level.line}: '{level.name[:40]}' is an array of {level.count} numbers")
             plain = []
         name = level.name
-        measures = is_fact_name(name) and not name.endswith(_PLACES) and not _STEPS.fullmatch(name)
+        places = is_count(name.replace("_", " ")) and all(
+            value.isdigit() for _, value, _, _ in plain
+        )  # where they were, not how many
+        measures = is_fact_name(name) and not name.endswith(_PLACES) and not _STEPS.fullmatch(name) and not places
         if name and len(plain) == len(level.entries) and measures:
             for number, (_, value, line, _) in enumerate(plain):
                 place = f"{about}, {number}" if about else str(number)
                 self._ready.append(Draft(line, section, name, value, place, near=about))
         for _, value, line, quoted in level.entries:
             if quoted and _is_line(value):
-                self._ready += prose.of_text(value, line, section, subject="")
+                said = list(prose.of_text(value, line, section, subject=""))
+                self._ready += said or _of_state(level.name, value, line, section)
 
     def _entry(self, draft: Draft, *, quoted: bool) -> None:
         name, value = draft.name, draft.raw
@@ -234,7 +266,7 @@ class Walk:
             return
         whole = numbers.at(value)
         if whole and whole.end == len(value):
-            if not quoted or whole.unit or re.search(r"[.,eEKMB]", value):
+            if not quoted or whole.unit or is_count(name.replace("_", " ")) or re.search(r"[.,eEKMB]", value):
                 self._ready.append(draft)
             return
         state = status_of(value, any_case=bool(STATUS_NAME.search(name)))
@@ -244,6 +276,14 @@ class Walk:
             self._ready += prose.of_text(
                 value, draft.line, draft.section, subject=name, about=draft.about, near=draft.near
             )
+
+
+def _of_state(name: str, value: str, line: int, section: str) -> Iterator[Draft]:
+    """`falsifiers_passed: ["FT-001 (pass@1 = 0.0)"]`: the list's name is the state of what its texts begin with."""
+    state = status_of(name.rpartition("_")[2], any_case=True)
+    first = value.partition(" ")[0].rstrip(":,")
+    if state and identifiers(first):
+        yield Draft(line, section, first, value[:200], status_raw=state[0], near=value)
 
 
 def _is_line(value: str) -> bool:

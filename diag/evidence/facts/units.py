@@ -56,6 +56,7 @@ _IN_NAME: tuple[tuple[str, str], ...] = (
     (r"samples_(?:per_)?s(?:ec(?:ond)?)?|samples/s", "samples/s"),
     (r"(?:steps|iters?|it)_per_s(?:ec(?:ond)?)?|it/s", "steps/s"),
     (r"(?:ms_per_|ms/)(?:it|iter|step)", "ms/step"),
+    (r"bytes_per_s(?:ec(?:ond)?)?", "bytes/s"),
     (r"per_(?:sec(?:ond)?|s)|\w+/s(?:ec(?:ond)?)?", "1/s"),
     (r"bits_per_byte|bpb", "bits/byte"),
     (r"nats", "nats"),
@@ -125,7 +126,10 @@ _BRACKET = re.compile(r"\s\([A-Za-z ]+\)$")  # `validate_ms (CPU reference)`
 _AMID = re.compile(  # `peak RSS MiB before`, `sm_MHz median`
     r" (?:ms|[KMGT]i?B|MHz|GHz|W|s)(?= |$)"
     r"|(?:^|_)(?:ms|[KMGT]i?B|MHz|GHz|W)(?= (?:med|median|mean|avg|min|max|p\d\d)$)"
+    r"|_(?:(?:mhz|ghz|m[bs]|[gk]b|[mg]ib)(?=_(?:before|after|at|during|mean|median|avg|min|max|peak|p\d\d|total|used|free))"
+    r"|(?<=p\d\d_)h(?=_))"
 )
+_AS_SHOWN = {"mhz": "MHz", "ghz": "GHz", "mb": "MB", "gb": "GB", "kb": "KB", "mib": "MiB", "gib": "GiB"}
 _MINUTES = re.compile(r"(?:time|wait|age|cycle|duration|p\d\d)\w*_min$")
 _SHARE_OF = re.compile(r"(?:^|_)(?:pct|percent)_(?:of_)?(?:seconds|secs|ms|bytes|tokens|time)$")  # of all seconds
 _PCT = re.compile(r"(?:^|_)(?:pct|percent)_")
@@ -193,5 +197,5 @@ def unit_of_name(name: str) -> tuple[str | None, UnitSource]:
             if kind.search(name):
                 return unit, "stated"
     if amid := _AMID.search(name):
-        return amid.group().strip(" _"), "stated"
+        return _AS_SHOWN.get(word := amid.group().strip(" _"), word), "stated"
     return None, "not stated"

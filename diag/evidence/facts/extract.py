@@ -47,7 +47,7 @@ READERS: dict[str, Reader] = {
 _COLOUR = re.compile(r"\[\d{1,3}(?:;\d{1,3})*m")  # a colour whose escape character was lost on the way
 LARGEST_REPORT = 64 * 1024  # characters; larger trees are data or long logs, whose names are not looked at so kindly
 LARGEST_VOCABULARY = 2_000_000  # no tokenizer in use has more; ln of it is 14.5
-_ASKED = re.compile(r"threshold|tolerance|limit|budget|target|criteria", re.IGNORECASE)
+_ASKED = re.compile(r"threshold|tolerance|limits|criteria", re.IGNORECASE)
 LOG_OF = re.compile(r"\b(?:ln|log_e)\s?\(|\bln[_ ]?(?:[Vv]|vocab\w*)\b")
 
 
@@ -84,12 +84,12 @@ def extract(
     if not record and measures_nothing(name, text):
         notes.left_out.append("says how something is built, what it needs or what form it has: no facts are read in it")
         reader = _nothing
-    drafts = _drafts(reader, lines, notes, place, between)
-    if asked := _ASKED.search(name.rpartition("/")[2]):  # a file of thresholds measures none of them
-        drafts = [draft if draft.about else draft._replace(about=asked.group().lower()) for draft in drafts]
-    free = reader in (markdown.read, run_log.read)
     tree = reader in (json_text.read, yaml_text.read)
     report = tree and len(text) <= LARGEST_REPORT
+    drafts = _drafts(reader, lines, notes, place, between)
+    if tree and (asked := _ASKED.search(name.rpartition("/")[2])):  # a file of thresholds measures none of them
+        drafts = [draft if draft.about else draft._replace(about=asked.group().lower()) for draft in drafts]
+    free = reader in (markdown.read, run_log.read)
     alone = run_of(name)
     several = len({draft.command for draft in drafts if draft.command}) > 1
     for draft in drafts:

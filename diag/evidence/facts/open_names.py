@@ -17,8 +17,9 @@ MOST = 2_000  # facts of one document; more are a dump
 LEAST_KNOWN = 3
 # Folders and files that are kept because they say what came out.
 _KEPT = re.compile(
-    r"(?:^|[/_.-])(?:evidence|findings?|results?|reports?|receipts?|measure(?:ment)?s?|bench(?:mark)?s?|evals?|runs?|verdicts?"
-    r"|audits?|dispatch|baselines?|ledgers?|ablations?|sweeps?|experiments?|metrics)(?:$|[/_.\d-])",
+    r"(?:^|[/_.-])(?:evidence|findings?)(?:$|[/_.\d-])"
+    r"|/(?:.*[/_.-])?(?:results?|reports?|receipts?|measure(?:ment)?s?|bench(?:mark)?s?|evals?|runs?|verdicts?|audits?"
+    r"|dispatch|baselines?|ledgers?|ablations?|sweeps?|experiments?|metrics)(?:$|[/_.\d-])",
     re.IGNORECASE,
 )
 # What a column or an entry counts its rows with, and codes.

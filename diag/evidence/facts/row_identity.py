@@ -6,10 +6,12 @@ import re
 from collections.abc import Sequence
 
 from diag.evidence.facts.status import status_of
+from diag.evidence.facts.units import unit_of_name
 
 LONGEST_WORD = 60  # characters
 MAX_FIELDS = 8  # the values of a row that may tell which it is
 _NO_WORD = re.compile(r"hash|sha|digest|url|path|date|time|created|schema|note|text|summary|detail", re.IGNORECASE)
+_KEY = re.compile(r"(?=.*\d)[\w-]{16,}")  # of a database or a request
 
 
 def identities(rows: Sequence[Sequence[tuple[str, str, bool]]]) -> list[list[tuple[str, str]]]:
@@ -33,5 +35,7 @@ def identities(rows: Sequence[Sequence[tuple[str, str, bool]]]) -> list[list[tup
 def _tells(name: str, value: str, quoted: bool) -> bool:
     """Whether a value can say which row this is: a short word that is no state and no hash, or a whole number."""
     if quoted:
-        return len(value) <= LONGEST_WORD and not status_of(value, any_case=True) and not _NO_WORD.search(name)
-    return value.isdigit()
+        return len(value) <= LONGEST_WORD and not (
+            status_of(value, any_case=True) or _NO_WORD.search(name) or _KEY.fullmatch(value)
+        )
+    return value.isdigit() and unit_of_name(name)[0] is None  # so many tokens or bytes are measured

@@ -52,14 +52,14 @@ def read(lines: Sequence[str], notes: Notes) -> Iterator[Draft]:
         yield from tables.of_rows(header, whole, "")
 
 
-def _named_in_row(rows: Sequence[tables.Row]) -> Iterator[Draft]:
+def _named_in_row(rows: Sequence[tables.Cells]) -> Iterator[Draft]:
     """`summary, mean_loss, 2.31` below a wide table: the row itself names what it holds."""
     for line, row in rows:
         if 2 <= len(row) <= 3 and is_fact_name(row[-2]) and _NUMERIC.fullmatch(row[-1]):
             yield Draft(line, "", row[-2], row[-1], near=row[-2], form="label")
 
 
-def _quoted(lines: Sequence[str], sign: str) -> Iterator[tables.Row]:
+def _quoted(lines: Sequence[str], sign: str) -> Iterator[tables.Cells]:
     """The rows of a table whose texts may hold its sign and run over lines; what stands behind such a text is a row of
     its own, on the line where it ends and below the same first cell."""
     last = 0
@@ -90,7 +90,7 @@ def _splitter(lines: Sequence[str]) -> Callable[[str], list[str]]:
     return lambda line: line.split()
 
 
-def _bare(rows: Sequence[tables.Row], wide: int, notes: Notes) -> Iterator[Draft]:
+def _bare(rows: Sequence[tables.Cells], wide: int, notes: Notes) -> Iterator[Draft]:
     """Columns of numbers that nobody named."""
     full = [(line, row) for line, row in rows if len(row) == wide and all(_NUMERIC.fullmatch(c) for c in row)]
     values = [[plain(row[i]) for _, row in full] for i in range(wide)]

@@ -16,7 +16,7 @@ from diag.evidence.facts.names import position_words
 from diag.evidence.facts.no_facts import measures_nothing, names_nothing, somebody_asks
 from diag.evidence.facts.open_names import MOST, is_evidence, stands_alone
 from diag.evidence.facts.runs import date_of, run_of
-from diag.evidence.facts.status import PASS_NAME, status_of
+from diag.evidence.facts.status import ANSWERS, PASS_NAME, status_of
 from diag.evidence.facts.tree import GENERIC
 from diag.evidence.facts.units import is_loss, unit_of_name
 from diag.evidence.terms import strip_ansi
@@ -165,6 +165,8 @@ def understood(draft: Draft, run: str, line: int) -> Fact:
     state = read[1] if read else None
     if draft.status_raw and draft.status_raw.lower() in ("true", "false"):
         state = ("PASS" if draft.status_raw.lower() == "true" else "FAIL") if PASS_NAME.search(draft.name) else None
+    elif draft.status_raw and draft.status_raw.lower() in ANSWERS:
+        state = "PASS" if draft.status_raw.lower() == "yes" else "FAIL"
     if state and (number is None or draft.raw.startswith(draft.status_raw or " ")) and not draft.raw[:1].isdigit():
         number, unit, source = None, None, "not stated"
     stands = dict(draft.at)

@@ -7,7 +7,7 @@ import re
 from diag.evidence.facts.fact import Fact
 from diag.evidence.facts.known import TIMES, is_count, is_quantity, is_reported
 from diag.evidence.facts.names import TOKEN_ID
-from diag.evidence.facts.status import NO_STATE_OF, PASS_NAME, RESULTS, STATUS_NAME
+from diag.evidence.facts.status import ANSWERS, NO_STATE_OF, PASS_NAME, RESULTS, STATUS_NAME
 from diag.evidence.facts.tree import GENERIC
 from diag.evidence.facts.units import is_loss
 
@@ -84,7 +84,7 @@ def _of_something(fact: Fact, form: str, free: bool) -> bool:
         return True
     if form == "cell":
         # A tick says what a program supports, a small word what it is called.
-        return written in RESULTS or any(c.isupper() for c in written)
+        return written.lower() in (*RESULTS, *ANSWERS) or any(c.isupper() for c in written)
     if not free and fact.status in _CASUAL and not (STATUS_NAME.search(fact.name) or PASS_NAME.search(fact.name)):
         return False  # `message: OK` of a page that was asked for
     example = fact.name == fact.section and fact.status in ("PASS", "FAIL")  # of what a program prints

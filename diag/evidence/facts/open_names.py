@@ -34,6 +34,7 @@ _SETS_UP = re.compile(
 )
 _PLANNED = re.compile(r"queue|plan|todo|next|propos|estimat|alert|weights?\b|schema|example|config", re.IGNORECASE)
 _PLACE = re.compile(r"(?:.*, )?\d+")  # of an array
+_FRACTION = re.compile(r"\d+/\d+")  # `1/18` of what was tried
 
 
 def is_evidence(name: str, text: str, known: int) -> bool:
@@ -44,7 +45,11 @@ def is_evidence(name: str, text: str, known: int) -> bool:
 
 def stands_alone(fact: Fact, form: str, *, tree: bool) -> bool:
     """Whether the structure around a number makes it a fact. tree: of nested values, where names are whole."""
-    if fact.number is None or fact.status is not None or _PLANNED.search(fact.section):
+    if (
+        (fact.number is None and not _FRACTION.fullmatch(fact.raw))
+        or fact.status is not None
+        or _PLANNED.search(fact.section)
+    ):
         return False
     name = fact.name.lower()
     if form == "sentence" or _NUMBERS_ROWS.fullmatch(name) or _SETS_UP.search(fact.name):

@@ -28,6 +28,7 @@ WORDS: dict[str, Mood] = {
 }
 # What a program writes of a case, as the whole of a cell.
 RESULTS = ("pass", "passed", "fail", "failed", "timeout", "skipped")
+ANSWERS = ("yes", "no")  # below a header that asks
 _RANK = {word: rank for rank, word in enumerate(WORDS)}
 _SAME = {"PASSED": "PASS", "FAILED": "FAIL", "FAILURE": "FAIL", "SKIP": "SKIPPED", "WARNING": "WARN"}
 _SAME |= {"EARLY-STOPPED": "EARLY-STOP", "COMPLETED": "COMPLETE", "DIVERGENCE": "DIVERGED"}

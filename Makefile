@@ -20,7 +20,9 @@ LLAMA_PYTHON ?= $(BIN)/python
 # Which build of torch: `cpu`, or `pypi` for the one with NVIDIA's libraries. Where pip's indexes have no CPU build, the
 # other is taken. Either is checked against locks/.
 TORCH ?= $(if $(wildcard /proc/driver/nvidia/version),pypi,cpu)
-LOCKED := $(BIN)/pip install -q --require-hashes -r locks/app.txt
+# Not compiled: pip would compile the ten thousand modules of torch and transformers, for a minute, of which a tenth is used.
+PIP := $(BIN)/pip install -q --no-compile --require-hashes
+LOCKED := $(PIP) -r locks/app.txt
 UV := $(VENV)/.uv
 
 .PHONY: app demo test checks lint types unit thorough fuzz faults zoo real wheel lock sbom chromium clean
@@ -31,8 +33,8 @@ app: $(VENV)/.app demo
 demo: $(VENV)/.app
 	$(BIN)/python -m diag demo
 
-# At the same time: the types take one core for two minutes, and what the tests leave of the other.
-test: $(VENV)/.dev
+# At the same time: the browser is installed beside the packages, and the types take what the tests leave of the cores.
+test:
 	$(MAKE) -j 2 checks unit
 
 checks: lint types
@@ -86,7 +88,7 @@ $(VENV)/.app: locks/app.txt locks/torch-cpu.txt locks/torch-pypi.txt $(VENV)/bin
 	touch $@
 
 $(VENV)/.dev: locks/dev.txt $(VENV)/.app
-	$(BIN)/pip install -q --require-hashes --no-deps -r locks/dev.txt
+	$(PIP) --no-deps -r locks/dev.txt
 	touch $@
 
 lock: $(VENV)/bin/python

@@ -41,7 +41,7 @@ class Fact(NamedTuple):
         return f"{self.name} ({self.about})" if self.about else self.name
 
 
-Form: TypeAlias = Literal["", "sentence", "label", "cell", "entry"]
+Form: TypeAlias = Literal["", "sentence", "label", "cell", "entry", "row"]
 
 
 class Draft(NamedTuple):
@@ -49,7 +49,8 @@ class Draft(NamedTuple):
 
     status_raw: the state that the same line gives. at: where in the run, by `epoch` or `step`. unit: one that a header
     states; empty where the name's own would be wrong. near: text whose identifiers belong to the fact.
-    form: whether it stands in a sentence, behind a label of its own, in a table, or in one of names and values.
+    form: whether it stands in a sentence, behind a label of its own, in a table, in one of names and values,
+    or in a line that is a row of fields.
     """
 
     line: int

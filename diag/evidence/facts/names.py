@@ -11,7 +11,7 @@ from diag.evidence.facts.units import is_unit
 # Where in a run: `step 250`, `epoch 3/10`, `iteration 10/ 100`. These are no facts of their own.
 POSITION = re.compile(
     r"(?P<what>(?:global[_ ])?step|iter(?:ation)?|epoch(?:_num)?|(?-i:[eE]p)(?=\s*[:\d]))(?![A-Za-z])\s*[:=#]?\s*"
-    r"(?P<number>\d+(?:\.\d+)?)(?:\s*/\s*\d+)?(?![\w.]*\d|\s*(?:[sx×]|ms|sec|min|h)\b)",
+    r"(?P<number>\d+(?:\.\d+)?)(?:\s*/\s*\d+)?(?![\w.]*\d|_|\s*(?:[sx×]|ms|sec|min|h)\b)",
     re.IGNORECASE,
 )
 POSITION_NAME = re.compile(
@@ -27,7 +27,7 @@ _NO_FACT = re.compile(
     r"|(?:local_)?rank|line|v|ts|date|created|updated|pos|idx|index|offset|row|col|column|turn|thread|tid|shard"
     r"|pr|issue|ticket"
     r"|default|defaults to|checkpoint|attempts?|try|retry|project|stage|page|year|month|day|schema"
-    r"|(?:.*[\s_])?(?:exit|exit[_ ](?:code|status)|rc|return_?code|errno)|effort(?:[_ ]\w+)?"
+    r"|(?:.*[\s_])?errno|effort(?:[_ ]\w+)?"
     r"|estimated?[_ ](?:hours|days|effort|loc)|rev|revision|build|driver|gpu_driver|host|url"
     r"|phone|#|no|case|epoch|layer|block|eta|remaining.*"
     r"|notes?|comments?|remarks?|details?|description|bin|head|position|expert|dependenc(?:y|ies)"
@@ -93,7 +93,7 @@ _MAY_BE_PLACE = re.compile(r"step|iter|ep", re.IGNORECASE)
 _COUNT_OF = re.compile(r"(?:total|warm-?up|max|num|per|every|/|last|best|\d)\s*$", re.IGNORECASE)
 _TICKET = re.compile(r"#\d{2,6}")
 _LETTER = re.compile(r"[A-Za-zΔ§%]")
-_TRIM = " \t\"'`*_:=.,;|·•–—-→>#[]{}()✓✔✅❌✗~≈"
+_TRIM = " \t\"'`*_:=.,;|·•–—-→>#[]{}()✓✔✅❌✗⚠\ufe0f~≈"
 MAX_NAME = 80
 
 # Names whose bare number in a sentence is a measurement: a quantity, and the words in front that narrow it.

@@ -49,7 +49,12 @@ def names_nothing(fact: Fact, form: str, *, free: bool) -> bool:
     number = fact.number or 0.0
     moment = (1.3e9 < number < 2.2e9 or 1.3e12 < number < 2.2e12) and bool(_STAMP.search(fact.name))
     placed = fact.unit is not None and (fact.step is not None or fact.epoch is not None)  # `step:500 t:77540ms`
-    unnamed = free and form != "entry" and bool(_BARE.fullmatch(fact.name)) and not placed
+    unnamed = (
+        free
+        and not (form == "entry" or (form == "row" and "." in fact.raw))
+        and bool(_BARE.fullmatch(fact.name))
+        and not placed
+    )
     absent = number >= _ENDLESS or (number <= 0 and fact.number is not None and fact.unit == "parameters")
     return moment or unnamed or absent
 

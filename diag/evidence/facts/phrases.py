@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from diag.evidence.facts import numbers
+from diag.evidence.facts import arms, counts, numbers
 from diag.evidence.facts.fact import Draft
 from diag.evidence.facts.names import COMPARED, METRIC, POSITION, QUALIFIERS, is_fact_name, positions, said, trimmed
 from diag.evidence.facts.status import PASS_NAME, STATUS_NAME, status_of
@@ -20,7 +20,7 @@ from diag.evidence.facts.units import RATES, is_unit, shown_unit
 _PREFIX = re.compile(
     r"^(?:\s*(?:\[(?:[^\]\s]{0,80}|rank ?\d+|RANK ?\d+)\]:?|\[?¤+[,.\d]*Z?\]?"
     r"|(?:INFO|DEBUG|WARN(?:ING)?|ERROR|NOTICE)(?:\b|:)"
-    r"|\(\w+ pid=¤*\d*\)|\||#(?!\d)|>>+|-\s(?=\w+\s-)|root\s*[-:]))+\s*[-:|>]*\s*"
+    r"|\(\w+ pid=¤*\d*\)|\||={3,}|#(?!\d)|>>+|-\s(?=\w+\s-)|root\s*[-:]))+\s*[-:|>]*\s*"
 )
 _DRAWN = re.compile(r"[\u2500-\u259f\u2800-\u28ff]+")
 _DICT = re.compile(
@@ -36,7 +36,7 @@ _NUMERIC = re.compile(r"[\s\[\]\d.,eE+-]+")
 _LEADER = re.compile(r"\s\.{3,}\s")
 _SPACES = re.compile(r"(?<![<>!])\s*(?<![<>!])([:=])[ \t]+(?=\S)")
 _CUT = re.compile(
-    r"\s*[|()]\s*|\s{2,}|[,;]\s+|\t|(?<!\d)\s[-–—]\s|\s[-–—]\s(?!\d)|\.\s+(?=[A-Z])"
+    r"\s*[|()]\s*|\s{2,}|[,;]\s+|\t|(?<!\d)\s[-–—]\s|\s[-–—]\s(?!\d)|\.\s+(?=[A-Z])|(?<=ok|ED)\.\s+(?=\d)"
     r"|(?:(?<=\d)|(?<=\d[A-Za-z%×])|(?<=\d[A-Za-z]{2})|(?<=[¤\]])|(?<=True)|(?<=False)|(?<=None))"
     r"\s+(?=[A-Za-z_][\w/.-]*[:=]\s?[\d.+-])"
     r"|(?<=[\ds])\s(?:->|→)\s(?=[a-z_]+=|[a-z]+ [a-z]+ \d)|\s=>\s"
@@ -45,11 +45,6 @@ _ALL_THE_SAME = re.compile(rf"(?<=[:=])\s?\[({numbers.NUMBER})(?:,\s*\1)*\]")  #
 _BRACKET = re.compile(r"^.*\]\s+(?=[A-Za-z_])")
 _PAIR = re.compile(r"^(?P<name>(?:[^:=≈]|::){1,80}?)\s*(?P<sign>:(?!:)|[<>]=|[≤≥]|\s[<>]\s|->|[=≈])\s*(?P<value>\S.*)$")
 _BARE = re.compile(rf"^(?P<name>[A-Za-z][\w/. -]{{0,40}}?)\s+(?P<value>{numbers.NUMBER}\s?%?[A-Za-z/°%]*)$")
-# `wrote 6 shards`
-_WRITTEN = re.compile(
-    r"\b(?:wrote|written|saved|created|encoded|packed|total(?: of)?|into)\s(?P<number>\d[\d,.]*\s?[KMBT]?)\s"
-    r"(?P<noun>shards|documents|tensors|tokens)$"
-)
 _FLAG = re.compile(r"^(?P<name>[A-Za-z][\w -]{0,40}?) (?P<value>True|False|true|false)$")  # lower case: a flag's name
 _SMI = re.compile(r"\d+MiB\s*/\s*\d+MiB\s*\||\|\s*[0-9A-F]{8}:[0-9A-F]{2}:[0-9A-F]{2}\.\d")  # rows of nvidia-smi
 _CALL = re.compile(
@@ -60,8 +55,10 @@ _PARENTHESES = re.compile(r"\([^()]*\)")
 # `✅ PASS: golden_output (1234 ms)`, `[FAIL] golden_output: gibberish`.
 _VERDICT = re.compile(
     r"^\s*(?:[^\w\s\[]{1,2}\s*)?(?:\[\s*(?P<in>PASS(?:ED)?|FAIL(?:ED)?|OK|SKIP(?:PED)?|ERROR|RED|GREEN)\s*\]"
-    r"|(?P<before>PASS(?:ED)?|FAIL(?:ED)?|SKIP(?:PED)?|RED|GREEN)\s*:)\s+(?P<name>[A-Za-z][\w./-]*(?: [\w./-]+){0,5}?)"
-    r"(?=\s*(?:[:(,—–|<>=≥≤]|$)|\s-\s)"
+    r"|(?P<before>PASS(?:ED)?|FAIL(?:ED)?|SKIP(?:PED)?|RED|GREEN)(?:\s*:|(?=\s+[A-Z][a-z]*[A-Z0-9_-]|\s+\S*[/_.:]\w|\s+\[)))"
+    r"\s+(?:\[\s*[\d.]+ ?m?s\s*\]\s+)?"
+    r"(?P<name>[A-Za-z][\w./+-]*(?:::\w+)*(?: [\w./+-]+(?:::\w+)*){0,5}?)"
+    r"(?=\s*(?:[:(,—–|<>=≥≤]|$)|\s-\s|\s(?:on|at|in|for|because|is|was|not|measured)\b)"
 )
 _ROW = re.compile(
     rf"^\s*(?:ep(?:och)?|step|iter(?:ation)?)\s*\d+\s*[:=|]\s*(?P<value>{numbers.NUMBER})(?![\w.,/]|\s*[\w/]+\s*[:=])",
@@ -77,6 +74,8 @@ _ENDS_IN_PLACE = re.compile(
 )
 _PART = re.compile(r"\d+/\d+")
 _OF = re.compile(r" (?:will be|is|are|was|were|of|at)$")
+_NUMBER_ALONE = re.compile(r"(?<![\w.-])[+-]?\d")  # and not the digits of `NVIDIA GB10`
+_OUTCOME = re.compile(r"passed|failed|skipped|ignored|errors?|warnings?|ok|done")
 _LENGTH = re.compile(r"length|size|count|number|total|num[_ ]|steps", re.IGNORECASE)
 _COUNTED = re.compile(
     r"(?:passed|failed|skipped|errors?|warnings?|positions?|mismatches|tokens|examples|samples|params)$"
@@ -88,10 +87,6 @@ _THINGS = re.compile(
     r"|passed|failed|skipped|tests|checks|gates|cases|models|checkpoints|gpus?|devices|workers|nodes|ranks|threads|cores|vram|ram"
     r"|memory|positions?|vocab|merges|features|dimensions|allocated|reserved)$",
     re.IGNORECASE,
-)
-_DONE_IN = re.compile(
-    r"^(?P<name>[A-Za-z][A-Za-z_ ]{2,40}?) (?P<word>(?<=ed )in|(?<=ing )in|(?<=done )in|took|(?<=ed )after) "
-    r"(?P<value>[\d.,]+ ?(?:ms|s|sec|seconds|min|minutes|h|hours))\b"
 )
 _SENTENCE = re.compile(
     r"(?<![\w-])(?:the|an?|is|are|was|of|to|he|she|it|they|his|her|that|this|for|we|you|how|so|there|if|can|has|have"
@@ -105,11 +100,8 @@ _DONE = re.compile(r" (?:uploaded|loaded|written|created|compiled|allocated|enco
 _NUMBERED = re.compile(r"\s\d[\d.]*\s")  # `min cosine 0.9997 at pos 16`
 _OVER = re.compile(r"\s+(?:including|excluding|incl|excl|over|with|without|on|at|for)\b")
 _STATS = frozenset(["avg", "mean", "median", "min", "max", "std", "p50", "p90", "p95", "p99"])
-_NO_NOUN = re.compile(
-    r"and|or|of|to|in|at|for|with|the|is|from|on|than|limit|max|min|within|across|after|before|during|over|under|per|via|when"
-    r"|while|because|due|then|as|not|more|less|fewer|other|remaining|out|up|down|off|into|so|but|if|which|that|by|are|was|were"
-)
 MAX_FIELDS = 400
+LEAST_BARE = 3
 MAX_ARRAY = 3  # a field with more numbers in a row is a dump of a tensor
 
 
@@ -125,6 +117,8 @@ def of_line(text: str, line: int, section: str) -> Iterator[Draft]:
     if ("|" in text and _SMI.search(text)) or _LISTING.match(text) or _CALL.fullmatch(text):
         return
     clean = numbers.without_noise(text)
+    sizes, clean = _sizes(text, clean, line, section)
+    yield from sizes
     prefix = _PREFIX.match(clean)
     begin = prefix.end() if prefix else 0
     clean, text = clean[begin:], text[begin:]
@@ -134,8 +128,10 @@ def of_line(text: str, line: int, section: str) -> Iterator[Draft]:
         yield from _dict(pairs, line, section)
         return
     if row := _ROW.match(clean):  # `ep 10: 5.54`: the section says of what
-        if is_fact_name(section):
-            yield Draft(line, section, section, row["value"], at=where)
+        yield from [Draft(line, section, section, row["value"], at=where)] if is_fact_name(section) else []
+        return
+    if not where and (fields := arms.row(clean)):
+        yield from _of_row(fields, text, line, section)
         return
     found = _against_required(list(_fields(clean, line, section, where)))
     if found and "|" not in clean and len({word.lower() for word in _SENTENCE.findall(clean)}) >= _SAYS:
@@ -153,6 +149,26 @@ def of_line(text: str, line: int, section: str) -> Iterator[Draft]:
         yield Draft(line, section, name, raw, status_raw=raw, near=text, at=where)
     for draft in found:
         yield draft if draft.status_raw or not raw else draft._replace(status_raw=raw)
+
+
+def _sizes(text: str, clean: str, line: int, section: str) -> tuple[list[Draft], str]:
+    """The sizes of files in a line, and the line without them."""
+    drafts = []
+    for file in counts.files(text):
+        said = (*((file.rows,) if file.rows else ()), ("size", file.size))
+        drafts += [Draft(line, section, name, raw, file.name, form="row") for name, raw in said]
+        clean = f"{clean[: file.start]}{'¤' * (file.end - file.start)}{clean[file.end :]}"
+    return drafts, clean
+
+
+def _of_row(row: arms.Row, text: str, line: int, section: str) -> Iterator[Draft]:
+    """`PROP12 class=x n=49 q=0.1395 NOT-DECIDED`: each field is about the row, whose state stands behind them."""
+    state = status_of(row.tail)
+    raw = state[0] if state else None
+    if raw:
+        yield Draft(line, section, row.about, raw, status_raw=raw, near=text)
+    for draft in _fields(row.fields, line, section, ()):
+        yield draft._replace(about=row.about, status_raw=draft.status_raw or raw, near=text, form="row")
 
 
 def _against_required(found: list[Draft]) -> list[Draft]:
@@ -185,6 +201,7 @@ def _fields(clean: str, line: int, section: str, where: tuple[tuple[str, float],
         clean = f"{clean[: after.start()]}  {clean[after.end() :]}"
     if "(" in clean:
         clean = _BRACKET_UNIT.sub(lambda m: f" ⟨{m.group(1)}⟩" if is_unit(m.group(1)) else m.group(), clean)
+    clean = counts.apart(clean)
     if "..." in clean:
         clean = _LEADER.sub(": ", clean)
     if "(" in clean:
@@ -203,7 +220,7 @@ def _fields(clean: str, line: int, section: str, where: tuple[tuple[str, float],
         fields = [field for field in fields if "[" not in field and re.search(r"[A-Za-z_]", field)]
     label = owner = ""
     about = _row_of(fields) if not where else ""
-    barred = clean.count("|") >= 2 or bool(where)
+    barred = clean.count("|") >= 2 or bool(where) or _all_bare(fields)
     for field in fields[:MAX_FIELDS]:
         draft = _field(field.strip(), label, barred)
         if isinstance(draft, str):
@@ -217,6 +234,11 @@ def _fields(clean: str, line: int, section: str, where: tuple[tuple[str, float],
         label = ""
 
 
+def _all_bare(fields: list[str]) -> bool:
+    """Whether each of several fields is a name and its number: `agg 99.91 tok/s  requested 55  timeouts 0`."""
+    return len(fields) >= LEAST_BARE and all(_BARE.match(field.strip()) for field in fields)
+
+
 def _row_of(fields: list[str]) -> str:
     """`Consistency` of `Consistency     Base: 78.9  Adapter: 48.4`: what several bare words measure."""
     pairs = [match for field in fields[1:] if (match := _PAIR.match(field.strip()))]
@@ -228,17 +250,16 @@ def _field(field: str, label: str, barred: bool) -> tuple[str, str, str | None] 
     """(name, raw, status) of a field; a text where it only names what comes next; None for anything else."""
     if "¤" in field and not _PAIR.match(field) and not any(said(field)):
         return None
-    done = _DONE_IN.match(field)
-    if done and not _NO_NOUN.fullmatch(done["name"].lower()):
-        return f"{done['name'].strip()} {done['word']}", done["value"], None
+    if took := counts.took(field):
+        return *took, None
     pair = _PAIR.match(field)
     if pair and not any(said(pair["name"])):  # `val_loss 12.6 … src=x` says the loss
         return _signed(pair, barred)
     flag = _FLAG.match(field)
     if flag and is_fact_name(flag["name"]) and (flag["value"][0] in "TF" or PASS_NAME.search(flag["name"])):
         return flag["name"], flag["value"], flag["value"] if PASS_NAME.search(flag["name"]) else None
-    if written := _WRITTEN.search(field):
-        return written["noun"], written["number"], None
+    if done := counts.done(field):
+        return *done, None
     bare = _BARE.match(field)
     if bare and not POSITION.match(field):
         name, value = trimmed(bare["name"]), bare["value"]
@@ -255,7 +276,7 @@ def _field(field: str, label: str, barred: bool) -> tuple[str, str, str | None] 
         if read and is_fact_name(name) and not COMPARED.match(field, read.end):
             return name, read.raw, None
     first = numbers.at(field)
-    if first and first.number is not None and not first.bound:
+    if first and not first.bound and (first.number is not None or (label and _PART.fullmatch(first.raw))):
         return _counted(field, first, label)
     return field if field.endswith(":") else None
 
@@ -263,6 +284,7 @@ def _field(field: str, label: str, barred: bool) -> tuple[str, str, str | None] 
 def _signed(pair: re.Match[str], barred: bool) -> tuple[str, str, str | None] | str | None:
     """A name, a sign and a value."""
     name = _OF.sub("", trimmed(_BRACKET.sub("", pair["name"]))).replace("⟨", "(").replace("⟩", ")")
+    name = name.replace(arms.STAR, "*")
     sign, value = pair["sign"].strip(), pair["value"].strip()
     name = _TRUTH.sub("", name)  # `skipped=false 12.1 tok/s >= 10 tok/s`
     if sign[0] in "<>≤≥" and (own := numbers.at(name)) and own.unit in RATES and own.end == len(name):
@@ -297,7 +319,8 @@ def _pair(name: str, value: str, barred: bool, *, counted: bool) -> tuple[str, s
         inner = _field(value, "", barred)
         if isinstance(inner, tuple) and inner[0].lower() in _STATS and good:
             return f"{name} {inner[0]}", inner[1], inner[2]  # `Cosine similarity: avg=0.97 min=0.91`
-        return inner or (f"{name}:" if not numbers.has_digit(value) else None)
+        names_next = not (_NUMBER_ALONE.search(value) if not numbers.has_digit(name) else numbers.has_digit(value))
+        return inner or (f"{name}:" if names_next else None)
     if not good:
         return None
     rest = value[read.end :].strip()
@@ -307,8 +330,10 @@ def _pair(name: str, value: str, barred: bool, *, counted: bool) -> tuple[str, s
     if read.unit == "%" and rest[:1].isupper():
         return None  # `Heavy Jitter: 30% Fine noise injection`
     noun = _NOUN.match(rest) if counted and read.unit is None else None
-    if noun and not _NO_NOUN.fullmatch(noun["noun"].split()[0].lower()):
+    if noun and not counts.NO_NOUN.fullmatch(noun["noun"].split()[0].lower()):
         said_of = name if _LENGTH.search(name) else _DONE.sub("", _PREPOSITION.split(noun["noun"])[0])
+        if _OUTCOME.fullmatch(said_of) and not numbers.has_digit(name):
+            said_of = f"{name} {said_of}"  # `CPU benchmarks: 4/8 passed`
         return (said_of, read.raw, None) if rest == noun["noun"] or _PREPOSITION.search(rest) else None
     if _PART.fullmatch(read.raw) and _ENDS_IN_PLACE.search(name):
         return None  # `warmup_step: 4/20`
@@ -325,7 +350,7 @@ def _counted(field: str, first: numbers.Value, label: str) -> tuple[str, str, st
             return None
         name = _DONE.sub("", _PREPOSITION.split(noun["noun"])[0])
         known = _THINGS.search(name) or _METRIC.search(name)
-        if known and not _NO_NOUN.fullmatch(name.split()[0].lower()) and is_fact_name(name) and len(name) > 2:
+        if known and not counts.NO_NOUN.fullmatch(name.split()[0].lower()) and is_fact_name(name) and len(name) > 2:
             return name, first.raw, None
         return None
     if field[first.end :].strip() and not (first.unit in RATES and _OVER.match(field, first.end)):

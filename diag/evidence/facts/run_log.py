@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from diag.evidence.facts import numbers, phrases, tables
+from diag.evidence.facts import drawn, numbers, phrases, tables
 from diag.evidence.facts.fact import Draft, Notes
 from diag.evidence.facts.names import options
 from diag.evidence.facts.runs import said_in_line
@@ -25,10 +25,9 @@ _COMMAND = re.compile(
 # `per_step_ms = wall * 1000 / steps`, and two lines below it `= 58.1 ms/step`.
 _FORMULA = re.compile(r"^\s*(?P<name>[A-Za-z]\w*)\s*=\s*[^=]*\s[*/+·×-]\s[^=]*$")
 _RESULT = re.compile(rf"^\s*[=≈]\s*(?P<value>{numbers.NUMBER}\s?\S{{0,12}})\s*$")
-_GAP = re.compile(r"\s{2,}")  # between the columns of a table that a program printed
+# `c=16 replicate 1/3`, `Prefill:`: the lines below it that are set in further are about it.
+_HEADS = re.compile(r"\s*(?=.{0,40}(?:\d|:\s*$))[A-Za-z][\w.+/-]*(?:[= ][\w.+/-]+){0,5}\s?:?\s*")
 _MAX_LINE = 4_000
-MAX_HEADER = 300  # characters
-LEAST_COLUMNS = 3
 
 
 def read(lines: Sequence[str], notes: Notes) -> Iterator[Draft]:
@@ -42,6 +41,7 @@ def between(lines: Sequence[str], first: int, section: str, notes: Notes) -> Ite
     held: list[Draft] = []  # the options of a command that goes on
     code = code_lines(lines)
     end = first  # of the last table
+    above = _Above()
     for number, whole in enumerate(lines, start=first):
         if number < end or code[number - first]:
             continue
@@ -49,6 +49,10 @@ def between(lines: Sequence[str], first: int, section: str, notes: Notes) -> Ite
         long += len(whole) > _MAX_LINE
         if not text or text.isspace() or _RULE.match(text):
             goes_on = False
+            continue
+        if not goes_on and (table := drawn.table(lines, number - first) or drawn.printed(lines, number - first)):
+            end = table.end + first
+            yield from tables.of_rows(table.header, [(first + at, cells) for at, cells in table.rows], section)
             continue
         if _TRACE.match(text):
             continue  # what `set -x` prints of a shell's own work
@@ -66,20 +70,21 @@ def between(lines: Sequence[str], first: int, section: str, notes: Notes) -> Ite
         title = _SECTION.match(text)
         if title and not re.search(r"\d\.\d", title["title"]):
             section = title["title"].strip()
-            continue
-        if (rows := _printed_rows(lines, number - first)) and not goes_on:
-            end = rows[-1][0] + first + 1
-            header = _GAP.split(text.strip())
-            yield from tables.of_rows(header, [(first + at, cells) for at, cells in rows], section)
+            above = _Above()
             continue
         said_in_line(text, notes)
         derived = _derived(text, derived)
         result = _RESULT.match(text) if derived else None
         drafts = (
-            [Draft(number, section, derived, result["value"])] if result else phrases.of_line(text, number, section)
+            [Draft(number, section, derived, result["value"])]
+            if result
+            else list(phrases.of_line(text, number, section))
         )
+        about = above.of(text)
         for draft in drafts:
-            yield draft._replace(command=command) if command else draft
+            yield draft._replace(command=command, about=draft.about or about) if command or about else draft
+        if all(len(draft.name) == 1 for draft in drafts):
+            above.may_be(text, lines[number - first + 1 : number - first + 2])
     yield from (draft._replace(command=command) for draft in held)
     if any(code) and sum(code) > AROUND:
         notes.left_out.append(f"{sum(code)} lines are source code")
@@ -87,24 +92,30 @@ def between(lines: Sequence[str], first: int, section: str, notes: Notes) -> Ite
         notes.left_out.append(f"{long} lines are longer than {_MAX_LINE} characters: what follows in them is not read")
 
 
-def _printed_rows(lines: Sequence[str], head: int) -> list[tuple[int, list[str]]]:
-    """The rows, by their place, of a table whose columns a program set apart with spaces, below the line of their
-    names: at least two, and all cells but the first are numbers."""
-    names = lines[head]
-    if len(names) > MAX_HEADER or "   " not in names.strip() or any(sign in names for sign in ":=|,{"):
-        return []
-    header = _GAP.split(names.strip())
-    if len(header) < LEAST_COLUMNS or any(not name[:1].isalpha() for name in header):
-        return []
-    found: list[tuple[int, list[str]]] = []
-    for at in range(head + 1, len(lines)):
-        cells = _GAP.split(lines[at].strip())
-        if len(cells) != len(header) or not all(numbers.BARE.fullmatch(cell) for cell in cells[1:]):
-            if found or not _RULE.match(lines[at] or " "):
-                break
-            continue
-        found.append((at, cells))
-    return found if len(found) > 1 else []
+class _Above:
+    """The lines above that those set in further are about."""
+
+    def __init__(self) -> None:
+        self._held: list[tuple[int, str]] = []  # how far it is set in, and its text
+
+    def of(self, text: str) -> str:
+        """What a line is about; empty where nothing above says so."""
+        deep = _deep(text)
+        while self._held and self._held[-1][0] >= deep:
+            self._held.pop()
+        return self._held[-1][1] if self._held else ""
+
+    def may_be(self, text: str, behind: Sequence[str]) -> None:
+        """Remember a line without facts of its own, where that behind it is set in further and it reads as a title."""
+        if behind and _deep(text) < _deep(behind[0]) and _HEADS.fullmatch(text):
+            title = text.strip().rstrip(":").rstrip()
+            if "¤" not in numbers.without_noise(title):
+                self._held.append((_deep(text), title))
+
+
+def _deep(text: str) -> int:
+    """How far a line is set in; -1 for an empty one."""
+    return len(text) - len(text.lstrip()) if text.strip() else -1
 
 
 def _derived(text: str, before: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from itertools import groupby
 
 from diag.evidence.facts import numbers
 from diag.evidence.facts.fact import Draft
@@ -36,6 +37,7 @@ _IDENTITY = re.compile(
     re.IGNORECASE,
 )
 _ASSUMED = re.compile(r"\[A\]|assum(?:ed|ption)\b", re.IGNORECASE)
+_METRIC_COLUMN = re.compile(r"metrics?", re.IGNORECASE)  # behind the first: it says what the column of values holds
 _ORDINALS = ("#", "no", "no.", "rank")
 MAX_LABELS = 12  # columns that are looked at
 SAMPLE = 200  # rows
@@ -63,6 +65,12 @@ def cells(line: str) -> list[str]:
 def of_rows(header: Sequence[str], rows: Sequence[Cells], section: str) -> Iterator[Draft]:
     """The drafts of a table. Position columns (epoch, step) and names say what a number is about."""
     heads = _told_apart([_head(head) for head in header])
+    metric = next((i for i, head in enumerate(heads) if i and _METRIC_COLUMN.fullmatch(head)), 0)
+    values = next((i for i, head in enumerate(heads) if i > metric > 0 and VALUES.fullmatch(head)), 0)
+    if values:
+        for own, part in _by_metric(heads, rows, metric, values):
+            yield from of_rows(own, part, section)
+        return
     where = [i for i, head in enumerate(heads) if POSITION_NAME.fullmatch(head) and not _differs(head, rows, i)]
     named = _names_in_first(heads, rows)
     labels = [] if named else _labels(heads, rows, where)
@@ -99,6 +107,24 @@ def of_rows(header: Sequence[str], rows: Sequence[Cells], section: str) -> Itera
                 continue
             if not _REMARKS.fullmatch(heads[i]):
                 yield from of_cell(cell, i, of_row)
+
+
+def _by_metric(
+    heads: Sequence[str], rows: Sequence[Cells], metric: int, values: int
+) -> Iterator[tuple[list[str], list[Cells]]]:
+    """The parts of a table whose rows have different metrics, each with the metric as the name of its values and of
+    what stands behind them (`acc Stderr`). A first cell that is empty is that above: several metrics of one thing."""
+    above = ""
+    whole: list[Cells] = []
+    for line, row in rows:
+        above = _at(row, 0) or above
+        whole.append((line, [above, *row[1:]]))
+    for named, part in groupby(whole, key=lambda row: trimmed(_at(row[1], metric))):
+        own = [
+            f"{named} {head}" if named and head and not _ASKED.fullmatch(head) else head for head in heads[values + 1 :]
+        ]
+        head = [*heads[:metric], *heads[metric + 1 : values], named or heads[values], *own]
+        yield head, [(line, row[:metric] + row[metric + 1 :]) for line, row in part]
 
 
 def _head(head: str) -> str:

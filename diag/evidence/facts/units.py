@@ -22,6 +22,7 @@ _TABLE: tuple[tuple[str, str], ...] = (
     (r"[GMTK]i?B/s|[a-z]{3,14}/s(?:ec(?:ond)?)?", ""),
     (r"[KMGTP]i?B", ""),
     (r"[kmg]b", ""),
+    (r"[kK]bytes", "KB"),
     (r"bytes?", "bytes"),
     (r"[TGPM]FLOPS?/s(?:/GPU)?|[TGPM]FLOPS?", ""),
     (r"FLOPs", "FLOPs"),
@@ -41,11 +42,11 @@ _TABLE: tuple[tuple[str, str], ...] = (
     (r"documents|docs", "documents"),
     (r"param(?:eter)?s", "parameters"),
     (r"perplexity|ppl", "ppl"),
-    (r"×|(?<=\d)x", "×"),
+    (r"×|(?<=\d)x|(?<=\d )x(?=$)", "×"),
 )
 RATES = ("tok/s", "samples/s", "steps/s", "docs/s")
 UNIT = "|".join(f"(?:{pattern})" for pattern, _ in _TABLE)
-_COMPILED = tuple((re.compile(pattern.replace(r"(?<=\d)", "")), shown) for pattern, shown in _TABLE)
+_COMPILED = tuple((re.compile(re.sub(r"\(\?<=.*?\)", "", pattern)), shown) for pattern, shown in _TABLE)
 
 # What the end of a name states (`duration_ms`, `size_bytes`, `time (s)`), by its last words.
 _IN_NAME: tuple[tuple[str, str], ...] = (
@@ -68,7 +69,7 @@ _IN_NAME: tuple[tuple[str, str], ...] = (
     (r"hours|hrs", "h"),
     (r"days", "days"),
     (r"bytes", "bytes"),
-    (r"kb", "KB"),
+    (r"kb|kbytes", "KB"),
     (r"mb", "MB"),
     (r"gb", "GB"),
     (r"tb", "TB"),
@@ -98,7 +99,7 @@ _TOKENS = re.compile(
     re.IGNORECASE,
 )
 _COUNTS = re.compile(
-    r"(?:tokens|documents|docs|perplexity|ppl|params|parameters|days|hours|minutes|seconds|secs|bpb|bytes|tps|^min)$",
+    r"(?:tokens|documents|docs|perplexity|ppl|params|parameters|days|hours|minutes|seconds|secs|bpb|(?<!k)bytes|tps|^min)$",
     re.I,
 )
 _RUNTIME = re.compile(r"(?:^|_)(?:eval|train|test|predict)_runtime$")

@@ -1,0 +1,98 @@
+"""Tables that programs draw: cells between bars (`│`, `┆`, `|`) and rules of lines, or columns set apart with spaces.
+
+A head is set off by a rule that the rows below do not have; without one, two columns are names and values.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from diag.evidence.facts import numbers
+from diag.evidence.facts.tables import Cells
+
+_BARS = re.compile(r"[│┃║┆┊╎|]")
+_ROW = re.compile(r"\s*[│┃║|].*[│┃║|]\s*")
+_RULE = re.compile(r"(?=.*?[\u2500-\u257f+=-]{3})[\u2500-\u257f|+:=\s-]+")
+_HEAVY = "═━╞╪╡╇="
+_LINES = re.compile(r"^[\s=\-*#_~\u2500-\u257f\u2580-\u259f]+$")
+_GAP = re.compile(r"\s{2,}")
+_NAMES_AND_VALUES = ["", "Value"]
+MAX_LINE = 2_000  # characters
+MAX_HEADER = 300  # of one whose columns are set apart with spaces
+LEAST_COLUMNS = 3
+LEAST_CELLS = 2
+
+
+class Table(NamedTuple):
+    """A drawn table. end: the line behind it, counted as `rows` are, from the first line of the text."""
+
+    header: list[str]
+    rows: list[Cells]
+    end: int
+
+
+def table(lines: Sequence[str], head: int) -> Table | None:
+    """The table whose first row is at `head`, or None. Its lines are counted from 0."""
+    first = _cells(lines, head)
+    if len(first) < LEAST_CELLS or not (_rule(lines, head - 1) or _rule(lines, head + 1)):
+        return None
+    headed = _headed(lines, head, first)
+    if not headed and len(first) > LEAST_CELLS:
+        return None
+    rows: list[Cells] = [] if headed else [(head, first)]
+    at = head + 1
+    while at < len(lines):
+        cells = _cells(lines, at)
+        if len(cells) == len(first):
+            rows.append((at, cells))
+        elif not _rule(lines, at):
+            break
+        at += 1
+    return Table(first if headed else _NAMES_AND_VALUES, rows, at)
+
+
+def _headed(lines: Sequence[str], head: int, first: list[str]) -> bool:
+    """Whether a first row names the columns: a rule stands below it and, unless that is a heavy one, none below the
+    second row. Of two columns it does so where two rows follow that no rule parts."""
+    rule = _rule(lines, head + 1)
+    second = _cells(lines, head + 2)
+    if not rule or len(second) != len(first) or any(numbers.at(cell) for cell in first[1:]):
+        return False
+    if set(rule) & set(_HEAVY):
+        return True
+    goes_on = len(_cells(lines, head + 3)) == len(first)
+    return goes_on or (len(first) > LEAST_CELLS and len(_cells(lines, head + 4)) != len(first))
+
+
+def printed(lines: Sequence[str], head: int) -> Table | None:
+    """A table whose columns are set apart with spaces, below the line of their names at `head`: at least two rows, all
+    of whose cells but the first are numbers."""
+    names = lines[head]
+    if len(names) > MAX_HEADER or "   " not in names.strip() or any(sign in names for sign in ":=|,{"):
+        return None
+    header = _GAP.split(names.strip())
+    if len(header) < LEAST_COLUMNS or any(not name[:1].isalpha() for name in header):
+        return None
+    found: list[Cells] = []
+    for at in range(head + 1, len(lines)):
+        cells = _GAP.split(lines[at].strip())
+        if len(cells) != len(header) or not all(numbers.BARE.fullmatch(cell) for cell in cells[1:]):
+            if found or not _LINES.match(lines[at] or " "):
+                break
+            continue
+        found.append((at, cells))
+    return Table(header, found, found[-1][0] + 1) if len(found) > 1 else None
+
+
+def _cells(lines: Sequence[str], at: int) -> list[str]:
+    """The cells of a row; none for a line that is no row."""
+    line = lines[at] if at < len(lines) and len(lines[at]) <= MAX_LINE else ""
+    return [cell.strip() for cell in _BARS.split(line.strip())[1:-1]] if _ROW.fullmatch(line) else []
+
+
+def _rule(lines: Sequence[str], at: int) -> str:
+    """The rule at a line; empty for any other line."""
+    line = lines[at] if 0 <= at < len(lines) and len(lines[at]) <= MAX_LINE else ""
+    return line if _RULE.fullmatch(line) else ""

@@ -13,7 +13,7 @@ _CODE = re.compile(
     r"|\b[A-Za-z_]\w*\.[A-Za-z_]\w*\(|^\s*\w+=\w[\w.]*\([^)]*\),?\s*$"
     r"|^\s*(?:#include|template|using namespace)\b|\blambda\b"
     r"|^\s*\w+: (?:int|float|str|bool|list|dict|tuple|Optional|Tensor)\b.*="
-    r"|\w\]?\s*(?:\+=|-=|\*=|/=|//=)\s*\w|;\s*$|^\s*[)\]}]+,?\s*$|\w\[[\w:, -]*\]\s*="
+    r"|\w\]?(?:\s*[+-]=\s*|\s+(?:\*|//?)=\s+)\w|;\s*$|^\s*[)\]}]+,?\s*$|\w\[[\w:, -]*\]\s*="
 )
 _BLOCK = re.compile(r"^\s*(?:class|def|async def)\s+\w+|^\s*(?:import|from)\s+[\w.]+")
 AROUND = 12  # lines before and behind that say what a line stands in

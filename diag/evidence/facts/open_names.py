@@ -22,6 +22,10 @@ _KEPT = re.compile(
     r"|dispatch|baselines?|ledgers?|ablations?|sweeps?|experiments?|metrics)(?:$|[/_.\d-])",
     re.IGNORECASE,
 )
+# What a model was asked, and what it wrote.
+_TEXTS = re.compile(
+    r"(?:^|[/_.-])(?:prompt|response|completion|answer|generation|transcript)s?[\w-]*\.(?:txt|md)$", re.I
+)
 # What a column or an entry counts its rows with, and codes.
 _NUMBERS_ROWS = re.compile(
     r"(?:run|rep|replicate|lane|slice|trial|round|item|sample|fold|rank|worker|seq|ord|order|nr|number|n°|i|j|code|level|priority"
@@ -40,7 +44,8 @@ _FRACTION = re.compile(r"\d+/\d+")  # `1/18` of what was tried
 def is_evidence(name: str, text: str, known: int) -> bool:
     """Whether a document is kept for what came out, by its path or the number of its facts of known quantities, and
     short enough to be read as one."""
-    return len(text) <= LARGEST and (known >= LEAST_KNOWN or bool(_KEPT.search(name)))
+    kept = known >= LEAST_KNOWN or bool(_KEPT.search(name))
+    return kept and len(text) <= LARGEST and not _TEXTS.search(name)
 
 
 def stands_alone(fact: Fact, form: str, *, tree: bool) -> bool:

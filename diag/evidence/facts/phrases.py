@@ -72,7 +72,7 @@ _PREPOSITION = re.compile(r" (?:in|to|on|at|of|for|with|from|is|are|was|were|tha
 _ENDS_IN_PLACE = re.compile(
     r"(?:^|[\s_])(?:steps?|iter(?:ation)?s?|epochs?|layers?|rank|phase|chunk|batch)$", re.IGNORECASE
 )
-_PART = re.compile(r"\d+/\d+")
+_PART = re.compile(r"\d+/(?!1$)\d+")
 _OF = re.compile(r" (?:will be|is|are|was|were|of|at)$")
 _NUMBER_ALONE = re.compile(r"(?<![\w.-])[+-]?\d")  # and not the digits of `NVIDIA GB10`
 _OUTCOME = re.compile(r"passed|failed|skipped|ignored|errors?|warnings?|ok|done")
@@ -264,8 +264,12 @@ def _field(field: str, label: str, barred: bool) -> tuple[str, str, str | None] 
     if bare and not POSITION.match(field):
         name, value = trimmed(bare["name"]), bare["value"]
         read = numbers.at(value)
-        good = not _NUMBERED.search(name) and (
-            _METRIC.search(name) or _COUNTED.search(name) or (barred and len(name) > 1)
+        good = (
+            name != "exit"
+            and not _NUMBERED.search(name)
+            and (  # `|| exit 1` of a shell
+                _METRIC.search(name) or _COUNTED.search(name) or (barred and len(name) > 1)
+            )
         )
         if read and good and read.end == len(value) and is_fact_name(name) and not _ENDS_IN_PLACE.search(name):
             return name, read.raw, None

@@ -9,10 +9,14 @@ from pathlib import Path
 from diag.evidence.files import LeftOut
 from diag.evidence.index import Connection, asked
 
+# In the order of the fields of a row.
 _COLUMNS = (
     "fact.path, line, section, key, raw, number, unit, unit_source, status_raw, status, run, identifiers, digest,"
     " file.name AS file, date, fact.name, about, epoch, step"
 )
+
+
+_NAMED = _COLUMNS.split(", ").index("identifiers")
 
 
 @dataclass(frozen=True)
@@ -71,10 +75,12 @@ def facts(where: Path | Connection, wanted: Filter | None = None, limit: int | N
         return asked(where, lambda con: facts(con, wanted, limit))
     conditions, values = _conditions(wanted or Filter())
     sql = f"SELECT {_COLUMNS} FROM fact JOIN file USING (path) {conditions} ORDER BY fact.path, line, key"
-    cursor = where.execute(f"{sql} LIMIT {int(limit)}" if limit is not None else sql, values)
-    names = [column[0] for column in cursor.description or ()]
-    rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
-    return [FactRow(**row | {"identifiers": tuple(json.loads(row["identifiers"]))}) for row in rows]
+    rows = where.execute(f"{sql} LIMIT {int(limit)}" if limit is not None else sql, values).fetchall()
+    return [FactRow(*(*row[:_NAMED], _identifiers(row[_NAMED]), *row[_NAMED + 1 :])) for row in rows]
+
+
+def _identifiers(written: str) -> tuple[str, ...]:
+    return () if written == "[]" else tuple(json.loads(written))  # most facts have none
 
 
 def left_out(where: Path | Connection) -> list[LeftOut]:

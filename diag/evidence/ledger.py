@@ -32,7 +32,8 @@ class Entry:
 
 
 _STATED = r"""
-SELECT identifiers, key, coalesce(nullif(regexp_extract(section, '\d{4}-\d\d-\d\d'), ''), date) AS day, status, path,
+SELECT identifiers, key, coalesce(nullif(regexp_extract(about, '^\d{4}-\d\d-\d\d$'), ''),
+       nullif(regexp_extract(section, '\d{4}-\d\d-\d\d'), ''), date) AS day, status, path,
        line, status_raw, file.name, digest
 FROM fact JOIN file USING (path)
 WHERE status IS NOT NULL AND number IS NULL AND identifiers <> '[]' ORDER BY day, path, line

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
+from shutil import copytree
 
 import pytest
+from evidence_samples import diagnosis, record_of
 from typer.testing import CliRunner
 
+from diag.catalogue import scan
+from diag.checkpoints import open_checkpoint
 from diag.cli.main import app
 from diag.evidence.conflicts.table import RULES, conflicts
 from diag.evidence.index import sync
 from diag.evidence.ledger import ledger
+from diag.evidence.records import write_record
+from diag.settings import load_settings
+from diag.shards import open_shard
 
 RUN = "=== Configuration ===\n  Target val_loss: {target}\n=== Run Result ===\n  OK CONVERGED  final val_loss={loss}\n"
 GATE = "## Status against `some-gate-v1.yaml`\n\n| Gate | Status |\n|---|---|\n| FALSIFY-005 | {status} |\n"
@@ -157,7 +165,7 @@ TRAPS: list[tuple[str, dict[str, str], tuple[str, int], tuple[str, int] | None]]
         "skipped_pass",
         {"a.md": "| gate | passed | skipped |\n|---|---|---|\n| x | true | false |\n| y | true | true |\n"},
         ("a.md", 4),
-        None,
+        ("a.md", 4),
     ),
     (
         "two_numbers",
@@ -174,6 +182,98 @@ TRAPS: list[tuple[str, dict[str, str], tuple[str, int], tuple[str, int] | None]]
         {"a.log": "shard: H(unigram)=7.10 nats H(bigram)=4.40 nats\nstep 500 val_loss=0.0009\n"},
         ("a.log", 2),
         ("a.log", 1),
+    ),
+    (
+        "log_base",
+        {"a.md": "With 32,000 pieces blind guessing costs 14.97 nats.\n"},
+        ("a.md", 1),
+        ("a.md", 1),
+    ),
+    (
+        "log_base",
+        {"conf/a.yaml": "vocab_size: 50304\n", "a.txt": "expected first loss: 15.62, we saw 10.98 in 2026\n"},
+        ("a.txt", 1),
+        ("a.yaml", 1),
+    ),
+    (
+        "unit_comparison",
+        {"a.md": "Val loss: 3.95 nats.\n", "b.md": "Theirs gets 5.20 bits; our 3.95 is lower by 1.25.\n"},
+        ("b.md", 1),
+        ("a.md", 1),
+    ),
+    (
+        "target_missed",
+        {"a.yaml": "target_val_loss: 2.0\n", "r.log": "run CONVERGED\nfinal val loss: 2.38\n"},
+        ("r.log", 2),
+        ("a.yaml", 1),
+    ),
+    (
+        "target_missed",
+        {"a.csv": "gate,bound,measured,verdict\nppl,<=1.05,1.02,ok\ncosine,>=0.999,0.9871,ok\n"},
+        ("a.csv", 3),
+        ("a.csv", 3),
+    ),
+    (
+        "target_missed",
+        {"a.json": '{"status": "PASS",\n"criteria": {"max_perplexity": 25.0},\n"measured": {"perplexity": 31.4}}'},
+        ("a.json", 3),
+        ("a.json", 2),
+    ),
+    (
+        "skipped_pass",
+        {"a.jsonl": '{"check": "x", "status": "pass", "executed": false}\n'},
+        ("a.jsonl", 1),
+        ("a.jsonl", 1),
+    ),
+    (
+        "skipped_pass",
+        {"a.log": "a .... ok\nb .... skipped (no baseline)\n2 of 2 gates passed\n"},
+        ("a.log", 3),
+        ("a.log", 2),
+    ),
+    (
+        "skipped_pass",
+        {"a.md": "| test | result |\n|---|---|\n| test_logits | PASS |\n", "ci.log": "a.py::test_logits SKIPPED\n"},
+        ("a.md", 3),
+        ("ci.log", 1),
+    ),
+    (
+        "void_gate",
+        {"a.md": "Counting words gives 6.91 nats (unigram).\n\nPromoted when the val loss is below 7.5.\n"},
+        ("a.md", 3),
+        ("a.md", 1),
+    ),
+    (
+        "two_numbers",
+        {"a.md": "The corpus holds 1,241.7 M tokens.\n", "m.json": '{"total_tokens": 1214692519}'},
+        ("a.md", 1),
+        ("m.json", 1),
+    ),
+    (
+        "two_numbers",
+        {"a.md": "Final val loss: 2.41\n", "l.csv": "step,val_loss\n1,2.67\n2,2.64\n3,2.61\n"},
+        ("a.md", 1),
+        ("l.csv", 4),
+    ),
+    ("shard_count", {"a.md": "Split into four `.bin` shards.\n", **SHARDS}, ("a.md", 1), ("shard-002.bin", 1)),
+    (
+        "growth",
+        {"a.md": "| | v2 | v3 | ratio |\n|---|---|---|---|\n| tokens | 1.24B | 49.6B | 80× |\n"},
+        ("a.md", 3),
+        ("a.md", 3),
+    ),
+    ("growth", {"a.md": "The context was doubled from 512 to 2,048 tokens.\n"}, ("a.md", 1), ("a.md", 1)),
+    (
+        "not_monotonic",
+        {"a.yaml": "val_loss_trend: monotonic_decreasing\n", "l.csv": "epoch,val_loss\n0,5\n1,4\n2,6\n"},
+        ("a.yaml", 1),
+        ("l.csv", 4),
+    ),
+    (
+        "flip",
+        {"a.md": "| gate | 2026-04-01 | 2026-04-08 |\n|---|---|---|\n| GATE-TOK-002 | PASS | FAIL |\n"},
+        ("a.md", 3),
+        ("a.md", 3),
     ),
 ]
 
@@ -198,6 +298,36 @@ def test_a_planted_trap_is_found_with_both_places(
 
 def test_every_kind_of_the_table_is_planted_or_needs_a_record() -> None:
     assert {kind for rule in RULES for kind in rule.kinds} == {trap[0] for trap in TRAPS} | {"stale_record"}
+
+
+def test_a_record_is_stale_when_its_shard_or_its_reference_has_other_content(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Even where what lies there now has an older time; never where the same content was written again."""
+    shard, model = tmp_path / "a" / "tokens" / "shard-00000.bin", tmp_path / "a" / "ref"
+    copytree(Path(__file__).parents[1] / "zoo" / "models" / "gpt2", model)
+    shard.parent.mkdir()
+    shard.write_bytes(bytes(range(256)) * 64)
+    monkeypatch.setenv("SUBRANDOM_ROOTS", str(tmp_path / "a"))
+    monkeypatch.setenv("SUBRANDOM_EVIDENCE", str(tmp_path / "records-here"))
+    named = {entry.path: entry.id for kind in ("shard", "checkpoint") for entry in scan(load_settings()).of(kind)}
+    reference = {"name": named[model], "fingerprint": open_checkpoint(model).fingerprint}
+    inputs = {
+        "shard": {"name": named[shard.parent], "fingerprint": open_shard(shard.parent).fingerprint, "tokens": 4096},
+        "checkpoint": {"name": "elsewhere", "fingerprint": "bb22"},
+        "reference": reference,
+    }
+    write_record(tmp_path / "records-here", record_of(diagnosis(), inputs=inputs))
+    sync([tmp_path / "records-here"], tmp_path / "i.duckdb")
+    assert _stale(tmp_path / "i.duckdb") == []
+    shard.write_bytes(bytes(range(255, -1, -1)) * 64)
+    os.utime(shard, (1, 1))
+    (weights := next(model.glob("*.safetensors"))).write_bytes(weights.read_bytes()[:-1] + b"\1")
+    assert _stale(tmp_path / "i.duckdb") == [str(shard.parent), str(model)]
+
+
+def _stale(db: Path) -> list[str]:
+    return [c.b.path for c in conflicts(db) if c.kind == "stale_record" and c.b]
 
 
 CLEAN_NOTES = """\
@@ -232,6 +362,9 @@ num_tokens: 6
 3. The target is 5x throughput when processing 8 tokens vs 1 token; corrected 44→194 tok/s (34x gap, was 151x)
 4. The corpus has 19 shards, the model 16 shards, the other corpus 40 shards; 10 PASSED, 2 skipped
 5. It asks for 0.5%-1.5% improvement
+6. In bits, a uniform draw of 50257 ids costs 15.62; the first loss of 2026 was 10.98
+7. Chance: 4.10 bits, 2.84 nats; 3 of 4 gates passed, 1 skipped; the context was more than doubled, 512 → 2,048
+8. Four of the shards are used; 405.9K documents here, 17.4B tokens of it
 """
 
 

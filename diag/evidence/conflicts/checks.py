@@ -9,7 +9,6 @@ from collections.abc import Iterator, Sequence
 from diag.evidence.conflicts.conflict import BOUNDS, Conflict, Known, Passage, cite, step_of
 from diag.evidence.facts.numbers import at
 from diag.evidence.facts.status import mood
-from diag.evidence.facts.tables import cells
 from diag.evidence.facts.units import is_loss
 from diag.evidence.known_facts import FactRow
 
@@ -39,15 +38,14 @@ _AFTER = re.compile(
 _COUNTED = re.compile(
     r"\d\s*(?:tests?\s)?(?:passed|skipped)|\b(?:passed|skipped)\s*[:=]?\s*\d|[=/]\s*(?:skipped|SKIPPED)", re.I
 )
-_TRUE = ("true", "yes", "✅", "✓", "1")
 _ASKED = re.compile(
     r"(?:threshold|target|required|minimum|maximum|limit|floor|ceiling)(?:_.*)?|(?:min|max)_(?:required|allowed)", re.I
 )
 _MEASURED = re.compile(r"(?:measured|actual|value|observed|achieved|got|current)(?:_.*)?", re.I)
 _UP, _DOWN = re.compile(r"minimum|floor|min_", re.I), re.compile(r"maximum|ceiling|limit|max_", re.I)
 _SIGN = re.compile(r"\"(?:comparison|comparator|operator|op|direction)\"\s*:\s*\"([<>≤≥])")
-_NOTHING = "It counts as passed and was skipped: nothing was checked."
-_CHECK = "Check the number or the state."
+NOTHING = "counts as passed and was skipped: nothing was checked."
+CHECK = "Check the number or the state."
 _RATES = ("tok/s", "samples/s", "steps/s")
 
 
@@ -74,11 +72,11 @@ def _in_lines(passage: Passage) -> Iterator[Conflict]:
         if len(asked) != 1 or len(got) != 1 or (asked[0]["unit"] == "%") != (got[0]["unit"] == "%"):
             continue
         limit, value = asked[0]["limit"], got[0]["value"]
-        if got[0].start("value") != asked[0].start("limit") and _misses(asked[0]["sign"], limit, value):
+        if got[0].start("value") != asked[0].start("limit") and misses(asked[0]["sign"], limit, value):
             yield Conflict(
                 "target_missed", value, passage.cite(line.start() + got[0].start(), got[0].group()),
                 passage.cite(line.start() + asked[0].start(), asked[0].group()),
-                f"It counts as passed with {value}, and {asked[0].group().strip()} is asked for. {_CHECK}",
+                f"It counts as passed with {value}, and {asked[0].group().strip()} is asked for. {CHECK}",
             )  # fmt: skip
 
 
@@ -96,10 +94,10 @@ def _in_row(known: Known, row: Sequence[FactRow]) -> Iterator[Conflict]:
     limit, value = asked[0], got[0]
     sign = _sign(known, limit, row)
     written = limit.raw.lstrip("<>≤≥= ")
-    if sign and _misses(sign, written, value.raw):
+    if sign and misses(sign, written, value.raw):
         yield Conflict(
             "target_missed", value.key, cite(value), cite(limit),
-            f"It counts as passed with {value.raw}, and {sign} {written} is asked for. {_CHECK}",
+            f"It counts as passed with {value.raw}, and {sign} {written} is asked for. {CHECK}",
         )  # fmt: skip
 
 
@@ -116,7 +114,7 @@ def _sign(known: Known, limit: FactRow, row: Sequence[FactRow]) -> str:
     return "<" if _DOWN.match(limit.name) or is_loss(limit.name) or is_loss(limit.about) else ""
 
 
-def _misses(sign: str, limit: str, value: str) -> bool:
+def misses(sign: str, limit: str, value: str) -> bool:
     """Whether a number is on the wrong side of a limit by more than the last digit that either was printed with."""
     asked, got = at(limit), at(value)
     if not asked or not got or asked.number is None or got.number is None:
@@ -126,28 +124,14 @@ def _misses(sign: str, limit: str, value: str) -> bool:
 
 
 def skipped(known: Known) -> Iterator[Conflict]:
-    """A line or a row that says of one check that it passed and that it was skipped."""
+    """A line that says of one check that it passed and that it was skipped."""
     for passage in known.passages(r"(?i)pass.*skipped|skipped.*pass|✅.*skipped|✓.*skipped|ok.*skipped"):
         for line in re.finditer(r"[^\n]+", passage.text):
             text = line.group()
+            if text.lstrip().startswith("|"):
+                continue  # of a table, whose columns are read by their heads
             found = _BOTH.search(text) if not passage.path.endswith(".json") else None
             found = found or (None if _FAILED.search(text) or _COUNTED.search(text) else _AFTER.search(text))
             if found:
                 place = passage.cite(line.start() + found.start(), text)
-                yield Conflict("skipped_pass", found.group().strip(), place, None, _NOTHING)
-        yield from _columns(passage)
-
-
-def _columns(passage: Passage) -> Iterator[Conflict]:
-    """`| gate | passed | skipped |` with true in both."""
-    heads: list[str] = []
-    for line in re.finditer(r"[^\n]+", passage.text):
-        row = [cell.strip("*` ").lower() for cell in cells(line.group())] if "|" in line.group() else []
-        if not row:
-            heads = []
-        elif "skipped" in row and {"passed", "pass", "ok"} & set(row):
-            heads = row
-        elif heads and len(row) == len(heads):
-            passed = next(row[i] for i, head in enumerate(heads) if head in ("passed", "pass", "ok"))
-            if passed in _TRUE and row[heads.index("skipped")] in _TRUE:
-                yield Conflict("skipped_pass", row[0], passage.cite(line.start(), line.group()), None, _NOTHING)
+                yield Conflict("skipped_pass", found.group().strip(), place, None, f"It {NOTHING}")

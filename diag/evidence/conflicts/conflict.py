@@ -19,6 +19,11 @@ TEXTS = (".md", ".rst", ".markdown")
 TREES = (".json", ".jsonl", ".yaml", ".yml")
 BOUNDS = tuple("<>≤≥")
 _WHOLE = re.compile(r"\d[\d,]*(?: [a-z]+)?")
+_PER_TOKEN = re.compile(r"(nats|bits)[ _/]?(?:per[ _])?(?:tok(?:en)?)?\)?$", re.IGNORECASE)
+_ENDS = re.compile(r"[.;!?]\*{0,2}\s+(?=[A-Z*`\n])|\n\s*\n|\n\s*(?=[-*|#]|\d+[.)] )|\|\n")
+_LINE = re.compile(r"\n")
+MANY = 200  # documents
+LONGEST = 400  # characters on either side of a span that can be of its sentence
 _ENTROPY = re.compile(
     r"^(?!.*(?:rout(?:ing|er)|expert|attention|policy|action|mask|cross|gate|weight|embed|int\d)).*entropy"  # of data
     r"|^(?:unigram|shannon)(?:_nats|_bits|_loss)?$",
@@ -63,6 +68,14 @@ class Passage:
         return Citation(
             self.path, self.line + self.text.count("\n", 0, place), raw.strip()[:200], self.file, self.digest
         )
+
+    def sentence(self, start: int, end: int) -> tuple[int, int]:
+        """Where the sentence, bullet or row around a span begins and ends; what is no text has one a line."""
+        ends = _ENDS if self.path.endswith(TEXTS) else _LINE
+        floor, ceiling = max(0, start - LONGEST), min(len(self.text), end + LONGEST)
+        first = max((found.end() for found in ends.finditer(self.text, floor, start)), default=floor)
+        last = ends.search(self.text, end, ceiling)
+        return first, last.start() if last else ceiling
 
 
 class Known:
@@ -113,6 +126,28 @@ class Known:
     def folder(self, path: str) -> str:
         """The folder of a document."""
         return self._files.get(path, ("", ""))[0]
+
+    def kin(self, path: str) -> list[str]:
+        """The documents of the same folder, of the one above it and of those directly below it; only itself where
+        those are more than one run has."""
+        here = Path(path).parent
+        above = self._by_parent.get(str(here.parent), []) if len(here.parts) > 1 else []
+        found = [*self._by_parent.get(str(here), []), *above, *self._below.get(str(here), [])]
+        return found if len(found) <= MANY else [path]
+
+    @cached_property
+    def _by_parent(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for path in self._files:
+            found.setdefault(str(Path(path).parent), []).append(path)
+        return found
+
+    @cached_property
+    def _below(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for folder, paths in self._by_parent.items():
+            found.setdefault(str(Path(folder).parent), []).extend(paths)
+        return found
 
     @cached_property
     def entropies(self) -> list[FactRow]:
@@ -198,7 +233,15 @@ def bound(fact: FactRow) -> float | None:
 def is_entropy(fact: FactRow) -> bool:
     """Whether a fact is an entropy of data in nats or bits."""
     plain = _ENTROPY.search(fact.name) and not fact.raw.startswith(BOUNDS)
-    return bool(plain) and fact.unit in ("nats", "bits") and (fact.number or 0.0) > 0
+    return bool(plain) and entropy_unit(fact) is not None and (fact.number or 0.0) > 0
+
+
+def entropy_unit(fact: FactRow) -> str | None:
+    """nats or bits a token, as stated or as a name says: `entropy_bits_per_token`."""
+    if fact.unit in ("nats", "bits"):
+        return fact.unit
+    said = _PER_TOKEN.search(fact.name) if fact.unit is None else None
+    return said[1].lower() if said else None
 
 
 def near(found: Iterable[FactRow], line: int) -> list[FactRow]:

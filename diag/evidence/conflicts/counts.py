@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from diag.evidence.conflicts.conflict import BOUNDS, TEXTS, Citation, Conflict, Known, agree, cite
+from diag.evidence.conflicts.conflict import BOUNDS, TEXTS, TREES, Citation, Conflict, Known, agree, cite
 from diag.evidence.facts.extract import loss_in_nats
 from diag.evidence.known_facts import FactRow
 
@@ -40,6 +40,14 @@ _SAID = re.compile(r"(?<![\w.,/-])(?<!\d of )(?<!first )(?<!last )(?<!next )(?<!
 _WRITTEN_TO = re.compile(
     r"\b(?:wrote|written|saved|created|generated|produced|encoded)\b[^\n\d]{0,30}(?P<count>\d[\d,]*) shards "
     r"(?:\([^)\n]*\) )?(?:to|in|into|under|at) (?P<where>[\w./`'\"-]+)",
+    re.IGNORECASE,
+)
+_WORDS = ("two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+_HOLDS = re.compile(
+    rf"(?:(?:split|divided|cut|stored|packed)(?: up)? (?:in|into|as|across|over)|consists? of|contains|holds"
+    rf"|comprises|comes (?:in|as)"
+    rf"|there are|(?:^|\n)(?:[-*] )?(?=[A-Z0-9]))\s?(?:a total of |all of )?"
+    rf"(?P<count>\d[\d,]*|{'|'.join(_WORDS)})\s(?:[\w.`-]+\s){{0,2}}shards\b",
     re.IGNORECASE,
 )
 MISCOUNTED = 0.1  # share by which two counts in texts differ, when they are of one thing: 20 and 40 are two data sets
@@ -104,17 +112,52 @@ def shard_files(known: Known) -> Iterator[Conflict]:
     """A count of shards that the files beside the document do not have."""
     shards = _COUNTED[0][1]
     for fact in known.facts:
-        if not shards.fullmatch(fact.name) or fact.number is None or fact.about:
+        if not shards.fullmatch(fact.name) or fact.number is None or not _is_count(known, fact):
             continue
         folder = Path(fact.path).parent
         files = _shards_in(folder)
         if files and len(files) != fact.number and not fact.raw.startswith(BOUNDS):
             shown = Citation(str(folder / files[-1]), 1, files[-1], f"{Path(fact.file).parent}/{files[-1]}")
             yield Conflict(
-                "shard_count", fact.key, cite(fact), shown,
-                f"{fact.raw} shards are stated and {len(files)} files lie beside, from {files[0]} to {files[-1]}. "
-                "Check whether one is missing or the count is wrong.",
+                "shard_count", fact.key, cite(fact), shown, _beside(fact.raw, files),
             )  # fmt: skip
+
+
+def _is_count(known: Known, fact: FactRow) -> bool:
+    """Whether a count of shards is that of its document: of the document as such, or the only one in a tree."""
+    if fact.unit is not None or not fact.about:
+        return fact.unit is None
+    alike = [f for f in known.by_path[fact.path] if _COUNTED[0][1].fullmatch(f.name)]
+    return fact.path.endswith(TREES) and len(alike) == 1
+
+
+def shards_in_words(known: Known) -> Iterator[Conflict]:
+    """`The corpus is split into 6 shards`, in a folder that holds five."""
+    for passage in known.passages(r"(?i)shards"):
+        if not passage.path.endswith(TEXTS):
+            continue
+        for match in _HOLDS.finditer(passage.text):
+            said = match["count"].lower().replace(",", "")
+            count = _WORDS.index(said) + 2 if said in _WORDS else int(said)
+            files = _shards_in(Path(passage.path).parent)
+            if files and len(files) != count:
+                shown = Citation(
+                    str(Path(passage.path).parent / files[-1]), 1, files[-1], f"{Path(passage.file).parent}/{files[-1]}"
+                )
+                yield Conflict(
+                    "shard_count",
+                    "shards",
+                    passage.cite(match.start("count"), match.group()),
+                    shown,
+                    _beside(match["count"], files),
+                )
+
+
+def _beside(count: str, files: list[str]) -> str:
+    return (
+        f"{count} shards are stated and {len(files)} files lie beside, from {files[0]} to {files[-1]}. "
+        "Check whether one is missing or the count is wrong."
+    )
 
 
 def shards_written(known: Known) -> Iterator[Conflict]:

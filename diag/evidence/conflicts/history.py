@@ -31,24 +31,29 @@ def flipped(known: Known) -> Iterator[Conflict]:
             if _claims_good(stated.status):
                 good = stated
             elif good and mood(stated.status) == "bad" and _later(known, good, stated):
+                within = good.path == stated.path and good.date == stated.date  # which its lines tell apart
+                then, now = ((within and _day(known, one)) or one.date or "an unknown day" for one in (good, stated))
                 yield Conflict(
                     "flip", entry.identifier, _cite(good), _cite(stated),
-                    f"{entry.identifier} was {good.status} on {good.date or 'an unknown day'} and is {stated.status} "
-                    f"on {stated.date or 'an unknown day'}. Check what the first one measured, and what rests on it.",
+                    f"{entry.identifier} was {good.status} on {then} and is {stated.status} on {now}. "
+                    "Check what the first one measured, and what rests on it.",
                 )  # fmt: skip
                 break
 
 
 def stale_records(known: Known) -> Iterator[Conflict]:
-    """A record whose shard or checkpoint has been written since, with other content."""
+    """A record whose shard, checkpoint or reference has been written since, with other content."""
     if not known.records:
         return
     settings = load_settings()
     catalogue = scan(settings)
     opened: dict[str, str] = {}
     for row in known.records:
-        for kind, id, read in (("shard", row.shard, _shard), ("checkpoint", row.checkpoint, _checkpoint)):
-            entry = next((e for e in catalogue.of(kind) if e.id == id), None)  # type: ignore[arg-type]
+        inputs = (("shard", row.shard), ("checkpoint", row.checkpoint), ("reference", row.reference or ""))
+        for kind, id in inputs:
+            read = _shard if kind == "shard" else _checkpoint
+            listed = catalogue.of("shard" if kind == "shard" else "checkpoint")
+            entry = next((e for e in listed if e.id == id), None)
             if entry is None or not _written_since(entry.path, row.created):
                 continue
             now = opened[str(entry.path)] if str(entry.path) in opened else _fingerprint(read, entry.path)
@@ -86,17 +91,18 @@ def _cite(stated: Stated) -> Citation:
 
 
 def _written_since(path: Path, created: str) -> bool:
+    """Whether a file was written or put there later; what `rsync -a` or `tar` puts there has the time it had before."""
     try:
         made = datetime.fromisoformat(created.replace("Z", "+00:00")).timestamp()
         files = [path] if path.is_file() else [p for p in path.iterdir() if p.is_file()]
-        return any(p.stat().st_mtime > made for p in files)
+        return any(max(p.stat().st_mtime, p.stat().st_ctime) > made for p in files)
     except (OSError, ValueError):
         return False
 
 
 def _recorded(evidence_dir: Path, id: str, kind: str) -> str:
     try:
-        return str(read_record(evidence_dir, id).inputs[kind].get("fingerprint", ""))
+        return str((read_record(evidence_dir, id).inputs[kind] or {}).get("fingerprint", ""))
     except (InputError, KeyError):
         return ""
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
-from diag.evidence.conflicts.conflict import BOUNDS, Citation, Conflict, Known, bound, cite, near, step_of
+from diag.evidence.conflicts.checks import CHECK, misses
+from diag.evidence.conflicts.conflict import BOUNDS, TEXTS, TREES, Citation, Conflict, Known, bound, cite, near, step_of
 from diag.evidence.conflicts.levels import levels
 from diag.evidence.facts.extract import loss_in_nats
 from diag.evidence.facts.numbers import at
@@ -20,13 +22,27 @@ _OF_RUN = re.compile(
     r"^(?:converged|status|state|verdict|result|outcome|conclusion|termination)$|\brun\b|training", re.IGNORECASE
 )
 _ASKED = re.compile(
-    r"(?:gate|accept\w*|asks|require|must|threshold|criteri\w+)[^.\n]{0,60}?"
-    r"(?P<loss>(?<!train )(?<!train_)(?:\w+[_ ])?loss\s?"
-    r"(?:(?:must |has to |should )?be )?(?:below|under|of less than|at most|<=?|≤) ?(?P<limit>\d+(?:\.\d+)?))"
+    r"(?:gate|accept\w*|asks|require|must|threshold|criteri\w+|promot\w+|releas\w+|ship(?:s|ped)?"
+    r"|pass(?:es)?|merged?)\b[^.\n]{0,60}?"
+    r"(?P<loss>(?<!train )(?<!train_)(?:\w+[_ ])?(?:loss|CE|cross[- ]entropy)\s?"
+    r"(?:(?:(?:must|has to|should) (?:be|stay) |is |stays |falls |of )?(?:below|under|less than|at most|<=?|≤)) ?"
+    r"(?P<limit>\d+(?:\.\d+)?))"
+    r"(?!\d|\s?(?:bits|%|of\b))"
     r"|\"(?:\w+_)?(?:gate|threshold|limit|ceiling|max)s?\"\s*:\s*\{[^{}]*?"
     r"(?P<entry>\"(?:val_|eval_)?loss\"\s*:\s*(?P<bound>\d+\.\d+))",
     re.IGNORECASE,
 )
+_TARGET_SAID = re.compile(
+    r"\b(?:target|goal)\b(?: was| is| of| val_loss)?\s?[:=]?\s?(?:<=?|≤)?\s?(?P<limit>\d{1,2}\.\d+)(?!\d|\s?[%x×])",
+    re.IGNORECASE,
+)
+_METRICS = "loss|perplexity|ppl|error|diff|latency|accuracy|cosine|similarity|throughput"
+_NAMED_LIMIT = re.compile(
+    rf"(?P<side>max|min)(?:imum)?_(?P<name>\w*(?:{_METRICS})\w*)\"?\s*[:=]\s*(?P<limit>\d+(?:\.\d+)?(?:e-?\d+)?)",
+    re.IGNORECASE,
+)
+SETTINGS = (".yaml", ".yml", ".json", ".toml", ".cfg", ".ini")
+FEW_FILES = 6
 _LIMIT = re.compile(r"max|maximum|threshold|limit|ceiling|below", re.IGNORECASE)
 _NARROWER = re.compile(
     r"train|avg|mean|pct|per[ _-]token|^for[ _]|\(\d+\)$", re.IGNORECASE
@@ -41,6 +57,7 @@ def target_missed(known: Known) -> Iterator[Conflict]:
         if not good:
             continue
         targets = [f for f in here if is_loss(f.name) and f.number is not None and _is_target(known, f)]
+        targets = targets or _of_settings(known, here[0].path, good[0].run)
         for target in targets:
             reached = [f for f in here if _reached(f, target) and _at_end(f)] or _lowest(here, target)
             status = next((f for f in good if f.number is not None and f in reached), None) or next(
@@ -50,12 +67,21 @@ def target_missed(known: Known) -> Iterator[Conflict]:
             if status and value and value.number is not None and target.number is not None:
                 missed = value.number > target.number + step_of(target.raw) * 1.0000001
                 if missed:
-                    yield Conflict(
-                        "target_missed", value.key, cite(value), cite(target),
-                        f"It is called {status.status} with a loss of {value.raw}, and the target is {target.raw}. "
-                        "Check what ended the run.",
-                    )  # fmt: skip
+                    text = _missed_by(status, value, target.raw)
+                    yield Conflict("target_missed", value.key, cite(value), cite(target), text)
     yield from _gates(known)
+    yield from _targets_in_words(known)
+    yield from _named_limits(known)
+
+
+def _of_settings(known: Known, path: str, run: str) -> list[FactRow]:
+    """The only target that the settings beside a document state, where one run has the folder."""
+    beside = [p for p in known.kin(path) if p != path and p.endswith(SETTINGS)]
+    if len(beside) > FEW_FILES or path.endswith(TEXTS):
+        return []
+    found = [f for p in beside for f in known.by_path.get(p, ()) if is_loss(f.name) and _TARGET.search(f.name)]
+    found = [replace(f, run=run) for f in found if f.number is not None]
+    return found[:1] if len({f.number for f in found}) == 1 else []
 
 
 def _is_of_run(fact: FactRow) -> bool:
@@ -88,6 +114,48 @@ def _lowest(here: list[FactRow], target: FactRow) -> list[FactRow]:
     """The lowest loss of the series of a document that names no final one."""
     points = [f for f in here if _reached(f, target) and (f.epoch is not None or f.step is not None)]
     return [min(points, key=lambda f: f.number or 0.0)] if points else []
+
+
+def _targets_in_words(known: Known) -> Iterator[Conflict]:
+    """`CONVERGED. Final val_loss 2.87, target 2.50.`"""
+    for passage in known.passages(r"(?i)(target|goal)\W.*\d\.\d"):
+        for match in _TARGET_SAID.finditer(passage.text):
+            place = passage.cite(match.start(), match.group())
+            here = [f for f in known.by_path.get(passage.path, ()) if f.line == place.line]
+            got = [
+                f for f in here if loss_in_nats(f.name, f.about, f.unit, f.raw, f.number) and not _TARGET.search(f.name)
+            ]
+            good = [f for f in here if f.number is None and f.status and mood(f.status) == "good"]
+            target = float(match["limit"])
+            got = [f for f in got if f.raw != match["limit"]]
+            if len(got) == len(good) == 1 and (got[0].number or 0.0) > target + step_of(match["limit"]) * 1.0000001:
+                yield Conflict(
+                    "target_missed", got[0].key, cite(got[0]), place, _missed_by(good[0], got[0], match["limit"])
+                )
+
+
+def _missed_by(status: FactRow, value: FactRow, target: str) -> str:
+    said = f"It is called {status.status} with a loss of {value.raw}, and the target is {target}."
+    return f"{said} Check what ended the run."
+
+
+def _named_limits(known: Known) -> Iterator[Conflict]:
+    """`"max_perplexity": 25.0` and `"perplexity": 31.4` in a tree that passed."""
+    for passage in known.passages(rf"(?i)(max|min)(imum)?_\w*({_METRICS})"):
+        here = known.by_path.get(passage.path, ())
+        good = [f for f in here if f.number is None and f.status and _OF_RUN.search(f.name)]
+        if len(good) != 1 or mood(good[0].status or "") != "good" or not passage.path.endswith(TREES):
+            continue
+        for match in _NAMED_LIMIT.finditer(passage.text):
+            place = passage.cite(match.start(), match.group())
+            got = [f for f in here if f.name.lower() == match["name"].lower() and f.number is not None]
+            near_by = len(got) == 1 and abs(got[0].line - place.line) <= 12 and got[0].line != good[0].line
+            sign = "<" if match["side"].lower() == "max" else ">"
+            if near_by and misses(sign, match["limit"], got[0].raw):
+                yield Conflict(
+                    "target_missed", got[0].key, cite(got[0]), place,
+                    f"It counts as {good[0].status} with {got[0].raw}, and {match.group()} is asked for. {CHECK}",
+                )  # fmt: skip
 
 
 def _gates(known: Known) -> Iterator[Conflict]:
@@ -151,7 +219,7 @@ def void_gate(known: Known) -> Iterator[Conflict]:
                 continue
             if limit is None or re.search(r"train", asked.key, re.I):
                 continue
-            yield from _void(known, limit, asked.key, cite(asked))
+            yield from void(known, limit, asked.key, cite(asked))
     yield from _asked_in_words(known)
     for row in known.records:
         if row.gate == "VOID":
@@ -164,14 +232,16 @@ def void_gate(known: Known) -> Iterator[Conflict]:
 
 def _asked_in_words(known: Known) -> Iterator[Conflict]:
     """`The gate asks for a val_loss below 8.0.`"""
-    for passage in known.passages(r"(?i)(gate|accept|asks|require|must|threshold|criteri)(.|\n)*loss"):
+    for passage in known.passages(
+        r"(?i)(gate|accept|asks|require|must|threshold|criteri|promot|releas|ship|pass|merge)(.|\n)*(loss|\bce\b|entropy)"
+    ):
         for match in _ASKED.finditer(passage.text):
             part = "loss" if match["loss"] else "entry"
             limit = float(match["limit"] or match["bound"])
-            yield from _void(known, limit, match[part], passage.cite(match.start(part), match[part]))
+            yield from void(known, limit, match[part], passage.cite(match.start(part), match[part]))
 
 
-def _void(known: Known, limit: float, key: str, asked: Citation) -> Iterator[Conflict]:
+def void(known: Known, limit: float, key: str, asked: Citation) -> Iterator[Conflict]:
     passed = [level for level in levels(known, asked.path) if level.nats < limit]
     for level in sorted(passed, key=lambda level: level.nats)[-1:]:
         yield Conflict(

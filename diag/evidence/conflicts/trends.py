@@ -20,12 +20,27 @@ _FACTOR = re.compile(
     r"(?!\s(?:gap|criteri\w+|target|threshold|data|overlap|under|over|budget|MLP|FFN|training)\b)"
 )
 _TIMES = re.compile(r"(?<![\w.,-])(?P<factor>\d+(?:\.\d+)?)[- ](?:fold|times)\b")
+_CALLED = {
+    "doubled": 2.0,
+    "doubles": 2.0,
+    "twice": 2.0,
+    "tripled": 3.0,
+    "triples": 3.0,
+    "quadrupled": 4.0,
+    "halved": 2.0,
+}
+_WORDS = re.compile(
+    rf"(?<!more than )(?<!almost )(?<!nearly )(?<!over )(?<!roughly )"
+    rf"\b(?P<factor>{'|'.join(_CALLED)})\b(?!\s(?:again|and))",
+    re.IGNORECASE,
+)
 _FACTOR_OF = re.compile(r"factor of (?P<factor>\d+(?:\.\d+)?)(?![\w.]*\d)")
 _SHARE = re.compile(
     r"(?<![\d.%–-])(?P<share>\d+(?:\.\d+)?)\s?%\s(?:\w+\s)?(?P<what>reduction|improvement|increase|decrease|drop|growth|lower|higher)"
 )
 LONGEST = 1_000  # characters of a sentence: what is longer is data
 REACH = 80  # characters between a factor and its numbers
+_RATIO = re.compile(r"(?:ratio|factor|growth|increase|change|speed-?up|gain|×|x)", re.IGNORECASE)
 _NEXT = re.compile(r"[+;|│├└─→)]|\b(?:and|but|with|while|at|though|when|if|using|was)\b|\d\s?[×x]|,\s")
 # `from 1.2M to 24M tokens, a 40x increase`
 _APPOSED = re.compile(r"(?:\s[\w/-]+){0,3}\s?[,—–(-]\s?(?:an? |i\.e\. |that is |which is |so |or )?(?:an? )?~?")
@@ -41,7 +56,7 @@ _NAMED = re.compile(
     re.IGNORECASE,
 )
 _CLAIMED = (
-    r"\d\s?[×x]|factor of \d|\d[- ](fold|times)\b"
+    r"\d\s?[×x]|(?i:doubled|doubles|twice|tripled|triples|quadrupled|halved)|factor of \d|\d[- ](fold|times)\b"
     r"|\d\s?%\s(\w+\s)?(reduc|improve|increase|decrease|drop|growth|lower|higher)"
 )
 PAIR = re.compile(
@@ -54,7 +69,8 @@ _COUNTS = re.compile(
 # `| 1.24B | 49.6B (40×) |`: the cell before, and the number that the factor stands behind.
 _ROW_PAIR = re.compile(rf"(?P<a>{NUMBER}\s?[KMBT]?)\s*\|\s*(?P<b>{NUMBER}\s?[KMBT]?)\s*\(\s*[-+]?$")
 _MONOTONE = re.compile(
-    r"(?<!non-)(?<!not )(?<!n't )(?<!non)(?:monoton(?:ic|ically|e|ous)|strictly (?:decreas|fall)\w+"
+    r"(?<!non-)(?<!not )(?<!n't )(?<!non)(?:monoton(?:ically|ic|e|ous)(?:_(?:decreas|fall)\w+)?"
+    r"|strictly (?:decreas|fall)\w+"
     r"|\b(?:fell|fall(?:s|ing)|decreas(?:es|ed|ing)|drop(?:s|ped)|improv(?:es|ed)) (?:at |on |in |with |after )?"
     r"(?:every|each) (?:single )?(?:epoch|step|eval\w*)|\bnever (?:rose|rises|increase[sd]?|went up|goes up)"
     r"|without (?:a single|any) (?:rise|increase))",
@@ -65,6 +81,11 @@ _ASKED = re.compile(
     r"\b(?:if|whether|required?s?|must|should|expect(?:ed)?|goal|check that|until)\b|non-mono", re.IGNORECASE
 )
 _REMARK = re.compile(r":\s*\"?[A-Za-z]+ [a-z]+ [a-z]+")  # a sentence as value
+# `val_loss_trend: monotonic_decreasing`
+_TREND = re.compile(
+    r"loss\w*\"?\s*[:=]\s*\"?(?:strictly_)?(?:monoton\w*|decreas\w*)[_ -]?(?:decreas\w*|fall\w*|down)?\"?,?\s*$",
+    re.IGNORECASE,
+)
 _ARROWS = re.compile(r"(?<![\w.])\d+\.\d+(?:\s?(?:→|->)\s?\d+\.\d+){2,}")
 _UNTIL = re.compile(r"[^.;\n]{0,30}?\b(?:to|until|till|through)\s(?:step |epoch |iteration )?(?P<last>\d+)\b(?!\.\d)")
 FAR = 200  # lines between a claim and the series that it is about
@@ -107,17 +128,40 @@ def growth_by_names(known: Known) -> Iterator[Conflict]:
                 yield Conflict("growth", said, replace(cite(a), line=line, raw=said), cite(b), text)
 
 
+def growth_by_rows(known: Known) -> Iterator[Conflict]:
+    """`| tokens | 1.24B | 49.6B | 80× |`: a row of two numbers of one unit and their ratio."""
+    for here in known.by_path.values():
+        rows: dict[tuple[int, str], list[FactRow]] = {}
+        for fact in here:
+            if (
+                fact.number and fact.about
+            ):  # a row is a name, and its columns what that is about, or the other way round
+                rows.setdefault((fact.line, fact.name), []).append(fact)
+                rows.setdefault((fact.line, fact.about), []).append(fact)
+        for row in rows.values():
+            said = [f for f in row if f.unit == "×" and (_RATIO.fullmatch(f.about) or _RATIO.fullmatch(f.name))]
+            both = [f for f in row if f.unit != "×"]
+            if len(said) != 1 or len(both) != 2 or both[0].unit != both[1].unit:
+                continue
+            a, b = both
+            if wrong := _factor(said[0].number or 1.0, a.number or 1.0, b.number or 1.0):
+                text = f"{said[0].raw} is stated, and {a.raw} to {b.raw} is {wrong}. Check both numbers."
+                yield Conflict("growth", said[0].key, cite(said[0]), cite(b), text)
+
+
 def _of_sentence(passage: Passage, start: int, end: int) -> Iterator[Conflict]:
     sentence = passage.text[start:end].replace("**", "  ").replace("`", " ")
-    for pattern, what in ((_FACTOR, "×"), (_TIMES, "×"), (_FACTOR_OF, "×"), (_SHARE, "%")):
+    for pattern, what in ((_FACTOR, "×"), (_TIMES, "×"), (_FACTOR_OF, "×"), (_SHARE, "%"), (_WORDS, "×")):
         for match in pattern.finditer(sentence):
             pair = _pair_of(sentence, match)
-            if pair is None or _two_units(sentence, pair) or _COUNTS.search(sentence, 0, pair.start()):
+            if pair is None or _two_units(sentence, pair):
+                continue
+            if _COUNTS.search(sentence, 0, pair.start()) and pair["a"].strip().isdigit():
                 continue
             a, b = at(pair["a"].strip()), at(pair["b"].strip().lstrip("~"))
             if not (a and b and a.number and b.number) or a.number <= 0 or b.number <= 0:
                 continue  # a difference
-            stated = float(match[1])
+            stated = _CALLED.get(match[1].lower()) or float(match[1])
             wrong = _factor(stated, a.number, b.number) if what == "×" else _share(stated, a.number, b.number)
             if wrong:
                 yield Conflict(
@@ -171,13 +215,14 @@ def monotony(known: Known) -> Iterator[Conflict]:
             if _MONOTONE.search(fact.name) and fact.raw.lower() == "true":
                 yield from _rises(known, path, fact.name, fact)
     for passage in known.passages(
-        r"(?i)monoton|strictly (decreas|fall)|(every|each) |never (r|in|w|g)|without (a|any) "
+        r"(?i)monoton|strictly (decreas|fall)|(every|each) (single )?(epoch|step|eval)"
+        r"|never (r|in|w|g)|without (a|any) "
     ):
         tree = passage.path.endswith(TREES)
         for match in _MONOTONE.finditer(passage.text):
             around = passage.text[max(0, match.start() - 80) : match.end() + 80]
             line = passage.text[passage.text.rfind("\n", 0, match.start()) + 1 :].partition("\n")[0]
-            if tree and not _REMARK.search(line):
+            if tree and not (_REMARK.search(line) or _TREND.search(line)):
                 continue
             if not _FALLS.search(around) or _ASKED.search(line):
                 continue  # a monotonic schedule, or attention; what is asked, and not said
@@ -200,13 +245,15 @@ def _rises(
                 return
         return
     until = _UNTIL.match(claim.text, match.end()) if isinstance(claim, Passage) and match else None
-    wanted = "train" if re.search(r"train(?:ing)?[ _]loss", about, re.I) else "val"
-    for whole in _series(known, path, wanted):
+    wanted = (
+        "train" if re.search(r"train(?:ing)?[ _]loss", about.replace("|", "\n\n").partition("\n\n")[0], re.I) else "val"
+    )
+    for whole in series(known, path, wanted):
         if place and whole[0].path == path and abs(whole[0].line - place.line) > FAR:
             continue  # of another part of a long document
         last = float(until["last"]) if until else math.inf  # `monotone descent to 6300, then a plateau`
-        series = [f for f in whole if (f.epoch or f.step or 0.0) <= last]
-        for before, after in pairwise(series):
+        part = [f for f in whole if (f.epoch or f.step or 0.0) <= last]
+        for before, after in pairwise(part):
             rise = (after.number or 0.0) - (before.number or 0.0)
             if rise > step_of(after.raw):
                 yield Conflict(
@@ -217,7 +264,7 @@ def _rises(
                 return
 
 
-def _series(known: Known, path: str, wanted: str) -> list[list[FactRow]]:
+def series(known: Known, path: str, wanted: str) -> list[list[FactRow]]:
     """The losses by epoch or step of a document, else of its folder's logs and tables."""
     folder = known.folder(path)
     measured = [p for p in known.by_path if known.folder(p) == folder and not p.endswith((".md", ".rst", ".markdown"))]

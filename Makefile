@@ -47,7 +47,7 @@ types: $(VENV)/.dev
 	nice $(BIN)/mypy
 
 # Containers often forbid Python to keep what it compiled: each of some hundred processes would compile all modules anew.
-unit thorough: export PYTHONDONTWRITEBYTECODE :=
+app demo unit thorough: export PYTHONDONTWRITEBYTECODE :=
 unit: $(VENV)/.dev chromium demo
 	$(BIN)/python -m pytest -n $(WORKERS)
 

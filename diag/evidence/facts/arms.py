@@ -18,6 +18,7 @@ _FIELD = re.compile(r"(?<![\w.=/-])(?P<name>[A-Za-z_][\w./@%-]*\*?)=(?=[^\s=])")
 _QUOTED = re.compile(r"['\"`](?P<name>[A-Za-z][^'\"`]{1,60})['\"`]")
 _ARM = re.compile(r"[A-Za-z][\w./+#:\[\]@-]*(?: (?=[\w.\[])[\w./+#:\]@-]+){0,4}")
 _ONLY_NARROWS = re.compile(rf"(?:{QUALIFIERS} ?)+|(?:INFO|DEBUG|WARN|WARNING|ERROR|NOTE|RESULTS?|SUMMARY)", re.I)
+RESULTS = ("PASS", "FAIL", "SKIP", "PASSED", "FAILED", "SKIPPED")
 _TELLS = re.compile(r"[A-Za-z][\w./+-]{0,31}")
 _SAYS_NOTHING = re.compile(r"true|false|none|null|nan|inf|yes|no|n/?a", re.IGNORECASE)
 _SENTENCE = re.compile(
@@ -51,6 +52,12 @@ def row(text: str) -> Row | None:
     if closed:
         head, body = head[:-1].rstrip(), body.partition(")")[0]
     fields, tail = _fields(body if closed else _NOTE.sub("", body))
+    if fields and head in RESULTS:  # `PASS n=39 arch=sm_121`
+        told = "  ".join(f"{name}={value}" for name, value in fields if _identifies(name, value))
+        return Row(told, "  ".join(f"{name}={value}" for name, value in fields), head) if told and not tail else None
+    label, colon, words = head.rpartition(": ")
+    if colon and fields and words.isalpha():  # `LLaMA-3.1-8B: PPL kk=3.2`
+        head, fields[0] = f"{label}:", (f"{words} {fields[0][0]}", fields[0][1])
     arm = _arm(head) if fields else None
     if arm is None:
         return None

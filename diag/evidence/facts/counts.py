@@ -15,6 +15,7 @@ _DID = re.compile(
 )
 # `24 layers loaded in 1114.2ms`: a count and a time
 _COUNTED_IN = re.compile(r"(\d[\d,.]*) ([a-z][\w-]*(?: [\w-]+){0,2}ed) in (?=[\d.]+ ?(?:ms|s|sec|min)\b)")
+_WERE = re.compile(r"(\d [a-z]+) were ([a-z]+ed)\b")
 # `out/model.apr (17600 bytes)`, `samples.jsonl (55 rows, 1183 bytes)`
 _FILE = re.compile(
     r"(?P<file>[\w.-]+\.[A-Za-z]\w{0,9})>?['\"`]? \((?:(?P<count>\d[\d,]*) (?P<noun>[a-z]{3,12}), )?"
@@ -53,7 +54,10 @@ def files(text: str) -> Iterator[File]:
 
 
 def apart(text: str) -> str:
-    """A line whose `24 layers loaded in 1114.2ms` reads as a count and, two spaces behind it, a time."""
+    """A line whose `24 layers loaded in 1114.2ms` reads as a count and, two spaces behind it, a time, and whose
+    `12 errors were skipped` reads as `12 errors skipped`."""
+    if "were " in text:
+        text = _WERE.sub(r"\1 \2", text)
     return _COUNTED_IN.sub(r"\1 \2  \2 in ", text) if "ed in " in text else text
 
 

@@ -51,7 +51,7 @@ def names_nothing(fact: Fact, form: str, *, free: bool) -> bool:
     placed = fact.unit is not None and (fact.step is not None or fact.epoch is not None)  # `step:500 t:77540ms`
     unnamed = (
         free
-        and not (form == "entry" or (form == "row" and "." in fact.raw))
+        and not (form == "entry" or (form == "row" and ("." in fact.raw or fact.name in "nN")))
         and bool(_BARE.fullmatch(fact.name))
         and not placed
     )

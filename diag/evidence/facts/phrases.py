@@ -18,9 +18,9 @@ from diag.evidence.facts.units import RATES, is_unit, shown_unit
 
 # What stands before the message: stamps, brackets without a space in them, levels, the name of the logger.
 _PREFIX = re.compile(
-    r"^(?:\s*(?:\[(?:[^\]\s]{0,80}|rank ?\d+|RANK ?\d+)\]:?|\[?¤+[,.\d]*Z?\]?"
+    r"^(?:\s*(?:\[(?:[^\]\s]{0,80}|rank ?\d+|RANK ?\d+)\]:?|\[?¤+[,.\d]*Z?(?: (?:UTC|GMT|[CEP][DES]?T))?\]?"
     r"|(?:INFO|DEBUG|WARN(?:ING)?|ERROR|NOTICE)(?:\b|:)"
-    r"|\(\w+ pid=¤*\d*\)|\||={3,}|#(?!\d)|>>+|-\s(?=\w+\s-)|root\s*[-:]))+\s*[-:|>]*\s*"
+    r"|\(\w+ pid=¤*\d*\)|\||={3,}|=\s(?=[A-Z])|#(?!\d)|>>+|-\s(?=\w+\s-)|root\s*[-:]))+\s*[-:|>]*\s*"
 )
 _DRAWN = re.compile(r"[\u2500-\u259f\u2800-\u28ff]+")
 _DICT = re.compile(
@@ -29,6 +29,9 @@ _DICT = re.compile(
 _BRACKET_UNIT = re.compile(r"\s*\(([A-Za-z/%µ°]{1,14})\)(?=\s*[:=])")
 # `attention_mode:gqa num_heads:8`: a word as value ends where the next name begins.
 _WORD_VALUE = re.compile(r"(?<![\w:=])([A-Za-z_]\w*[:=][A-Za-z]\w*)\s(?=[A-Za-z_]\w*[:=]\S)")
+# `Major (requiring I/O) page faults: 10`: what stands in brackets amid a name is part of it, a sum is not
+_AMID = re.compile(r"^([A-Za-z][\w /-]{0,40}) \(([^()=:]{1,40})\)((?: [\w /-]{1,30})?:\s)")
+_SIMPLE = re.compile(r"[\w /,.-]+")
 _LAST_NAME = re.compile(rf"(?:{QUALIFIERS} )*[\w./-]+$")
 _OF_ALL = re.compile(r"(?:^|\s)[A-Za-z]+ \(([A-Za-z%/]{1,10})\) \|")  # `time (ms) | forward: 147.77 | backward: 413.19`
 _LOG_OF = re.compile(r"\b(ln|log2?|log₂)\(([^()|]{1,30})\)")
@@ -55,7 +58,7 @@ _PARENTHESES = re.compile(r"\([^()]*\)")
 # `✅ PASS: golden_output (1234 ms)`, `[FAIL] golden_output: gibberish`.
 _VERDICT = re.compile(
     r"^\s*(?:[^\w\s\[]{1,2}\s*)?(?:\[\s*(?P<in>PASS(?:ED)?|FAIL(?:ED)?|OK|SKIP(?:PED)?|ERROR|RED|GREEN)\s*\]"
-    r"|(?P<before>PASS(?:ED)?|FAIL(?:ED)?|SKIP(?:PED)?|RED|GREEN)(?:\s*:|(?=\s+[A-Z][a-z]*[A-Z0-9_-]|\s+\S*[/_.:]\w|\s+\[)))"
+    r"|(?P<before>PASS(?:ED)?|FAIL(?:ED)?|SKIP(?:PED)?|(?:RED|GREEN)(?=\s*:))(?:\s*:|(?=\s+[A-Z][a-z]*[A-Z0-9_-]|\s+\S*[/_.:]\w|\s+\[)))"
     r"\s+(?:\[\s*[\d.]+ ?m?s\s*\]\s+)?"
     r"(?P<name>[A-Za-z][\w./+-]*(?:::\w+)*(?: [\w./+-]+(?:::\w+)*){0,5}?)"
     r"(?=\s*(?:[:(,—–|<>=≥≤]|$)|\s-\s|\s(?:on|at|in|for|because|is|was|not|measured)\b)"
@@ -74,6 +77,7 @@ _ENDS_IN_PLACE = re.compile(
 )
 _PART = re.compile(r"\d+/(?!1$)\d+")
 _OF = re.compile(r" (?:will be|is|are|was|were|of|at)$")
+_ASIDE = re.compile(r"\(([^()]*)\)")
 _NUMBER_ALONE = re.compile(r"(?<![\w.-])[+-]?\d")  # and not the digits of `NVIDIA GB10`
 _OUTCOME = re.compile(r"passed|failed|skipped|ignored|errors?|warnings?|ok|done")
 _LENGTH = re.compile(r"length|size|count|number|total|num[_ ]|steps", re.IGNORECASE)
@@ -123,7 +127,7 @@ def of_line(text: str, line: int, section: str) -> Iterator[Draft]:
     begin = prefix.end() if prefix else 0
     clean, text = clean[begin:], text[begin:]
     where = positions(_PARENTHESES.sub(" ", clean) if "(" in clean else clean)
-    status = status_of(text)
+    status = status_of(_ASIDE.sub(_aside, text) if "(" in text else text)
     if "{" in clean and (pairs := _DICT.findall(text)):
         yield from _dict(pairs, line, section)
         return
@@ -171,6 +175,14 @@ def _of_row(row: arms.Row, text: str, line: int, section: str) -> Iterator[Draft
         yield draft._replace(about=row.about, status_raw=draft.status_raw or raw, near=text, form="row")
 
 
+def _aside(bracket: re.Match[str]) -> str:
+    """A bracket that begins with a state says it of the line; in any other a state is that of something else."""
+    inside = bracket[1]
+    state = status_of(inside)
+    own = state and re.match(r"\s*(?:[,:;]|$)", inside.partition(state[0])[2]) and inside.lstrip().startswith(state[0])
+    return bracket[0] if own else " "
+
+
 def _against_required(found: list[Draft]) -> list[Draft]:
     """`Cosine similarity: -0.005 (required: ≥0.98)`: the number misses what is asked of it, and that is its state."""
     for place, draft in enumerate(found[1:], start=1):
@@ -202,6 +214,8 @@ def _fields(clean: str, line: int, section: str, where: tuple[tuple[str, float],
     if "(" in clean:
         clean = _BRACKET_UNIT.sub(lambda m: f" ⟨{m.group(1)}⟩" if is_unit(m.group(1)) else m.group(), clean)
     clean = counts.apart(clean)
+    if "(" in clean:
+        clean = _AMID.sub(lambda m: f"{m[1]} ⟨{m[2]}⟩{m[3]}" if _SIMPLE.fullmatch(m[2]) else f"{m[1]}{m[3]}", clean)
     if "..." in clean:
         clean = _LEADER.sub(": ", clean)
     if "(" in clean:

@@ -25,6 +25,7 @@ _COMMAND = re.compile(
 # `per_step_ms = wall * 1000 / steps`, and two lines below it `= 58.1 ms/step`.
 _FORMULA = re.compile(r"^\s*(?P<name>[A-Za-z]\w*)\s*=\s*[^=]*\s[*/+·×-]\s[^=]*$")
 _RESULT = re.compile(rf"^\s*[=≈]\s*(?P<value>{numbers.NUMBER}\s?\S{{0,12}})\s*$")
+_COUNTS = re.compile(r"\d\.\d|:\s*\d+ [a-z]|^\d+ [a-z]")  # and no title: `===== 12 errors were skipped`
 # `c=16 replicate 1/3`, `Prefill:`: the lines below it that are set in further are about it.
 _HEADS = re.compile(r"\s*(?=.{0,40}(?:\d|:\s*$))[A-Za-z][\w.+/-]*(?:[= ][\w.+/-]+){0,5}\s?:?\s*")
 _MAX_LINE = 4_000
@@ -68,7 +69,7 @@ def between(lines: Sequence[str], first: int, section: str, notes: Notes) -> Ite
                 held = []
             continue
         title = _SECTION.match(text)
-        if title and not re.search(r"\d\.\d", title["title"]):
+        if title and not _COUNTS.search(title["title"]):
             section = title["title"].strip()
             above = _Above()
             continue
@@ -103,7 +104,7 @@ class _Above:
         deep = _deep(text)
         while self._held and self._held[-1][0] >= deep:
             self._held.pop()
-        return self._held[-1][1] if self._held else ""
+        return ", ".join(title for _, title in self._held[-2:])
 
     def may_be(self, text: str, behind: Sequence[str]) -> None:
         """Remember a line without facts of its own, where that behind it is set in further and it reads as a title."""

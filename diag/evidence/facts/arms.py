@@ -53,8 +53,8 @@ def row(text: str) -> Row | None:
         head, body = head[:-1].rstrip(), body.partition(")")[0]
     fields, tail = _fields(body if closed else _NOTE.sub("", body))
     if fields and head in RESULTS:  # `PASS n=39 arch=sm_121`
-        told = "  ".join(f"{name}={value}" for name, value in fields if _identifies(name, value))
-        return Row(told, "  ".join(f"{name}={value}" for name, value in fields), head) if told and not tail else None
+        own = " ".join(f"{name}={value}" for name, value in fields if _identifies(name, value))
+        return Row(own, "  ".join(f"{name}={value}" for name, value in fields), head) if own and not tail else None
     label, colon, words = head.rpartition(": ")
     if colon and fields and words.isalpha():  # `LLaMA-3.1-8B: PPL kk=3.2`
         head, fields[0] = f"{label}:", (f"{words} {fields[0][0]}", fields[0][1])

@@ -26,6 +26,7 @@ _COMMAND = re.compile(
 _FORMULA = re.compile(r"^\s*(?P<name>[A-Za-z]\w*)\s*=\s*[^=]*\s[*/+·×-]\s[^=]*$")
 _RESULT = re.compile(rf"^\s*[=≈]\s*(?P<value>{numbers.NUMBER}\s?\S{{0,12}})\s*$")
 _COUNTS = re.compile(r"\d\.\d|:\s*\d+ [a-z]|^\d+ [a-z]")  # and no title: `===== 12 errors were skipped`
+_EPOCH = re.compile(r"[\W_]*epoch\s*#?(?P<number>\d+)(?:\s*(?:/|of)\s*\d+)?(?:\s+summary)?[\W_]*", re.IGNORECASE)
 # `c=16 replicate 1/3`, `Prefill:`: the lines below it that are set in further are about it.
 _HEADS = re.compile(r"\s*(?=.{0,40}(?:\d|:\s*$))[A-Za-z][\w.+/-]*(?:[= ][\w.+/-]+){0,5}\s?:?\s*")
 _MAX_LINE = 4_000
@@ -81,9 +82,7 @@ def between(lines: Sequence[str], first: int, section: str, notes: Notes) -> Ite
             if result
             else list(phrases.of_line(text, number, section))
         )
-        about = above.of(text)
-        for draft in drafts:
-            yield draft._replace(command=command, about=draft.about or about) if command or about else draft
+        yield from above.placed(text, drafts, command)
         if all(len(draft.name) == 1 for draft in drafts):
             above.may_be(text, lines[number - first + 1 : number - first + 2])
     yield from (draft._replace(command=command) for draft in held)
@@ -98,6 +97,7 @@ class _Above:
 
     def __init__(self) -> None:
         self._held: list[tuple[int, str]] = []  # how far it is set in, and its text
+        self._epoch: tuple[int, float] | None = None  # the same of the last line that only says which it is
 
     def of(self, text: str) -> str:
         """What a line is about; empty where nothing above says so."""
@@ -105,6 +105,19 @@ class _Above:
         while self._held and self._held[-1][0] >= deep:
             self._held.pop()
         return ", ".join(title for _, title in self._held[-2:])
+
+    def placed(self, text: str, drafts: list[Draft], command: str) -> Iterator[Draft]:
+        """The drafts of a line with what stands above it: its command, what it is about, and the epoch of a step and of
+        a line set in further than the one that says which epoch it is, and nothing else."""
+        if epoch := _EPOCH.fullmatch(text):
+            self._epoch = (_deep(text), float(epoch["number"]))
+        about = self.of(text)
+        for draft in drafts:
+            at = draft.at
+            if self._epoch and (at or _deep(text) > self._epoch[0]) and all(what != "epoch" for what, _ in at):
+                at = (("epoch", self._epoch[1]), *at)
+            changed = command or about or at != draft.at
+            yield draft._replace(command=command, about=draft.about or about, at=at) if changed else draft
 
     def may_be(self, text: str, behind: Sequence[str]) -> None:
         """Remember a line without facts of its own, where that behind it is set in further and it reads as a title."""

@@ -20,6 +20,7 @@ from diag.checkpoints.signatures.layout import LayoutScore, layout_scores
 from diag.model.edits.base import Edit, Provenance
 from diag.results.baseline import LayerProbe
 from diag.results.finding import Signature
+from diag.results.thresholds import ACCIDENT_NATS, ACCIDENT_SWEEP
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,8 @@ class Repair:
     """An intervention that undoes one hypothesised defect. A localiser says where, and never confirms. sweep: one of
     many values that were tried, so that one may fit by accident; edge: an end of a sweep: the optimum may lie beyond
     it. telling: nats from which what it gains tells where something is wrong, as a localiser does, even where it is
-    too little to confirm. parts: the same tensor by tensor, where nothing says that all of them or none are wrong
+    too little to confirm. accident: nats that such repairs gain by accident, where they were measured by themselves.
+    parts: the same tensor by tensor, where nothing says that all of them or none are wrong
     (bisect.py)."""
 
     name: str
@@ -37,12 +39,20 @@ class Repair:
     sweep: bool = False
     edge: bool = False
     telling: float = math.inf
+    accident: float | None = None
     parts: tuple[Edit, ...] = ()
 
     @property
     def provenance(self) -> Provenance:
         """The farthest place that its edits take bytes from; the lower of two equal cures is the more specific."""
         return max((edit.provenance for edit in self.edits), default=Provenance.OWN_BYTES)
+
+    @property
+    def least(self) -> float:
+        """Nats that it must gain to be beyond what the same search finds by accident, where no signature backs it."""
+        if self.accident is not None:
+            return self.accident
+        return ACCIDENT_SWEEP.value if self.sweep else ACCIDENT_NATS.value
 
 
 @dataclass(frozen=True)

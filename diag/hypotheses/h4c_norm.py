@@ -15,7 +15,7 @@ from diag.model.edits.set_eps import SetEps
 from diag.model.edits.shift import Shift
 from diag.results import thresholds_checkpoints as limits
 from diag.results.finding import Signature
-from diag.results.thresholds import ACCIDENT_NATS
+from diag.results.thresholds import ACCIDENT_NATS, LOCALISED_NATS
 
 EPS_SWEEP = tuple(
     t.value for t in (limits.EPS_SWEEP_1E8, limits.EPS_SWEEP_1E6, limits.EPS_SWEEP_1E5, limits.EPS_SWEEP_1E3)
@@ -33,9 +33,11 @@ PAIRS = (
     ("attention_norm", "post_attention_norm"),
     ("mlp_norm", "post_mlp_norm"),
 )
-# A sound model gains nothing on text that it knows, and up to this on DNA, base64 or another language.
+# A sound model gains nothing on text that it knows, and up to this on DNA, base64 or another language. A shift by one
+# of a role's norms fits by accident only where it makes up for the attention scale, and then by more.
 TELLING = ACCIDENT_NATS.value
 ENDS = (min(SCALES), max(SCALES))
+EPS = "eps"  # as edits call it
 PLAUSIBLE_EPS = (limits.PLAUSIBLE_EPS_LOW.value, limits.PLAUSIBLE_EPS_HIGH.value)
 
 
@@ -55,11 +57,13 @@ def signature(context: Context) -> Signature:
     theirs = context.reference.config.rms_norm_eps if context.reference else None
     if theirs is not None and eps != theirs:
         sentences.append(f"eps is {eps:g} here and {theirs:g} in the reference")
-    elif not PLAUSIBLE_EPS[0] <= eps <= PLAUSIBLE_EPS[1]:
+    odd = not PLAUSIBLE_EPS[0] <= eps <= PLAUSIBLE_EPS[1]
+    if odd:
         sentences.append(f"eps is {eps:g}, outside {PLAUSIBLE_EPS[0]:g} to {PLAUSIBLE_EPS[1]:g}")
     if sentences:
         lost = bool(huge) or any(_constant(context.stats[n], None) or context.stats[n].nonfinite for n in carriers)
-        return Signature(True, "; ".join(sentences) + ".", tuple(carriers), needs_reference=lost)
+        tensors = (*carriers, EPS) if odd else tuple(carriers)
+        return Signature(True, "; ".join(sentences) + ".", tensors, needs_reference=lost)
     against = ", like the reference's" if context.reference else ""
     return Signature(False, f"All {len(context.norms)} norm weights vary and are finite{against}; eps is {eps:g}.")
 
@@ -90,7 +94,7 @@ def repairs(context: Context, signature: Signature) -> list[Repair]:
         for by, sign in ((-1.0, "−"), (1.0, "+")):
             text = f"Add {by:+g} to {len(norms)} norm weight{'s' if len(norms) > 1 else ''}."
             swept = words not in WHOLE
-            tells = TELLING if swept else math.inf
+            tells = LOCALISED_NATS.value if swept else math.inf
             found.append(Repair(f"{words} {sign} 1", (Shift(norms, by),), text, sweep=lost or swept, telling=tells))
     offset = float(context.family.norm_offset)
     for words, norms in _groups(context).items():
@@ -105,12 +109,13 @@ def repairs(context: Context, signature: Signature) -> list[Repair]:
             tells = math.inf if edge or words in WHOLE else TELLING
             found.append(Repair(f"{words} × {factor:g}", edits, text, sweep=True, edge=edge, telling=tells))
     found += [repair for pair in PAIRS if (repair := exchanged(context, pair))]
-    if context.reference and signature.tensors:
+    carriers = tuple(name for name in signature.tensors if name != EPS)
+    if context.reference and carriers:
         found.append(
             Repair(
                 "norm weights from reference",
-                (FromReference(signature.tensors),),
-                f"Take the {len(signature.tensors)} norm weights of the signature from the reference.",
+                (FromReference(carriers),),
+                f"Take the {len(carriers)} norm weights of the signature from the reference.",
             )
         )
     return found

@@ -15,7 +15,7 @@ from diag.model.edits.base import Edit
 from diag.model.edits.pair_rows import PairRows
 from diag.model.edits.set_config import SuggestConfig
 from diag.results.finding import Signature
-from diag.results.thresholds import LOCALISED_NATS
+from diag.results.thresholds import ACCIDENT_ROTARY, LOCALISED_NATS
 from diag.results.thresholds_checkpoints import PLAIN_THETA, ROTARY_FACTORS, ROTARY_SHARES, SHORT_CONTEXT, THETA_SWEEP
 from diag.units import percent
 
@@ -146,6 +146,7 @@ def bases(context: Context) -> list[Repair]:
                     sweep=swept,
                     edge=edge,
                     telling=math.inf if edge else LOCALISED_NATS.value,
+                    accident=ACCIDENT_ROTARY.value,
                 )
             )
     return found
@@ -171,9 +172,16 @@ def scalings(context: Context) -> list[Repair]:
         key = "rope_parameters" if "rope_parameters" in raw else "rope_scaling"
         edits = (_set(_stated(raw) | {key: scaled}),)
         edge = factor == max(FACTORS)
-        name = f"linear scaling × {factor:g}"
         found.append(
-            Repair(name, edits, text, sweep=True, edge=edge, telling=math.inf if edge else LOCALISED_NATS.value)
+            Repair(
+                f"linear scaling × {factor:g}",
+                edits,
+                text,
+                sweep=True,
+                edge=edge,
+                telling=math.inf if edge else LOCALISED_NATS.value,
+                accident=ACCIDENT_ROTARY.value,
+            )
         )
     return found
 

@@ -129,4 +129,4 @@ def _may_stay(state: State, c: Candidate, joint: Sequence[Candidate], below: boo
     over = state.removal(joint, [c])
     # While something is known to be missing elsewhere, what else helps may only make up for it.
     enough = not state.certain or (over.delta or 0.0) >= ACCIDENT_BESIDE.value
-    return below and enough and Trial(removal=over, swept=c.repair.sweep, edge=c.repair.edge).beyond_accident
+    return below and enough and Trial(removal=over, least=c.repair.least, edge=c.repair.edge).beyond_accident

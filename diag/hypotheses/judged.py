@@ -16,7 +16,7 @@ from diag.hypotheses.search import Candidate, combined
 from diag.hypotheses.state import State
 from diag.hypotheses.verdict import Outcome, Trial, judge
 from diag.results.finding import Finding, RepairResult, Rival, Screened, Signature
-from diag.results.thresholds import FULL_ALONE, LISTED_DIFFERENCES, MATERIAL_NATS, MATERIAL_SE
+from diag.results.thresholds import ACCIDENT_NATS, FULL_ALONE, LISTED_DIFFERENCES, MATERIAL_NATS, MATERIAL_SE
 
 
 def alone(state: State, h: Hypothesis) -> tuple[list[Candidate], list[Screened]]:
@@ -61,7 +61,7 @@ def finding(
         on_top=on_top,
         removal=state.removal(joint, members) if members else None,
         backed=any(c.backed_by_signature for c in members),
-        swept=all(c.repair.sweep for c in members),
+        least=min((c.repair.least for c in members), default=ACCIDENT_NATS.value),
         edge=any(c.repair.edge for c in members),
         mended=bool(joint) and outcome.below_border and set(state.signatures[h.id].tensors) <= _changed(joint),
         localised=_localised(state, h, joint),
@@ -135,13 +135,12 @@ def _localised(state: State, h: Hypothesis, joint: Sequence[Candidate]) -> tuple
     mine = [c for c in state.candidates if c.hypothesis == h.id and (c.repair.localiser or c.repair.telling < np.inf)]
     if not mine or joint:
         return None
-    best = state.search.promising([], mine, FULL_ALONE)[:1]
-    # While the rest stays hopeless, skipping any block may help: only what makes the model sound again locates.
-    if not best or not state.below(state.search.full(best)):
-        return None
-    repair, over = best[0].repair, state.gain([], best)
-    tells = repair.localiser or (over.delta or 0.0) >= repair.telling
-    return (repair.name, over) if tells else None
+    for c in state.search.promising([], mine, FULL_ALONE):
+        over = state.gain([], [c])
+        # While the rest stays hopeless, skipping any block may help: only what makes the model sound again locates.
+        if state.below(state.search.full([c])) and (c.repair.localiser or (over.delta or 0.0) >= c.repair.telling):
+            return c.repair.name, over
+    return None
 
 
 def _on_top(state: State, h: Hypothesis, others: Sequence[Candidate], shown: Sequence[Candidate]) -> list[Candidate]:

@@ -29,7 +29,8 @@ class Setup:
     one_later: what a program gets that shifts its labels twice, where a claim is not met.
     learnt: told what is known already, a sentence under a hypothesis's id.
     data: the shard's audit. untested: ids that were not asked for. yardstick, hints: asked only for a loss from the
-    border up; hints name suspects by what only a bad loss makes suspicious.
+    border up; hints are told whether nothing else is suspected, and name suspects by what only a bad loss makes
+    suspicious.
     """
 
     evaluator: Losses
@@ -45,7 +46,7 @@ class Setup:
     one_later: OneLater | None = None
     data: DataFound | None = None
     untested: tuple[str, ...] = ()
-    hints: Callable[[], tuple[Suspect, ...]] | None = None
+    hints: Callable[[bool], tuple[Suspect, ...]] | None = None
     yardstick: Callable[[], Yardstick] | None = None
     notes: tuple[str, ...] = ()
     learnt: Callable[[str, str], None] = lambda name, text: None

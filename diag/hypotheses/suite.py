@@ -129,8 +129,9 @@ def _diagnosis(
         state.tell("Holding the loss against the yardstick")
         seen = setup.yardstick()
         facts = replace(facts, broken=seen.broken or None, yardstick=seen.sentence)
-    if setup.hints and not joint and not facts.trusted and not facts.suspects:
-        facts = replace(facts, suspects=setup.hints())
+    if setup.hints and not joint and not facts.trusted:
+        hints = setup.hints(not facts.suspects)
+        facts, findings = replace(facts, suspects=(*facts.suspects, *hints)), _hinted(findings, hints)
     if place and place.certain and not facts.suspects:  # last: it says where, and not what
         facts = replace(facts, suspects=(Suspect(place.hypothesis, place.sentence),))
     return Diagnosis(
@@ -158,6 +159,17 @@ def _diagnosis(
         expected_nats=setup.expected,
         yardstick=seen,
     )
+
+
+def _hinted(findings: list[Finding], hints: Sequence[Suspect]) -> list[Finding]:
+    """The findings, none of them refuted that a hint speaks for: the file leaves room for what it does not show."""
+    said = {hint.id: hint.detail for hint in hints}
+    return [
+        replace(f, status="inconclusive", reason=f"Suspected: {said[f.id]}", would_decide="A sound copy of this model.")
+        if f.id in said and f.status == "refuted"
+        else f
+        for f in findings
+    ]
 
 
 def _suspects(

@@ -8,7 +8,7 @@ from diag.hypotheses.base import Hypothesis
 from diag.hypotheses.gain import Gain
 from diag.results.finding import Signature, Status
 from diag.results.ruler import Zone
-from diag.results.thresholds import ACCIDENT_NATS, ACCIDENT_SWEEP, CONFIRM_SHARE, LOCALISED_NATS
+from diag.results.thresholds import ACCIDENT_NATS, CONFIRM_SHARE, LOCALISED_NATS
 
 # Zones in which a loss is so bad that a further defect could hide behind it.
 MASKING: tuple[Zone, ...] = (
@@ -23,7 +23,7 @@ class Trial:
 
     alone, on_top: over the loaded checkpoint, and over the accepted repairs of the others. removal: what is lost
     when its members are taken out of the joint set; None when it has no member there. backed: a signature carries
-    what its members change. swept: the repair is one of many values that were tried. edge: the best of a sweep lies
+    what its members change. least: nats that such repairs gain by accident. edge: the best of a sweep lies
     at its end, so its optimum was not seen, and nothing confirms it. mended: the joint set of the others repairs all
     that the signature is seen from, and what remains is below the border. localised: the gain of its best localiser on
     top of the joint set, with its name. differs: sentences on what differs from a twin, where there is one.
@@ -33,7 +33,7 @@ class Trial:
     on_top: Gain | None = None
     removal: Gain | None = None
     backed: bool = False
-    swept: bool = False
+    least: float = ACCIDENT_NATS.value
     edge: bool = False
     mended: bool = False
     localised: tuple[str, Gain] | None = None
@@ -51,8 +51,7 @@ class Trial:
         if self.edge or self.backed:
             return not self.edge
         found = self.removal.delta if self.removal else None
-        least = ACCIDENT_SWEEP.value if self.swept else ACCIDENT_NATS.value
-        return found is not None and found >= least
+        return found is not None and found >= self.least
 
 
 @dataclass(frozen=True)
@@ -135,6 +134,9 @@ def _alone(hypothesis: Hypothesis, signature: Signature, trial: Trial, outcome: 
             return "inconclusive", reason, _decider(hypothesis, outcome)
         if outcome.masked:
             reason = "The signature is there, and a loss that nothing explains hides what its repair is worth."
+            return "inconclusive", reason, _decider(hypothesis, outcome)
+        if helped:
+            reason = "The signature is there, and its repair lowers the loss by no more than others do by accident."
             return "inconclusive", reason, _decider(hypothesis, outcome)
         return "present", "The signature is there, and no repair of it changes the loss materially.", ""
     if trial.located and trial.localised:

@@ -13,9 +13,10 @@ from diag.results.thresholds import HEAD_FITS, HEAD_LOST, MARGINAL_LEAD, ROWS_AL
 HEAD = "H4A"
 
 
-def hints(inputs: Inputs, model: LoadedModel) -> tuple[Suspect, ...]:
+def hints(inputs: Inputs, model: LoadedModel, alone: bool) -> tuple[Suspect, ...]:
     """Whether rows of head or embedding stand some places off, or the embedding was never trained as the head that it
-    is. Costs a pass over four sequences, and a read of both."""
+    is. alone: whether nothing else is suspected; what fits nowhere is no sign where something is. Costs a pass over
+    four sequences, and a read of both."""
     fit = marginal_fit(model, inputs.window.ids, inputs.audit.counts.counts)
     moved = fit and fit.places and fit.as_stored < HEAD_FITS.value < fit.best
     if fit and moved and fit.best - fit.as_stored > MARGINAL_LEAD.value:
@@ -31,7 +32,7 @@ def hints(inputs: Inputs, model: LoadedModel) -> tuple[Suspect, ...]:
             f"stored {rows.as_stored:.1f}): the rows of one of them have moved."
         )
         return (Suspect(HEAD, text),)
-    if fit and fit.as_stored < HEAD_LOST.value and tie_status(inputs.checkpoint).status == "tied_absent":
+    if alone and fit and fit.as_stored < HEAD_LOST.value and tie_status(inputs.checkpoint).status == "tied_absent":
         text = (
             f"the average prediction does not follow how often ids occur (correlation {fit.as_stored:.2f}): the "
             "embedding, which is the head here, was not trained as one, as where an untied model lost its head."

@@ -185,7 +185,7 @@ def _tested(
         expected=inputs.case.expected_loss,
         claim=inputs.case.claim,
         one_later=later,
-        hints=lambda: hints(inputs, model),
+        hints=lambda alone: hints(inputs, model, alone),
         yardstick=lambda: _yardstick(inputs, model, progress),
         data=data,
         learnt=learnt,

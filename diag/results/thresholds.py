@@ -15,6 +15,7 @@ RELATIVE_SHARE = Threshold(0.05, "of (unigram - reference)", "product definition
 EXPECTED_NATS = Threshold(0.05, "nats", "product definition: over an expected loss, or 3 standard errors")
 ACCIDENT_NATS = Threshold(0.3, "nats", "docs/zoo.md: above what the same search finds by accident, 99.5th percentile")
 ACCIDENT_SWEEP = Threshold(1.0, "nats", "docs/zoo.md: a norm before attention makes up for another defect by up to 0.8")
+ACCIDENT_ROTARY = Threshold(0.15, "nats", "docs/zoo.md: another base or scaling gains 0.11 by accident at most")
 ACCIDENT_BESIDE = Threshold(4.0, "nats", "docs/zoo.md: a gain by accident beside a certain defect reached 3.0")
 LOCALISED_NATS = Threshold(0.1, "nats", "skipping a block of a sound model never lowers its loss by this")
 LOCALISED_LEAD = Threshold(2.0, "times the next block's gain", "measured: docs/hypotheses/h4d-residual-stream.md")

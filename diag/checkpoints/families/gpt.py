@@ -90,4 +90,5 @@ GPT_NEOX = Family(
     grouped=False,
     renamed={"rms_norm_eps": "layer_norm_eps"},
     settings=("attention_bias", "use_parallel_residual", "rotary_pct", "rotary_emb_base"),
+    published_theta=(1e4,),  # GPT-NeoX 20B, Pythia, Dolly 2, RedPajama-INCITE, Polyglot-Ko
 )

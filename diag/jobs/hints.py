@@ -26,7 +26,7 @@ def hints(inputs: Inputs, model: LoadedModel, alone: bool) -> tuple[Suspect, ...
         )
         return (Suspect(HEAD, text),)
     rows = row_alignment(inputs.checkpoint)
-    if rows and rows.places and rows.as_stored < ROWS_ALIGNED.value and rows.best > ROWS_FOUND.value:
+    if rows and rows.places and rows.as_stored < ROWS_ALIGNED.value and rows.by_chance < ROWS_FOUND.value:
         text = (
             f"head and embedding fit each other {_places(rows.places)} off ({rows.best:.1f} standard errors, as "
             f"stored {rows.as_stored:.1f}): the rows of one of them have moved."

@@ -112,8 +112,12 @@ EPS_SWEEP_1E5 = Threshold(1e-5, "of a mean square", "tried: what Llama and Phi-3
 EPS_SWEEP_1E3 = Threshold(1e-3, "of a mean square", "tried: the smallest that was measured to cost loss")
 REFERENCE_SHIFT = Threshold(0.25, "of the reference's size", "a norm's mean this far off is no fine-tuning")
 NORM_SCALES = tuple(
-    Threshold(value, "times the weight", "tried: a scale that was folded in twice, or not at all; half octaves near 1")
-    for value in (0.125, 0.25, 0.5, 0.707, 1.414, 2.0, 4.0, 8.0)
+    Threshold(
+        value,
+        "times the weight",
+        "tried: a scale that was folded in twice, or not at all; half octaves meet any within 19 %",
+    )
+    for value in (0.125, 0.177, 0.25, 0.354, 0.5, 0.707, 1.414, 2.0, 2.828, 4.0, 5.657, 8.0)
 )
 ODD_SCALE = Threshold(
     8.0, "times its siblings", "13 models, 3 of them published: 1/3.7 (SmolLM2, v) to 3.4 (Qwen2.5, q)"

@@ -83,6 +83,8 @@ LOST = Signature(True, "zero", needs_reference=True)
         (SEEN, Trial(alone=MATERIAL, on_top=NOTHING), Outcome(joint_ids=("H4A",)), "present"),
         (UNSEEN, Trial(alone=MATERIAL, on_top=NOTHING), Outcome(joint_ids=("H4A",)), "refuted"),
         (SEEN, Trial(alone=NOTHING), Outcome(), "present"),
+        # gains like an accident: no "costs nothing"
+        (SEEN, Trial(alone=SMALL), Outcome(), "inconclusive"),
         (SEEN, Trial(alone=NOTHING), MASKED, "inconclusive"),
         (UNSEEN, Trial(alone=NOTHING), Outcome(), "refuted"),
         (UNSEEN, Trial(alone=NOTHING), MASKED, "inconclusive"),

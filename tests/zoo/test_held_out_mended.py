@@ -15,9 +15,11 @@ from diag.case import Window
 from diag.checkpoints import compare_checkpoints, open_checkpoint
 from diag.checkpoints.compare.groups import differences
 from diag.checkpoints.compare.kinds import relationship
+from diag.checkpoints.signatures.rows import row_alignment
 from diag.hypotheses import h4c_norm
 from diag.hypotheses.base import Context
 from diag.hypotheses.differences import claimed_by
+from diag.results.thresholds import ROWS_FOUND
 from diag.zoo.defects import DEFECTS
 from diag.zoo.model import Change, Model, open_model, write_model
 from diag.zoo.shards import text_shard
@@ -289,3 +291,79 @@ def test_a_part_that_gains_too_little_to_confirm_says_where(
     assert found.conclusion.kind == "suspect" and found.conclusion.hypotheses[0] == "H4B"
     assert "'gate and up exchanged, 3 of 6'" in found.conclusion.text
     assert not {f.status for f in found.findings} & {"confirmed", "contributing"}
+
+
+def rotary_base(by: float) -> Callable[[Model], Change]:
+    return lambda model: Change(config={model.key("rope_theta"): by})
+
+
+def times(model: Model, factor: float) -> Change:
+    """Every norm of a family that multiplies by the weight itself."""
+    names = (*model.names(model.roles("norm")), model.family.roles["final_norm"].tensor())
+    return Change({n: model.tensors[n] * np.float32(factor) for n in names})
+
+
+@pytest.mark.parametrize(
+    ("family", "defect", "cure"),
+    [
+        ("qwen2_untied", rotary_base(1e4), "theta 500000"),
+        *(
+            pytest.param(*case, marks=pytest.mark.thorough)
+            for case in (
+                ("gpt_neox", rotary_base(1e3), "theta 10000"),
+                ("gemma2", lambda m: Change(config={m.key("rms_norm_eps"): 0.1}), "eps 1e-06 (family default)"),
+                ("mistral", lambda model: times(model, 5.0), "norm weights × 0.177"),
+            )
+        ),
+    ],
+)
+def test_a_gain_above_what_such_repairs_gain_by_accident_confirms(
+    family: str, defect: Callable[[Model], Change], cure: str, shard: Path, tmp_path: Path
+) -> None:
+    """An epsilon that its signature backs, other rotary bases (0.13 to 0.27 nats), and a factor between two octaves."""
+    model = open_model(MODELS / family)
+    broken = write_model(model.changed(defect(model)), tmp_path / "broken")
+    found = diagnose(broken, shard, None, Window(4, 4, 128))
+    assert found.conclusion.kind == "explained"
+    assert found.joint is not None and [r.name for r in found.joint.repairs] == [cure]
+
+
+@pytest.mark.parametrize(
+    ("family", "defect", "text"),
+    [
+        ("mistral", lambda m: of_role(m, "attention_norm", lambda w: w * 0.75), "'attention norm × 1.414'"),
+        pytest.param(
+            *("gemma3", lambda m: of_role(m, "mlp_norm", lambda w: w + 1), "'mlp norm − 1'"),
+            marks=pytest.mark.thorough,
+        ),
+    ],
+)
+def test_norms_that_cost_little_are_suspected(
+    family: str, defect: Callable[[Model], Change], text: str, shard: Path, tmp_path: Path
+) -> None:
+    model = open_model(MODELS / family)
+    broken = write_model(model.changed(defect(model)), tmp_path / "broken")
+    found = diagnose(broken, shard, None, Window(4, 4, 128))
+    assert found.conclusion.kind == "suspect" and found.conclusion.hypotheses == ("H4C",)
+    assert text in found.conclusion.text
+
+
+def test_rows_that_stand_off_are_looked_for_beside_another_suspect(shard: Path, tmp_path: Path) -> None:
+    """And what the conclusion suspects, no finding calls refuted: a tied file does not show that its rows moved."""
+    model = open_model(MODELS / "qwen3")
+    zero = {n: np.zeros_like(model.tensors[n]) for n in model.names(("o",), (3,))}
+    moved = {model.embedding: np.roll(model.tensors[model.embedding], 700, axis=0)}
+    broken = write_model(model.changed(Change({**zero, **moved})), tmp_path / "broken")
+    found = diagnose(broken, shard, None, WINDOW)
+    assert found.conclusion.kind == "suspect" and found.conclusion.hypotheses == ("H4D", "H4A")
+    (head,) = (f for f in found.findings if f.id == "H4A")
+    assert head.status == "inconclusive" and "700 places off" in head.reason
+
+
+def test_rows_are_found_by_how_many_places_there_are(tmp_path: Path) -> None:
+    """Five standard errors are much among 4,096 places: the rows of a sound GPT-NeoX are no more alike than that."""
+    model = open_model(MODELS / "gpt_neox")
+    moved = np.roll(model.tensors[model.embedding], 612, axis=0)
+    found = row_alignment(open_checkpoint(write_model(model.changed(Change({model.embedding: moved})), tmp_path / "x")))
+    assert found is not None and abs(found.places) == 612 and 4.8 < found.best < 5.5
+    assert found.by_chance < ROWS_FOUND.value

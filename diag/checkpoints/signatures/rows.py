@@ -15,11 +15,12 @@ from diag.checkpoints.reader import Checkpoint
 class RowAlignment:
     """How far the mean cosine of the head's row and the embedding's row of one token exceeds 0, in standard errors: as
     stored, and the highest, with the embedding's rows `places` further down, around the
-    end."""
+    end. by_chance: how often one of so many places is as high where no rows belong together, at most."""
 
     as_stored: float
     best: float
     places: int
+    by_chance: float
 
 
 def row_alignment(checkpoint: Checkpoint) -> RowAlignment | None:
@@ -45,7 +46,8 @@ def row_alignment(checkpoint: Checkpoint) -> RowAlignment | None:
         total += np.fft.rfft(e) * np.conj(np.fft.rfft(h))
     scores = np.fft.irfft(total, n=rows) / (spread * math.sqrt(rows))
     best = int(np.argmax(scores))
-    return RowAlignment(float(scores[0]), float(scores[best]), best if best <= rows // 2 else best - rows)
+    by_chance = min(1.0, rows * math.erfc(scores[best] / math.sqrt(2)) / 2)
+    return RowAlignment(float(scores[0]), float(scores[best]), best if best <= rows // 2 else best - rows, by_chance)
 
 
 def _directions(rows: Array) -> Array:

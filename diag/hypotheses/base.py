@@ -29,8 +29,8 @@ class Repair:
     many values that were tried, so that one may fit by accident; edge: an end of a sweep: the optimum may lie beyond
     it. telling: nats from which what it gains tells where something is wrong, as a localiser does, even where it is
     too little to confirm. accident: nats that such repairs gain by accident, where they were measured by themselves.
-    parts: the same tensor by tensor, where nothing says that all of them or none are wrong
-    (bisect.py)."""
+    published: models of the family were published with this value of a sweep, so of those that cure the same this is
+    meant. parts: the same tensor by tensor, where nothing says that all of them or none are wrong (bisect.py)."""
 
     name: str
     edits: tuple[Edit, ...]
@@ -40,6 +40,7 @@ class Repair:
     edge: bool = False
     telling: float = math.inf
     accident: float | None = None
+    published: bool = False
     parts: tuple[Edit, ...] = ()
 
     @property

@@ -147,6 +147,7 @@ def bases(context: Context) -> list[Repair]:
                     edge=edge,
                     telling=math.inf if edge else LOCALISED_NATS.value,
                     accident=ACCIDENT_ROTARY.value,
+                    published=theta in context.family.published_theta,
                 )
             )
     return found

@@ -150,7 +150,8 @@ class Search:
         """The material option with the lowest loss on top of `base`; one that a signature backs goes first, because
         behind a defect that is still there others lower the loss by accident. Of what cures the same loss within
         noise the most specific is taken, and of equally specific ones the first that its hypothesis names; of a sweep
-        over the same tensors the value with the lowest loss, which is its optimum."""
+        over the same tensors the value with the lowest loss, which is its optimum, of published values where there are
+        any."""
         self.ask([*base, c] for c in options)
         material = [c for c in options if self._acceptable(c, self.gain(base, [*base, c]))]
         if not material:
@@ -160,7 +161,9 @@ class Search:
         level = [c for c in material if self._level([*base, c], [*base, lowest])]
         first = min(level, key=lambda c: (*c.cost, self.pool.index(c)))
         swept = [c for c in level if c.repair.sweep and c.targets == first.targets and c.hypothesis == first.hypothesis]
-        return min(swept, key=lambda c: float(self.full([*base, c]).mean())) if first.repair.sweep else first
+        if not first.repair.sweep:
+            return first
+        return min(swept, key=lambda c: (not c.repair.published, float(self.full([*base, c]).mean())))
 
     def _acceptable(self, c: Candidate, over: Gain) -> bool:
         enough = c.backed_by_signature or over.delta is None or over.delta >= self.floor

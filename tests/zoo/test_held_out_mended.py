@@ -306,7 +306,7 @@ def times(model: Model, factor: float) -> Change:
 @pytest.mark.parametrize(
     ("family", "defect", "cure"),
     [
-        ("qwen2_untied", rotary_base(1e4), "theta 500000"),
+        ("qwen2_untied", rotary_base(1e4), "theta 1e+06"),
         *(
             pytest.param(*case, marks=pytest.mark.thorough)
             for case in (

@@ -6,16 +6,26 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 
+from diag.evidence.facts import run_log
 from diag.evidence.facts.fact import Draft, Notes
 from diag.evidence.facts.tree import Walk
 
 _VALUE = re.compile(r"[+-]?(?:\d[\d.]*(?:[eE][+-]?\d+)?|\.\d+|nan|inf(?:inity)?)|true|false|null|none", re.IGNORECASE)
+_WRITTEN = re.compile(
+    r"\s*(?:\[[A-Za-z][\w#:.-]*\]\s|(?!true|false|null|nan|inf)[^\W\d]|$)", re.IGNORECASE
+)  # by a program
 _TOKEN = re.compile(r'"((?:[^"\\\n]|\\.)*)"|([{}\[\]:,])|(\n)|([^\s{}\[\]:,"]+)|(")')
 
 
 def read(lines: Sequence[str], notes: Notes) -> Iterator[Draft]:
-    """The drafts of one JSON text, or of one a line. A line that is no JSON is skipped, and said."""
-    yield from between(lines, 1, notes)
+    """The drafts of one JSON text, or of one a line. A line that is no JSON is skipped, and said; what a program wrote
+    before the first is read as a log."""
+    begin = next((i for i, line in enumerate(lines) if line.strip() and not _WRITTEN.match(line)), len(lines))
+    if any(line.strip() for line in lines[:begin]):
+        yield from run_log.between(lines[:begin], 1, "", notes)
+    else:
+        begin = 0
+    yield from between(lines[begin:], begin + 1, notes)
 
 
 def between(lines: Sequence[str], first: int, notes: Notes, section: str = "") -> Iterator[Draft]:

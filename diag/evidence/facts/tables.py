@@ -38,6 +38,7 @@ _IDENTITY = re.compile(
 )
 _ASSUMED = re.compile(r"\[A\]|assum(?:ed|ption)\b", re.IGNORECASE)
 _METRIC_COLUMN = re.compile(r"metrics?", re.IGNORECASE)  # behind the first: it says what the column of values holds
+_UNIT = re.compile(r"\s\[([^\[\]]{1,12})\]$")
 _ORDINALS = ("#", "no", "no.", "rank")
 MAX_LABELS = 12  # columns that are looked at
 SAMPLE = 200  # rows
@@ -128,7 +129,8 @@ def _by_metric(
 
 
 def _head(head: str) -> str:
-    """The name of a column; `== record` asks whether it is equal."""
+    """The name of a column, `memory.used [MiB]` with its unit; `== record` asks whether it is equal."""
+    head = _UNIT.sub(r" (\1)", head)
     name = trimmed(head) or head.strip()
     return f"equals {name}" if head.strip().startswith("==") else name
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import zip_longest
 from typing import NamedTuple
 
 from diag.evidence.facts import numbers
@@ -18,6 +19,9 @@ _RULE = re.compile(r"(?=.*?[\u2500-\u257f+=-]{3})[\u2500-\u257f|+:=\s-]+")
 _HEAVY = "═━╞╪╡╇="
 _LINES = re.compile(r"^[\s=\-*#_~\u2500-\u257f\u2580-\u259f]+$")
 _GAP = re.compile(r"\s{2,}")
+_GROUP = re.compile(r"[-=─]{2,}")
+_GROUPS = re.compile(r"\s*[-=─]{2,}(?:\s+[-=─]{2,})+\s*")
+_MISSING = ("N/A", "n/a", "-", "—", "–", "None", "nan")
 _NAMES_AND_VALUES = ["", "Value"]
 MAX_LINE = 2_000  # characters
 MAX_HEADER = 300  # of one whose columns are set apart with spaces
@@ -67,23 +71,61 @@ def _headed(lines: Sequence[str], head: int, first: list[str]) -> bool:
 
 
 def printed(lines: Sequence[str], head: int) -> Table | None:
-    """A table whose columns are set apart with spaces, below the line of their names at `head`: at least two rows, all
-    of whose cells but the first are numbers."""
+    """A table whose columns are set apart with spaces, below the line of their names at `head`: those that a rule of
+    several parts below it marks, else at least two rows, all of whose cells but the first are numbers or missing."""
     names = lines[head]
-    if len(names) > MAX_HEADER or "   " not in names.strip() or any(sign in names for sign in ":=|,{"):
+    if len(names) > MAX_HEADER or "  " not in names.strip():
         return None
+    if _GROUPS.fullmatch(below := lines[head + 1] if head + 1 < len(lines) else ""):
+        return _marked(lines, head, [match.start() for match in _GROUP.finditer(below)])
     header = _GAP.split(names.strip())
-    if len(header) < LEAST_COLUMNS or any(not name[:1].isalpha() for name in header):
+    if "   " not in names.strip() or len(header) < LEAST_COLUMNS or any(sign in names for sign in ":=|,{"):
+        return None
+    if any(not name[:1].isalpha() for name in header):
         return None
     found: list[Cells] = []
     for at in range(head + 1, len(lines)):
         cells = _GAP.split(lines[at].strip())
-        if len(cells) != len(header) or not all(numbers.BARE.fullmatch(cell) for cell in cells[1:]):
+        if len(cells) != len(header) or not _numbers(cells[1:]):
             if found or not _LINES.match(lines[at] or " "):
                 break
             continue
         found.append((at, cells))
     return Table(header, found, found[-1][0] + 1) if len(found) > 1 else None
+
+
+def _numbers(cells: Sequence[str]) -> bool:
+    """Whether cells hold a number each, with its unit, or nothing, and not all nothing."""
+    held = [cell for cell in cells if cell not in _MISSING]
+    return bool(held) and all(_is_number(cell) for cell in held)
+
+
+def _is_number(cell: str) -> bool:
+    if numbers.BARE.fullmatch(cell):
+        return True
+    read = numbers.at(cell) if cell[:1].isdigit() else None
+    return read is not None and read.end == len(cell)
+
+
+def _marked(lines: Sequence[str], head: int, starts: list[int]) -> Table | None:
+    """A table whose columns begin where the parts of the rule below its head do."""
+
+    def cut(line: str) -> list[str]:
+        return [line[a:b].strip() for a, b in zip_longest(starts, starts[1:])]
+
+    rows: list[Cells] = []
+    at = head + 2
+    while at < len(lines) and 0 < len(lines[at].strip()) <= MAX_LINE:
+        if not _LINES.match(lines[at]):
+            rows.append((at, cut(lines[at])))
+        at += 1
+    header = cut(lines[head])
+    if rows and all(_is_number(row[0]) and not _numbers(row[-1:]) for _, row in rows):
+        header, rows = (
+            [header[-1], *header[:-1]],
+            [(line, [row[-1], *row[:-1]]) for line, row in rows],
+        )  # names are last
+    return Table(header, rows, at) if rows else None
 
 
 def _cells(lines: Sequence[str], at: int) -> list[str]:

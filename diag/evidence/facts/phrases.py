@@ -64,6 +64,8 @@ _ROW = re.compile(
 )
 _REQUIRED = re.compile(r"required|threshold|expected|limit|min|max|want", re.IGNORECASE)
 _AFTER = re.compile(r"\bafter (?P<n>\d+) (?P<what>epoch|step|iteration)s?(?:\(s\))?")
+_PERCENT = re.compile(r"\d+(?:\.\d+)?\s?%")
+_WHOLE = re.compile(r"\d[\d,]*(?:/\d+)?")
 _ASIDE = re.compile(r"\(([^()]*)\)")
 _ARM_CELL = re.compile(r"[A-Za-z][\w.+-]{0,60}(?: [A-Za-z][\w.+-]{0,30}){0,3}")
 _SENTENCE = re.compile(
@@ -188,11 +190,13 @@ def _fields(clean: str, line: int, section: str, where: tuple[tuple[str, float],
     clean = _spaced(clean)
     parts = _parts(clean)
     asides = [inside for inside in _ASIDE.findall(clean) if _SENTENCE.search(inside)]
-    label = owner = judged = ""
+    label = owner = judged = counted = ""
     about = (_row_of(parts) if not where else "") or _arm_of(clean)
     barred = clean.count("|") >= 2 or bool(where) or _all_bare(parts)
     for part in parts[:MAX_FIELDS]:
         draft = fields.field(part, label, barred and not any(part in inside for inside in asides))
+        if draft is None and counted and _PERCENT.fullmatch(part) and f"({part}" in clean:
+            draft = (counted, part, None)  # `619 (13.3%)`
         if isinstance(draft, str):
             label = draft
             continue
@@ -203,6 +207,7 @@ def _fields(clean: str, line: int, section: str, where: tuple[tuple[str, float],
             judged = draft[0] if draft[2] and clean.count("|") >= LEAST_BARE else ""
             owner, _, stat = name.rpartition(" ")
             owner = owner if stat.lower() in fields.STATS else ""
+            counted = name if _WHOLE.fullmatch(draft[1]) else ""
             yield Draft(line, section, name, draft[1], about, status_raw=draft[2], near=clean, at=where)
         label = ""
 

@@ -14,7 +14,7 @@ from diag.evidence.facts.fact import Draft, Fact, Notes, Reader, UnitSource
 from diag.evidence.facts.identifiers import MAX, identifiers
 from diag.evidence.facts.names import position_words
 from diag.evidence.facts.no_facts import measures_nothing, names_nothing, somebody_asks
-from diag.evidence.facts.open_names import MOST, is_evidence, stands_alone
+from diag.evidence.facts.open_names import MOST, is_evidence, is_kept, stands_alone
 from diag.evidence.facts.runs import date_of, run_of
 from diag.evidence.facts.status import ANSWERS, PASS_NAME, status_of
 from diag.evidence.facts.tree import GENERIC
@@ -85,6 +85,7 @@ def extract(
         notes.left_out.append("says how something is built, what it needs or what form it has: no facts are read in it")
         reader = _nothing
     tree = reader in (json_text.read, yaml_text.read)
+    kept = is_kept(name)
     report = tree and len(text) <= LARGEST_REPORT
     drafts = _drafts(reader, lines, notes, place, between)
     if tree and (asked := _ASKED.search(name.rpartition("/")[2])):  # a file of thresholds measures none of them
@@ -101,7 +102,7 @@ def extract(
         seen.add(key)
         if somebody_asks(fact, draft.form, free=free, report=report):
             facts.append(fact)
-        elif stands_alone(fact, draft.form, tree=report):
+        elif (draft.form != "count" or kept) and stands_alone(fact, draft.form, tree=report):
             more.append((len(facts), fact))
     if len(more) <= MOST and is_evidence(name, text, len(facts)) and (reader is json_text.read) == report:
         for before, fact in reversed(more):

@@ -41,7 +41,7 @@ class Fact(NamedTuple):
         return f"{self.name} ({self.about})" if self.about else self.name
 
 
-Form: TypeAlias = Literal["", "sentence", "label", "cell", "entry", "row"]
+Form: TypeAlias = Literal["", "sentence", "label", "cell", "entry", "row", "count"]
 
 
 class Draft(NamedTuple):

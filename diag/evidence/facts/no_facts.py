@@ -62,6 +62,8 @@ def names_nothing(fact: Fact, form: str, *, free: bool) -> bool:
 def somebody_asks(fact: Fact, form: str, *, free: bool, report: bool = False) -> bool:
     """Whether a fact is a state of something, or a number of a known quantity. report: its document is a tree of modest
     size, whose compound names measure something."""
+    if form == "count":
+        return False  # only where a document is kept for what came out
     if fact.status is not None:
         return _of_something(fact, form, free)
     return _known(fact, form, free) or _reports(fact, form, free, report)

@@ -37,8 +37,19 @@ _SETS_UP = re.compile(
     re.I,
 )
 _PLANNED = re.compile(r"queue|plan|todo|next|propos|estimat|alert|weights?\b|schema|example|config", re.IGNORECASE)
+# What is to be done, how to work, and what a model wrote.
+_PLANS = re.compile(
+    r"(?:^|[/_.-])(?:plans?|todos?|specs?|specifications?|roadmaps?|prompts?|responses?|answers?|agents|claude|contributing)"
+    r"(?:$|[/_.\d-])",
+    re.IGNORECASE,
+)
 _PLACE = re.compile(r"(?:.*, )?\d+")  # of an array
 _FRACTION = re.compile(r"\d+/\d+")  # `1/18` of what was tried
+
+
+def is_kept(name: str) -> bool:
+    """Whether a document is kept for what came out, by its path."""
+    return bool(_KEPT.search(name)) and not _PLANS.search(name)
 
 
 def is_evidence(name: str, text: str, known: int) -> bool:

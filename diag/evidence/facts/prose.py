@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from diag.evidence.facts import numbers, said_states
+from diag.evidence.facts import counted, numbers, said_states
 from diag.evidence.facts.fact import Draft
 from diag.evidence.facts.known import is_quantity
 from diag.evidence.facts.names import COMPARED, METRIC, is_fact_name, options, said, trimmed
@@ -31,7 +31,9 @@ _MOVED = re.compile(
 _CAPITALS = re.compile(
     rf"\b(?P<name>(?:[Aa]verage |[Mm]ean |[Ff]inal |[Bb]est )?[A-Z]{{3,8}}) (?:is|was|of) (?={numbers.NUMBER})"
 )
-_CODE_SIGNS = re.compile(r"[\[\]{};]|[-+*/]=|\*\*|\w(?<!ln)(?<!log)(?<!log2)\(\w*[.,)]|::|\s[*/+]\s|\.\w+\(|/\w|\w/")
+_CODE_SIGNS = re.compile(
+    r"[\[\]{};]|[-+*/]=|\*\*|\w(?<!ln)(?<!log)(?<!log2)\(\w*[.,)]|::|\s[*/+]\s|\.\w+\(|/[^\W\d]|[^\W\d]/"
+)
 _FORMULA = re.compile(r"\s*[*/^+·∙]\s*[\w(]|\s-\s\d|\s[×x]\s|[\])}]?\[")
 _QUALIFIER = re.compile(
     r"final|init|best|min|max|mean|avg|average|median|initial|last|peak|total|target|train|training|val|validation|eval|test"
@@ -40,7 +42,7 @@ _QUALIFIER = re.compile(
 )
 _LOG = r"(?:ln|log2?|log₂)\s?(?:\([^()]{1,40}\)|[Vv](?:ocab\w*)?\b)"
 _ASSIGNED = re.compile(
-    rf"(?P<name>(?:[A-Za-zΔ][\w-]* ){{0,3}}{_LOG}|[A-Za-zΔ][\w/%.-]*(?:\s\([\w ]{{1,24}}\))?)"
+    rf"(?P<name>(?:[A-Za-zΔ][\w-]* ){{0,3}}{_LOG}|[A-Za-zΔ][\w/%.-]*(?:\s\([\w ,.]{{1,36}}\))?)"
     rf"\s*(?P<sign>=|≈|:=|~=|[<>≤≥]=?)\s*(?P<value>[~≈]?\s?{numbers.NUMBER})"
 )
 _AVERAGED = re.compile(
@@ -115,6 +117,8 @@ _STATED = re.compile(r".{0,30}(?i:status|state|verdict|outcome|result|conclusion
 _THING, _MORE = r"[a-z][a-z-]*(?: [a-z-]+){0,2}", r"(?:,.*)?"
 # A sentence that says what would be.
 _HYPOTHETICAL = re.compile(r"^\W*(?:[\w-]+: )?(?:if|when|unless)\b|\b(?:should|would|could|might)\b", re.IGNORECASE)
+_MEANS = re.compile(r"\s+(?:means|implies|would|should|makes|enables|disables|turns|selects)\b")
+_OWNER = re.compile(r"[^\W\d][^\s¤\"“]*(?: [^\s¤\"“]+){0,3}")  # a label of few words
 _LIST = re.compile(r"[\d.\s]+(?:,[\d.\s]+)+")
 
 
@@ -180,6 +184,8 @@ def _drafts(passage: Passage, subject: str) -> Iterator[Draft]:
         found = numbers.at(clean, place)
         if found is None or _overlaps(taken, found.start, found.end) or _FORMULA.match(clean, found.end):
             continue
+        if _MEANS.match(clean, found.end) or (" / " in found.raw and "/" not in name):
+            continue  # `num_tokens=0 means that …`, `they part at tokens 41 / 185 / 21`
         taken.append((found.start, found.end))
         raw = f"{sign} {found.raw}" if sign[:1] in set("<>≤≥") else found.raw
         near = _sentence(clean, start, found.end)
@@ -188,6 +194,7 @@ def _drafts(passage: Passage, subject: str) -> Iterator[Draft]:
     first = numbers.at(clean, begin + lead.end()) if label and lead else None
     yield from _with_units(passage, [*taken, *([(first.start, first.end)] if first else [])])
     yield from _counted(passage, taken)
+    yield from _came_out(passage, shown if label else "", taken)
     yield from said_states.of_passage(passage, shown if label else "")
 
 
@@ -303,6 +310,20 @@ def _counted(passage: Passage, taken: list[tuple[int, int]]) -> Iterator[Draft]:
             near = _sentence(passage.clean, start, match.end())
             noun = match["noun"] or match["of"] or match["on"] or match["in"] or match["did"]
             yield passage.draft(start, noun, passage.clean[start:end].strip(), near)
+
+
+def _came_out(passage: Passage, label: str, taken: list[tuple[int, int]]) -> Iterator[Draft]:
+    """`27 findings, 9 marked REAL`: what nobody named before."""
+    for read in counted.in_text(passage.text, passage.clean):
+        if not _overlaps(taken, read.start, read.end):
+            taken.append((read.start, read.start + len(read.raw)))
+            draft = passage.draft(read.start, read.name, read.raw, _sentence(passage.clean, read.start, read.end))
+            yield draft._replace(
+                form="count",
+                about=read.about
+                or passage.about
+                or (label if _OWNER.fullmatch(label) and not PHRASE.fullmatch(label) else ""),
+            )
 
 
 def _sentence(clean: str, start: int, end: int) -> str:

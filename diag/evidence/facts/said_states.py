@@ -30,8 +30,15 @@ _PLANNED = re.compile(
     r"|before|once|unless|whether|when|whenever|any|each|every|no)\s+(?:\w+\s+){0,3}$",
     re.IGNORECASE,
 )
+_REPORTS = re.compile(
+    r"\b(?:says?|said|reports?|claims?|states?|reads?|calls?|asserts?)\s[\"“']?(?:that\s)?(?P<rest>.*)$"
+)
+_ITS = re.compile(r"\b(?:its|own|their|the|an?|this|that|each|every|any|no)\s$", re.IGNORECASE)
+_OWN = re.compile(r"\b(?:its|their|our) (?:own )?$")  # `RCPT-1: the receipt cannot explain its own RED`
 _JOINED = re.compile(r"^\s*(?:and|but|so|while|because|since)\s+(?:the\s+)?", re.IGNORECASE)
 _LABELLED = re.compile(r"\s*(?P<label>[A-Z][\w -]{2,40}):\s*$")
+_LISTED = re.compile(r"[,(]\s$")  # `Receipt: x.json (0.64.0, NO-GO, 32 gates)`
+_STOP = re.compile(r"[.;!?]\s")
 FAR = 16  # characters between a label and its state
 MAX_SUBJECT = 70
 
@@ -49,10 +56,13 @@ def of_passage(passage: Passage, label: str) -> Iterator[Draft]:
         if before[-1:] in ('"', "“", "'") or _CONDITION.search(before[-12:]) or _TURNS.match(text, match.end()):
             continue  # `was RED`, `if GREEN`; of `PASS to RED` the later counts
         clause = re.split(r"[.;!?]\s|[,(]\s?(?=\w)|\)[\s:]", _WAS.sub(" — ", before))[-1]
-        if _PLANNED.search(clause):
+        if _PLANNED.search(clause) or _OWN.search(clause):
             continue
         name = opening[0] if opening else _subject(clause, text[match.end() : match.end() + 1])
-        if not name and label and match.start() - text.find(label) - len(label) <= FAR:
+        beside = (
+            _LISTED.search(before) and text[match.end() : match.end() + 1] in (",", ")") and not _STOP.search(before)
+        )
+        if not name and label and (beside or match.start() - text.find(label) - len(label) <= FAR):
             name = label if match.start() or not label[0].islower() else ""  # `FAILED at step 3 — …`
         if not match.start() and text[match.end() : match.end() + 1] == ":":
             name = passage.section  # `PASS: 3 cells, …` below a title
@@ -65,10 +75,12 @@ def of_passage(passage: Passage, label: str) -> Iterator[Draft]:
 
 def _subject(clause: str, after: str) -> str:
     """What a state is said of, from the words before it and the character behind it."""
+    if said := _REPORTS.search(clause):
+        clause = said["rest"]  # `#4309 says "the release was RED"`
     verb = _VERB.search(clause)
     name = trimmed(_JOINED.sub("", clause[: verb.start()])) if verb else ""
     known = [id for id in identifiers(clause) if not id[0].isdigit()]
-    if known and (not name or len(name.split()) > 3):
+    if known and (not name or len(name.split()) > 3) and not _ITS.search(clause):
         return known[-1]
     if not name and (label := _LABELLED.match(clause)):
         return trimmed(label["label"])  # `… = 0.03. Verdict: GREEN.`

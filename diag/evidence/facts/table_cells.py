@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from diag.evidence.facts import numbers
+from diag.evidence.facts import counted, numbers
 from diag.evidence.facts.fact import Draft, Form
 from diag.evidence.facts.known import is_quantity
 from diag.evidence.facts.names import MAX_NAME, METRIC, TEXTS, is_fact_name, positions, trimmed
@@ -50,6 +50,7 @@ _BAND = re.compile(
     rf"(?<![\w.])(?P<band>[\w.]+(?:[=<>]+\d+)?): (?P<state>{STATE.pattern})"
 )  # `c=1: VALID; c>1: INVALID`
 _OF = re.compile(r"\s+of\s+(?:the\s+|all\s+)?\d+(?:,\d{3})*(?![\w.]\w)")  # `4 of 78`
+_SHARE = re.compile(r"(?<![\w.,])(?P<share>\d+ of \d+)(?=$|[,.;)])")  # `ok, so 29 of 29`
 _SIGNS = re.compile(r"[<>≤≥=×+*·|−\d.,]+")  # of a sum or a bound
 _PER = re.compile(r"\s?/\s?(?P<per>h|s|min|day|week|hour|run|token|step|PR)(?![\w/])")
 
@@ -129,6 +130,7 @@ def _number(plain: str, name: str, about: str, row: Row, form: Form) -> Iterator
     if not value:
         owner = row.first if row.first != plain else ""
         yield from _parts(clean, name, about, row, near) or inside(clean, row, owner, near=near)
+        yield from _counts(plain, clean, owner, row)
         return
     raw = plain[: value.end].strip() if clean[0] in "<>≤≥" else value.raw
     more = _PER.match(clean, value.end) if value.unit is None and value.number is not None else None
@@ -138,12 +140,23 @@ def _number(plain: str, name: str, about: str, row: Row, form: Form) -> Iterator
         written = clean[value.start : end].strip()
         yield row.draft(name, written, about, near, unit=f"1/{more['per']}" if more else None, form=form)
         return
+    if _goes_on(clean, value, name):
+        yield from _counts(plain, clean, row.first if row.first != plain else "", row)
     several = _several(clean, value, name)
     if several and row.named and value.unit in _COUNTED_IN:
         several[0] = (name, value.raw)
     for part, written in several or ([] if _goes_on(clean, value, name) else [(name, raw)]):
         if _is_name(part, row, entry=entry):
             yield row.draft(part, written, about, near, form=form)
+
+
+def _counts(plain: str, clean: str, owner: str, row: Row) -> Iterator[Draft]:
+    """`rc 0: 2535 passed, 0 failed`: what a text in a cell counts."""
+    if row.named and (share := _SHARE.search(clean)):
+        yield row.draft(owner, share["share"], "", owner, form="count")
+    for read in counted.in_text(plain, clean):
+        about = f"{owner}, {read.about}" if owner and read.about else owner or read.about
+        yield row.draft(read.name, read.raw, about, owner, form="count")
 
 
 def _parts(clean: str, name: str, about: str, row: Row, near: str) -> list[Draft]:

@@ -72,7 +72,7 @@ def of_rows(header: Sequence[str], rows: Sequence[Cells], section: str) -> Itera
         for own, part in _by_metric(heads, rows, metric, values):
             yield from of_rows(own, part, section)
         return
-    where = [i for i, head in enumerate(heads) if POSITION_NAME.fullmatch(head) and not _differs(head, rows, i)]
+    where = [i for i, head in enumerate(heads) if POSITION_NAME.fullmatch(head) and _is_place(head, rows, i)]
     named = _names_in_first(heads, rows)
     labels = [] if named else _labels(heads, rows, where)
     numbers_first = not named and 0 not in where and bool(_METRIC_CELL.match(heads[0])) and _mostly_numbers(rows)
@@ -131,7 +131,7 @@ def _by_metric(
 def _head(head: str) -> str:
     """The name of a column, `memory.used [MiB]` with its unit; `== record` asks whether it is equal."""
     head = _UNIT.sub(r" (\1)", head)
-    name = trimmed(head) or head.strip()
+    name = (trimmed(head) or head.strip()).replace("Est. ", "Est ")
     return f"equals {name}" if head.strip().startswith("==") else name
 
 
@@ -187,10 +187,11 @@ def _labels(heads: Sequence[str], rows: Sequence[Cells], where: Sequence[int]) -
     return sorted(chosen)
 
 
-def _differs(head: str, rows: Sequence[Cells], i: int) -> bool:
-    """Whether a column `step` holds what changed from one to the next, and no places in a run."""
+def _is_place(head: str, rows: Sequence[Cells], i: int) -> bool:
+    """Whether a column `step` holds places in a run: no titles of steps, and not what changed from one to the next."""
     held = [_at(row, i) for _, row in rows[:SAMPLE]]
-    return head.lower() == "step" and any(re.match(r"-?0?\.\d", cell) for cell in held)
+    differs = head.lower() == "step" and any(re.match(r"-?0?\.\d", cell) for cell in held)
+    return not differs and any(numbers.at(cell.lstrip("*`~ ")) for cell in held)
 
 
 def _at(row: Sequence[str], i: int) -> str:

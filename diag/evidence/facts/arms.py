@@ -13,11 +13,15 @@ from typing import NamedTuple
 
 from diag.evidence.facts import numbers
 from diag.evidence.facts.names import QUALIFIERS
+from diag.evidence.facts.status import status_of
 
 _FIELD = re.compile(r"(?<![\w.=/-])(?P<name>[A-Za-z_][\w./@%-]*\*?)=(?=[^\s=])")
 _QUOTED = re.compile(r"['\"`](?P<name>[A-Za-z][^'\"`]{1,60})['\"`]")
 _ARM = re.compile(r"[A-Za-z][\w./+#:\[\]@-]*(?: (?=[\w.\[])[\w./+#:\]@-]+){0,4}")
 _ONLY_NARROWS = re.compile(rf"(?:{QUALIFIERS} ?)+|(?:INFO|DEBUG|WARN|WARNING|ERROR|NOTE|RESULTS?|SUMMARY)", re.I)
+_CELL = re.compile(r"\w[\w./:+-]*(?: [\w/][\w./:+-]*){0,3}")
+_FORMS = ("", "-", "json", "dict", "metrics", "results", "result", "stats", "logs", "log")
+STATS = frozenset(["avg", "mean", "median", "min", "max", "std", "p50", "p90", "p95", "p99"])
 RESULTS = ("PASS", "FAIL", "SKIP", "PASSED", "FAILED", "SKIPPED")
 _TELLS = re.compile(r"[A-Za-z][\w./+-]{0,31}")
 _SAYS_NOTHING = re.compile(r"true|false|none|null|nan|inf|yes|no|n/?a", re.IGNORECASE)
@@ -45,7 +49,7 @@ def row(text: str) -> Row | None:
     first = _FIELD.search(text) if "=" in text and len(text) <= MAX_LINE else None
     if first is None:
         return None
-    head, body = text[: first.start()].rstrip(), text[first.start() :]
+    head, body = text[: first.start()].strip(), text[first.start() :]
     closed = head.endswith("(")
     if closed and not _QUOTED.search(head):
         return None
@@ -56,8 +60,15 @@ def row(text: str) -> Row | None:
         own = " ".join(f"{name}={value}" for name, value in fields if _identifies(name, value))
         return Row(own, "  ".join(f"{name}={value}" for name, value in fields), head) if own and not tail else None
     label, colon, words = head.rpartition(": ")
-    if colon and fields and words.isalpha():  # `LLaMA-3.1-8B: PPL kk=3.2`
+    if colon and fields:  # `LLaMA-3.1-8B: SUCCESS PPL kk=3.2`
+        state = status_of(words)
+        words = words.replace(state[0], "", 1).strip() if state else words
+        if not words.isalpha() or (tail and state):
+            return None
+        tail = state[0] if state else tail
         head, fields[0] = f"{label}:", (f"{words} {fields[0][0]}", fields[0][1])
+    if fields and fields[0][0].lower() in STATS:
+        return None  # `Cosine similarity: avg=0.97 min=0.91`
     arm = _arm(head) if fields else None
     if arm is None:
         return None
@@ -68,6 +79,14 @@ def row(text: str) -> Row | None:
         return None
     written = "  ".join(f"{name.replace('*', STAR)}={value}" for name, value in fields)
     return Row(" ".join(told)[:MAX_ARM], written, tail)
+
+
+def before(text: str) -> str:
+    """What the words in front of a dictionary say it is about: `apr  serve run  {'ok': 1}`; empty for a sentence."""
+    cells = [cell for cell in re.split(r"\s{2,}", text.strip()) if cell.rstrip(":").lower() not in _FORMS]
+    if len(text) > MAX_LINE or not all(_CELL.fullmatch(cell) and not _SENTENCE.search(cell) for cell in cells):
+        return ""
+    return ", ".join(cells)[:MAX_ARM] if len(cells) > 1 else _arm(cells[0]) or "" if cells else ""
 
 
 def _fields(body: str) -> tuple[list[tuple[str, str]], str]:

@@ -11,6 +11,7 @@ from itertools import zip_longest
 from typing import NamedTuple
 
 from diag.evidence.facts import numbers
+from diag.evidence.facts.phrases import SMI
 from diag.evidence.facts.tables import Cells
 
 _BARS = re.compile(r"[│┃║┆┊╎|]")
@@ -42,6 +43,8 @@ def table(lines: Sequence[str], head: int) -> Table | None:
     first = _cells(lines, head)
     if len(first) < LEAST_CELLS or not (_rule(lines, head - 1) or _rule(lines, head + 1)):
         return None
+    if any(SMI.search(line) for line in lines[head : head + 6]):
+        return None  # of nvidia-smi, whose cells have no names
     headed = _headed(lines, head, first)
     if not headed and len(first) > LEAST_CELLS:
         return None

@@ -39,7 +39,7 @@ _TRUTH = re.compile(r"^(?:true|false)\s+", re.IGNORECASE)
 _DONE = re.compile(r" (?:uploaded|loaded|written|created|compiled|allocated|encoded|packed|saved)$")
 _NUMBERED = re.compile(r"\s\d[\d.]*\s")  # `min cosine 0.9997 at pos 16`
 _OVER = re.compile(r"\s+(?:including|excluding|incl|excl|over|with|without|on|at|for)\b")
-STATS = frozenset(["avg", "mean", "median", "min", "max", "std", "p50", "p90", "p95", "p99"])
+STATS = arms.STATS
 
 
 def field(text: str, label: str, barred: bool) -> tuple[str, str, str | None] | str | None:

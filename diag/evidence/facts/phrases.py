@@ -44,7 +44,7 @@ _CUT = re.compile(
     r"|(?<=[\ds])\s(?:->|→)\s(?=[a-z_]+=|[a-z]+ [a-z]+ \d)|\s=>\s"
 )
 _ALL_THE_SAME = re.compile(rf"(?<=[:=])\s?\[({numbers.NUMBER})(?:,\s*\1)*\]")  # `lr=[6e-5, 6e-5]`, of groups alike
-_SMI = re.compile(r"\d+MiB\s*/\s*\d+MiB\s*\||\|\s*[0-9A-F]{8}:[0-9A-F]{2}:[0-9A-F]{2}\.\d")  # rows of nvidia-smi
+SMI = re.compile(r"\d+MiB\s*/\s*\d+MiB\s*\||\|\s*[0-9A-F]{8}:[0-9A-F]{2}:[0-9A-F]{2}\.\d")  # rows of nvidia-smi
 _CALL = re.compile(
     r"\s*(?:\w+\s*=\s*)?[A-Za-z_]\w*(?:\.\w+)*\(.*\w\s*=\s*\w.*\)[;,]?\s*"
 )  # `net.run(x, lr=3)`, printed code
@@ -90,7 +90,7 @@ def of_line(text: str, line: int, section: str) -> Iterator[Draft]:
         text = f"{verdict['name']}{text[verdict.end() :]}"
     if not (":" in text or numbers.has_digit(text) or any(c.isupper() for c in text)):
         return
-    if ("|" in text and _SMI.search(text)) or _LISTING.match(text) or _CALL.fullmatch(text):
+    if ("|" in text and SMI.search(text)) or _LISTING.match(text) or _CALL.fullmatch(text):
         return
     clean = numbers.without_noise(text)
     sizes, clean = _sizes(text, clean, line, section)
@@ -101,7 +101,8 @@ def of_line(text: str, line: int, section: str) -> Iterator[Draft]:
     where = positions(_PARENTHESES.sub(" ", clean) if "(" in clean else clean)
     status = status_of(_ASIDE.sub(_aside, text) if "(" in text else text)
     if "{" in clean and (pairs := _DICT.findall(text)):
-        yield from _dict(pairs, line, section)
+        about = arms.before(text.partition("{")[0])
+        yield from (draft._replace(about=about) for draft in _dict(pairs, line, section))
         return
     if row := _ROW.match(clean):  # `ep 10: 5.54`: the section says of what
         yield from [Draft(line, section, section, row["value"], at=where)] if is_fact_name(section) else []

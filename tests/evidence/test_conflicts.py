@@ -275,6 +275,30 @@ TRAPS: list[tuple[str, dict[str, str], tuple[str, int], tuple[str, int] | None]]
         ("a.md", 3),
         ("a.md", 3),
     ),
+    (
+        "growth",
+        {"a.log": "memory: 31.0 GB -> 7.8 GB, a factor of 8\n"},
+        ("a.log", 1),
+        ("a.log", 1),
+    ),
+    (
+        "shard_count",
+        {"a.log": "wrote 4 shards in ./x\n", **{f"x/{n}": "" for n in SHARDS}},
+        ("a.log", 1),
+        ("shard-002.bin", 1),
+    ),
+    (
+        "not_monotonic",
+        {"a.log": "eval 1: eval_loss 1.84\neval 2: eval_loss 1.95\neval 3: eval_loss 1.7\nloss fell every eval\n"},
+        ("a.log", 4),
+        ("a.log", 2),
+    ),
+    (
+        "target_missed",
+        {"a.md": "- Result: PASS\n- Validation loss: 1.94\n- Target: 1.80\n"},
+        ("a.md", 2),
+        ("a.md", 3),
+    ),
 ]
 
 

@@ -77,7 +77,7 @@ def _log_in_words(known: Known, stated: Sizes) -> Iterator[Conflict]:
             first, last = passage.sentence(said.start(), said.end())
             if _IN_BITS.search(passage.text, first, last):
                 continue
-            own = [float((m[1] or m[2]).replace(",", "")) for m in _OWN_SIZE.finditer(passage.text, first, last)]
+            own = [float((m[1] or m[2]).replace(",", "")) for m in _OWN_SIZE.finditer(passage.text)]
             before = list(_NUMBER.finditer(passage.text, max(first, said.start() - 60), said.start()))[-1:]
             behind = list(_NUMBER.finditer(passage.text, said.end(), min(last, said.end() + 90)))[:2]
             in_nats = _IN_NATS.search(passage.text, first, last)

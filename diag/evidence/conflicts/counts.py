@@ -164,7 +164,7 @@ def shards_written(known: Known) -> Iterator[Conflict]:
     """`wrote 3 shards to ./out`, where two are."""
     for passage in known.passages(r"\d shards .*(to|in|into|under|at) "):
         for match in _WRITTEN_TO.finditer(passage.text):
-            folder = (Path(passage.path).parent / match["where"].strip("`'\".,")).absolute()
+            folder = (Path(passage.path).parent / match["where"].strip("`'\"").rstrip(".,")).absolute()
             inside = folder == Path(passage.path).parent or Path(passage.path).parent in folder.parents
             files = _shards_in(folder) if inside and ".." not in match["where"] else []
             if files and len(files) != int(match["count"].replace(",", "")):

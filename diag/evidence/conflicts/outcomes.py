@@ -41,6 +41,7 @@ _NAMED_LIMIT = re.compile(
     rf"(?P<side>max|min)(?:imum)?_(?P<name>\w*(?:{_METRICS})\w*)\"?\s*[:=]\s*(?P<limit>\d+(?:\.\d+)?(?:e-?\d+)?)",
     re.IGNORECASE,
 )
+_BULLET = re.compile(r"\n[ ]{0,3}(?:[-*|][ ]?)?\**$")
 SETTINGS = (".yaml", ".yml", ".json", ".toml", ".cfg", ".ini")
 FEW_FILES = 6
 _LIMIT = re.compile(r"max|maximum|threshold|limit|ceiling|below", re.IGNORECASE)
@@ -121,13 +122,15 @@ def _targets_in_words(known: Known) -> Iterator[Conflict]:
     for passage in known.passages(r"(?i)(target|goal)\W.*\d\.\d"):
         for match in _TARGET_SAID.finditer(passage.text):
             place = passage.cite(match.start(), match.group())
-            here = [f for f in known.by_path.get(passage.path, ()) if f.line == place.line]
+            reach = 3 if _BULLET.search(passage.text, 0, match.start()) else 0  # a list of a result's parts
+            here = [f for f in known.by_path.get(passage.path, ()) if abs(f.line - place.line) <= reach]
             got = [
                 f for f in here if loss_in_nats(f.name, f.about, f.unit, f.raw, f.number) and not _TARGET.search(f.name)
             ]
             good = [f for f in here if f.number is None and f.status and mood(f.status) == "good"]
             target = float(match["limit"])
             got = [f for f in got if f.raw != match["limit"]]
+            good = [f for f in good if not reach or _is_of_run(f)]
             if len(got) == len(good) == 1 and (got[0].number or 0.0) > target + step_of(match["limit"]) * 1.0000001:
                 yield Conflict(
                     "target_missed", got[0].key, cite(got[0]), place, _missed_by(good[0], got[0], match["limit"])
@@ -149,12 +152,13 @@ def _named_limits(known: Known) -> Iterator[Conflict]:
         for match in _NAMED_LIMIT.finditer(passage.text):
             place = passage.cite(match.start(), match.group())
             got = [f for f in here if f.name.lower() == match["name"].lower() and f.number is not None]
+            asked = f"{match['side'].lower()}imum {match['limit']}"
             near_by = len(got) == 1 and abs(got[0].line - place.line) <= 12 and got[0].line != good[0].line
             sign = "<" if match["side"].lower() == "max" else ">"
             if near_by and misses(sign, match["limit"], got[0].raw):
                 yield Conflict(
                     "target_missed", got[0].key, cite(got[0]), place,
-                    f"It counts as {good[0].status} with {got[0].raw}, and {match.group()} is asked for. {CHECK}",
+                    f"It counts as {good[0].status} with {got[0].raw}, and a {asked} is asked for. {CHECK}",
                 )  # fmt: skip
 
 

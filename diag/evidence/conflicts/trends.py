@@ -70,7 +70,7 @@ _COUNTS = re.compile(
 _ROW_PAIR = re.compile(rf"(?P<a>{NUMBER}\s?[KMBT]?)\s*\|\s*(?P<b>{NUMBER}\s?[KMBT]?)\s*\(\s*[-+]?$")
 _MONOTONE = re.compile(
     r"(?<!non-)(?<!not )(?<!n't )(?<!non)(?:monoton(?:ically|ic|e|ous)(?:_(?:decreas|fall)\w+)?"
-    r"|strictly (?:decreas|fall)\w+"
+    r"|strictly[ _](?:decreas|fall)\w+"
     r"|\b(?:fell|fall(?:s|ing)|decreas(?:es|ed|ing)|drop(?:s|ped)|improv(?:es|ed)) (?:at |on |in |with |after )?"
     r"(?:every|each) (?:single )?(?:epoch|step|eval\w*)|\bnever (?:rose|rises|increase[sd]?|went up|goes up)"
     r"|without (?:a single|any) (?:rise|increase))",
@@ -83,12 +83,15 @@ _ASKED = re.compile(
 _REMARK = re.compile(r":\s*\"?[A-Za-z]+ [a-z]+ [a-z]+")  # a sentence as value
 # `val_loss_trend: monotonic_decreasing`
 _TREND = re.compile(
+    r"^\s*\"?(?:\w+_)?(?:monoton\w*|strictly_(?:decreas|fall)\w*)\"?\s*:\s*true[\s,}]*$|"
     r"loss\w*\"?\s*[:=]\s*\"?(?:strictly_)?(?:monoton\w*|decreas\w*)[_ -]?(?:decreas\w*|fall\w*|down)?\"?,?\s*$",
     re.IGNORECASE,
 )
 _ARROWS = re.compile(r"(?<![\w.])\d+\.\d+(?:\s?(?:→|->)\s?\d+\.\d+){2,}")
 _UNTIL = re.compile(r"[^.;\n]{0,30}?\b(?:to|until|till|through)\s(?:step |epoch |iteration )?(?P<last>\d+)\b(?!\.\d)")
 FAR = 200  # lines between a claim and the series that it is about
+_NUMBERED = re.compile(r"[\W_]*([A-Za-z]+)[ _#]?(\d{1,6})\b(?!\.\d)")
+MANY = 8  # series of one document
 _PLACE = re.compile(r"(?:epoch [\d.]+)?(?:, )?(?:step [\d.]+)?")
 _WORD = re.compile(r"\s?(?!to\b|vs\b|versus\b)([A-Za-z]+)")
 _SENTENCE = re.compile(
@@ -190,7 +193,8 @@ def _pair_of(sentence: str, match: re.Match[str]) -> re.Match[str] | None:
     if not before:
         return None
     between = sentence[before[-1].end() : match.start()]
-    apposed = _APPOSED.fullmatch(between) and _GROWN.match(sentence, match.end())
+    grown = match.group().startswith("factor of") or _GROWN.match(sentence, match.end())
+    apposed = grown and _APPOSED.fullmatch(between)
     return before[-1] if apposed or _BEHIND.fullmatch(between) else None
 
 
@@ -215,7 +219,7 @@ def monotony(known: Known) -> Iterator[Conflict]:
             if _MONOTONE.search(fact.name) and fact.raw.lower() == "true":
                 yield from _rises(known, path, fact.name, fact)
     for passage in known.passages(
-        r"(?i)monoton|strictly (decreas|fall)|(every|each) (single )?(epoch|step|eval)"
+        r"(?i)monoton|strictly.(decreas|fall)|(every|each) (single )?(epoch|step|eval)"
         r"|never (r|in|w|g)|without (a|any) "
     ):
         tree = passage.path.endswith(TREES)
@@ -276,7 +280,22 @@ def series(known: Known, path: str, wanted: str) -> list[list[FactRow]]:
         whole = [sorted(s, key=_order) for s in found.values() if len(s) > 2]
         if whole:
             return whole
-    return []
+    return _numbered(known, path, wanted)
+
+
+def _numbered(known: Known, path: str, wanted: str) -> list[list[FactRow]]:
+    """The losses of lines that begin with a word and a number that grows: `eval 3: eval_loss = 1.88`."""
+    found: dict[tuple[str, str], list[tuple[int, FactRow]]] = {}
+    for fact in known.by_path.get(path, ()):
+        if not fact.about and loss_in_nats(fact.name, "", fact.unit, fact.raw, fact.number):
+            begins = _NUMBERED.match(known.lines(path, fact.line, fact.line))
+            if begins and ("train" in fact.name.lower()) == (wanted == "train"):
+                placed = replace(fact, about=f"{begins[1]} {begins[2]}")
+                found.setdefault((fact.name, begins[1].lower()), []).append((int(begins[2]), placed))
+        if len(found) > MANY:
+            return []
+    grows = [points for points in found.values() if all(a[0] < b[0] for a, b in pairwise(points)) and len(points) > 2]
+    return [[fact for _, fact in points] for points in grows]
 
 
 def _order(fact: FactRow) -> tuple[float, float]:

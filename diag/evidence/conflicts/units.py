@@ -17,6 +17,7 @@ from diag.units import LN2
 _POINTS = re.compile(r"(?P<value>\d+\.\d+)\s?(?P<unit>pp\b|percentage points|%(?!\w))")
 _LOSS_LIKE = re.compile(r"(?<![\w.])(?<![-+]\s)(?<![-+])(\d{1,2}\.\d{2,})(?![\w.%]|\s?(?:%|pp\b))")
 _ABOUT_LOSS = re.compile(r"loss|\bCE\b|perplexity|improve|reduc|below|above|lower|baseline|\bby\b", re.IGNORECASE)
+FEW = 20  # losses
 _BITS = re.compile(r"(?<![\w.])(\d{1,2}\.\d+) bits\b(?!/byte| per byte|/char| per char)")
 _OTHERS = re.compile(
     r"accuracy|hellaswag|mmlu|score|\bship %|recall|utili[sz]ation|mfu|coverage|win rate|pass@", re.IGNORECASE
@@ -158,20 +159,23 @@ def _in_words(known: Known) -> Iterator[Conflict]:
 
 
 def _without_unit(known: Known, passage: Passage) -> Iterator[Conflict]:
-    """`The public one gets 5.20 bits; our 3.95 is lower by 1.25`, where 3.95 is a loss in nats of the folder."""
+    """`Theirs gets 5.20 bits; we are lower by 1.25`, where the folder's own loss is 3.95 nats."""
     for match in _BITS.finditer(passage.text):
         first, last = passage.sentence(match.start(), match.end())
-        for own in _LOSS_LIKE.finditer(passage.text, match.end(), last):
-            off = abs(float(match[1]) - float(own[1]))
-            told = any(abs(float(m[1] or m[2]) - off) < 0.006 for m in _STATED.finditer(passage.text, first, last))
-            beside = known.kin(passage.path) if told and off > 0.02 else []
-            here = (f for p in beside for f in known.by_path.get(p, ()) if f.unit == "nats" and is_loss(f.name))
-            if source := next((f for f in here if f.number == float(own[1])), None):
-                yield Conflict(
-                    "unit_comparison", source.key, passage.cite(own.start(), own[1]), cite(source),
-                    f"{own[1]} is in nats and is subtracted from {match[0]}, which are "
-                    f"{float(match[1]) * LN2:.3g} nats. Compare them in one unit.",
-                )  # fmt: skip
+        bits, told = float(match[1]), list(_STATED.finditer(passage.text, first, last))
+        off = float(told[0][1] or told[0][2]) if len(told) == 1 else 0.0
+        if off < 0.02 or re.search(r"\bnats\b|\bbits\b.*\bbits\b", passage.text[first:last]):
+            continue  # converted, or both in bits
+        here = (f for p in known.kin(passage.path) for f in known.by_path.get(p, ()))
+        nats = [f for f in here if f.unit == "nats" and f.number and not f.raw.startswith(BOUNDS)]
+        if len(nats) > FEW:
+            continue  # of a whole log, some loss is any difference away
+        if source := next((f for f in nats if abs(abs((f.number or 0.0) - bits) - off) < 0.006), None):
+            yield Conflict(
+                "unit_comparison", source.key, passage.cite(told[0].start(), told[0].group()), cite(source),
+                f"{told[0].group()} is the difference of {source.raw}, in nats, and {match[0]}, which are "
+                f"{bits * LN2:.3g} nats. Compare them in one unit.",
+            )  # fmt: skip
 
 
 def _losses(known: Known, passage: Passage) -> list[FactRow]:

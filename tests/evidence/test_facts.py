@@ -357,6 +357,8 @@ def test_the_command_filters_by_key_and_run_and_cites_the_digest(tmp_path: Path)
         ("a.log", "CPU benchmarks: 4/8 passed (50%)", "CPU benchmarks passed 50% %"),
         ("a.json", "[GH-1] model: 24 layers loaded in 1.2ms\n{\n \"p50_ms\": 19.6\n}", "layers loaded in 1.2ms ms"),
         ("a.csv", "pid, name, used_memory [MiB]\n16, apr, 6636 MiB", "used_memory (MiB) (pid 16) 6636 MiB MiB"),
+        ("a.log", "  📊 Quality: 9.89/10 | ✅ HELPFUL", "Quality 9.89/10 None"),
+        ("a.log", "Avg Throughput:  7037.81 TPS (v6.05 Optimized)", "Avg Throughput 7037.81 TPS tok/s"),
         ("a.log", "  Warmup: 2 iterations", "Warmup iterations 2 None"),
         ("a.log", "Epoch 2/3\n──────────\n  Step 10: loss=2.5, lr=7.29e-5", "lr (epoch 2, step 10) 7.29e-5 None"),
         ("a.log", "[PREWARM] Called with lora_rank=16, n=2", "lora_rank 16 None"),
@@ -394,6 +396,7 @@ def test_other_trainers_and_tables(name: str, line: str, wanted: str) -> None:
     ("name", "line"),
     [
         ("a.log", "16 cycles * 30 cans/cycle = 480 cans"),
+        ("a.log", "Loading checkpoint shards: 100%|██████████| 4/4 [00:01<00:00,  2.1it/s]"),
         ("a.log", "A cyclist travels 10km in 20 minutes. How long is the trip to the sea?"),
         ("a.log", "|   5  NVIDIA H100 80GB HBM3          Off | 00000000:86:00.0 Off |                  Off |"),
         ("a.log", "++++ export CONDA_SHLVL=1"),

@@ -7,7 +7,7 @@ import re
 from diag.evidence.facts import arms, counts, numbers
 from diag.evidence.facts.names import COMPARED, METRIC, POSITION, QUALIFIERS, is_fact_name, said, trimmed
 from diag.evidence.facts.status import PASS_NAME, STATUS_NAME, status_of
-from diag.evidence.facts.units import RATES, shown_unit
+from diag.evidence.facts.units import RATES, is_known_unit, shown_unit
 
 _LAST_NAME = re.compile(rf"(?:{QUALIFIERS} )*[\w./-]+$")
 _BRACKET = re.compile(r"^.*\]\s+(?=[A-Za-z_])")
@@ -132,7 +132,13 @@ def _pair(name: str, value: str, barred: bool, *, counted: bool) -> tuple[str, s
     noun = _NOUN.match(rest) if counted and read.unit is None else None
     if noun and not counts.NO_NOUN.fullmatch(noun["noun"].split()[0].lower()):
         said_of = name if _LENGTH.search(name) else _DONE.sub("", _PREPOSITION.split(noun["noun"])[0])
-        if " " not in said_of and said_of != name and name.count(" ") < 2 and not numbers.has_digit(name):
+        if (
+            " " not in said_of
+            and said_of != name
+            and not is_known_unit(said_of)
+            and name.count(" ") < 2
+            and not numbers.has_digit(name)
+        ):
             said_of = f"{name} {said_of}"  # `Warmup: 2 iterations`, `CPU benchmarks: 4/8 passed`
         return (said_of, read.raw, None) if rest == noun["noun"] or _PREPOSITION.search(rest) else None
     if _PART.fullmatch(read.raw) and _ENDS_IN_PLACE.search(name):

@@ -171,6 +171,7 @@ def is_fact_name(name: str) -> bool:
 def trimmed(name: str) -> str:
     """A name without markup, quotes and signs at its ends, and without one bracket that is not closed."""
     name = re.sub(r"\s+", " ", name.replace("**", "").replace("`", "")).strip()
+    name = re.sub(r"^[\U0001f300-\U0001faff\u2600-\u27bf]\ufe0f?\s+", "", name)
     name = re.sub(r"^(?:[-*•>#]|\d+[.)]|export|Using|using)\s+", "", name)
     if name[:1] == "#" and name[1:2].isdigit():
         return f"#{trimmed(name[1:])}"  # of a ticket

@@ -44,7 +44,7 @@ _PLANS = re.compile(
     re.IGNORECASE,
 )
 _PLACE = re.compile(r"(?:.*, )?\d+")  # of an array
-_FRACTION = re.compile(r"\d+/\d+")  # `1/18` of what was tried
+_FRACTION = re.compile(r"\d+(?:\.\d+)?/\d+")  # `1/18` of what was tried
 
 
 def is_kept(name: str) -> bool:

@@ -22,6 +22,7 @@ _PREFIX = re.compile(
     r"|(?:INFO|DEBUG|WARN(?:ING)?|ERROR|NOTICE)(?:\b|:)"
     r"|\(\w+ pid=¤*\d*\)|\||={3,}|=\s(?=[A-Z])|#(?!\d)|>>+|-\s(?=\w+\s-)|root\s*[-:]))+\s*[-:|>]*\s*"
 )
+_PROGRESS = re.compile(r":?\s*\d{1,3}%\|[^|]{0,300}\|")  # `Loading shards: 100%|████| 4/4`
 _DRAWN = re.compile(r"[\u2500-\u259f\u2800-\u28ff]+")
 _DICT = re.compile(
     r"""['"]([\w/@. -]{1,60})['"]\s*:\s*(['"]?)([+-]?(?:\d[\d.]*(?:[eE][+-]?\d+)?|nan|inf))\2(?=\s*[,}])"""
@@ -83,7 +84,7 @@ MAX_ARRAY = 3  # a field with more numbers in a row is a dump of a tensor
 
 def of_line(text: str, line: int, section: str) -> Iterator[Draft]:
     """The drafts of one line of a log. Drawn bars and the stamp in front are not part of it."""
-    text = _DRAWN.sub("  ", text)
+    text = _DRAWN.sub("  ", _PROGRESS.sub("  ", text) if "%|" in text else text)
     if (verdict := _VERDICT.match(text)) and is_fact_name(verdict["name"]):
         state = verdict["in"] or verdict["before"]
         yield Draft(line, section, verdict["name"], state, status_raw=state, near=text)

@@ -13,7 +13,7 @@ _TABLE: tuple[tuple[str, str], ...] = (
     (r"bits?[ /]per[ /]byte|bits?/byte|bpb", "bits/byte"),
     (r"bits?/char|bpc", "bits/char"),
     (r"bits?(?:/tok(?:en)?)?", "bits"),
-    (r"tok(?:en)?s?\s?(?:/|per )\s?s(?:ec(?:ond)?)?(?:/(?:gpu|device))?|t/s|tps", "tok/s"),
+    (r"tok(?:en)?s?\s?(?:/|per )\s?s(?:ec(?:ond)?)?(?:/(?:gpu|device))?|t/s|tps|TPS", "tok/s"),
     (r"(?:samples|sequences|seqs?)\s?(?:/|per )\s?s(?:ec(?:ond)?)?", "samples/s"),
     (r"(?:it|its|iter|iters|steps?)\s?/\s?s(?:ec(?:ond)?)?", "steps/s"),
     (r"s(?:ec)?/(?:it|iter|step)", "s/step"),

@@ -191,7 +191,7 @@ def _fields(clean: str, line: int, section: str, where: tuple[tuple[str, float],
         clean = f"{clean[: after.start()]}  {clean[after.end() :]}"
     clean = _spaced(clean)
     parts = _parts(clean)
-    asides = [inside for inside in _ASIDE.findall(clean) if _SENTENCE.search(inside)]
+    asides = [inside for inside in _ASIDE.findall(clean) if _SENTENCE.search(inside)] if "(" in clean else []
     label = owner = judged = counted = ""
     about = (_row_of(parts) if not where else "") or _arm_of(clean)
     barred = clean.count("|") >= 2 or bool(where) or _all_bare(parts)

@@ -30,11 +30,11 @@ _SMALL = (
     "|every|it|its|this|these|those|not|no|so|but|if|when|while|because|after|before|between|through"
     "|about|more|times"
 )
-_MODIFIER = rf"(?!(?i:{_SMALL})\s)[A-Za-z][\w'’-]*\s"
+_MODIFIER = rf"(?!(?i:{_SMALL})\s)[A-Za-z](?:[\w.'’-]*[\w'’])?\s"
 _PLURAL = r"(?:[A-Za-z][a-z-]*)?[a-hj-rtv-zA-Z]s"
 _DONE = r"[a-z][a-z-]+ed|found|lost|green|red"
 _CAPITALS = r"[A-Z]{3,}(?:-[A-Z]+)*"
-_ENDS = rf"(?=$|\s?[^\w\s'’-]|\s(?:{_SMALL})\s)"
+_ENDS = rf"(?=$|\s?[^\w\s'’¤-]|\s(?:{_SMALL})\s)"
 _NUMBER = r"\d{1,3}(?:,\d{3})+|\d{1,9}"
 _COUNT = re.compile(
     rf"(?<![\w.,:#§/$¤^@~<>≤≥=×+*–-])(?<![<>≤≥=×+*]\s)(?P<number>{_NUMBER})(?P<of>(?:/| of (?:the |all "
@@ -87,7 +87,8 @@ _NO_RESULT = re.compile(
     r"|for example|such as"
     r"|defaults?|suppose|assum\w+|estimat\w+|TODO|want|let|to (?:add|fix|run|write|check|test|cover|edit)"
     r"|not a claim)\b"
-    r"|\(was\s$|^\W*\[ \]",
+    r"|\bwaits? for\b|\(was\s$|^\W*\[ \]"
+    r"|(?-i:^\W*(?:Add|Change|Check|Create|Drop|Fix|Make|Move|Remove|Run|Set|Use|Verify|Write)\s)",
     re.IGNORECASE,
 )
 _NOT_YET = re.compile(

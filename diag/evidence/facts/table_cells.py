@@ -59,7 +59,7 @@ _PER = re.compile(r"\s?/\s?(?P<per>h|s|min|day|week|hour|run|token|step|PR)(?![\
 class Row:
     """What the cells of a row have in common. named: its first cell is the name of what the others measure. measured:
     the last column that holds a value and no target, which a state beside a bound is said of. assumed: it is no
-    measurement, as a remark says."""
+    measurement, as a remark says. states: the columns that hold words in capitals, one a state that is known."""
 
     line: int
     section: str
@@ -69,6 +69,7 @@ class Row:
     at: tuple[tuple[str, float], ...]
     measured: str = ""
     assumed: bool = False
+    states: frozenset[str] = frozenset()
 
     def draft(
         self,
@@ -103,12 +104,12 @@ def of_cell(cell: str, i: int, row: Row) -> Iterator[Draft]:
     if numbers.BARE.fullmatch(plain):
         if _is_name(name, row, entry=entry):
             yield row.draft(name, plain, about, near, form=form)
-    elif (bound := _BOUND.match(plain)) and (state := _state(plain[bound.end() :], head)):
+    elif (bound := _BOUND.match(plain)) and (state := _state(plain[bound.end() :], head, row)):
         if is_fact_name(name):
             yield row.draft(name, bound["bound"].strip(), about, near)
         if first:  # it is what was measured that missed or met the bound
             yield row.draft(first, state, row.measured, near, state)
-    elif state := _state(plain, head):
+    elif state := _state(plain, head, row):
         yield from _stated(plain, state, head, row, near)
     else:
         yield from _number(plain, name, about, row, form)
@@ -184,9 +185,9 @@ def _name_of(head: str, row: Row, *, entry: bool) -> tuple[str, str]:
     return (f"rate ({name})" if is_unit(name) and "/" in name else name), about  # `ms/step | 155.3`
 
 
-def _state(plain: str, head: str) -> str | None:
+def _state(plain: str, head: str, row: Row) -> str | None:
     """The state that a cell begins with, as written; a word of a title is none (`OOM Handling`)."""
-    asked = bool(_ASKS.search(head))
+    asked = head in row.states or bool(_ASKS.search(head))
     own = asked or bool(STATUS_NAME.search(head)) or plain in RESULTS
     found = None if RANKED.search(head) else status_of(plain, any_case=own)
     if own and (word := OWN_WORD.match(plain)) and plain[word.end() : word.end() + 1] != ":":

@@ -9,7 +9,7 @@ from itertools import groupby
 from diag.evidence.facts import numbers
 from diag.evidence.facts.fact import Draft
 from diag.evidence.facts.names import METRIC, POSITION_NAME, trimmed
-from diag.evidence.facts.status import STATUS_NAME, status_of
+from diag.evidence.facts.status import OWN_WORD, STATE, STATUS_NAME, status_of
 from diag.evidence.facts.table_cells import MAX_LABEL, RANKED, VALUES, Row, inside, of_cell
 
 Cells = tuple[int, list[str]]  # line, and the cells of a row
@@ -73,6 +73,7 @@ def of_rows(header: Sequence[str], rows: Sequence[Cells], section: str) -> Itera
             yield from of_rows(own, part, section)
         return
     where = [i for i, head in enumerate(heads) if POSITION_NAME.fullmatch(head) and _is_place(head, rows, i)]
+    states = _of_states(heads, rows)
     named = _names_in_first(heads, rows)
     labels = [] if named else _labels(heads, rows, where)
     numbers_first = not named and 0 not in where and bool(_METRIC_CELL.match(heads[0])) and _mostly_numbers(rows)
@@ -100,6 +101,7 @@ def of_rows(header: Sequence[str], rows: Sequence[Cells], section: str) -> Itera
             tuple(at),
             _measured(row, heads),
             any(_ASSUMED.match(cell) for cell in row[1:]),
+            states,
         )
         if row and not named and not numbers_first and 0 not in where:
             yield from inside(numbers.without_noise(first), of_row, "", bounds_only=True)
@@ -185,6 +187,17 @@ def _labels(heads: Sequence[str], rows: Sequence[Cells], where: Sequence[int]) -
                 told, count = more, now
                 chosen.append(i)
     return sorted(chosen)
+
+
+def _of_states(heads: Sequence[str], rows: Sequence[Cells]) -> frozenset[str]:
+    """The names of columns whose cells are words in capitals (`RED`, `DECLINE (#12)`), at least one a known state."""
+    found = set()
+    for i in range(1, min(len(heads), MAX_LABELS)):
+        held = [cell for _, row in rows[:SAMPLE] if (cell := _at(row, i).strip("*` "))]
+        words = [cell for cell in held if OWN_WORD.match(cell) or STATE.fullmatch(cell)]
+        if len(words) > 1 and 2 * len(words) >= len(held) and any(STATE.fullmatch(cell) for cell in words):
+            found.add(heads[i])
+    return frozenset(found)
 
 
 def _is_place(head: str, rows: Sequence[Cells], i: int) -> bool:

@@ -403,7 +403,13 @@ def clean_run(i: int) -> dict[str, str]:
         f"Warmup was 5× longer (500 vs 100 steps).\n\n{GATES}| GATE-R{i}-1 (val_loss < 6.0) | PASS |\n",
         "notes.md": CLEAN_NOTES,
         "dispatch.txt": f"Shards: {120 + i}\n" + RUN.format(target="0.00", loss="0.0007" if i == 3 else "0.00"),
-        "trajectory.json": json.dumps([{"epoch": e, "val_loss": loss} for e, loss in enumerate(losses)], indent=1),
+        "trajectory.json": json.dumps(
+            {
+                "points": [{"epoch": e, "val_loss": loss, "train_loss": 5 + 0.1 * e} for e, loss in enumerate(losses)],
+                "monotonic_decrease": True,
+            },
+            indent=1,
+        ),
         "qa.json": '{"gates": [{"name": "x", "passed": true, "skipped": false, "value": 3.0, "threshold": 1.0}]}',
         f"2026-02-{i + 1:02d}/state.yaml": f"GATE-X-1: {{state: {'RED' if i == 0 else 'GREEN'}}}\n",
     }  # fmt: skip

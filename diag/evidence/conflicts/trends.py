@@ -230,9 +230,9 @@ def monotony(known: Known) -> Iterator[Conflict]:
                 continue
             if not _FALLS.search(around) or _ASKED.search(line):
                 continue  # a monotonic schedule, or attention; what is asked, and not said
-            yield from _rises(
-                known, passage.path, passage.text[max(0, match.start() - 80) : match.end() + 80], passage, match
-            )
+            first, last = passage.sentence(match.start(), match.end())  # a loss that stands beside it is another's
+            about = passage.text[max(first, match.start() - 80) : min(last, match.end() + 80)]
+            yield from _rises(known, passage.path, about, passage, match)
 
 
 def _rises(
@@ -249,9 +249,7 @@ def _rises(
                 return
         return
     until = _UNTIL.match(claim.text, match.end()) if isinstance(claim, Passage) and match else None
-    wanted = (
-        "train" if re.search(r"train(?:ing)?[ _]loss", about.replace("|", "\n\n").partition("\n\n")[0], re.I) else "val"
-    )
+    wanted = "train" if re.search(r"train(?:ing)?[ _]loss", about, re.I) else "val"
     for whole in series(known, path, wanted):
         if place and whole[0].path == path and abs(whole[0].line - place.line) > FAR:
             continue  # of another part of a long document

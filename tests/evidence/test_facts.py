@@ -173,6 +173,26 @@ def test_the_rows_of_a_json_list_are_told_apart_by_their_first_words_and_numbers
     assert [fact.key for fact in found] == ["min_cosine (threshold)"]
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "wanted"),
+    [
+        ("a.md", "Final val loss: 2.41 after 5,000 steps.", ("Final val loss", 2.41, None)),
+        ("a.md", "The corpus holds 1,241.7 M tokens in all.", ("tokens", 1_241_700_000.0, None)),
+        ("a.md", "- Total documents: 405.9 K", ("Total documents", 405_900.0, None)),
+        ("a.md", "- FALSIFY-KV-003 reopened: red", ("FALSIFY-KV-003", None, "RED")),
+        ("a.log", "FALSIFY-001 green", ("FALSIFY-001", None, "GREEN")),
+        ("a.yaml", "GATE-PERF-003: pass", ("GATE-PERF-003", None, "PASS")),
+        (
+            "a.md",
+            "| date | item | state |\n|---|---|---|\n| 2026-05-01 | REQ-012 | broken |",
+            ("REQ-012", None, "BROKEN"),
+        ),
+    ],
+)
+def test_plain_statements_are_facts(name: str, text: str, wanted: tuple[str, float | None, str | None]) -> None:
+    assert wanted in [(fact.key, fact.number, fact.status) for fact in extract(text, f"e/r/{name}", name[1:]).facts]
+
+
 def test_the_last_text_of_a_list_has_its_own_line_and_not_the_brackets() -> None:
     text = '{\n"done": [\n"AC-1 (init: PASS)",\n"AC-2 (train: PASS)"\n]\n}\n'
     assert [fact.line for fact in extract(text, "e/run/a.json", ".json").facts] == [3, 4]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from diag.evidence.facts import arms, counts, numbers
+from diag.evidence.facts.identifiers import identifiers
 from diag.evidence.facts.names import COMPARED, METRIC, POSITION, QUALIFIERS, is_fact_name, said, trimmed
 from diag.evidence.facts.status import PASS_NAME, STATUS_NAME, status_of
 from diag.evidence.facts.units import RATES, is_known_unit, shown_unit
@@ -111,7 +112,10 @@ def _pair(name: str, value: str, barred: bool, *, counted: bool) -> tuple[str, s
     read = numbers.at(value)
     good = is_fact_name(name) and len(name.split()) <= 7
     if read is None:
-        state = status_of(value, any_case=bool(STATUS_NAME.search(name))) if good else None
+        asked = bool(STATUS_NAME.search(name)) or (
+            identifiers(name) == (name,) and " " not in value
+        )  # `GATE-003: pass`
+        state = status_of(value, any_case=asked) if good else None
         if state and value.find(state[0]) <= 2:
             return name, value[:120], state[0]
         if good and value.lower() in ("true", "false"):

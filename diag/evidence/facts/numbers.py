@@ -10,7 +10,7 @@ from diag.evidence.facts.units import UNIT, shown_unit
 
 _DIGITS = r"(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+)(?:[eE][+\-−]?\d+)?"
 NUMBER = rf"[+\-−]?{_DIGITS}"
-_SCALE = r"\s?[MBTG](?![\w/²])|[Kk](?![\w/])|\s(?:[bm]illion|trillion|thousand)\b"
+_SCALE = r"\s?[KMBTG](?![\w/²])|k(?![\w/])|\s(?:[bm]illion|trillion|thousand)\b"
 _LETTER = "(?=[A-Za-z%µ°×])"  # how every unit begins: most numbers have none, and thirty patterns need not be tried
 _TAIL = rf"(?P<scale>{_SCALE})?(?:\s?{_LETTER}(?P<unit>{UNIT})(?![\w/²]|-\w))?"
 _JOIN = (

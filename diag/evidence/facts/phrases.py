@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from diag.evidence.facts import arms, counts, fields, numbers
 from diag.evidence.facts.fact import Draft
 from diag.evidence.facts.names import is_fact_name, positions, trimmed
+from diag.evidence.facts.said_states import of_identifier
 from diag.evidence.facts.status import status_of
 from diag.evidence.facts.units import is_unit, shown_unit
 
@@ -101,6 +102,9 @@ def of_line(text: str, line: int, section: str) -> Iterator[Draft]:
     clean, text = clean[begin:], text[begin:]
     where = positions(_PARENTHESES.sub(" ", clean) if "(" in clean else clean)
     status = status_of(_ASIDE.sub(_aside, text) if "(" in text else text)
+    if status is None and (small := of_identifier(text)):
+        yield Draft(line, section, small["id"], small["state"], status_raw=small["state"], near=small["id"])
+        return
     if "{" in clean and (pairs := _DICT.findall(text)):
         about = arms.before(text.partition("{")[0])
         yield from (draft._replace(about=about) for draft in _dict(pairs, line, section))

@@ -77,7 +77,8 @@ _EXACT = r"\d{1,3}(?:,\d{3})+"
 _COUNTED = re.compile(
     rf"(?:(?<![\w.,#§/$¤-])(?P<number>{_EXACT}|\d+(?:\.\d+)?\s?[KMB]?)\s"
     r"(?P<noun>shards|documents|docs|merges|tensors|(?:transformer )?layers|(?:KV |query )?heads|checkpoints)"
-    rf"|(?<![\w.,#§/$¤-])(?P<exact>{_EXACT}|\d{{6,}}(?= bytes)|\d+(?:\.\d+)?[MB](?= param)|\d(?:\.\d+)?e\d+(?= FLOPs))"
+    rf"|(?<![\w.,#§/$¤-])(?P<exact>{_EXACT}(?:\.\d+\s?[KMB])?|\d{{6,}}(?= bytes)"
+    r"|\d+(?:\.\d+)?[MB](?= param)|\d(?:\.\d+)?e\d+(?= FLOPs))"
     r" (?P<of>tokens|param(?:eter)?s|FLOPs|bytes)"
     r"|(?<![\w.,#§/$¤-])(?P<entries>\d{2,3},\d{3}) (?P<in>(?:[A-Z]\w+ )?vocab(?:ulary)?(?= |$|[,.;)]))"
     r"|(?<![\w.,#])(?P<ran>\d[\d,]*) (?P<did>passed|failed)(?=;)"
@@ -105,6 +106,8 @@ _NO_SUBJECT = re.compile(
     r"it|they|this|that|these|which|has|have|we|numbers?|values?|AND|THE|NOT|PR|GPU|TODO", re.IGNORECASE
 )
 _GOES_ON = re.compile(r"(?:until|at|after|and|to)\b")
+# `2.41 after 5,000 steps`
+_SAYS_WHERE = re.compile(r"(?:after|at|in|on|over|from|across|before|within|without|by (?:epoch|step))\s")
 _ABOUT = re.compile(r"\b(?:near|above|below|over|under|least|most|than|reach|reaches|whether|up to)\s[~≈]?$")
 # What stands before a number that is an example or a condition: `when num_shards > 1`, `not setting x=0`.
 _IF = re.compile(
@@ -218,7 +221,8 @@ def _leads(value: numbers.Value, clean: str, name: str, labelled: bool) -> bool:
         return False  # `two losses: (1) given a text`
     if labelled and value.unit == "%" and rest[:1].isalpha() and not _GOES_ON.match(rest):
         return False  # `Vocabulary: 250% increase in word usage`
-    if value.unit or not rest or rest[0] in ".,;()[]—–@" or _LEAD_MOVED.match(clean[value.end :]):
+    ends = not rest or rest[0] in ".,;()[]—–@" or _SAYS_WHERE.match(rest) or _LEAD_MOVED.match(clean[value.end :])
+    if value.unit or ends:
         return value.number is not None or not labelled or value.unit is not None
     return not labelled and value.end == len(clean)
 

@@ -9,7 +9,7 @@ from diag.evidence.facts.fact import Draft
 from diag.evidence.facts.identifiers import identifiers
 from diag.evidence.facts.names import is_fact_name, trimmed
 from diag.evidence.facts.passage import Passage
-from diag.evidence.facts.status import OWN_WORD, PHRASE, STATE, STATUS_NAME, status_of
+from diag.evidence.facts.status import OWN_WORD, PHRASE, STATE, STATUS_NAME, WORDS, status_of
 
 _TURNS = re.compile(rf"\s*(?:to|→|->)\s+(?:{STATE.pattern})")
 _VERB = re.compile(
@@ -39,6 +39,10 @@ _JOINED = re.compile(r"^\s*(?:and|but|so|while|because|since)\s+(?:the\s+)?", re
 _LABELLED = re.compile(r"\s*(?P<label>[A-Z][\w -]{2,40}):\s*$")
 _LISTED = re.compile(r"[,(]\s$")  # `Receipt: x.json (0.64.0, NO-GO, 32 gates)`
 _STOP = re.compile(r"[.;!?]\s")
+_SMALL = re.compile(
+    r"\W*(?P<id>[A-Z#§][\w-]*\d[\w.]*)\W{1,4}(?:(?:is|was|now|re-?opened|again)\W{1,3}){0,2}"
+    rf"(?P<state>{'|'.join(word.lower() for word in WORDS)})(?=$|[\s.,;:)]*$|\s?[(.,;—–:])"
+)
 FAR = 16  # characters between a label and its state
 MAX_SUBJECT = 70
 
@@ -51,6 +55,8 @@ def of_passage(passage: Passage, label: str) -> Iterator[Draft]:
     if own and not PHRASE.search(text):
         yield passage.draft(own.start(), label, own.group(), label, own.group())
     opening = identifiers(text[:60].split(" ", maxsplit=1)[0])
+    if small := of_identifier(text):
+        yield passage.draft(small.start("state"), small["id"], small["state"], small["id"], small["state"].upper())
     for match in PHRASE.finditer(text):
         before = text[: match.start()]
         if before[-1:] in ('"', "“", "'") or _CONDITION.search(before[-12:]) or _TURNS.match(text, match.end()):
@@ -71,6 +77,12 @@ def of_passage(passage: Passage, label: str) -> Iterator[Draft]:
         if read and new and is_fact_name(name):
             done.add(name)
             yield passage.draft(match.start(), name, match.group(), f"{name} {clause}", read[0])
+
+
+def of_identifier(text: str) -> re.Match[str] | None:
+    """`FALSIFY-003 discharged (green)`, `GATE-2: pass`: what a text begins with, and its state in small letters."""
+    found = _SMALL.match(text)
+    return found if found and identifiers(found["id"]) == (found["id"],) else None
 
 
 def _subject(clause: str, after: str) -> str:

@@ -40,6 +40,7 @@ _ASSUMED = re.compile(r"\[A\]|assum(?:ed|ption)\b", re.IGNORECASE)
 _METRIC_COLUMN = re.compile(r"metrics?", re.IGNORECASE)  # behind the first: it says what the column of values holds
 _UNIT = re.compile(r"\s\[([^\[\]]{1,12})\]$")
 _ORDINALS = ("#", "no", "no.", "rank")
+_DAYS = ("date", "day", "when")  # of what the second column names
 MAX_LABELS = 12  # columns that are looked at
 SAMPLE = 200  # rows
 # Columns that say something about the others: prose, plans and defaults.
@@ -77,7 +78,8 @@ def of_rows(header: Sequence[str], rows: Sequence[Cells], section: str) -> Itera
     named = _names_in_first(heads, rows)
     labels = [] if named else _labels(heads, rows, where)
     numbers_first = not named and 0 not in where and bool(_METRIC_CELL.match(heads[0])) and _mostly_numbers(rows)
-    counted = heads[0].lower() in _ORDINALS
+    days = heads[0].lower() in _DAYS and all(_at(row, 1)[:1].isalpha() for _, row in rows)
+    counted = days or heads[0].lower() in _ORDINALS
     name_of = next((i for i, head in enumerate(heads[1:], start=1) if not RANKED.search(head)), 1)
     for line, row in rows:
         at: list[tuple[str, float]] = []

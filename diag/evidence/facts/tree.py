@@ -269,7 +269,10 @@ class Walk:
             if not quoted or whole.unit or is_count(name.replace("_", " ")) or re.search(r"[.,eEKMB]", value):
                 self._ready.append(draft)
             return
-        state = status_of(value, any_case=bool(STATUS_NAME.search(name)))
+        named = bool(STATUS_NAME.search(name)) or (
+            identifiers(name) == (name,) and " " not in value
+        )  # `GATE-003: pass`
+        state = status_of(value, any_case=named)
         if state and value.find(state[0]) <= 3:
             self._ready.append(draft._replace(raw=value[:200], status_raw=state[0], unit=None))
         elif (quoted or " " in value) and _is_line(value) and not TEXTS.fullmatch(name):

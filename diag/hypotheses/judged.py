@@ -64,7 +64,7 @@ def finding(
         least=min((c.repair.least for c in members), default=ACCIDENT_NATS.value),
         edge=any(c.repair.edge for c in members),
         mended=bool(joint) and outcome.below_border and set(state.signatures[h.id].tensors) <= _changed(joint),
-        localised=_localised(state, h, joint),
+        localised=_localised(state, h, joint, outcome),
         differs=tuple(said([d]) for d, id in state.differs.items() if id == h.id),
     )
     if trial.located and trial.localised:
@@ -130,15 +130,18 @@ def _changed(joint: Sequence[Candidate]) -> set[str]:
     return {name for c in joint for edit in c.repair.edits for name in edit.targets}
 
 
-def _localised(state: State, h: Hypothesis, joint: Sequence[Candidate]) -> tuple[str, Gain] | None:
-    """The best localiser of `h`, on the whole window; only where nothing was accepted, which could explain it."""
-    mine = [c for c in state.candidates if c.hypothesis == h.id and (c.repair.localiser or c.repair.telling < np.inf)]
-    if not mine or joint:
+def _localised(state: State, h: Hypothesis, joint: Sequence[Candidate], outcome: Outcome) -> tuple[str, Gain] | None:
+    """The best localiser of `h`, on the whole window; only where nothing was accepted, which could explain it. On top
+    of a set that leaves the loss unexplained, the best of its repairs that tells."""
+    if joint and (outcome.below_border or outcome.can_take or h.id in outcome.joint_ids):
         return None
-    for c in state.search.promising([], mine, FULL_ALONE):
-        over = state.gain([], [c])
+    mine = [c for c in state.candidates if c.hypothesis == h.id]
+    tells = [c for c in mine if c.repair.telling < np.inf or (c.repair.localiser and not joint)]
+    for c in state.search.promising(joint, tells, FULL_ALONE):
+        over = state.gain(joint, [*joint, c])
         # While the rest stays hopeless, skipping any block may help: only what makes the model sound again locates.
-        if state.below(state.search.full([c])) and (c.repair.localiser or (over.delta or 0.0) >= c.repair.telling):
+        sound = state.below(state.search.full([*joint, c]))
+        if sound and (c.repair.localiser or (over.delta or 0.0) >= c.repair.telling):
             return c.repair.name, over
     return None
 

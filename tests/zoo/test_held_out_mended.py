@@ -367,3 +367,16 @@ def test_rows_are_found_by_how_many_places_there_are(tmp_path: Path) -> None:
     found = row_alignment(open_checkpoint(write_model(model.changed(Change({model.embedding: moved})), tmp_path / "x")))
     assert found is not None and abs(found.places) == 612 and 4.8 < found.best < 5.5
     assert found.by_chance < ROWS_FOUND.value
+
+
+@pytest.mark.thorough
+def test_what_is_left_behind_an_accepted_repair_is_suspected(shard: Path, tmp_path: Path) -> None:
+    """A tied head that was never copied costs 8 nats, and MLP norms times ¼ another 0.6: too little to confirm."""
+    model = open_model(MODELS / "gemma3")
+    rng, embedding = np.random.default_rng(0), model.tensors[model.embedding]
+    head = (embedding.std() * rng.standard_normal(embedding.shape)).astype(np.float32)
+    norms = of_role(model, "mlp_norm", lambda w: (w + 1) / 4 - 1)
+    broken = write_model(model.changed(norms.joined(Change({model.head: head}))), tmp_path / "broken")
+    found = diagnose(broken, shard, None, Window(4, 4, 128))
+    assert found.conclusion.kind == "partly_explained" and found.conclusion.hypotheses == ("H4A",)
+    assert "Still open: H4C" in found.conclusion.text and "'mlp norm × 4'" in found.conclusion.text

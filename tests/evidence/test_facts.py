@@ -181,6 +181,12 @@ def test_the_rows_of_a_json_list_are_told_apart_by_their_first_words_and_numbers
         ("a.md", "- Total documents: 405.9 K", ("Total documents", 405_900.0, None)),
         ("a.md", "- FALSIFY-KV-003 reopened: red", ("FALSIFY-KV-003", None, "RED")),
         ("a.log", "FALSIFY-001 green", ("FALSIFY-001", None, "GREEN")),
+        ("a.log", "UNMEASURED qwen3-4b: no file", ("qwen3-4b", None, "UNMEASURED")),
+        ("a.log", "Loaded GGUF format in 0.54s (1117.3 MB)", ("Loaded GGUF format in", 0.54, None)),
+        ("a.log", "38546 train 2.8097", ("train loss (step 38546)", 2.8097, None)),
+        ("a.md", "- **Mechanism: confirmed at the kernel.**", ("Mechanism", None, "CONFIRMED")),
+        ("a.md", "Final perplexity was 18.7 at step 38,000.", ("Final perplexity (step 38000)", 18.7, None)),
+        ("a.json", '{"_step": 12, "step": 182, "val_loss": 3.2}', ("val_loss (step 182)", 3.2, None)),
         ("a.yaml", "GATE-PERF-003: pass", ("GATE-PERF-003", None, "PASS")),
         (
             "a.md",
@@ -191,6 +197,23 @@ def test_the_rows_of_a_json_list_are_told_apart_by_their_first_words_and_numbers
 )
 def test_plain_statements_are_facts(name: str, text: str, wanted: tuple[str, float | None, str | None]) -> None:
     assert wanted in [(fact.key, fact.number, fact.status) for fact in extract(text, f"e/r/{name}", name[1:]).facts]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.log", "  apr ordered   : 111.80  96.78  96.41  99.01 111.43"),
+        ("a.log", "warm median - cold median = +6.74 tok/s"),
+        ("a.log", "FORWARD PASS (with layer tracing)"),
+        ("a.log", "std>50 = YELLOW"),
+        ("a.md", "The curve suggests this lands val_loss ≈ 4.4 at the end."),
+        ("a.md", "It carries tokens 40..77 of the prompt."),
+        ("a.md", "The test is RED the moment an engine stops answering."),
+        ("a.json", '{"all_identical": false}'),
+    ],
+)
+def test_series_differences_projections_and_conditions_are_none(name: str, text: str) -> None:
+    assert [fact.key for fact in extract(text, f"e/r/{name}", name[1:]).facts] == []
 
 
 def test_the_last_text_of_a_list_has_its_own_line_and_not_the_brackets() -> None:
@@ -310,7 +333,7 @@ def test_the_command_filters_by_key_and_run_and_cites_the_digest(tmp_path: Path)
         ("a.md", "| class | n | Prop 3 |\n|---|---|---|\n| docs | 0 | NOT-DECIDED |", "docs (Prop 3) NOT-DECIDED None"),
         ("a.md", "The patch is RED. The control r7 is also RED here.", "The control r7 RED None"),
         ("a.md", "TTFT is long, prefill ~41 tok/s.", "throughput 41 tok/s tok/s"),
-        ("a.log", "GREEN w.x: flip bit 0 of byte 3 -> mismatches=1 max_abs=0.25 => RED", "mismatches 1 None"),
+        ("a.log", "GREEN w.x: flip bit 0 of byte 3 -> mismatches=1 max_abs=0.25 => RED", "mismatches (w.x) 1 None"),
         ("a.log", "  mist : 900 tokens in 4.5 s -> eval rate 200.1 tok/s", "eval rate 200.1 tok/s tok/s"),
         ("a.txt", "engine   MHz med   W max\na      2411    65.3\nb      2400    53.9", "W max (b) 53.9 W"),
         ("a.json", '{"probe": {"median_sm_mhz": 2411, "median_w": 48.8}}', "median_w 48.8 W"),

@@ -170,7 +170,7 @@ def _counted(text: str, clean: str, match: re.Match[str]) -> Count | None:
     raw = clean[match.start("number") : match.end("of") if match["of"] else match.end("number")]
     if _UNIT_FIRST.match(name):
         stored = _STORE.match(name)
-        if stored is None:
+        if stored is None or clean[: match.start()].rstrip().endswith("/"):  # `10.4 GB / 24 GB used`
             return None
         return Count(match.start("number"), match.end(), stored["name"], f"{raw} {stored['unit']}", about)
     name = f"{name} {match['state']}" if match["state"] else name

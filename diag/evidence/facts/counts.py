@@ -26,10 +26,12 @@ _WRITTEN = re.compile(
     r"\b(?:wrote|written|saved|created|encoded|packed|total(?: of)?|into)\s(?P<number>\d[\d,.]*\s?[KMBT]?)\s"
     r"(?P<noun>shards|documents|tensors|tokens)$"
 )
+_SPENT = r"(?P<value>[\d.,]+ ?(?:ms|s|sec|seconds|min|minutes|h|hours))\b"
 _DONE_IN = re.compile(
-    r"^(?P<name>[A-Za-z][A-Za-z_ ]{2,40}?) (?P<word>(?<=ed )in|(?<=ing )in|(?<=done )in|took|(?<=ed )after) "
-    r"(?P<value>[\d.,]+ ?(?:ms|s|sec|seconds|min|minutes|h|hours))\b"
+    r"^(?P<name>[A-Za-z][A-Za-z_ ]{2,40}?) (?P<word>(?<=ed )in|(?<=ing )in|(?<=done )in|took|(?<=ed )after) " + _SPENT
 )
+# `Loaded GGUF format in 0.54s`
+_DID_IN = re.compile(r"^(?P<name>[A-Z][a-z]+ed [A-Za-z\d_ ]{2,40}?) (?P<word>in) " + _SPENT)
 NO_NOUN = re.compile(
     r"and|or|of|to|in|at|for|with|the|is|from|on|than|limit|max|min|within|across|after|before|during|over|under|per|via|when"
     r"|while|because|due|then|as|not|more|less|fewer|other|remaining|out|up|down|off|into|so|but|if|which|that|by|are|was|were"
@@ -63,7 +65,7 @@ def apart(text: str) -> str:
 
 def took(field: str) -> tuple[str, str] | None:
     """(name, value) of `compiled in 3.2 s`."""
-    done = _DONE_IN.match(field)
+    done = _DONE_IN.match(field) or _DID_IN.match(field)
     if done is None or NO_NOUN.fullmatch(done["name"].lower()):
         return None
     return f"{done['name'].strip()} {done['word']}", done["value"]

@@ -170,8 +170,9 @@ def understood(draft: Draft, run: str, line: int) -> Fact:
         state = "PASS" if draft.status_raw.lower() == "yes" else "FAIL"
     if state and (number is None or draft.raw.startswith(draft.status_raw or " ")) and not draft.raw[:1].isdigit():
         number, unit, source = None, None, "not stated"
-    stands = dict(draft.at)
-    where = position_words(draft.at)
+    placed = () if LOG_OF.search(draft.name) else draft.at  # chance is the same at every step
+    stands = dict(placed)
+    where = position_words(placed)
     about = f"{draft.about}, {where}" if draft.about and where else draft.about or where
     return Fact(
         line,

@@ -112,9 +112,8 @@ def _pair(name: str, value: str, barred: bool, *, counted: bool) -> tuple[str, s
     read = numbers.at(value)
     good = is_fact_name(name) and len(name.split()) <= 7
     if read is None:
-        asked = bool(STATUS_NAME.search(name)) or (
-            identifiers(name) == (name,) and " " not in value
-        )  # `GATE-003: pass`
+        gate = identifiers(name) == (name,) and " " not in value  # `GATE-003: pass`
+        asked = gate or bool(STATUS_NAME.search(name))
         state = status_of(value, any_case=asked) if good else None
         if state and value.find(state[0]) <= 2:
             return name, value[:120], state[0]

@@ -11,7 +11,7 @@ from diag.evidence.facts.units import is_unit
 # Where in a run: `step 250`, `epoch 3/10`, `iteration 10/ 100`. These are no facts of their own.
 POSITION = re.compile(
     r"(?P<what>(?:global[_ ])?step|iter(?:ation)?|epoch(?:_num)?|(?-i:[eE]p)(?=\s*[:\d]))(?![A-Za-z])\s*[:=#]?\s*"
-    r"(?P<number>\d+(?:\.\d+)?)(?:\s*/\s*\d+)?(?![\w.]*\d|_|\s*(?:[sx×]|ms|sec|min|h)\b)",
+    r"(?P<number>(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?)(?:\s*/\s*\d+)?(?![\w.]*\d|,\d{3}|_|\s*(?:[sx×]|ms|sec|min|h)\b)",
     re.IGNORECASE,
 )
 POSITION_NAME = re.compile(
@@ -40,7 +40,7 @@ _NO_NAME = re.compile(
     r"|^(?:Jan|Feb|Mar|Apr|May|June?|July?|Aug|Sept?|Oct|Nov|Dec)[a-z]* \d"
     r"|^(?:when|if|unless|disables|enables|default) |[.!] [A-Z]"
     r"|[·≥≤]|[⁰⁴-⁹]|\[(?![^\[\]]*\])|\d\s*/\s*\d|[*+×÷]\s*\d|\s[+*]\s|[$=;{}\\\"?]|'(?!s\b)"
-    r"|^[\d.]+(?:[a-z]|e[-+]?\d+)?$|^\d+\.\d+\w?\s|\s\d+\.\d+$"
+    r"|\s\d*\.\d{3,}\s|^[\d.]+(?:[a-z]|e[-+]?\d+)?$|^\d+\.\d+\w?\s|\s\d+\.\d+$"
     r"|\bbecause\b|^it is |\bat (?:pos(?:ition)?|index|line|offset|trial|token)$|\s--?[a-z]"
     r"|\.(?:py|rs|c|cc|cpp|cu|h|go|js|ts|sh|ipynb|log|md|txt|jsonl?|ya?ml|toml|tsv|csv)$"
     r"|\s(?:per|than|of|to|is|was|are|were|be|on|at|by|with|from|for|the|an|(?-i:a)|and|or|that"
@@ -203,7 +203,8 @@ def positions(text: str) -> tuple[tuple[str, float], ...]:
         before = text[: match.start()]
         if (before and (before[-1].isalnum() or before[-1] in "_/-")) or _COUNT_OF.search(before):
             continue
-        found.setdefault("epoch" if match["what"].lower().startswith("ep") else "step", float(match["number"]))
+        what = "epoch" if match["what"].lower().startswith("ep") else "step"
+        found.setdefault(what, float(match["number"].replace(",", "")))
     return tuple(found.items())
 
 

@@ -32,6 +32,7 @@ _TOLD = re.compile(
     r"skipped|monotonic|tied|tie_word_embeddings|fell_?back|fallback|used_gpu|nan|degenerate|early_stop|resumed|truncated",
     re.I,
 )
+_COMPARED = re.compile(r"\w[<>]\d")
 _SHARES = ("%", "pp", "×")
 _ENDLESS = 1e29  # `model_max_length` of a tokenizer without one
 _STAMP = re.compile(r"time|updated|date|created|stamp|expire|reset|_at$|modified|start|end|began|finish", re.I)
@@ -85,7 +86,8 @@ def _reports(fact: Fact, form: str, free: bool, report: bool) -> bool:
 def _of_something(fact: Fact, form: str, free: bool) -> bool:
     """Whether a state is one of something that a reader would look up by it."""
     written = fact.status_raw or ""
-    if NO_STATE_OF.fullmatch(fact.name) or written.lower() == fact.name.lower():
+    legend = form != "cell" and _COMPARED.search(fact.name)  # `std>50 = YELLOW`
+    if legend or NO_STATE_OF.fullmatch(fact.name) or written.lower() == fact.name.lower():
         return False
     if any(id[0].isalpha() or id[0] in "#§" for id in fact.identifiers) or fact.number is not None:
         return True

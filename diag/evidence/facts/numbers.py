@@ -14,12 +14,12 @@ _SCALE = r"\s?[KMBTG](?![\w/²])|k(?![\w/])|\s(?:[bm]illion|trillion|thousand)\b
 _LETTER = "(?=[A-Za-z%µ°×])"  # how every unit begins: most numbers have none, and thirty patterns need not be tried
 _TAIL = rf"(?P<scale>{_SCALE})?(?:\s?{_LETTER}(?P<unit>{UNIT})(?![\w/²]|-\w))?"
 _JOIN = (
-    r"(?P<join>\s?(?:[–—±→]|\+/-|\s(?:->|to)\s)\s?|-(?=\d)|\s?[×x]\s?(?=\d)|/(?=\d)"
+    r"(?P<join>\s?(?:[–—±→]|\+/-|\s(?:->|to)\s)\s?|-(?=\d)|\.\.(?=\d)|\s?[×x]\s?(?=\d)|/(?=\d)"
     r"|\s/\s(?=\d+(?![\d.]*\d*\s?[A-Za-z])))"
 )
 VALUE = re.compile(
     rf"(?<![\w.,#§$/\\@^¤+\-−])(?P<about>[~≈<>≤≥]=?\s*)?(?!0\d)(?P<number>{NUMBER})"
-    rf"(?:(?:\s?{_LETTER}(?:{UNIT})(?=\s?(?:[–—]|to\b|→|->)))?{_JOIN}(?P<second>{NUMBER}))*{_TAIL}(?![\w¤%]|[.:/,-]\d|-[A-Za-z]|\.\w)"
+    rf"(?:(?:\s?{_LETTER}(?:{UNIT})(?=\s?(?:[–—]|to\b|→|->)))?{_JOIN}[~≈]?(?P<second>{NUMBER}))*{_TAIL}(?![\w¤%]|[.:/,-]\d|-[A-Za-z]|\.\w)"
 )
 _DIGIT = re.compile(r"[0-9]")
 BARE = re.compile(r"(?!0\d)[+-]?\d{1,12}(?:\.\d{1,24})?", re.ASCII)  # as most numbers are: nothing else need be tried

@@ -14,7 +14,7 @@ from diag.evidence.facts import arms, counts, fields, numbers
 from diag.evidence.facts.fact import Draft
 from diag.evidence.facts.names import is_fact_name, positions, trimmed
 from diag.evidence.facts.said_states import of_identifier
-from diag.evidence.facts.status import status_of
+from diag.evidence.facts.status import STATE, status_of
 from diag.evidence.facts.units import is_unit, shown_unit
 
 # What stands before the message: stamps, brackets without a space in them, levels, the name of the logger.
@@ -60,10 +60,19 @@ _VERDICT = re.compile(
     r"(?P<name>[A-Za-z][\w./+-]*(?:::\w+)*(?: [\w./+-]+(?:::\w+)*){0,5}?)"
     r"(?=\s*(?:[:(,—–|<>=≥≤]|$)|\s-\s|\s(?:on|at|in|for|because|is|was|not|measured)\b)"
 )
+# `UNMEASURED qwen3-4b: no file …`
+_STATE_OF = re.compile(rf"^\s*(?P<before>{STATE.pattern})(?P<in>)\s+(?P<name>[a-z][\w./+-]{{2,60}})(?=:\s)")
 _ROW = re.compile(
     rf"^\s*(?:ep(?:och)?|step|iter(?:ation)?)\s*\d+\s*[:=|]\s*(?P<value>{numbers.NUMBER})(?![\w.,/]|\s*[\w/]+\s*[:=])",
     re.IGNORECASE,
 )
+# `38546 train 2.809713`, as build-nanogpt writes.
+_SPLIT_ROW = re.compile(
+    rf"^\s*(?P<step>\d+) (?P<split>train|val|valid|eval|test|hella) (?P<value>{numbers.NUMBER})\s*$", re.IGNORECASE
+)
+# Four numbers or more are a series, and its first is no value; `warm median - cold median = 6.74` is no cold median.
+_SERIES = re.compile(rf"(?<=[:=])\s*(?:{numbers.NUMBER}\s+){{3,}}{numbers.NUMBER}\s*$")
+_DIFFERENCE = re.compile(rf"[a-z]+ - [a-z][a-z ]*=\s*{numbers.NUMBER}")
 _REQUIRED = re.compile(r"required|threshold|expected|limit|min|max|want", re.IGNORECASE)
 _AFTER = re.compile(r"\bafter (?P<n>\d+) (?P<what>epoch|step|iteration)s?(?:\(s\))?")
 _PERCENT = re.compile(r"\d+(?:\.\d+)?\s?%")
@@ -86,15 +95,13 @@ MAX_ARRAY = 3  # a field with more numbers in a row is a dump of a tensor
 def of_line(text: str, line: int, section: str) -> Iterator[Draft]:
     """The drafts of one line of a log. Drawn bars and the stamp in front are not part of it."""
     text = _DRAWN.sub("  ", _PROGRESS.sub("  ", text) if "%|" in text else text)
-    if (verdict := _VERDICT.match(text)) and is_fact_name(verdict["name"]):
-        state = verdict["in"] or verdict["before"]
-        yield Draft(line, section, verdict["name"], state, status_raw=state, near=text)
-        text = f"{verdict['name']}{text[verdict.end() :]}"
+    of, verdicts, text = _verdict(text, line, section)
+    yield from verdicts
     if not (":" in text or numbers.has_digit(text) or any(c.isupper() for c in text)):
         return
     if ("|" in text and SMI.search(text)) or _LISTING.match(text) or _CALL.fullmatch(text):
         return
-    clean = numbers.without_noise(text)
+    clean = _DIFFERENCE.sub(" ", _SERIES.sub(" ", numbers.without_noise(text)))
     sizes, clean = _sizes(text, clean, line, section)
     yield from sizes
     prefix = _PREFIX.match(clean)
@@ -109,8 +116,8 @@ def of_line(text: str, line: int, section: str) -> Iterator[Draft]:
         about = arms.before(text.partition("{")[0])
         yield from (draft._replace(about=about) for draft in _dict(pairs, line, section))
         return
-    if row := _ROW.match(clean):  # `ep 10: 5.54`: the section says of what
-        yield from [Draft(line, section, section, row["value"], at=where)] if is_fact_name(section) else []
+    if (one := _one_value(clean, line, section, where)) is not None:
+        yield from one
         return
     if not where and (row_of_fields := arms.row(clean)):
         yield from _of_row(row_of_fields, text, line, section)
@@ -134,7 +141,18 @@ def of_line(text: str, line: int, section: str) -> Iterator[Draft]:
     if raw and word and not stated and (name := _subject(text, raw, section)):
         yield Draft(line, section, name, raw, status_raw=raw, near=text, at=where)
     for draft in found:
-        yield draft if draft.status_raw or not raw else draft._replace(status_raw=raw)
+        about = draft.about or (of if draft.name != of else "")
+        yield draft._replace(about=about, status_raw=draft.status_raw or raw)
+
+
+def _verdict(text: str, line: int, section: str) -> tuple[str, list[Draft], str]:
+    """What a line that begins with a state says it of, the state, and the line without it."""
+    verdict = _VERDICT.match(text) or _STATE_OF.match(text)
+    if not verdict or not is_fact_name(verdict["name"]):
+        return "", [], text
+    state = verdict["in"] or verdict["before"]
+    draft = Draft(line, section, verdict["name"], state, status_raw=state, near=text)
+    return verdict["name"], [draft], f"{verdict['name']}{text[verdict.end() :]}"
 
 
 def _sizes(text: str, clean: str, line: int, section: str) -> tuple[list[Draft], str]:
@@ -163,6 +181,16 @@ def _aside(bracket: re.Match[str]) -> str:
     state = status_of(inside)
     own = state and re.match(r"\s*(?:[,:;]|$)", inside.partition(state[0])[2]) and inside.lstrip().startswith(state[0])
     return bracket[0] if own else " "
+
+
+def _one_value(clean: str, line: int, section: str, where: tuple[tuple[str, float], ...]) -> list[Draft] | None:
+    """`38546 train 2.8097`, and `ep 10: 5.54`, of which the section says what it is; None for other lines."""
+    if row := _SPLIT_ROW.match(clean):
+        name = "hellaswag" if row["split"] == "hella" else f"{row['split']} loss"
+        return [Draft(line, section, name, row["value"], at=(("step", float(row["step"])),))]
+    if row := _ROW.match(clean):
+        return [Draft(line, section, section, row["value"], at=where)] if is_fact_name(section) else []
+    return None
 
 
 def _against_required(found: list[Draft]) -> list[Draft]:

@@ -119,7 +119,11 @@ _STATED = re.compile(r".{0,30}(?i:status|state|verdict|outcome|result|conclusion
 # What a label counts, and what may follow it: `12 transformer blocks`, `82,203 tests, 4,390 s`.
 _THING, _MORE = r"[a-z][a-z-]*(?: [a-z-]+){0,2}", r"(?:,.*)?"
 # A sentence that says what would be.
-_HYPOTHETICAL = re.compile(r"^\W*(?:[\w-]+: )?(?:if|when|unless)\b|\b(?:should|would|could|might)\b", re.IGNORECASE)
+_HYPOTHETICAL = re.compile(
+    r"^\W*(?:[\w-]+: )?(?:if|when|unless)\b|\b(?:should|would|could|might|suggests?|projects|projected"
+    r"|forecasts?|extrapolat\w+|predict(?:s|ion|ions)?)\b",
+    re.IGNORECASE,
+)
 _MEANS = re.compile(r"\s+(?:means|implies|would|should|makes|enables|disables|turns|selects)\b")
 _OWNER = re.compile(r"[^\W\d][^\s¤\"“]*(?: [^\s¤\"“]+){0,3}")  # a label of few words
 _LIST = re.compile(r"[\d.\s]+(?:,[\d.\s]+)+")
@@ -160,7 +164,7 @@ def _code(span: re.Match[str]) -> str:
 
 def _drafts(passage: Passage, subject: str) -> Iterator[Draft]:
     text, clean = passage.text, passage.clean
-    says = numbers.has_digit(text) or PHRASE.search(text) or _STATED.match(text)
+    says = numbers.has_digit(text) or PHRASE.search(text) or _STATED.match(text) or said_states.BEGUN.search(text[:80])
     if not says or _LIST.fullmatch(text):
         return
     label = _LABEL.match(text)
@@ -187,6 +191,8 @@ def _drafts(passage: Passage, subject: str) -> Iterator[Draft]:
         found = numbers.at(clean, place)
         if found is None or _overlaps(taken, found.start, found.end) or _FORMULA.match(clean, found.end):
             continue
+        if ".." in found.raw:
+            continue  # places, `tokens 40..77`
         if _MEANS.match(clean, found.end) or (" / " in found.raw and "/" not in name):
             continue  # `num_tokens=0 means that …`, `they part at tokens 41 / 185 / 21`
         taken.append((found.start, found.end))

@@ -11,7 +11,9 @@ from diag.evidence.facts.names import is_fact_name, trimmed
 from diag.evidence.facts.passage import Passage
 from diag.evidence.facts.status import OWN_WORD, PHRASE, STATE, STATUS_NAME, WORDS, status_of
 
-_TURNS = re.compile(rf"\s*(?:to|→|->)\s+(?:{STATE.pattern})")
+_TURNS = re.compile(
+    rf"\s*(?:to|→|->)\s+(?:{STATE.pattern})|\s+(?:the moment|as soon as|when(?:ever)?|if|unless|once)\b"
+)
 _VERB = re.compile(
     r"\s+(?:(?:has|have|had)\s+(?:been\s+)?|=\s*|→\s*|[—–:]\s*"
     r"|(?:is|are|was|were|remains?|stays?|becomes?|became)\s+(?:now\s+|still\s+|itself\s+|also\s+)?)$",
@@ -43,6 +45,11 @@ _SMALL = re.compile(
     r"\W*(?P<id>[A-Z#§][\w-]*\d[\w.]*)\W{1,4}(?:(?:is|was|now|re-?opened|again)\W{1,3}){0,2}"
     rf"(?P<state>{'|'.join(word.lower() for word in WORDS)})(?=$|[\s.,;:)]*$|\s?[(.,;—–:])"
 )
+# `**Mechanism: confirmed at the kernel.**`
+BEGUN = re.compile(
+    r"[\"”)]?\s?[:—]\s(?P<state>(?:not )?(?:confirmed|refuted|supported|fixed|resolved|falsified|discharged"
+    r"|verified|rejected|reproduced|inconclusive))(?![\w-])(?!\s(?:if|when|by \w+ing|that|hypothes\w+|bugs?|issues?)\b)"
+)
 FAR = 16  # characters between a label and its state
 MAX_SUBJECT = 70
 
@@ -54,6 +61,9 @@ def of_passage(passage: Passage, label: str) -> Iterator[Draft]:
     own = OWN_WORD.match(text, text.find(": ") + 2) if STATUS_NAME.fullmatch(label) else None
     if own and not PHRASE.search(text):
         yield passage.draft(own.start(), label, own.group(), label, own.group())
+    if label and (begun := BEGUN.match(text, text.find(label) + len(label))):
+        yield passage.draft(begun.start("state"), label, begun["state"], label, begun["state"].upper())
+        return
     opening = identifiers(text[:60].split(" ", maxsplit=1)[0])
     if small := of_identifier(text):
         yield passage.draft(small.start("state"), small["id"], small["state"], small["id"], small["state"].upper())

@@ -47,7 +47,8 @@ _OF_STATES = (
     r"|conditions?|branch|paths?|cases?|thresholds?|if|when|unless|or|means|requires)\b"
 )
 STATE = re.compile(
-    rf"(?<![\w/-])(?!RED-GREEN)(?:(?:NOT|PARTIALLY|LIVE)[ -])?{_COMPOUND}"
+    rf"(?<![\w/-])(?<!FORWARD )(?<!BACKWARD )(?<!FIRST )(?<!SECOND )(?!RED-GREEN)"
+    rf"(?:(?:NOT|PARTIALLY|LIVE)[ -])?{_COMPOUND}"
     rf"(?![\w=-]|\.\w|/(?!(?:{_ONE})\b)\w|{_OF_STATES})"
 )
 _ANY_CASE = re.compile(STATE.pattern, re.IGNORECASE)
@@ -67,7 +68,7 @@ STATUS_NAME = re.compile(
 )
 PASS_NAME = re.compile(
     r"(?:^|[_ ])(?:passed|(?<!forward_)(?<!backward_)pass|success|succeeded|ok|valid|converged|healthy|match|satisfied"
-    r"|parity|discharged|exact|agree[ds]?|clean|identical|verified|confirmed|deterministic|reproducible)$",
+    r"|parity|discharged|exact|agree[ds]?|clean|verified|confirmed)$",
     re.IGNORECASE,
 )
 

@@ -42,6 +42,8 @@ _UNIT = re.compile(r"\s\[([^\[\]]{1,12})\]$")
 _ORDINALS = ("#", "no", "no.", "rank")
 _DAYS = ("date", "day", "when")  # of what the second column names
 MAX_LABELS = 12  # columns that are looked at
+MAX_CHOSEN = 4  # columns that tell rows apart
+MAX_KIND = 80  # characters of a cell that says of which kind a row is
 SAMPLE = 200  # rows
 # Columns that say something about the others: prose, plans and defaults.
 _REMARKS = re.compile(
@@ -175,20 +177,27 @@ def _labels(heads: Sequence[str], rows: Sequence[Cells], where: Sequence[int]) -
     columns = range(1, min(len(heads), MAX_LABELS))
     for whole in (False, True):
         for i in columns:
-            if count == len(rows) or len(chosen) == 2:
+            if count == len(rows) or len(chosen) == MAX_CHOSEN:
                 break
             held = [_at(row, i) for _, row in rows]
             if i in where or i in chosen or STATUS_NAME.search(heads[i]):
                 continue
-            if not (whole and _IDENTITY.fullmatch(heads[i]) and all(cell.isdigit() for cell in held)) and not _words(
-                held
-            ):
+            counts = whole and _IDENTITY.fullmatch(heads[i]) and all(cell.isdigit() for cell in held)
+            if not (counts or _words(held) or _kinds(held)):
                 continue
             more = [(*known, cell) for known, cell in zip(told, held, strict=True)]
             if (now := len(set(more))) > count:
                 told, count = more, now
                 chosen.append(i)
     return sorted(chosen)
+
+
+def _kinds(held: Sequence[str]) -> bool:
+    """Whether the cells of a column, however long, are of few kinds, each of several rows."""
+    kinds = {cell for cell in held if cell}
+    return 1 < len(kinds) <= len(held) // 2 and all(
+        len(cell) <= MAX_KIND and cell[0].isalpha() and not status_of(cell) for cell in kinds
+    )
 
 
 def _of_states(heads: Sequence[str], rows: Sequence[Cells]) -> frozenset[str]:

@@ -167,7 +167,9 @@ class Walk:
             elif low in _AT and not quoted:
                 with_number = numbers.at(value)
                 if with_number and with_number.number is not None:
-                    level.at[_AT[low]] = with_number.number
+                    what = _AT[low]
+                    if low != "_step" or what not in level.at:  # `_step` counts the calls that logged
+                        level.at[what] = with_number.number
         if not level.is_list or level.count <= MAX_ENTRIES:
             level.entries.append((name, value, line, quoted))
 
@@ -269,10 +271,8 @@ class Walk:
             if not quoted or whole.unit or is_count(name.replace("_", " ")) or re.search(r"[.,eEKMB]", value):
                 self._ready.append(draft)
             return
-        named = bool(STATUS_NAME.search(name)) or (
-            identifiers(name) == (name,) and " " not in value
-        )  # `GATE-003: pass`
-        state = status_of(value, any_case=named)
+        gate = identifiers(name) == (name,) and " " not in value  # `GATE-003: pass`
+        state = status_of(value, any_case=gate or bool(STATUS_NAME.search(name)))
         if state and value.find(state[0]) <= 3:
             self._ready.append(draft._replace(raw=value[:200], status_raw=state[0], unit=None))
         elif (quoted or " " in value) and _is_line(value) and not TEXTS.fullmatch(name):

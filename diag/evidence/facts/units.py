@@ -18,6 +18,7 @@ _TABLE: tuple[tuple[str, str], ...] = (
     (r"(?:it|its|iter|iters|steps?)\s?/\s?s(?:ec(?:ond)?)?", "steps/s"),
     (r"s(?:ec)?/(?:it|iter|step)", "s/step"),
     (r"ms/(?:it|iter|step)", "ms/step"),
+    (r"ms/tok(?:en)?", "ms/token"),
     (r"s/epoch", "s/epoch"),
     (r"[GMTK]i?B/s|[a-z]{3,14}/s(?:ec(?:ond)?)?", ""),
     (r"[KMGTP]i?B", ""),
@@ -173,6 +174,15 @@ def is_known_unit(text: str) -> bool:
     return any(pattern.fullmatch(text.strip()) for pattern, _ in _COMPILED)
 
 
+_OTHER_LOSS = re.compile(r"(?:^|[_/.])(?P<of>[a-z]+)_loss$")
+# What a trainer calls its cross-entropy by: which data, which moment, which of several runs.
+_OF_DATA = re.compile(
+    r"train(?:ing|er)?|val(?:id|idation)?|eval(?:uation)?|test|dev|heldout|held_?out|final|best|min|max|mean|avg|average|median"
+    r"|init|initial|first|last|lm|ce|nll|xent|entropy|token|tokens|language|model|base|baseline|target|expected|ema|smooth"
+    r"|smoothed|running|step|epoch|batch|current|total|start|end|peak|lowest|loaded|repaired|reference|chance|unigram|bigram"
+)
+
+
 def is_loss(name: str) -> bool:
     """Whether a name is that of a cross-entropy, which trainers print in nats."""
     return bool(LOSS.search(name)) and not _NO_LOSS.search(name)
@@ -188,6 +198,9 @@ def unit_of_name(name: str) -> tuple[str | None, UnitSource]:
         for pattern, unit in _NAME_END if len(text) > 1 else ():
             if pattern.fullmatch(text):
                 return (None, "not stated") if unit == "bits" and not _INFORMATION.search(text) else (unit, "stated")
+    other = _OTHER_LOSS.search(plain)
+    if other and not _OF_DATA.fullmatch(other["of"]) and is_loss(name):
+        return None, "not stated"  # `tree_loss`: what a regulariser adds is no cross-entropy
     if is_loss(name) and not (_PPL.search(name) or _BPB.search(name)):
         return ("%", "stated") if _SHARE.search(name) else ("nats", "convention")
     known = next(((unit, source) for kind, unit, source in _KINDS if kind.search(name)), None)

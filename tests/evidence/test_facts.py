@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
@@ -184,6 +185,10 @@ def test_the_rows_of_a_json_list_are_told_apart_by_their_first_words_and_numbers
         ("a.log", "UNMEASURED qwen3-4b: no file", ("qwen3-4b", None, "UNMEASURED")),
         ("a.log", "Loaded GGUF format in 0.54s (1117.3 MB)", ("Loaded GGUF format in", 0.54, None)),
         ("a.log", "38546 train 2.8097", ("train loss (step 38546)", 2.8097, None)),
+        ("a.log", "Layer  3/28 [OK]\n  ffn_out: mean= -0.08 std= 11.4590", ("ffn_out std (Layer 3/28)", 11.459, None)),
+        ("a.log", "ep: 0, batch: 40, loss: 9.71, time: 12.1 s", ("loss (epoch 0, step 40)", 9.71, None)),
+        ("a.md", "| model | 1K | 4K |\n|---|---|---|\n| qwen 7b | 44.1 | 40.2 |", ("qwen 7b (4K)", 40.2, None)),
+        ("a.md", "**PASS**: 134 cells, 3 skipped.", ("cells", 134.0, None)),
         ("a.md", "- **Mechanism: confirmed at the kernel.**", ("Mechanism", None, "CONFIRMED")),
         ("a.md", "Final perplexity was 18.7 at step 38,000.", ("Final perplexity (step 38000)", 18.7, None)),
         ("a.json", '{"_step": 12, "step": 182, "val_loss": 3.2}', ("val_loss (step 182)", 3.2, None)),
@@ -210,10 +215,19 @@ def test_plain_statements_are_facts(name: str, text: str, wanted: tuple[str, flo
         ("a.md", "It carries tokens 40..77 of the prompt."),
         ("a.md", "The test is RED the moment an engine stops answering."),
         ("a.json", '{"all_identical": false}'),
+        ("a.log", "id 0 | task 157"),
+        ("a.md", "# Ollama speed benchmark — 1x Tesla V100"),
+        ("results.tsv", "run\tagrees_with_hypothesis\nbase\tyes\nmoe\tno\n"),
     ],
 )
 def test_series_differences_projections_and_conditions_are_none(name: str, text: str) -> None:
     assert [fact.key for fact in extract(text, f"e/r/{name}", name[1:]).facts] == []
+
+
+def test_a_loss_that_is_no_number_is_a_fact() -> None:
+    found = extract("iter 104: loss nan, time 12.3ms, mfu 1.00%", "e/r/a.log", ".log").facts
+    loss = next(fact for fact in found if fact.name == "loss")
+    assert loss.number is not None and math.isnan(loss.number) and (loss.step, loss.unit) == (104.0, "nats")
 
 
 def test_the_last_text_of_a_list_has_its_own_line_and_not_the_brackets() -> None:

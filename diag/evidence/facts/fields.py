@@ -13,7 +13,9 @@ from diag.evidence.facts.units import RATES, is_known_unit, shown_unit
 _LAST_NAME = re.compile(rf"(?:{QUALIFIERS} )*[\w./-]+$")
 _BRACKET = re.compile(r"^.*\]\s+(?=[A-Za-z_])")
 PAIR = re.compile(r"^(?P<name>(?:[^:=≈]|::){1,80}?)\s*(?P<sign>:(?!:)|[<>]=|[≤≥]|\s[<>]\s|->|[=≈])\s*(?P<value>\S.*)$")
-BARE = re.compile(rf"^(?P<name>[A-Za-z][\w/. -]{{0,40}}?)\s+(?P<value>{numbers.NUMBER}\s?%?[A-Za-z/°%]*)$")
+BARE = re.compile(
+    rf"^(?P<name>[A-Za-z][\w/. -]{{0,40}}?)\s+(?P<value>{numbers.NUMBER}\s?%?[A-Za-z/°%]*|-?[Nn]a[Nn]|[+-]?[Ii]nf)$"
+)
 _FLAG = re.compile(r"^(?P<name>[A-Za-z][\w -]{0,40}?) (?P<value>True|False|true|false)$")  # lower case: a flag's name
 METRIC_LAST = re.compile(rf"(?:{METRIC})$")
 _NOUN = re.compile(r"^\s?(?P<noun>[A-Za-z_][\w-]+(?: [A-Za-z_][A-Za-z_-]+){0,2})")

@@ -26,7 +26,7 @@ _NO_FACT = re.compile(
     r"|time_stamp|datetime|created_at|updated_at|started_at|finished_at|generated_at|addr|address|ptr|commit)"
     r"|(?:local_)?rank|line|v|ts|date|created|updated|pos|idx|index|offset|row|col|column|turn|thread|tid|shard"
     r"|pr|issue|ticket"
-    r"|default|defaults to|checkpoint|attempts?|try|retry|project|stage|page|year|month|day|schema"
+    r"|default|defaults to|checkpoint|task|slot|attempts?|try|retry|project|stage|page|year|month|day|schema"
     r"|(?:.*[\s_])?errno|effort(?:[_ ]\w+)?"
     r"|estimated?[_ ](?:hours|days|effort|loc)|rev|revision|build|driver|gpu_driver|host|url"
     r"|phone|#|no|case|epoch|layer|block|eta|remaining.*"
@@ -90,6 +90,7 @@ _ENVIRONMENT = re.compile(
     r"|[A-Z]+(?:_[A-Z\d]+){3,}"
 )
 _MAY_BE_PLACE = re.compile(r"step|iter|ep", re.IGNORECASE)
+_BATCH = re.compile(r"(?<![\w-])[Bb]atch\s?[:=#]?\s?(\d+)(?![\w.,]*\d|\s?[x×])")  # of an epoch
 _COUNT_OF = re.compile(r"(?:total|warm-?up|max|num|per|every|/|last|best|\d)\s*$", re.IGNORECASE)
 _TICKET = re.compile(r"#\d{2,6}")
 _LETTER = re.compile(r"[A-Za-zΔ§%]")
@@ -116,7 +117,7 @@ METRIC = rf"(?:{QUALIFIERS}[ _])*(?:{_QUANTITIES})"
 _SAID = re.compile(
     rf"(?:(?<![a-z])|(?=loss|ppl|bpb))(?P<name>{_QUANTITIES})\s+(?:of (?:the |this |a )?\w+\s+(?=is|was))?"
     r"(?:(?:is|was|of|at|from|reached|stays at|remains|="
-    r"|(?:went|fell|dropped|rose|improved|moved) from)\s+)?(?=[~≈]?\s?[+\-−]?[.\d])"
+    r"|(?:went|fell|dropped|rose|improved|moved) from)\s+)?(?=[~≈]?\s?[+\-−]?(?:[.\d]|[Nn]a[Nn]\b|[Ii]nf\b))"
 )
 COMPARED = re.compile(r"\s?[x×]?\s?(?:times|faster|slower|more|less|fewer|better|worse|larger|smaller|higher|lower)\b")
 _NAME_HERE = re.compile(rf"(?:{QUALIFIERS} )*[\w-]*$")
@@ -205,6 +206,8 @@ def positions(text: str) -> tuple[tuple[str, float], ...]:
             continue
         what = "epoch" if match["what"].lower().startswith("ep") else "step"
         found.setdefault(what, float(match["number"].replace(",", "")))
+    if "epoch" in found and "step" not in found and (batch := _BATCH.search(text)):
+        found["step"] = float(batch.group(1))
     return tuple(found.items())
 
 

@@ -36,7 +36,7 @@ _NOISE = re.compile(
     r"|\b[vV]\d+(?:\.\d+)+[\w.-]*"
 )
 _MAY_BE_NOISE = re.compile(r"\d{4}-\d|\d:\d|\d\.\d+\.|0x|[vV]\d|[0-9a-f]{7}")
-_MAY_BE_OTHERS = re.compile(r"[A-Za-z.][ :=#]+#?\d")
+_MAY_BE_OTHERS = re.compile(r"[A-Za-z.][ :=#]+#?\d|\dx ")
 _HASH = re.compile(r"(?<![.\d])\b(?=[a-f]*\d)(?=\d*[a-f])[0-9a-f]{7,64}\b(?!\.|[-+]\d)")
 _PATH = re.compile(
     r"https?://\S+|(?<![\w.~/-])[\w.~-]*/(?:[\w.+~{}=,*-]+/)+[\w.+~{}=,*-]*|(?<![\w.~/-])[\w~.-]*/[\w-]+\.[A-Za-z]\w{0,8}\b"
@@ -50,6 +50,7 @@ _ROW = re.compile(
 _OTHERS = re.compile(
     r"\b(?:PR|pull|issue|lines?|port|pid|PID|page|Python|CUDA|RTX|GTX|Tesla|Ryzen|Threadripper|sm|ROCm|Ubuntu|Section|section"
     r"|Appendix|Fig\.?|Figure|Table|Chapter|arXiv)[ :=#]+#?\d+(?:[.:]\d+)*(?:[-–]\d+)?"
+    r"|(?<![\w.])\d+x (?=(?:NVIDIA|AMD|Intel|Apple|GeForce|Tesla|RTX|GTX|TPU|A\d|H\d|V\d|B\d|L\d|MI\d|T\d))[\w-]+"
 )
 
 

@@ -45,6 +45,7 @@ _CUT = re.compile(
     r"\s+(?=[A-Za-z_][\w/.-]*[:=]\s?[\d.+-])"
     r"|(?<=[\ds])\s(?:->|→)\s(?=[a-z_]+=|[a-z]+ [a-z]+ \d)|\s=>\s"
 )
+_PAIRS = re.compile(rf"(?<=[a-z]=)\s+({numbers.NUMBER})\s+(?=[A-Za-z_][\w/.-]*=\s)")  # `mean= -0.0001 std=  0.2213`
 _ALL_THE_SAME = re.compile(rf"(?<=[:=])\s?\[({numbers.NUMBER})(?:,\s*\1)*\]")  # `lr=[6e-5, 6e-5]`, of groups alike
 SMI = re.compile(r"\d+MiB\s*/\s*\d+MiB\s*\||\|\s*[0-9A-F]{8}:[0-9A-F]{2}:[0-9A-F]{2}\.\d")  # rows of nvidia-smi
 _CALL = re.compile(
@@ -141,6 +142,8 @@ def of_line(text: str, line: int, section: str) -> Iterator[Draft]:
     if raw and word and not stated and (name := _subject(text, raw, section)):
         yield Draft(line, section, name, raw, status_raw=raw, near=text, at=where)
     for draft in found:
+        if where and draft.name.lower() == "batch":
+            continue  # which of the epoch
         about = draft.about or (of if draft.name != of else "")
         yield draft._replace(about=about, status_raw=draft.status_raw or raw)
 
@@ -256,6 +259,8 @@ def _spaced(clean: str) -> str:
     if "..." in clean:
         clean = _LEADER.sub(": ", clean)
     clean = _WORD_VALUE.sub(r"\1  ", clean)
+    if clean.count("=") > 1:
+        clean = _PAIRS.sub(r" \1  ", clean)
     if "[" in clean:
         clean = _ALL_THE_SAME.sub(r"\1", clean)
     clean = _SPACES.sub(lambda m: ": " if m.group(1) == ":" else " = ", clean)

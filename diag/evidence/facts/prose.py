@@ -14,7 +14,7 @@ from diag.evidence.facts.fact import Draft
 from diag.evidence.facts.known import is_quantity
 from diag.evidence.facts.names import COMPARED, METRIC, is_fact_name, options, said, trimmed
 from diag.evidence.facts.passage import Passage
-from diag.evidence.facts.status import PHRASE
+from diag.evidence.facts.status import PHRASE, STATE
 from diag.evidence.facts.units import RATES, UNIT
 
 _ITEM = re.compile(r"^\s*(?:>\s*)*(?:[-*+]|\d+[.)])\s+|^\s*(?:>\s*)+")
@@ -178,7 +178,8 @@ def _drafts(passage: Passage, subject: str) -> Iterator[Draft]:
     lead = _LEAD.match(clean[begin:])
     dashed = bool(label and text[label.end("label") :].lstrip().startswith("—"))
     brief = len(shown.split()) <= (4 if dashed else 6)  # a longer one is a sentence of its own
-    value = numbers.at(clean, begin + lead.end()) if lead and shown and brief else None
+    counts = bool(STATE.fullmatch(shown))  # `PASS: 134 cells, 0 RED`
+    value = numbers.at(clean, begin + lead.end()) if lead and shown and brief and not counts else None
     if value and _leads(value, clean, shown, bool(label)):
         taken.append((value.start, value.end))
         yield passage.draft(value.start, shown, value.raw, clean)._replace(form="label" if label else "sentence")

@@ -28,7 +28,9 @@ _RESULT = re.compile(rf"^\s*[=≈]\s*(?P<value>{numbers.NUMBER}\s?\S{{0,12}})\s*
 _COUNTS = re.compile(r"\d\.\d|:\s*\d+ [a-z]|^\d+ [a-z]")  # and no title: `===== 12 errors were skipped`
 _EPOCH = re.compile(r"[\W_]*epoch\s*#?(?P<number>\d+)(?:\s*(?:/|of)\s*\d+)?(?:\s+summary)?[\W_]*", re.IGNORECASE)
 # `c=16 replicate 1/3`, `Prefill:`: the lines below it that are set in further are about it.
-_HEADS = re.compile(r"\s*(?=.{0,40}(?:\d|:\s*$))[A-Za-z][\w.+/-]*(?:[= ][\w.+/-]+){0,5}\s?:?\s*")
+_HEADS = re.compile(
+    r"\s*(?=.{0,40}(?:\d|:\s*$))(?P<title>[A-Za-z][\w.+/-]*(?:(?:=| +)[\w.+/-]+){0,5})(?:\s?:|\s\[[A-Z]+\])?\s*"
+)
 _MAX_LINE = 4_000
 
 
@@ -121,8 +123,9 @@ class _Above:
 
     def may_be(self, text: str, behind: Sequence[str]) -> None:
         """Remember a line without facts of its own, where that behind it is set in further and it reads as a title."""
-        if behind and _deep(text) < _deep(behind[0]) and _HEADS.fullmatch(text):
-            title = text.strip().rstrip(":").rstrip()
+        head = _HEADS.fullmatch(text) if behind and _deep(text) < _deep(behind[0]) else None
+        if head:
+            title = re.sub(r" +", " ", head["title"])
             if "¤" not in numbers.without_noise(title):
                 self._held.append((_deep(text), title))
 

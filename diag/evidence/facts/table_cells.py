@@ -40,10 +40,11 @@ _SENTENCE = re.compile(r"\s[a-z]\w+(?:[ ,;]+[\w()/+-]+){2,}")
 _METRIC_NAME = re.compile(rf"(?:{METRIC})(?:$|[\s(_])", re.IGNORECASE)
 # Columns that ask whether something holds, and what their cells answer.
 _ASKS = re.compile(
-    r"(?:^|[\s_])(?:\w+able|conformance|validity|compliance|conformant|equals?|identical|match(?:es)?|agrees?|reproduced|pass(?:es)?)"
+    r"(?:^|[\s_])(?:\w+able|conformance|validity|compliance|conformant|equals?|identical|match(?:es)?|agrees?(?!_with_hyp)|reproduced|pass(?:es)?)"
     r"(?:$|[\s_(])|^==",
     re.IGNORECASE,
 )
+_SIZE = re.compile(r"\d+(?:\.\d+)?[KkMB]?")
 _ANSWERS = re.compile(r"(?:yes|no|true|false)(?=$|[\s,.;(])", re.IGNORECASE)
 _BOUND = re.compile(r"(?P<bound>[<>≤≥]=?\s*[\d.,]+\s?%?)\s*[—–:-]+\s*(?=[A-Z])")  # `<= 120 — RED`
 _BAND = re.compile(
@@ -176,7 +177,7 @@ def _parts(clean: str, name: str, about: str, row: Row, near: str) -> list[Draft
 
 def _name_of(head: str, row: Row, *, entry: bool) -> tuple[str, str]:
     """What a cell measures, and of what. entry: it is the value that the first cell of the row names."""
-    named = row.named and head.lower() != "n"
+    named = (row.named and head.lower() != "n") or bool(_SIZE.fullmatch(head) and row.first)  # below `1K | 4K`
     name, about = (row.first, "" if entry else head) if named else (head, row.first)
     if named and ", " in name and not is_fact_name(name):
         name = name.partition(", ")[0]  # `RSS, model loaded, c=1`

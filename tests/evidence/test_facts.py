@@ -188,7 +188,7 @@ def test_the_rows_of_a_json_list_are_told_apart_by_their_first_words_and_numbers
         ("a.log", "Layer  3/28 [OK]\n  ffn_out: mean= -0.08 std= 11.4590", ("ffn_out std (Layer 3/28)", 11.459, None)),
         ("a.log", "ep: 0, batch: 40, loss: 9.71, time: 12.1 s", ("loss (epoch 0, step 40)", 9.71, None)),
         ("a.md", "| model | 1K | 4K |\n|---|---|---|\n| qwen 7b | 44.1 | 40.2 |", ("qwen 7b (4K)", 40.2, None)),
-        ("a.md", "**PASS**: 134 cells, 3 skipped.", ("cells", 134.0, None)),
+        ("findings/a.md", "**PASS**: 134 cells, 3 skipped.", ("cells", 134.0, None)),
         ("a.md", "- **Mechanism: confirmed at the kernel.**", ("Mechanism", None, "CONFIRMED")),
         ("a.md", "Final perplexity was 18.7 at step 38,000.", ("Final perplexity (step 38000)", 18.7, None)),
         ("a.json", '{"_step": 12, "step": 182, "val_loss": 3.2}', ("val_loss (step 182)", 3.2, None)),
@@ -201,7 +201,9 @@ def test_the_rows_of_a_json_list_are_told_apart_by_their_first_words_and_numbers
     ],
 )
 def test_plain_statements_are_facts(name: str, text: str, wanted: tuple[str, float | None, str | None]) -> None:
-    assert wanted in [(fact.key, fact.number, fact.status) for fact in extract(text, f"e/r/{name}", name[1:]).facts]
+    assert wanted in [
+        (fact.key, fact.number, fact.status) for fact in extract(text, f"e/r/{name}", Path(name).suffix).facts
+    ]
 
 
 @pytest.mark.parametrize(
@@ -221,7 +223,7 @@ def test_plain_statements_are_facts(name: str, text: str, wanted: tuple[str, flo
     ],
 )
 def test_series_differences_projections_and_conditions_are_none(name: str, text: str) -> None:
-    assert [fact.key for fact in extract(text, f"e/r/{name}", name[1:]).facts] == []
+    assert [fact.key for fact in extract(text, f"e/r/{name}", Path(name).suffix).facts] == []
 
 
 def test_a_loss_that_is_no_number_is_a_fact() -> None:

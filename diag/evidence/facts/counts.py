@@ -10,7 +10,7 @@ from typing import NamedTuple
 # `Found 291 weight tensors`: what was done is part of the name
 _DID = re.compile(
     r"^(?P<did>[A-Z][\w-]*ed|Found|Read|Wrote|Built|Sent|Ran|Got|got|found|loaded) (?P<number>\d[\d,]*) "
-    r"(?P<noun>[a-z][\w-]*(?: [a-z][\w-]*){0,2}(?:\((?:e?s)\))?)"
+    r"(?P<noun>[A-Za-z][\w-]*(?: [a-z][\w-]*){0,2}(?:\((?:e?s)\))?)"
     r"(?: (?:in|to|on|at|of|for|with|from|into|against)\b.*)?$"
 )
 # `24 layers loaded in 1114.2ms`: a count and a time

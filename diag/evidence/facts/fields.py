@@ -110,6 +110,9 @@ def _signed(pair: re.Match[str], barred: bool) -> tuple[str, str, str | None] | 
     return found
 
 
+_PASSED = re.compile(r"(?P<noun>[a-z]+s) (?:pass|fail|match)(?:ed|es)?\b")
+
+
 def _pair(name: str, value: str, barred: bool, *, counted: bool) -> tuple[str, str, str | None] | str | None:
     read = numbers.at(value)
     good = is_fact_name(name) and len(name.split()) <= 7
@@ -145,7 +148,10 @@ def _pair(name: str, value: str, barred: bool, *, counted: bool) -> tuple[str, s
             and not numbers.has_digit(name)
         ):
             said_of = f"{name} {said_of}"  # `Warmup: 2 iterations`, `CPU benchmarks: 4/8 passed`
-        return (said_of, read.raw, None) if rest == noun["noun"] or _PREPOSITION.search(rest) else None
+        ends = rest == noun["noun"] or _PREPOSITION.search(rest)
+        if not ends and (passed := _PASSED.match(rest)):
+            return f"{name} {passed['noun']}", read.raw, None  # `Contract: 339 tensors pass PMAT-235 gates`
+        return (said_of, read.raw, None) if ends else None
     if _PART.fullmatch(read.raw) and _ENDS_IN_PLACE.search(name):
         return None  # `warmup_step: 4/20`
     if rest.startswith("..") or rest[:1] in ("*", "/", "^", "[", "{", "=", "·") or re.match(r"[+]\s*\w", rest):

@@ -110,7 +110,7 @@ _QUANTITIES = (
     "losses|loss|perplexity|ppl|entropy|accuracy|acc|throughput|similarity|cosine|norm|rate|lr|LR|bpb|nll|ratio|recall"
     "|precision|f1|F1|bleu|rouge|score|size|length|seed|agreement|correlation|overlap|mfu|MFU|skill|memory|latency"
     "|beta|utilization|utilisation|temperature|rank|dropout|decay|epsilon|eps|theta|vocab|warmup|tokens|shards"
-    "|Loss|Perplexity|PPL|Entropy|Accuracy|Throughput|chance"
+    "|Loss|Perplexity|PPL|Entropy|Accuracy|Throughput|chance|pass@\\d+"
 )
 METRIC = rf"(?:{QUALIFIERS}[ _])*(?:{_QUANTITIES})"
 # Begins with plain words, so that a search is quick; what stands in front is looked at when it was found.
@@ -124,7 +124,7 @@ _NAME_HERE = re.compile(rf"(?:{QUALIFIERS} )*[\w-]*$")
 
 
 _WEAK = re.compile(
-    r"size|length|rate|ratio|score|norm|rank|decay|memory|overlap|skill|precision|chance|avg|mean", re.IGNORECASE
+    r"size|length|rate|ratio|score|norm|rank|decay|memory|overlap|skill|precision|chance|avg|mean|median", re.IGNORECASE
 )
 _OWNER = re.compile(rf"(?<![\w./-])(?:(?!(?:{'|'.join(_WORDS)}|their|this|same|new|one)\b)[A-Za-z][\w-]* ){{1,2}}$")
 

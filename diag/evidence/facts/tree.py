@@ -51,6 +51,7 @@ _AT = {
     "iter_num": "step",
     "_step": "step",
 }
+_REMARK = re.compile(r"(?:.*_)?(?:details?|notes?|comments?|remarks?)", re.IGNORECASE)
 LONGEST_REMARK = 200  # characters
 _UNIT_ENTRY = ("unit", "units")
 GENERIC = frozenset(
@@ -252,7 +253,9 @@ class Walk:
         for _, value, line, quoted in level.entries:
             if quoted and _is_line(value):
                 said = list(prose.of_text(value, line, section, subject=""))
-                self._ready += said or _of_state(level.name, value, line, section)
+                self._ready += said
+                if not any(draft.status_raw for draft in said):
+                    self._ready += _of_state(level.name, value, line, section)
 
     def _entry(self, draft: Draft, *, quoted: bool) -> None:
         name, value = draft.name, draft.raw
@@ -260,6 +263,10 @@ class Walk:
             said_in_line(f"{name}: {value}", self._notes)
         if name.lower() == "date" and re.fullmatch(r"\d{4}-\d\d-\d\d", value):
             self._notes.said.setdefault("date", value)
+        if _REMARK.fullmatch(name) and quoted and _is_line(value):
+            self._ready += prose.of_text(
+                value, draft.line, draft.section, subject="", about=draft.about, near=draft.near
+            )
         if not is_fact_name(name) or value in ("null", "~", "") or _DAY.match(value):
             return
         if value.lower() in ("true", "false") and not quoted:

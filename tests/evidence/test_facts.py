@@ -235,6 +235,12 @@ def test_a_loss_that_is_no_number_is_a_fact() -> None:
     assert loss.number is not None and math.isnan(loss.number) and (loss.step, loss.unit) == (104.0, "nats")
 
 
+@pytest.mark.parametrize("suffix", [".md", ".log", ".json", ".yaml", ".csv"])
+@pytest.mark.parametrize("again", ["x: ", "a = ", "PASS x: ", "1 runs, ", "(", "1,", "mean= 1 std= 2 "])
+def test_a_line_that_never_ends_is_read_to_its_end_without_an_error(suffix: str, again: str) -> None:
+    extract(again * 3_000, f"evidence/r/a{suffix}", suffix)
+
+
 def test_the_last_text_of_a_list_has_its_own_line_and_not_the_brackets() -> None:
     text = '{\n"done": [\n"AC-1 (init: PASS)",\n"AC-2 (train: PASS)"\n]\n}\n'
     assert [fact.line for fact in extract(text, "e/run/a.json", ".json").facts] == [3, 4]

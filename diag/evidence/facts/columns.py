@@ -15,6 +15,7 @@ from diag.evidence.facts.numbers import at, plain
 _NUMERIC = re.compile(r"[+\-]?(?:\d[\d,]*\.?\d*|\.\d+)(?:[eE][+\-]?\d+)?")
 NOISIER = 1.5  # so much more does a training loss jump that it need not begin higher
 MAX_ROWS = 200_000
+MAX_COLUMNS = 1_000
 
 
 def read(lines: Sequence[str], notes: Notes) -> Iterator[Draft]:
@@ -33,6 +34,9 @@ def read(lines: Sequence[str], notes: Notes) -> Iterator[Draft]:
         rows = [(number, split(line)) for number, line in held[:MAX_ROWS]]
     if len(held) > MAX_ROWS:
         notes.left_out.append(f"{len(held) - MAX_ROWS} rows beyond the first {MAX_ROWS}")
+    if any(len(row) > MAX_COLUMNS for _, row in rows):
+        notes.left_out.append(f"cells beyond the first {MAX_COLUMNS:,} of a row")
+        rows = [(number, row[:MAX_COLUMNS]) for number, row in rows]
     wide = max(len(row) for _, row in rows[:50])
     if wide < 2:
         yield from run_log.read(lines, notes)

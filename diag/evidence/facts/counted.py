@@ -97,6 +97,7 @@ _NOT_YET = re.compile(
     r"|earlier|ago|apart|away|long|wide|old|older|each|per)\b|[×x]\s)",
     re.IGNORECASE,
 )
+FAR = 400  # characters before a number that may say what it is: a text without sentences is as quick as one with
 _YEAR = (1990, 2100)
 _UNIT = r"\s?(?:ms|s|sec|seconds|min|minutes|h|hours|[KMGT]i?B|tok/s|W|°C|tokens|nats|bits)(?![\w/²-])"
 _MEASURED = re.compile(
@@ -139,11 +140,13 @@ def in_text(text: str, clean: str) -> Iterator[Count]:
         before = _sentence(clean, match.start("name"))
         if value is None or value.number is None or not value.unit or not is_fact_name(name) or _SET_UP.search(name):
             continue
-        inside = _WITHIN.search(clean[: match.start()])  # `the rendering of the same messages is 47 tokens`
+        inside = _WITHIN.search(
+            clean[max(0, match.start() - FAR) : match.start()]
+        )  # `the rendering of the same messages is 47 tokens`
         if (
             not inside
             and not _NO_RESULT.search(before)
-            and not re.search(r"\b(?:than|least|most)\s$", clean[: match.end()])
+            and not re.search(r"\b(?:than|least|most)\s$", clean[max(0, match.end() - 10) : match.end()])
         ):
             yield Count(value.start, value.end, name, value.raw)
 
@@ -151,7 +154,7 @@ def in_text(text: str, clean: str) -> Iterator[Count]:
 def _counted(text: str, clean: str, match: re.Match[str]) -> Count | None:
     """A number and what it counts, or None where the sentence does not say that it came out so."""
     number, name = match["number"], trimmed(match["what"])
-    before = clean[: match.start()]
+    before = clean[max(0, match.start() - FAR) : match.start()]
     allowed = _BEFORE.search(before)
     value = int(number.replace(",", ""))
     whole = _sentence(clean, match.start())
@@ -170,7 +173,7 @@ def _counted(text: str, clean: str, match: re.Match[str]) -> Count | None:
     raw = clean[match.start("number") : match.end("of") if match["of"] else match.end("number")]
     if _UNIT_FIRST.match(name):
         stored = _STORE.match(name)
-        if stored is None or clean[: match.start()].rstrip().endswith("/"):  # `10.4 GB / 24 GB used`
+        if stored is None or before.rstrip().endswith("/"):  # `10.4 GB / 24 GB used`
             return None
         return Count(match.start("number"), match.end(), stored["name"], f"{raw} {stored['unit']}", about)
     name = f"{name} {match['state']}" if match["state"] else name
@@ -179,5 +182,6 @@ def _counted(text: str, clean: str, match: re.Match[str]) -> Count | None:
 
 def _sentence(clean: str, place: int) -> str:
     """The part of a sentence before a place."""
-    left = max(clean.rfind(mark, 0, place) for mark in (". ", "; ", "! ", "? ", "→ "))
-    return clean[left + 1 : place]
+    least = max(0, place - FAR)
+    left = max(clean.rfind(mark, least, place) for mark in (". ", "; ", "! ", "? ", "→ "))
+    return clean[max(left + 1, least) : place]

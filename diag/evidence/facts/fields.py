@@ -43,6 +43,8 @@ _DONE = re.compile(r" (?:uploaded|loaded|written|created|compiled|allocated|enco
 _NUMBERED = re.compile(r"\s\d[\d.]*\s")  # `min cosine 0.9997 at pos 16`
 _OVER = re.compile(r"\s+(?:including|excluding|incl|excl|over|with|without|on|at|for)\b")
 STATS = arms.STATS
+_SIGNS = ":=<>≤≥≈"
+MAX_SIGNS = 12  # in a value that may hold another name and value
 
 
 def field(text: str, label: str, barred: bool) -> tuple[str, str, str | None] | str | None:
@@ -124,7 +126,8 @@ def _pair(name: str, value: str, barred: bool, *, counted: bool) -> tuple[str, s
             return name, value[:120], state[0]
         if good and value.lower() in ("true", "false"):
             return name, value, value if PASS_NAME.search(name) else None
-        inner = field(value, "", barred)
+        # Each level takes a sign away: a line of thousands is no field of fields.
+        inner = field(value, "", barred) if sum(map(value.count, _SIGNS)) <= MAX_SIGNS else None
         if isinstance(inner, tuple) and inner[0].lower() in STATS and good:
             return f"{name} {inner[0]}", inner[1], inner[2]  # `Cosine similarity: avg=0.97 min=0.91`
         names_next = not (_NUMBER_ALONE.search(value) if not numbers.has_digit(name) else numbers.has_digit(value))

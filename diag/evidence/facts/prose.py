@@ -126,6 +126,7 @@ _HYPOTHETICAL = re.compile(
 )
 _MEANS = re.compile(r"\s+(?:means|implies|would|should|makes|enables|disables|turns|selects)\b")
 _OWNER = re.compile(r"[^\W\d][^\s¤\"“]*(?: [^\s¤\"“]+){0,3}")  # a label of few words
+FAR = 200  # characters before a number that are looked at
 _LIST = re.compile(r"[\d.\s]+(?:,[\d.\s]+)+")
 
 
@@ -239,7 +240,7 @@ def _named(clean: str, begin: int) -> Iterator[tuple[str, str, int, int]]:
     for match in _ASSIGNED.finditer(clean):
         name = _qualified(clean, match)
         spaced = clean[match.end("name") : match.start("sign")] or clean[match.end("sign") : match.start("value")]
-        if not _LOGARITHM.search(name) and re.search(r"[\d×]\s*$", clean[: match.start()]):
+        if not _LOGARITHM.search(name) and re.search(r"[\d×]\s*$", clean[max(0, match.start() - FAR) : match.start()]):
             continue  # `4 bytes/token = …` is a product, not a name
         if spaced and not _CODE_NAME.search(name):
             # `Train_loss across those 100 batches = 1.20`: the quantity stands further left, or nowhere.
@@ -278,7 +279,7 @@ def _qualified(clean: str, match: re.Match[str]) -> str:
     name = trimmed(match["name"])
     if logarithm := _LOGARITHM.search(name):
         name = logarithm.group()
-    before = clean[: match.start()].rstrip().split(" ")
+    before = clean[max(0, match.start() - FAR) : match.start()].rstrip().split(" ")
     if _QUALIFIER.fullmatch(name.lower()) and before and re.fullmatch(METRIC, before[-1] or ""):
         return f"{before[-1]} {name}"
     words: list[str] = []
@@ -306,7 +307,11 @@ def _with_units(passage: Passage, taken: list[tuple[int, int]]) -> Iterator[Draf
                 taken.append((value.start, value.end))
                 yield passage.draft(value.start, "throughput", value.raw, _sentence(clean, value.start, value.end))
             continue
-        if chosen and is_fact_name(chosen["name"]) and not _ABOUT.search(clean[: value.start]):
+        if (
+            chosen
+            and is_fact_name(chosen["name"])
+            and not _ABOUT.search(clean[max(0, value.start - FAR) : value.start])
+        ):
             taken.append((value.start, value.end))
             near = _sentence(clean, value.start, value.end)
             yield passage.draft(value.start, chosen["name"].strip(), value.raw, near)
@@ -316,7 +321,7 @@ def _counted(passage: Passage, taken: list[tuple[int, int]]) -> Iterator[Draft]:
     """`encoded into 126 shards`, and not `the first 3 shards`."""
     for match in _COUNTED.finditer(passage.clean):
         start, end = next(match.span(kind) for kind in ("number", "exact", "trained", "entries", "ran") if match[kind])
-        if not _overlaps(taken, start, end) and not _SOME.search(passage.clean[:start]):
+        if not _overlaps(taken, start, end) and not _SOME.search(passage.clean[max(0, start - FAR) : start]):
             taken.append((start, end))
             near = _sentence(passage.clean, start, match.end())
             noun = match["noun"] or match["of"] or match["on"] or match["in"] or match["did"]

@@ -50,6 +50,7 @@ BEGUN = re.compile(
     r"[\"”)]?\s?[:—]\s(?P<state>(?:not )?(?:confirmed|refuted|supported|fixed|resolved|falsified|discharged"
     r"|verified|rejected|reproduced|inconclusive))(?![\w-])(?!\s(?:if|when|by \w+ing|that|hypothes\w+|bugs?|issues?)\b)"
 )
+REACH = 400  # characters before a state that may say of what it is
 FAR = 16  # characters between a label and its state
 MAX_SUBJECT = 70
 
@@ -68,7 +69,7 @@ def of_passage(passage: Passage, label: str) -> Iterator[Draft]:
     if small := of_identifier(text):
         yield passage.draft(small.start("state"), small["id"], small["state"], small["id"], small["state"].upper())
     for match in PHRASE.finditer(text):
-        before = text[: match.start()]
+        before = text[max(0, match.start() - REACH) : match.start()]
         if before[-1:] in ('"', "“", "'") or _CONDITION.search(before[-12:]) or _TURNS.match(text, match.end()):
             continue  # `was RED`, `if GREEN`; of `PASS to RED` the later counts
         clause = re.split(r"[.;!?]\s|[,(]\s?(?=\w)|\)[\s:]", _WAS.sub(" — ", before))[-1]

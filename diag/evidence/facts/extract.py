@@ -104,7 +104,10 @@ def extract(
             facts.append(fact)
         elif (draft.form != "count" or kept) and stands_alone(fact, draft.form, tree=report):
             more.append((len(facts), fact))
-    if len(more) <= MOST and is_evidence(name, text, len(facts)) and (reader is json_text.read) == report:
+    opened = is_evidence(name, text, len(facts)) and (reader is json_text.read) == report
+    if opened and len(more) > MOST:
+        notes.left_out.append(f"{len(more):,} numbers under names of its own, more than {MOST:,}: a dump")
+    elif opened:
         for before, fact in reversed(more):
             facts.insert(before, fact)
     return Extracted(tuple(facts), tuple(notes.left_out), dict(notes.said), date_of(name, notes))

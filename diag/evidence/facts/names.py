@@ -124,7 +124,7 @@ _NAME_HERE = re.compile(rf"(?:{QUALIFIERS} )*[\w-]*$")
 
 
 _WEAK = re.compile(
-    r"size|length|rate|ratio|score|norm|rank|decay|memory|overlap|skill|precision|chance|avg|mean|median", re.IGNORECASE
+    r"size|length|rate|ratio|score|norm|rank|decay|memory|overlap|skill|precision|chance|avg|mean", re.IGNORECASE
 )
 _OWNER = re.compile(rf"(?<![\w./-])(?:(?!(?:{'|'.join(_WORDS)}|their|this|same|new|one)\b)[A-Za-z][\w-]* ){{1,2}}$")
 
